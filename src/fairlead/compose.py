@@ -1,0 +1,1 @@
+"""The only place that builds real clients and clocks and plugs them into ports."""

@@ -1,0 +1,207 @@
+"""Models, endpoints and providers: one immutable snapshot, swapped as a whole.
+
+A call sees one snapshot from its first byte to its settlement, so a change of prices or models in the
+middle of a call cannot split it. Reading the package's data files into a snapshot is
+`catalog_data.py`'s story; this file is what the rest of the program sees.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from enum import StrEnum
+from typing import Final
+
+import msgspec
+
+from fairlead.core.ids import EndpointId, ModelId, ProviderSlug
+from fairlead.core.pricing import PriceSheet
+
+__all__ = [
+    "DYNAMIC_VARIANTS",
+    "DataPolicy",
+    "Endpoint",
+    "EndpointStatus",
+    "Modality",
+    "Model",
+    "ModelKind",
+    "ProviderInfo",
+    "Reasoning",
+    "Resolved",
+    "Snapshot",
+    "UnknownModel",
+]
+
+NEAR_NAMES_MAX: Final = 3
+
+# Suffixes that work on every model because they change the order or add a plugin, not the endpoints.
+DYNAMIC_VARIANTS: Final = frozenset({"nitro", "floor", "online", "exacto", "beta"})
+# Suffixes that name endpoints of their own where the catalogue has them.
+STATIC_VARIANTS: Final = frozenset({"free", "extended", "thinking", "batch"})
+
+
+class ModelKind(StrEnum):
+    CHAT = "chat"
+    EMBEDDING = "embedding"
+    RERANK = "rerank"
+    IMAGE = "image"
+    SPEECH = "speech"
+    TRANSCRIPTION = "transcription"
+
+
+class Modality(StrEnum):
+    TEXT = "text"
+    IMAGE = "image"
+    FILE = "file"
+    AUDIO = "audio"
+    VIDEO = "video"
+
+
+class EndpointStatus(StrEnum):
+    ACTIVE = "active"
+    DEPRECATED = "deprecated"  # routable, but others first
+    UNPRICED = "unpriced"  # the id is known, a price is not: never routed to
+
+
+class Reasoning(msgspec.Struct, frozen=True):
+    """How a model takes reasoning settings. efforts: accepted levels, highest first; empty = no choice."""
+
+    supported: bool = False
+    efforts: tuple[str, ...] = ()
+    budget_min: int | None = None
+    budget_max: int | None = None
+    toggle: bool = False
+    mandatory: bool = False
+
+
+class DataPolicy(msgspec.Struct, frozen=True):
+    """None means not known, which privacy filters treat as the worst case."""
+
+    trains_on_prompts: bool | None = None
+    retains_prompts: bool | None = None
+    retention_days: int | None = None
+
+
+class ProviderInfo(msgspec.Struct, frozen=True):
+    slug: ProviderSlug
+    name: str
+    kind: str  # lab, cloud, host, aggregator, local, sandbox
+    base_url: str
+    api_dialect: str
+    auth_type: str
+    auth_header: str
+    auth_env: tuple[str, ...]
+    extra_headers: tuple[tuple[str, str], ...] = ()
+    openai_compatible_base_url: str | None = None
+    docs_url: str | None = None
+    privacy_policy_url: str | None = None
+    terms_of_service_url: str | None = None
+    status_page_url: str | None = None
+    headquarters: str | None = None
+    datacenters: tuple[str, ...] | None = None
+    data_policy: DataPolicy = DataPolicy()
+    authors: tuple[str, ...] = ()
+    enabled_by_default: bool = True
+
+
+class Endpoint(msgspec.Struct, frozen=True):
+    """One offer: a model at a provider, with its price, limits and abilities.
+
+    tag: provider slug, with a suffix (region, variant, tier) where one provider has several.
+    price_version: names the price sheet for ever; every generation says which one priced it.
+    """
+
+    id: EndpointId
+    model: ModelId
+    provider: ProviderSlug
+    tag: str
+    provider_model_id: str
+    context_length: int
+    max_completion_tokens: int | None
+    max_prompt_tokens: int | None
+    quantization: str
+    prices: PriceSheet
+    price_version: str
+    supported_parameters: frozenset[str]
+    status: EndpointStatus = EndpointStatus.ACTIVE
+    deprecation_date: str | None = None
+
+
+class Model(msgspec.Struct, frozen=True):
+    id: ModelId
+    canonical_slug: str
+    name: str
+    short_name: str
+    author: str
+    kind: ModelKind
+    created: int
+    description: str
+    context_length: int
+    max_completion_tokens: int | None
+    modality: str
+    input_modalities: frozenset[str]
+    output_modalities: tuple[str, ...]
+    tokenizer: str
+    instruct_type: str | None
+    knowledge_cutoff: str | None
+    hugging_face_id: str | None
+    reasoning: Reasoning
+    supported_parameters: tuple[str, ...]
+    endpoints: tuple[Endpoint, ...]  # cheapest routable first
+    expiration_date: str | None = None
+    preset_effort: str | None = None  # this slug is another model with an effort preset
+    open_weights: bool | None = None
+    family: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """What a requested name means. variants: dynamic suffixes, in the order given, without colons."""
+
+    model: Model
+    variants: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class UnknownModel:
+    """No model has this name. near: names that were perhaps meant, best first."""
+
+    name: str
+    near: tuple[ModelId, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """All models and providers at one moment.
+
+    names: every accepted name in lower case to a model id: ids, canonical slugs, aliases, and bare slugs
+        ("o1") that only one author uses.
+    """
+
+    version: str
+    as_of: str
+    models: Mapping[ModelId, Model]
+    providers: Mapping[ProviderSlug, ProviderInfo]
+    names: Mapping[str, ModelId]
+
+    def resolve(self, name: str) -> Resolved | UnknownModel:
+        """The model and variants that a name stands for. A static variant is a model of its own."""
+        found = self.names.get(name)
+        if found is not None:
+            return Resolved(self.models[found])
+        base = name.lower()
+        variants: list[str] = []
+        while True:
+            found = self.names.get(base)
+            if found is not None:
+                return Resolved(self.models[found], tuple(reversed(variants)))
+            base, colon, suffix = base.rpartition(":")
+            if not colon or suffix not in DYNAMIC_VARIANTS:
+                return UnknownModel(name, self._near(name))
+            variants.append(suffix)
+
+    def _near(self, name: str) -> tuple[ModelId, ...]:
+        wanted = name.lower().partition(":")[0]
+        close = get_close_matches(wanted, self.names, n=NEAR_NAMES_MAX * 2, cutoff=0.6)
+        return tuple(dict.fromkeys(self.names[match] for match in close))[:NEAR_NAMES_MAX]

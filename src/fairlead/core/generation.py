@@ -1,0 +1,82 @@
+"""The record of one call: what the journal holds, what the ledger will charge, what `/generation` shows.
+
+It holds no prompt and no answer. Times are Unix seconds (floats only here: they are never money).
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import msgspec
+
+from fairlead.core.ids import AccountId, GenerationId, KeyId
+from fairlead.core.money import NanoUSD
+from fairlead.core.usage import Usage
+
+__all__ = ["Attempt", "Attribution", "Generation", "Outcome"]
+
+
+class Outcome(StrEnum):
+    """How the call ended, as the caller saw it."""
+
+    COMPLETED = "completed"
+    CANCELLED = "cancelled"  # the caller left
+    FAILED = "failed"  # after the answer had begun: an error inside the answer
+
+
+class Attempt(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, array_like=True):
+    """One try at one endpoint. status: HTTP status there, None if no answer came. failure: FailureKind."""
+
+    endpoint: str
+    provider: str
+    model: str
+    status: int | None
+    latency_ms: int
+    failure: str | None = None
+
+
+class Attribution(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """Which app called, from its headers; each cut to a bounded length."""
+
+    referer: str | None = None
+    title: str | None = None
+    categories: tuple[str, ...] = ()
+    user_agent: str | None = None
+
+
+class Generation(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """One finished call, settled exactly once under `id`.
+
+    cost: what the caller is charged, nanodollars. upstream_cost: what the provider says it charged us.
+    price_version: the price sheet that was in force.
+    """
+
+    id: GenerationId
+    account: AccountId
+    key: KeyId
+    created_s: float
+    api_type: str
+    requested_model: str
+    model: str
+    endpoint: str
+    provider: str
+    price_version: str
+    outcome: Outcome
+    usage: Usage
+    cost: NanoUSD
+    cost_prompt: NanoUSD
+    cost_completion: NanoUSD
+    streamed: bool
+    attempts: tuple[Attempt, ...]
+    latency_ms: int = 0  # until the first token
+    duration_ms: int = 0  # until the end
+    finish_reason: str | None = None
+    native_finish_reason: str | None = None
+    upstream_id: str | None = None
+    upstream_cost: NanoUSD | None = None
+    service_tier: str | None = None
+    session_id: str | None = None
+    external_user: str | None = None
+    attribution: Attribution | None = None
+    error_type: str | None = None
+    catalog_version: str = ""

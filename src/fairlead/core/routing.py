@@ -1,0 +1,206 @@
+"""Which endpoints may serve a request, in which order, and why not the others. Pure.
+
+The same inputs give the same plan, bit for bit, so a decision can be stored, explained and replayed.
+Every endpoint of the model is either in the plan or in `removed`, with the reason.
+
+Order today: the caller's `order`, then healthy before failing, active before deprecated, cheap before
+dear. The price compared is prompt + completion per token.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final, Protocol
+
+from fairlead.core.catalog import Endpoint, EndpointStatus, Model
+from fairlead.core.chat import ChatRequest, ProviderPreferences
+from fairlead.core.ids import EndpointId, ProviderSlug
+
+__all__ = ["HealthView", "Plan", "Removal", "plan"]
+
+# Parameters that only endpoints able to honour them should get, as long as there is one.
+_SOFT_PARAMETERS: Final = ("tools", "tool_choice", "response_format", "verbosity")
+_CHARACTERS_PER_TOKEN_MAX: Final = (
+    8  # so far above any tokenizer that only hopeless prompts are removed
+)
+
+
+class Removal(StrEnum):
+    """Why an endpoint is not in the plan."""
+
+    NO_CREDENTIAL = "no_credential"
+    UNPRICED = "unpriced"
+    IGNORED = "ignored"
+    NOT_ALLOWED = "not_allowed"  # `only` does not name it
+    QUANTIZATION = "quantization"
+    DATA_POLICY = "data_policy"
+    MODALITY = "modality"
+    CONTEXT_LENGTH = "context_length"
+    MAX_TOKENS = "max_tokens"
+    UNSUPPORTED_PARAMETER = "unsupported_parameter"
+    FALLBACKS_OFF = "fallbacks_off"
+
+
+class HealthView(Protocol):
+    """What recent outcomes say about an endpoint."""
+
+    def is_failing(self, endpoint: EndpointId) -> bool: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Endpoints to try, best first; and those that will not be tried."""
+
+    endpoints: tuple[Endpoint, ...]
+    removed: tuple[tuple[EndpointId, Removal], ...]
+
+
+def plan(
+    request: ChatRequest,
+    model: Model,
+    *,
+    health: HealthView,
+    has_credential: Callable[[ProviderSlug], bool],
+    data_policies: Mapping[ProviderSlug, bool],
+) -> Plan:
+    """The plan for one model.
+
+    has_credential: whether the provider is configured here.
+    data_policies: providers to "neither retains nor trains, as far as is known"; absent means no.
+    """
+    body = request.body
+    wishes = (
+        body.provider if isinstance(body.provider, ProviderPreferences) else _named(body.provider)
+    )
+    kept: list[Endpoint] = []
+    removed: list[tuple[EndpointId, Removal]] = []
+    for endpoint in model.endpoints:
+        reason = _reason_against(
+            endpoint,
+            request,
+            model,
+            wishes,
+            has_credential=has_credential,
+            data_policies=data_policies,
+        )
+        if reason is None:
+            kept.append(endpoint)
+        else:
+            removed.append((endpoint.id, reason))
+
+    if len(kept) > 1:
+        kept = _prefer_able(kept, request, removed)
+        if len(kept) > 1:
+            kept.sort(key=lambda endpoint: _rank(endpoint, wishes, health))
+    if wishes is not None and wishes.allow_fallbacks is False:
+        keep = 1
+        if wishes.order:
+            keep = max(1, sum(1 for e in kept if _position(e, wishes.order) < len(wishes.order)))
+        removed.extend((endpoint.id, Removal.FALLBACKS_OFF) for endpoint in kept[keep:])
+        kept = kept[:keep]
+    return Plan(tuple(kept), tuple(removed))
+
+
+def _named(provider: str | None) -> ProviderPreferences | None:
+    """AI/ML API's habit: a provider's name as text means that one, without fallback."""
+    if provider is None or provider == "auto":
+        return None
+    return ProviderPreferences(only=[provider], allow_fallbacks=False)
+
+
+def _reason_against(
+    endpoint: Endpoint,
+    request: ChatRequest,
+    model: Model,
+    wishes: ProviderPreferences | None,
+    *,
+    has_credential: Callable[[ProviderSlug], bool],
+    data_policies: Mapping[ProviderSlug, bool],
+) -> Removal | None:
+    if endpoint.status is EndpointStatus.UNPRICED:
+        return Removal.UNPRICED
+    if not has_credential(endpoint.provider):
+        return Removal.NO_CREDENTIAL
+    if request.modalities and not request.modalities <= model.input_modalities:
+        # A file can be read for a model that cannot; nothing can see or hear for it.
+        if request.modalities - {"file"} - model.input_modalities:
+            return Removal.MODALITY
+    if request.characters > endpoint.context_length * _CHARACTERS_PER_TOKEN_MAX > 0:
+        return Removal.CONTEXT_LENGTH
+    limit = endpoint.max_completion_tokens
+    wanted = request.max_tokens
+    if wanted is not None and limit and wanted > limit:
+        return Removal.MAX_TOKENS
+    if wishes is None:
+        return None
+    if wishes.ignore and _position(endpoint, wishes.ignore) < len(wishes.ignore):
+        return Removal.IGNORED
+    if wishes.only and _position(endpoint, wishes.only) == len(wishes.only):
+        return Removal.NOT_ALLOWED
+    if wishes.quantizations and endpoint.quantization not in wishes.quantizations:
+        return Removal.QUANTIZATION
+    if (wishes.data_collection == "deny" or wishes.zdr) and not data_policies.get(
+        endpoint.provider
+    ):
+        return Removal.DATA_POLICY
+    if wishes.require_parameters and not _sent(request) <= endpoint.supported_parameters:
+        return Removal.UNSUPPORTED_PARAMETER
+    return None
+
+
+def _sent(request: ChatRequest) -> frozenset[str]:
+    """Parameters of the request that an endpoint can support or not, by their catalogue names."""
+    return frozenset(name for name in request.fields if name in _CATALOGUED)
+
+
+_CATALOGUED: Final = frozenset(
+    {
+        "temperature", "top_p", "top_k", "min_p", "top_a", "frequency_penalty", "presence_penalty",
+        "repetition_penalty", "max_tokens", "logit_bias", "logprobs", "top_logprobs", "prediction",
+        "seed", "response_format", "structured_outputs", "stop", "tools", "tool_choice",
+        "parallel_tool_calls", "include_reasoning", "reasoning", "reasoning_effort",
+        "web_search_options", "verbosity",
+    }
+)  # fmt: skip
+
+
+def _prefer_able(
+    kept: list[Endpoint], request: ChatRequest, removed: list[tuple[EndpointId, Removal]]
+) -> list[Endpoint]:
+    """Narrow to endpoints that support a soft parameter, where any does."""
+    for name in _SOFT_PARAMETERS:
+        if name in request.fields:
+            able = [endpoint for endpoint in kept if name in endpoint.supported_parameters]
+            if able and len(able) < len(kept):
+                unable = {endpoint.id for endpoint in able}
+                removed.extend(
+                    (endpoint.id, Removal.UNSUPPORTED_PARAMETER)
+                    for endpoint in kept
+                    if endpoint.id not in unable
+                )
+                kept = able
+    return kept
+
+
+def _rank(
+    endpoint: Endpoint, wishes: ProviderPreferences | None, health: HealthView
+) -> tuple[int, bool, bool, int, str]:
+    order = wishes.order if wishes is not None else None
+    return (
+        _position(endpoint, order) if order else 0,
+        health.is_failing(endpoint.id),
+        endpoint.status is EndpointStatus.DEPRECATED,
+        endpoint.prices.prompt + endpoint.prices.completion,
+        endpoint.id,
+    )
+
+
+def _position(endpoint: Endpoint, names: list[str]) -> int:
+    """Index of the first name that means this endpoint, or len(names). A base slug means all its tags."""
+    for index, name in enumerate(names):
+        wanted = name.lower()
+        if wanted in (endpoint.tag, endpoint.provider):
+            return index
+    return len(names)

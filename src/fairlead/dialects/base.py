@@ -1,0 +1,84 @@
+"""What a dialect is: how callers speak to us. Pure.
+
+A dialect turns a body into a `ChatRequest` and events back into bytes. It knows nothing of providers,
+sockets or money beyond the numbers it is given to print.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from fairlead.core.chat import ChatEvent, ChatRequest
+from fairlead.core.errors import Problem
+from fairlead.core.ids import GenerationId
+from fairlead.core.pricing import Charge
+from fairlead.core.usage import Usage
+
+__all__ = ["AnswerHead", "Closing", "Dialect", "StreamEncoder"]
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerHead:
+    """What is known when an answer begins.
+
+    model: the slug that answers. provider: its display name. created_s: Unix seconds.
+    """
+
+    generation: GenerationId
+    model: str
+    provider: str
+    created_s: int
+    show_reasoning: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Closing:
+    """What is known when an answer ends. is_byok: the caller's own credential was used."""
+
+    usage: Usage
+    charge: Charge
+    is_byok: bool = False
+
+
+class StreamEncoder(Protocol):
+    """Writes one streamed answer. Every call returns bytes for the caller, perhaps none."""
+
+    def feed(self, events: Sequence[ChatEvent]) -> bytes: ...
+
+    def close(self, closing: Closing) -> bytes:
+        """The proper end: usage, then the dialect's end mark."""
+        ...
+
+    def fail(self, problem: Problem, closing: Closing | None) -> bytes:
+        """The answer broke off: an error in band, and the end."""
+        ...
+
+
+class Dialect(Protocol):
+    """One public format."""
+
+    name: str
+    api_type: str
+    keep_alive: bytes  # sent while the upstream is silent; ignored by every client
+
+    def decode(self, body: bytes) -> ChatRequest:
+        """Raises RequestInvalid with the path of the offending field."""
+        ...
+
+    def stream(self, head: AnswerHead) -> StreamEncoder: ...
+
+    def whole(self, head: AnswerHead, events: Sequence[ChatEvent], closing: Closing) -> bytes:
+        """A complete answer. Raises UpstreamFailure if the events do not make one."""
+        ...
+
+    def partial(
+        self, head: AnswerHead, events: Sequence[ChatEvent], problem: Problem, closing: Closing
+    ) -> bytes:
+        """A whole answer that broke off after it had begun: what came, and the error inside."""
+        ...
+
+    def problem(self, problem: Problem, generation: GenerationId | None) -> bytes:
+        """An error that comes instead of an answer."""
+        ...

@@ -1,0 +1,328 @@
+"""One answer in progress: the parser's callbacks on one side, the reader on the other.
+
+The body lives here and not in the connection. When the message is complete the answer lets go of its
+connection, which may carry the next request before this reader has taken a single byte.
+
+States, each reached at most once and in this order: waiting for the head, in the body, and then either
+complete or failed. Bytes that came before a break are still read before the failure is raised; after a
+passed deadline nothing is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import httptools
+
+from fairlead.gateway.http.content_coding import BodyDecoder, BrokenCoding, body_decoder
+from fairlead.gateway.upstream import Phase, TransportFailure
+
+if TYPE_CHECKING:
+    from fairlead.gateway.http.connection import Connection
+
+__all__ = ["Answer", "HeaderFields", "Violation"]
+
+# content-length, content-encoding, transfer-encoding: the only headers looked at while parsing.
+_FRAMING_NAME_LENGTHS = frozenset({14, 16, 17})
+_NO_BODY_STATUSES = frozenset({204, 304})
+_CHUNKED, _COUNTED, _CLOSED = range(3)  # how the end of the body is known
+
+
+class Violation(Exception):  # noqa: N818 -- it names what the peer did; it never leaves this package
+    """The peer broke the protocol in a way the parser does not see. Stops the parser."""
+
+
+class HeaderFields:
+    """Response headers as received; see `HeaderView`. Decoded only when somebody looks."""
+
+    __slots__ = ("_first", "_raw")
+
+    def __init__(self, raw: list[tuple[bytes, bytes]]) -> None:
+        self._raw = raw
+        self._first: dict[str, str] | None = None
+
+    def get(self, name: str) -> str | None:
+        first = self._first
+        if first is None:
+            first = self._first = {}
+            for key, value in self.items():
+                first.setdefault(key, value)
+        return first.get(name)
+
+    def items(self) -> list[tuple[str, str]]:
+        return [
+            (name.decode("latin-1").lower(), value.decode("latin-1").strip(" \t"))
+            for name, value in self._raw
+        ]
+
+
+class Answer:
+    """Implements `Exchange`. The methods named `on_...` belong to the parser, the rest of the public ones
+    in the second half to `Connection`."""
+
+    __slots__ = (
+        "_buffered_bytes_max",
+        "_chunks",
+        "_coding",
+        "_connection",
+        "_decoder",
+        "_expects_body",
+        "_failure",
+        "_framing",
+        "_header_bytes_max",
+        "_is_informational",
+        "_label",
+        "_loop",
+        "_parser",
+        "_raw",
+        "_trailer_bytes",
+        "_waiter",
+        "buffered_bytes",
+        "died_unused",
+        "headers",
+        "is_complete",
+        "is_head_complete",
+        "is_reusable",
+        "status",
+        "violation",
+    )
+
+    def __init__(
+        self,
+        connection: Connection,
+        loop: asyncio.AbstractEventLoop,
+        *,
+        label: str,
+        expects_body: bool,
+        header_bytes_max: int,
+        buffered_bytes_max: int,
+    ) -> None:
+        self._connection: Connection | None = connection
+        self._loop = loop
+        self._label = label
+        self._expects_body = expects_body
+        self._header_bytes_max = header_bytes_max
+        self._buffered_bytes_max = buffered_bytes_max
+        self._raw: list[tuple[bytes, bytes]] = []
+        self._chunks: list[bytes] = []
+        self._coding = ""
+        self._decoder: BodyDecoder | None = None
+        self._failure: TransportFailure | None = None
+        self._framing = _CLOSED
+        self._is_informational = False
+        self._trailer_bytes = 0
+        self._waiter: asyncio.Future[None] | None = None
+        self.buffered_bytes = 0
+        self.died_unused = False
+        self.is_complete = False
+        self.is_head_complete = False
+        self.is_reusable = False
+        self.status = 0
+        self.violation = ""
+        # One parser a message: httptools keeps the last trailer of a message and would hand it out as the
+        # first header of the next.
+        self._parser: httptools.HttpResponseParser | None = httptools.HttpResponseParser(self)
+
+    # ---- for the caller -------------------------------------------------------------------------
+
+    async def wait_for_head(self) -> None:
+        """Return once status and headers are there. Raises TransportFailure."""
+        while not self.is_head_complete:
+            if self._failure is not None:
+                raise self._failure
+            await self._wait()
+
+    async def read(self) -> bytes:
+        if self._decoder is not None:
+            return await self._read_decoded(self._decoder)
+        while not self._chunks:
+            if self._failure is not None:
+                raise self._failure
+            if self.is_complete:
+                return b""
+            await self._wait()
+        return self._take()
+
+    async def read_all(self, bytes_max: int) -> bytes:
+        pieces: list[bytes] = []
+        length = 0
+        while piece := await self.read():
+            length += len(piece)
+            if length > bytes_max:
+                self._break(f"the body from {self._label} is longer than {bytes_max} bytes")
+            pieces.append(piece)
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    def expire_at(self, at_s: float, phase: Phase) -> None:
+        if self._connection is not None:
+            self._connection.expire_at(at_s, phase)
+
+    def close(self) -> None:
+        if self._failure is None:
+            self._failure = TransportFailure(
+                f"the answer from {self._label} was closed before it was read", phase=Phase.READ
+            )
+        connection, self._connection = self._connection, None
+        self._parser = None
+        self._chunks.clear()
+        if connection is not None:
+            connection.drop()
+
+    # ---- for the parser -------------------------------------------------------------------------
+
+    def on_message_begin(self) -> None:
+        if self.is_complete:
+            raise Violation  # a second message that nobody asked for; the first one stands
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self.is_head_complete:
+            self._trailer_bytes += len(name) + len(value) + 4
+            if self._trailer_bytes > self._header_bytes_max:
+                self._refuse(f"trailers are longer than {self._header_bytes_max} bytes")
+            return
+        self._raw.append((name, value))
+        if len(name) in _FRAMING_NAME_LENGTHS:
+            self._note_framing(name.lower(), value)
+
+    def on_headers_complete(self) -> None:
+        parser = self._parser
+        assert parser is not None
+        status = parser.get_status_code()
+        if status < 200:
+            if status == 101:
+                self._refuse("the server switched protocols unasked")
+            self._is_informational = True
+            self._raw = []
+            self._framing = _CLOSED
+            self._coding = ""
+            return
+        self._is_informational = False
+        self.status = status
+        self.headers = HeaderFields(self._raw)
+        self.is_head_complete = True
+        self.is_reusable = parser.should_keep_alive()
+        if self._framing == _CHUNKED and parser.get_http_version() != "1.1":
+            self.is_reusable = False  # RFC 9112, 6.1: the framing is not to be trusted beyond this message
+        if not self._expects_body or status in _NO_BODY_STATUSES:
+            # To a HEAD, the parser would now wait for the body that the headers announce.
+            self.is_complete = True
+            self.is_reusable = self.is_reusable or self._is_kept_alive_without_length(parser)
+        elif self._coding:
+            self._decoder = body_decoder(self._coding, self._buffered_bytes_max)
+
+    def on_body(self, body: bytes) -> None:
+        if self.is_complete:
+            raise Violation  # a body where there can be none
+        self._chunks.append(body)
+        self.buffered_bytes += len(body)
+
+    def on_message_complete(self) -> None:
+        if not self._is_informational:
+            self.is_complete = True
+
+    # ---- for the connection ---------------------------------------------------------------------
+
+    def feeder(self) -> httptools.HttpResponseParser:
+        """The parser of this message, ready to be fed."""
+        assert self._parser is not None
+        return self._parser
+
+    def ends_with_the_connection(self) -> bool:
+        """Whether the closing of the connection is the proper end of this message."""
+        return self.is_head_complete and self._framing == _CLOSED
+
+    @property
+    def is_chunked(self) -> bool:
+        return self._framing == _CHUNKED
+
+    def wake(self) -> None:
+        """Tell a waiting reader that there is something new."""
+        waiter = self._waiter
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
+
+    def detach(self) -> None:
+        """The message is complete: the connection goes its own way."""
+        self.is_complete = True
+        self._connection = None
+        self._parser = None
+        self.wake()
+
+    def fail(self, failure: TransportFailure, *, died_unused: bool = False) -> None:
+        """The message will never be complete: the connection is gone."""
+        self._failure = failure
+        self.died_unused = died_unused
+        self._connection = None
+        self._parser = None
+        if failure.timed_out:
+            self._chunks.clear()
+        self.wake()
+
+    # ---- details --------------------------------------------------------------------------------
+
+    async def _wait(self) -> None:
+        assert self._waiter is None, "an exchange has exactly one reader"
+        self._waiter = self._loop.create_future()
+        try:
+            await self._waiter
+        except asyncio.CancelledError:
+            self.close()
+            raise
+        finally:
+            self._waiter = None
+
+    def _take(self) -> bytes:
+        chunks = self._chunks
+        body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
+        chunks.clear()
+        self.buffered_bytes = 0
+        if self._connection is not None:
+            self._connection.resume()
+        return body
+
+    async def _read_decoded(self, decoder: BodyDecoder) -> bytes:
+        try:
+            while not (piece := decoder.take()):
+                while not self._chunks:
+                    if self._failure is not None:
+                        raise self._failure
+                    if self.is_complete:
+                        decoder.finish()
+                        return b""
+                    await self._wait()
+                decoder.feed(self._take())
+        except BrokenCoding as error:
+            self._break(f"broken answer from {self._label}: {error}")
+        if self._failure is not None and self._failure.timed_out:
+            raise self._failure
+        return piece
+
+    def _break(self, message: str) -> None:
+        """Fail from the reader's side. Always raises."""
+        failure = TransportFailure(message, phase=Phase.READ)
+        self.close()
+        self._failure = failure
+        raise failure from None
+
+    def _note_framing(self, name: bytes, value: bytes) -> None:
+        if name == b"content-length":
+            self._framing = _COUNTED  # the parser checks the value and refuses a second one
+        elif name == b"transfer-encoding":
+            if self._framing == _CHUNKED or value.strip(b" \t").lower() != b"chunked":
+                self._refuse("a transfer-encoding other than chunked")
+            self._framing = _CHUNKED
+        elif name == b"content-encoding":
+            # Several codings are none that we decode; joined they are refused on reading.
+            self._coding = self._coding + "," * bool(self._coding) + value.decode("latin-1")
+
+    def _is_kept_alive_without_length(self, parser: httptools.HttpResponseParser) -> bool:
+        """should_keep_alive asks for a length, which an answer to HEAD need not have."""
+        connection = self.headers.get("connection")
+        return parser.get_http_version() == "1.1" and (
+            connection is None or "close" not in connection.lower()
+        )
+
+    def _refuse(self, violation: str) -> None:
+        self.violation = violation
+        raise Violation

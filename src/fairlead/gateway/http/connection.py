@@ -1,0 +1,302 @@
+"""One socket to an upstream: bytes in, bytes out, one timer, and who may use it.
+
+Invariants
+- At most one answer is attached. It is detached when its message is complete (the connection then rests in
+  the pool, or closes) or when the connection fails; nothing touches it afterwards.
+- A connection is in the pool only if the last message was framed beyond doubt, both sides want to keep it,
+  the request was fully written and no byte followed the answer.
+- Bytes, or an end, that arrive while no answer is attached close the connection.
+- Closing is always `abort`: nothing of ours is worth sending any more, a TLS goodbye would make us wait for
+  the peer's, and an upstream learns at once that nobody listens. Message framing, not the goodbye, protects
+  our own requests against truncation.
+- Exactly one timer per connection, for the exchange's deadline or the pool's patience. It is not moved when
+  the due time moves later, only when it fires too early: a stream of a thousand chunks, or a thousand
+  requests in quick succession, cost one.
+
+Writing relies on the transport's buffer: the body is in memory already, so it bounds what waits to be
+written. `pause_writing` only tells whether the request is fully written.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import socket
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import httptools
+
+from fairlead.gateway.http.answer import Answer
+from fairlead.gateway.http.request_head import RequestHead
+from fairlead.gateway.upstream import Limits, Phase, TransportFailure
+
+if TYPE_CHECKING:
+    from fairlead.gateway.http.origin import Origin
+
+__all__ = ["Connection"]
+
+_JOINED_BODY_BYTES_MAX = 64 * 1024  # below it, copying head and body together is cheaper than two writes
+_PROTOCOL_NAME = b"HTTP/1."
+# A pooled connection that dies this soon after a request, without a byte of answer, was closed by a peer
+# that had not seen the request. Later than that it may well have been working on it.
+_DIED_UNUSED_WITHIN_S = 1.0
+
+
+class Connection(asyncio.Protocol):
+    __slots__ = (
+        "_answer",
+        "_armed_s",
+        "_due_s",
+        "_feed",
+        "_framing_bytes",
+        "_has_answered",
+        "_head_bytes",
+        "_held",
+        "_is_reading_paused",
+        "_is_writing_paused",
+        "_label",
+        "_limits",
+        "_loop",
+        "_origin",
+        "_phase",
+        "_sent_at_s",
+        "_timer",
+        "_transport",
+        "is_closed",
+        "was_used",
+    )
+
+    def __init__(self, origin: Origin, loop: asyncio.AbstractEventLoop, limits: Limits, label: str) -> None:
+        self._origin = origin
+        self._loop = loop
+        self._limits = limits
+        self._label = label
+        self._transport: asyncio.Transport | None = None
+        self._answer: Answer | None = None
+        self._feed: Callable[[bytes], None] | None = None
+        self._armed_s = math.inf
+        self._due_s = math.inf
+        self._phase = Phase.FIRST_TOKEN
+        self._timer: asyncio.TimerHandle | None = None
+        self._sent_at_s = 0.0
+        self._head_bytes = 0
+        self._framing_bytes = 0
+        self._held = b""
+        self._has_answered = False
+        self._is_reading_paused = False
+        self._is_writing_paused = False
+        self.is_closed = False
+        self.was_used = False
+
+    # ---- for the client and the pool ------------------------------------------------------------
+
+    def begin(self, head: RequestHead, body: bytes, expire_at_s: float) -> Answer:
+        """Send a request. The answer is attached until its message is complete or broken."""
+        transport = self._transport
+        assert transport is not None and self._answer is None
+        answer = self._answer = Answer(
+            self,
+            self._loop,
+            label=self._label,
+            expects_body=head.expects_body,
+            header_bytes_max=self._limits.header_bytes_max,
+            buffered_bytes_max=self._limits.buffered_bytes_max,
+        )
+        self._feed = answer.feeder().feed_data
+        self._head_bytes = self._framing_bytes = 0
+        self._has_answered = False
+        self._sent_at_s = self._loop.time()
+        self.expire_at(expire_at_s, Phase.FIRST_TOKEN)
+        if len(body) <= _JOINED_BODY_BYTES_MAX:
+            transport.write(head.with_body(body))
+        else:
+            transport.write(head.before_body(len(body)))
+            transport.write(body)
+        return answer
+
+    def expire_at(self, at_s: float, phase: Phase) -> None:
+        self._phase = phase
+        self._due_s = at_s
+        if at_s < self._armed_s:
+            self._arm(at_s)
+
+    def rest(self) -> None:
+        """In the pool from now on; closed if unused for `idle_s`."""
+        self.was_used = True
+        self.expire_at(self._loop.time() + self._limits.idle_s, Phase.CONNECT)
+
+    def resume(self) -> None:
+        """The reader took what was buffered."""
+        if self._is_reading_paused:
+            self._is_reading_paused = False
+            assert self._transport is not None
+            self._transport.resume_reading()
+
+    def drop(self) -> None:
+        """Close at once; nobody wants the rest of the answer."""
+        self._answer = self._feed = None
+        self._abort()
+
+    def shut(self) -> None:
+        """The client closes: end whatever is going on."""
+        self._break("the client was closed", Phase.READ)
+
+    # ---- for the event loop ---------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        raw = transport.get_extra_info("socket")
+        if raw is not None and raw.family in (socket.AF_INET, socket.AF_INET6):
+            raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            raw.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        transport.set_write_buffer_limits(high=1, low=0)
+
+    def data_received(self, data: bytes) -> None:
+        answer, feed = self._answer, self._feed
+        if answer is None or feed is None:
+            self._abort()
+            return
+        buffered_bytes = answer.buffered_bytes
+        try:
+            if answer.is_head_complete:
+                feed(data)
+            elif not self._feed_head(answer, feed, data):
+                return
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
+            if not answer.is_complete:
+                self._break(f"broken answer from {self._label}: {answer.violation or error}", Phase.READ)
+                return
+            answer.is_reusable = False  # the message stands, what follows it does not
+        if answer.is_complete:
+            self._finish(answer)
+            return
+        if answer.buffered_bytes != buffered_bytes:
+            self._framing_bytes = 0
+            if answer.buffered_bytes > self._limits.buffered_bytes_max and not self._is_reading_paused:
+                self._is_reading_paused = True
+                assert self._transport is not None
+                self._transport.pause_reading()
+        elif answer.is_head_complete and not self._is_framing_bounded(len(data)):
+            return
+        answer.wake()
+
+    def eof_received(self) -> None:
+        answer = self._answer
+        if answer is not None and answer.ends_with_the_connection():
+            answer.is_reusable = False
+            self._finish(answer)
+
+    def pause_writing(self) -> None:
+        self._is_writing_paused = True
+
+    def resume_writing(self) -> None:
+        self._is_writing_paused = False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.is_closed = True
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        answer, self._answer, self._feed = self._answer, None, None
+        if answer is not None:
+            answer.fail(
+                self._loss(answer, exc),
+                died_unused=self.was_used
+                and not self._has_answered
+                and self._loop.time() - self._sent_at_s < _DIED_UNUSED_WITHIN_S,
+            )
+        self._transport = None
+        self._origin.forget(self)
+
+    # ---- details --------------------------------------------------------------------------------
+
+    def _feed_head(self, answer: Answer, feed: Callable[[bytes], None], data: bytes) -> bool:
+        """Feed bytes of which at least the first belong to the head. False if that ended the exchange."""
+        if not self._has_answered:
+            # The parser would also take RTSP, empty lines and other versions for an answer.
+            if self._held:
+                data, self._held = self._held + data, b""
+            if not data.startswith(_PROTOCOL_NAME):
+                if _PROTOCOL_NAME.startswith(data):
+                    self._held = data
+                    return False
+                self._has_answered = True
+                self._break(f"the answer from {self._label} is not HTTP/1", Phase.READ)
+                return False
+            self._has_answered = True
+        allowed = self._limits.header_bytes_max - self._head_bytes
+        self._head_bytes += len(data)
+        if len(data) <= allowed:
+            feed(data)
+            return True
+        feed(data[:allowed])
+        if not answer.is_head_complete:
+            limit = self._limits.header_bytes_max
+            self._break(f"the head of the answer from {self._label} exceeds {limit} bytes", Phase.READ)
+            return False
+        feed(data[allowed:])
+        return True
+
+    def _is_framing_bounded(self, length: int) -> bool:
+        """Count bytes that brought no body: chunk extensions and trailers are headers to our limits."""
+        self._framing_bytes += length
+        if self._framing_bytes <= self._limits.header_bytes_max:
+            return True
+        limit = self._limits.header_bytes_max
+        self._break(f"the chunk framing of the answer from {self._label} exceeds {limit} bytes", Phase.READ)
+        return False
+
+    def _finish(self, answer: Answer) -> None:
+        """The message is complete."""
+        self._answer = self._feed = None
+        self.resume()
+        if answer.is_reusable and not self._is_writing_paused:
+            self._origin.release(self)
+        else:
+            self._abort()
+        answer.detach()
+
+    def _break(self, message: str, phase: Phase, *, timed_out: bool = False) -> None:
+        """End the connection; its answer, if any, fails."""
+        answer, self._answer, self._feed = self._answer, None, None
+        if answer is not None:
+            answer.fail(TransportFailure(message, phase=phase, timed_out=timed_out))
+        self._abort()
+
+    def _loss(self, answer: Answer, exc: Exception | None) -> TransportFailure:
+        how = "closed the connection" if exc is None else f"broke the connection ({type(exc).__name__})"
+        if not answer.is_head_complete:
+            when = "before the request was sent" if self._is_writing_paused else "before it answered"
+        else:
+            when = "before the answer was complete"
+        phase = Phase.SEND if self._is_writing_paused else Phase.READ
+        return TransportFailure(f"{self._label} {how} {when}", phase=phase)
+
+    def _abort(self) -> None:
+        self.is_closed = True
+        if self._transport is not None:
+            self._transport.abort()
+
+    def _arm(self, at_s: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._armed_s = at_s
+        self._timer = self._loop.call_at(at_s, self._on_timer)
+
+    def _on_timer(self) -> None:
+        self._timer = None
+        self._armed_s = math.inf
+        if self._loop.time() < self._due_s:
+            if self._due_s < math.inf:
+                self._arm(self._due_s)
+            return
+        answer = self._answer
+        if answer is None:
+            self._abort()
+            return
+        phase = self._phase
+        if self._is_writing_paused and phase is Phase.FIRST_TOKEN:
+            phase = Phase.SEND
+        self._break(f"{self._label} exceeded the time-out '{phase}'", phase, timed_out=True)
