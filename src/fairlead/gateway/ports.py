@@ -7,13 +7,13 @@ The data plane imports none of the things behind these; `compose.py` plugs them 
 from __future__ import annotations
 
 from collections.abc import Awaitable
-from dataclasses import dataclass
 from typing import Protocol
 
+from fairlead.core.caller import Caller, KeyRefused
 from fairlead.core.catalog import Snapshot
 from fairlead.core.errors import UpstreamFailure
 from fairlead.core.generation import Generation
-from fairlead.core.ids import AccountId, EndpointId, KeyId, ProviderSlug
+from fairlead.core.ids import EndpointId, ProviderSlug
 from fairlead.core.routing import HealthView
 from fairlead.providers.base import Credential
 
@@ -28,22 +28,6 @@ __all__ = [
     "KeyRefused",
     "TokenCounter",
 ]
-
-
-@dataclass(frozen=True, slots=True)
-class Caller:
-    """Whom a call is for."""
-
-    account: AccountId
-    key: KeyId
-    is_management: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class KeyRefused:
-    """The store positively says no. reason: for the caller, as "This API key was revoked."."""
-
-    reason: str
 
 
 class KeyDirectory(Protocol):
@@ -73,12 +57,14 @@ class Credentials(Protocol):
     def find(self, provider: ProviderSlug) -> Credential: ...
 
 
-class Health(HealthView, Protocol):
+class Health(Protocol):
     """Learns from outcomes. `now_s` is event-loop time."""
 
-    def succeeded(self, endpoint: EndpointId, *, now_s: float) -> None: ...
+    def succeeded(self, endpoint: EndpointId) -> None: ...
 
     def failed(self, endpoint: EndpointId, failure: UpstreamFailure, *, now_s: float) -> None: ...
+
+    def at(self, now_s: float) -> HealthView: ...
 
 
 class Generations(Protocol):
