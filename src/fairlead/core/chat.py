@@ -389,6 +389,7 @@ class FinishReason(StrEnum):
 class Started(msgspec.Struct, frozen=True, tag=True):
     """The provider began to answer. Its own names for things, where it gave them."""
 
+    id: str | None = None
     model: str | None = None
     service_tier: str | None = None
     system_fingerprint: str | None = None

@@ -1,0 +1,177 @@
+"""From an answer to its record: what was used, what it costs, who pays. Decides; does no I/O.
+
+The rule of today, by how the call ended:
+
+    completed, with usage reported     the reported usage
+    completed, none reported           an estimate, marked so
+    cancelled after the first token    what was reported, else an estimate of what was produced
+    cancelled before it                nothing
+    failed in the middle               nothing: an answer that ends in an error is free
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from fairlead.core.catalog import Endpoint, Model
+from fairlead.core.chat import (
+    AssistantMessage,
+    ChatBody,
+    ChatEvent,
+    ChatRequest,
+    Finished,
+    Frame,
+    PlainEvent,
+    ReasoningDelta,
+    RefusalDelta,
+    Started,
+    TextDelta,
+    TextPart,
+    ToolCallDelta,
+    UsageReported,
+)
+from fairlead.core.generation import Outcome
+from fairlead.core.money import NanoUSD, parse_amount
+from fairlead.core.pricing import Charge, charge
+from fairlead.core.usage import Usage, UsageSource
+from fairlead.gateway.ports import TokenCounter
+
+__all__ = ["FREE", "NO_USAGE", "Tally", "closing_charge"]
+
+FREE = Charge(total=NanoUSD(0), prompt=NanoUSD(0), completion=NanoUSD(0))
+NO_USAGE = Usage(requests=0, source=UsageSource.NONE)
+
+
+class Tally:
+    """Watches the events of one attempt: enough to settle it, however it ends."""
+
+    __slots__ = (
+        "_reasoning",
+        "_text",
+        "finish",
+        "native_finish",
+        "service_tier",
+        "upstream_cost_usd",
+        "upstream_id",
+        "usage",
+    )
+
+    def __init__(self) -> None:
+        self._text: list[str] = []
+        self._reasoning: list[str] = []
+        self.usage: Usage | None = None
+        self.upstream_cost_usd: float | None = None
+        self.upstream_id: str | None = None
+        self.finish: str | None = None
+        self.native_finish: str | None = None
+        self.service_tier: str | None = None
+
+    def watch(self, events: Iterable[ChatEvent]) -> bool:
+        """Take note. Returns whether any of the events is content: a token for the caller."""
+        has_content = False
+        for event in events:
+            if type(event) is Frame:
+                for inner in event.events:
+                    has_content |= self._note(inner)
+            else:
+                has_content |= self._note(event)  # type: ignore[arg-type] # not a Frame: a PlainEvent
+        return has_content
+
+    def _note(self, event: PlainEvent) -> bool:
+        kind = type(event)
+        if kind is TextDelta or kind is RefusalDelta:
+            self._text.append(event.text)  # type: ignore[union-attr] # narrowed by `kind`
+            return True
+        if kind is ReasoningDelta:
+            self._reasoning.append(event.text)  # type: ignore[union-attr]
+            return True
+        match event:
+            case ToolCallDelta():
+                if event.name:
+                    self._text.append(event.name)
+                if event.arguments:
+                    self._text.append(event.arguments)
+                return True
+            case UsageReported():
+                self.usage = event.usage
+                if event.cost_usd is not None:
+                    self.upstream_cost_usd = event.cost_usd
+                return False
+            case Finished():
+                self.finish = event.reason.value
+                self.native_finish = event.native
+                return False
+            case Started():
+                self.upstream_id = event.id or self.upstream_id
+                self.service_tier = event.service_tier or self.service_tier
+                return False
+            case _:
+                return True  # media and annotations
+
+    @property
+    def has_produced(self) -> bool:
+        return bool(self._text or self._reasoning)
+
+    @property
+    def upstream_cost(self) -> NanoUSD | None:
+        """What the provider says it charged, in nanodollars, rounded to the nearest."""
+        if self.upstream_cost_usd is None or self.upstream_cost_usd < 0:
+            return None
+        return parse_amount(f"{self.upstream_cost_usd:.9f}")
+
+    def used(self, request: ChatRequest, model: Model, counter: TokenCounter) -> Usage:
+        """The reported usage, or an estimate from the text that went each way."""
+        if self.usage is not None:
+            return self.usage
+        return Usage(
+            prompt=counter.count(prompt_text(request.body), tokenizer=model.tokenizer),
+            completion=counter.count("".join(self._text), tokenizer=model.tokenizer),
+            reasoning=counter.count("".join(self._reasoning), tokenizer=model.tokenizer),
+            source=UsageSource.ESTIMATED,
+        )
+
+
+def closing_charge(
+    tally: Tally,
+    outcome: Outcome,
+    *,
+    request: ChatRequest,
+    model: Model,
+    endpoint: Endpoint,
+    counter: TokenCounter,
+    at_s: float,
+) -> tuple[Usage, Charge]:
+    """Usage and charge of one ended call; see the table above. at_s: when the call began."""
+    if outcome is Outcome.CANCELLED and not tally.has_produced and tally.usage is None:
+        return NO_USAGE, FREE
+    usage = tally.used(request, model, counter)
+    if outcome is Outcome.FAILED:
+        return usage, FREE
+    if usage.completion_tokens == 0 and tally.finish is None:
+        return usage, FREE
+    return usage, charge(usage, endpoint.prices, at_s=at_s)
+
+
+def prompt_text(body: ChatBody) -> str:
+    """All text that the model reads: messages, tool calls and results, tool definitions."""
+    pieces: list[str] = []
+    for message in body.messages or ():
+        content = message.content
+        if isinstance(content, str):
+            pieces.append(content)
+        elif content is not None:
+            pieces.extend(part.text for part in content if isinstance(part, TextPart))
+        if isinstance(message, AssistantMessage):
+            for call in message.tool_calls or ():
+                if call.function is not None:
+                    pieces += (call.function.name, call.function.arguments)
+    if isinstance(body.prompt, str):
+        pieces.append(body.prompt)
+    elif body.prompt is not None:  # several prompts; those given as token numbers have no text
+        pieces.extend(piece for piece in body.prompt if isinstance(piece, str))
+    for tool in body.tools or ():
+        if tool.function is not None:
+            pieces += (tool.function.name, tool.function.description or "")
+            if tool.function.parameters is not None:
+                pieces.append(bytes(tool.function.parameters).decode("utf-8", "replace"))
+    return "\n".join(pieces)
