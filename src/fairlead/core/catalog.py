@@ -16,6 +16,7 @@ from typing import Final
 import msgspec
 
 from fairlead.core.ids import EndpointId, ModelId, ProviderSlug
+from fairlead.core.money import PicoUSD
 from fairlead.core.pricing import PriceSheet
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "Reasoning",
     "Resolved",
     "Snapshot",
+    "TierPrices",
     "UnknownModel",
 ]
 
@@ -105,11 +107,20 @@ class ProviderInfo(msgspec.Struct, frozen=True):
     enabled_by_default: bool = True
 
 
+class TierPrices(msgspec.Struct, frozen=True):
+    """What a service tier (batch, flex, priority) costs: prices that replace the sheet's, by name."""
+
+    tier: str
+    prices: dict[str, PicoUSD]
+
+
 class Endpoint(msgspec.Struct, frozen=True):
     """One offer: a model at a provider, with its price, limits and abilities.
 
     tag: provider slug, with a suffix (region, variant, tier) where one provider has several.
+    context_length: tokens; 0 where it is not known.
     price_version: names the price sheet for ever; every generation says which one priced it.
+    deprecation_date: when the provider switches it off, or did; "YYYY-MM-DD".
     """
 
     id: EndpointId
@@ -126,9 +137,20 @@ class Endpoint(msgspec.Struct, frozen=True):
     supported_parameters: frozenset[str]
     status: EndpointStatus = EndpointStatus.ACTIVE
     deprecation_date: str | None = None
+    service_tiers: tuple[TierPrices, ...] = ()
 
 
 class Model(msgspec.Struct, frozen=True):
+    """A model and every endpoint that offers it.
+
+    created: Unix seconds; 0 where no release date is known.
+    context_length: tokens; 0 where it is not known.
+    endpoints: cheapest routable first: active, then deprecated, then unpriced; by price within each.
+    expiration_date: after this day ("YYYY-MM-DD") the model may be gone: its author's own endpoint, or
+        every endpoint, is switched off by then.
+    preset_effort: this slug is another model with a reasoning effort preset, as `o3-mini-high`.
+    """
+
     id: ModelId
     canonical_slug: str
     name: str
@@ -148,9 +170,9 @@ class Model(msgspec.Struct, frozen=True):
     hugging_face_id: str | None
     reasoning: Reasoning
     supported_parameters: tuple[str, ...]
-    endpoints: tuple[Endpoint, ...]  # cheapest routable first
+    endpoints: tuple[Endpoint, ...]
     expiration_date: str | None = None
-    preset_effort: str | None = None  # this slug is another model with an effort preset
+    preset_effort: str | None = None
     open_weights: bool | None = None
     family: str | None = None
 

@@ -7,12 +7,21 @@ the later wins, price by price; a price that an override does not name keeps its
 
 from __future__ import annotations
 
+from hashlib import blake2b
+
 import msgspec
 
 from fairlead.core.money import NanoUSD, PicoUSD, nano_from_pico
 from fairlead.core.usage import Usage
 
-__all__ = ["Charge", "PriceOverride", "PriceSheet", "charge", "prices_in_force"]
+__all__ = [
+    "Charge",
+    "PriceOverride",
+    "PriceSheet",
+    "charge",
+    "price_version",
+    "prices_in_force",
+]
 
 _MINUTES_PER_DAY = 24 * 60
 _SECONDS_PER_DAY = 86_400
@@ -63,6 +72,12 @@ class Charge(msgspec.Struct, frozen=True, gc=False):
     total: NanoUSD
     prompt: NanoUSD
     completion: NanoUSD
+
+
+def price_version(sheet: PriceSheet) -> str:
+    """A name that means exactly these prices, for ever: equal sheets share it, others never do."""
+    canonical = msgspec.json.encode(sheet, order="sorted")
+    return f"ps-{blake2b(canonical, digest_size=10).hexdigest()}"
 
 
 def charge(usage: Usage, sheet: PriceSheet, *, at_s: float) -> Charge:
