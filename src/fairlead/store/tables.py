@@ -1,0 +1,154 @@
+"""Every table. Money is nanodollars in 64 bits; times are integer milliseconds since 1970, UTC (`_ms`).
+
+A change here needs a revision in `migrations/versions`; a test compares the two.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import sqlalchemy as sa
+
+__all__ = [
+    "accounts",
+    "api_keys",
+    "generations",
+    "journal_positions",
+    "meta",
+    "metadata",
+    "price_sheets",
+]
+
+metadata: Final = sa.MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+meta: Final = sa.Table(
+    "meta",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("value", sa.Text, nullable=False),
+)
+
+accounts: Final = sa.Table(
+    "accounts",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("email", sa.Text),  # lower case; the owner may have none
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("billing", sa.Text, nullable=False),
+    sa.Column("is_owner", sa.Boolean, nullable=False),
+    sa.Column("created_ms", sa.BigInteger, nullable=False),
+    sa.UniqueConstraint("email"),
+    sa.CheckConstraint("billing IN ('prepaid', 'postpaid')", name="billing"),
+)
+# Two processes that start at once agree on one owner.
+sa.Index(
+    "ix_accounts_one_owner",
+    accounts.c.is_owner,
+    unique=True,
+    sqlite_where=sa.text("is_owner"),
+    postgresql_where=sa.text("is_owner"),
+)
+
+api_keys: Final = sa.Table(
+    "api_keys",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("account_id", sa.Text, sa.ForeignKey("accounts.id"), nullable=False),
+    sa.Column(
+        "digest", sa.LargeBinary, nullable=False
+    ),  # SHA-256 of the key; the key itself is nowhere
+    sa.Column("label", sa.Text, nullable=False),  # "sk-fl-v1-abc...123"
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("is_management", sa.Boolean, nullable=False),
+    sa.Column("is_disabled", sa.Boolean, nullable=False),
+    sa.Column("limit_nano", sa.BigInteger),
+    sa.Column("limit_reset", sa.Text),
+    sa.Column("created_ms", sa.BigInteger, nullable=False),
+    sa.Column("expires_ms", sa.BigInteger),
+    sa.Column("revoked_ms", sa.BigInteger),
+    sa.UniqueConstraint("digest"),
+    sa.CheckConstraint("limit_reset IN ('daily', 'weekly', 'monthly')", name="limit_reset"),
+    sa.Index(None, "account_id", "created_ms"),
+)
+
+# One row for each core.generation.Generation. No foreign keys: what was used is recorded whatever has
+# become of its account, key or price.
+generations: Final = sa.Table(
+    "generations",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("account_id", sa.Text, nullable=False),
+    sa.Column("key_id", sa.Text, nullable=False),
+    sa.Column("created_ms", sa.BigInteger, nullable=False),
+    sa.Column("api_type", sa.Text, nullable=False),
+    sa.Column("requested_model", sa.Text, nullable=False),
+    sa.Column("model", sa.Text, nullable=False),
+    sa.Column("endpoint", sa.Text, nullable=False),
+    sa.Column("provider", sa.Text, nullable=False),
+    sa.Column("price_version", sa.Text, nullable=False),
+    sa.Column("catalog_version", sa.Text, nullable=False),
+    sa.Column("outcome", sa.Text, nullable=False),
+    sa.Column("streamed", sa.Boolean, nullable=False),
+    sa.Column("latency_ms", sa.Integer, nullable=False),
+    sa.Column("duration_ms", sa.Integer, nullable=False),
+    sa.Column("finish_reason", sa.Text),
+    sa.Column("native_finish_reason", sa.Text),
+    sa.Column("upstream_id", sa.Text),
+    sa.Column("service_tier", sa.Text),
+    sa.Column("session_id", sa.Text),
+    sa.Column("external_user", sa.Text),
+    sa.Column("error_type", sa.Text),
+    sa.Column("cost_nano", sa.BigInteger, nullable=False),
+    sa.Column("cost_prompt_nano", sa.BigInteger, nullable=False),
+    sa.Column("cost_completion_nano", sa.BigInteger, nullable=False),
+    sa.Column("upstream_cost_nano", sa.BigInteger),
+    sa.Column("usage_source", sa.Text, nullable=False),
+    sa.Column("usage_prompt", sa.BigInteger, nullable=False),
+    sa.Column("usage_cache_read", sa.BigInteger, nullable=False),
+    sa.Column("usage_cache_write", sa.BigInteger, nullable=False),
+    sa.Column("usage_cache_write_1h", sa.BigInteger, nullable=False),
+    sa.Column("usage_prompt_audio", sa.BigInteger, nullable=False),
+    sa.Column("usage_prompt_image", sa.BigInteger, nullable=False),
+    sa.Column("usage_prompt_video", sa.BigInteger, nullable=False),
+    sa.Column("usage_completion", sa.BigInteger, nullable=False),
+    sa.Column("usage_reasoning", sa.BigInteger, nullable=False),
+    sa.Column("usage_completion_audio", sa.BigInteger, nullable=False),
+    sa.Column("usage_completion_image", sa.BigInteger, nullable=False),
+    sa.Column("usage_requests", sa.BigInteger, nullable=False),
+    sa.Column("usage_web_searches", sa.BigInteger, nullable=False),
+    sa.Column("usage_accepted_prediction", sa.BigInteger, nullable=False),
+    sa.Column("usage_rejected_prediction", sa.BigInteger, nullable=False),
+    sa.Column("app_referer", sa.Text),
+    sa.Column("app_title", sa.Text),
+    sa.Column("app_categories", sa.Text),  # JSON
+    sa.Column("app_user_agent", sa.Text),
+    sa.Column("attempts", sa.Text, nullable=False),  # JSON: core.generation.Attempt, as arrays
+    sa.Index(None, "account_id", "created_ms"),
+    sa.Index(None, "key_id", "created_ms"),
+)
+
+# How far each usage journal has been moved into `generations`.
+journal_positions: Final = sa.Table(
+    "journal_positions",
+    metadata,
+    sa.Column("journal", sa.Text, primary_key=True),
+    sa.Column("segment", sa.BigInteger, nullable=False),
+    sa.Column("offset_bytes", sa.BigInteger, nullable=False),
+)
+
+# Every price that was ever in force, so that each charge can be explained and computed again.
+price_sheets: Final = sa.Table(
+    "price_sheets",
+    metadata,
+    sa.Column("version", sa.Text, primary_key=True),
+    sa.Column("sheet", sa.Text, nullable=False),  # JSON: core.pricing.PriceSheet
+    sa.Column("first_seen_ms", sa.BigInteger, nullable=False),
+)
