@@ -290,7 +290,7 @@ class ChatBody(msgspec.Struct, frozen=True, omit_defaults=True):
     """The typed view of a chat or completion request. Only what we act on or check is typed."""
 
     messages: list[Message] | None = None
-    prompt: str | list[str] | list[int] | list[list[int]] | None = None
+    prompt: str | list[str | int | list[int]] | None = None
     model: str | None = None
     models: list[str] | None = None
     stream: bool | None = None
@@ -386,7 +386,7 @@ class FinishReason(StrEnum):
     ERROR = "error"
 
 
-class Started(msgspec.Struct, frozen=True, tag=True):
+class Started(msgspec.Struct, frozen=True, gc=False):
     """The provider began to answer. Its own names for things, where it gave them."""
 
     id: str | None = None
@@ -395,13 +395,13 @@ class Started(msgspec.Struct, frozen=True, tag=True):
     system_fingerprint: str | None = None
 
 
-class TextDelta(msgspec.Struct, frozen=True, tag=True, omit_defaults=True):
+class TextDelta(msgspec.Struct, frozen=True, gc=False):
     text: str
     choice: int = 0
     logprobs: msgspec.Raw | None = None
 
 
-class ReasoningDelta(msgspec.Struct, frozen=True, tag=True, omit_defaults=True):
+class ReasoningDelta(msgspec.Struct, frozen=True, gc=False):
     """text: plain reasoning ("" if there is none to show). details: structured items, in our own form
     (`reasoning.text`, `reasoning.summary`, `reasoning.encrypted`), as JSON objects."""
 
@@ -410,12 +410,12 @@ class ReasoningDelta(msgspec.Struct, frozen=True, tag=True, omit_defaults=True):
     details: tuple[Mapping[str, object], ...] = ()
 
 
-class RefusalDelta(msgspec.Struct, frozen=True, tag=True, omit_defaults=True):
+class RefusalDelta(msgspec.Struct, frozen=True, gc=False):
     text: str
     choice: int = 0
 
 
-class ToolCallDelta(msgspec.Struct, frozen=True, tag=True, omit_defaults=True):
+class ToolCallDelta(msgspec.Struct, frozen=True, gc=False):
     """A piece of one tool call. The first piece of an `index` has id and name; later ones only arguments."""
 
     index: int
@@ -426,7 +426,7 @@ class ToolCallDelta(msgspec.Struct, frozen=True, tag=True, omit_defaults=True):
     type: str = "function"
 
 
-class MediaAdded(msgspec.Struct, frozen=True, tag=True, omit_defaults=True):
+class MediaAdded(msgspec.Struct, frozen=True, gc=False):
     """Images or audio in the answer, in the shape of the chat dialect's `images` items or `audio` object."""
 
     kind: Literal["images", "audio"]
@@ -434,14 +434,14 @@ class MediaAdded(msgspec.Struct, frozen=True, tag=True, omit_defaults=True):
     choice: int = 0
 
 
-class AnnotationsAdded(msgspec.Struct, frozen=True, tag=True, omit_defaults=True):
+class AnnotationsAdded(msgspec.Struct, frozen=True, gc=False):
     """Citations and parsed files, in the shape of the chat dialect's `annotations`."""
 
     annotations: tuple[Mapping[str, object], ...]
     choice: int = 0
 
 
-class Finished(msgspec.Struct, frozen=True, tag=True, omit_defaults=True):
+class Finished(msgspec.Struct, frozen=True, gc=False):
     """A choice ended. native: the provider's own word."""
 
     reason: FinishReason
@@ -449,7 +449,7 @@ class Finished(msgspec.Struct, frozen=True, tag=True, omit_defaults=True):
     choice: int = 0
 
 
-class UsageReported(msgspec.Struct, frozen=True, tag=True, omit_defaults=True):
+class UsageReported(msgspec.Struct, frozen=True, gc=False):
     """The provider's counts so far; a later report replaces an earlier one.
 
     cost_usd: what the provider says it charged, as it wrote it.
@@ -472,7 +472,7 @@ PlainEvent = (
 )
 
 
-class Frame(msgspec.Struct, frozen=True, tag=True):
+class Frame(msgspec.Struct, frozen=True, gc=False):
     """One piece of an answer in its original format, beside what it means.
 
     A caller who speaks `format` gets `fields` with the parts that we own rewritten, so that fields we do

@@ -1,0 +1,137 @@
+"""The HTTP server in front of the data plane: uvicorn, with the bounds it leaves to others.
+
+uvicorn bounds neither the size of a request's head nor the time it may take to arrive. Both are added
+here, at no cost for the usual request whose head comes in one piece.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from fairlead.gateway.app import AsgiApp
+
+__all__ = ["HEAD_BYTES_MAX", "HEAD_S", "ServerBounds", "serve"]
+
+HEAD_BYTES_MAX: Final = 64 * 1024
+HEAD_S: Final = 30.0  # a slow mobile network needs a few seconds; a slow-loris attack needs more
+IDLE_S: Final = 75.0  # longer than the usual 60 s of load balancers, so that they close first
+
+_TOO_LARGE: Final = (
+    b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\n"
+    b"content-type: application/json\r\ncontent-length: %d\r\n\r\n%b"
+)
+_TOO_LARGE_BODY: Final = (
+    b'{"error":{"code":431,"message":"The request line and headers are larger than 65536 bytes.",'
+    b'"metadata":{"error_type":"invalid_request"}}}'
+)
+
+
+class BoundedHttpProtocol(HttpToolsProtocol):
+    """uvicorn's protocol with a bound on the size and the time of a request's head."""
+
+    _head_bytes = 0
+    _is_in_head = False
+    _head_timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn's
+        super().connection_made(transport)
+        self._head_timer = self.loop.call_later(HEAD_S, self._head_is_late)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._disarm()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self._is_in_head:
+            self._head_bytes += len(data)
+            if self._head_bytes > HEAD_BYTES_MAX:
+                self.transport.write(_TOO_LARGE % (len(_TOO_LARGE_BODY), _TOO_LARGE_BODY))
+                self.transport.close()
+            elif self._head_timer is None:
+                self._head_timer = self.loop.call_later(HEAD_S, self._head_is_late)
+
+    def on_message_begin(self) -> None:
+        self._is_in_head = True
+        self._head_bytes = 0
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        self._is_in_head = False
+        self._disarm()
+        super().on_headers_complete()
+
+    def _disarm(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+    def _head_is_late(self) -> None:
+        self._head_timer = None
+        if not self.transport.is_closing():
+            self.transport.close()
+
+
+@dataclass(frozen=True, slots=True)
+class ServerBounds:
+    """drain_s: how long running calls may take to finish once we are told to stop."""
+
+    drain_s: float = 30.0
+    backlog: int = 2048
+
+
+class _Server(uvicorn.Server):
+    """Tells when it listens, and leaves signals to whoever started the loop."""
+
+    def __init__(self, config: uvicorn.Config, on_ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._on_ready = on_ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._on_ready()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Any:  # noqa: ANN401 — uvicorn's own signature
+        yield
+
+
+async def serve(
+    app: AsgiApp,
+    listener: socket.socket,
+    *,
+    bounds: ServerBounds,
+    stop: asyncio.Event,
+    on_ready: Callable[[], None],
+) -> None:
+    """Serve on `listener` until `stop` is set, then let running calls finish."""
+    config = uvicorn.Config(
+        app,
+        http=BoundedHttpProtocol,
+        ws="none",
+        loop="none",
+        lifespan="off",
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=int(IDLE_S),
+        timeout_graceful_shutdown=max(1, round(bounds.drain_s)),
+        backlog=bounds.backlog,
+    )
+    server = _Server(config, on_ready)
+    async with asyncio.TaskGroup() as tasks:
+        serving = tasks.create_task(server.serve(sockets=[listener]))
+        stopping = tasks.create_task(stop.wait())
+        await asyncio.wait((serving, stopping), return_when=asyncio.FIRST_COMPLETED)
+        server.should_exit = True
+        await serving
+        stopping.cancel()
