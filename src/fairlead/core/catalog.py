@@ -21,6 +21,7 @@ from fairlead.core.pricing import PriceSheet
 
 __all__ = [
     "DYNAMIC_VARIANTS",
+    "PARAMETERS",
     "DataPolicy",
     "Endpoint",
     "EndpointStatus",
@@ -36,11 +37,23 @@ __all__ = [
 ]
 
 NEAR_NAMES_MAX: Final = 3
+NEAR_CHARACTERS_MAX: Final = 100  # of a wrong name are compared; the longest right one has 56
 
 # Suffixes that work on every model because they change the order or add a plugin, not the endpoints.
 DYNAMIC_VARIANTS: Final = frozenset({"nitro", "floor", "online", "exacto", "beta"})
 # Suffixes that name endpoints of their own where the catalogue has them.
 STATIC_VARIANTS: Final = frozenset({"free", "extended", "thinking", "batch"})
+
+# The words that `supported_parameters` may hold: the public vocabulary, closed.
+PARAMETERS: Final = frozenset(
+    {
+        "temperature", "top_p", "top_k", "min_p", "top_a", "frequency_penalty", "presence_penalty",
+        "repetition_penalty", "max_tokens", "max_completion_tokens", "logit_bias", "logprobs",
+        "top_logprobs", "prediction", "seed", "response_format", "structured_outputs", "stop", "tools",
+        "tool_choice", "parallel_tool_calls", "include_reasoning", "reasoning", "reasoning_effort",
+        "web_search_options", "verbosity",
+    }
+)  # fmt: skip
 
 
 class ModelKind(StrEnum):
@@ -83,6 +96,11 @@ class DataPolicy(msgspec.Struct, frozen=True):
     trains_on_prompts: bool | None = None
     retains_prompts: bool | None = None
     retention_days: int | None = None
+
+    @property
+    def keeps_nothing(self) -> bool:
+        """Neither retains prompts nor trains on them, as far as is known."""
+        return self.retains_prompts is False and self.trains_on_prompts is False
 
 
 class ProviderInfo(msgspec.Struct, frozen=True):
@@ -224,6 +242,13 @@ class Snapshot:
             variants.append(suffix)
 
     def _near(self, name: str) -> tuple[ModelId, ...]:
-        wanted = name.lower().partition(":")[0]
-        close = get_close_matches(wanted, self.names, n=NEAR_NAMES_MAX * 2, cutoff=0.6)
-        return tuple(dict.fromkeys(self.names[match] for match in close))[:NEAR_NAMES_MAX]
+        """Ids like this name. Bounded work: wrong names come at the rate of right ones."""
+        wanted = name.lower().partition(":")[0][:NEAR_CHARACTERS_MAX]
+        author, slash, _ = wanted.partition("/")
+        if not slash:
+            candidates = {slug.partition("/")[2]: slug for slug in self.models}
+        else:
+            candidates = {slug: slug for slug in self.models if slug.startswith(f"{author}/")}
+            candidates = candidates or {slug: slug for slug in self.models}
+        close = get_close_matches(wanted, candidates, n=NEAR_NAMES_MAX, cutoff=0.6)
+        return tuple(candidates[match] for match in close)

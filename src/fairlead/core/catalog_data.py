@@ -1,7 +1,7 @@
-"""From the catalogue's files, and from what an installation adds to them, to one snapshot. Pure.
+"""From the catalogue's files to a snapshot. Pure.
 
-    load_snapshot(models.json, providers.json)  the package's own data, and the sandbox's models
-    overlay(snapshot, extra, discovered)        what the operator configured and what local engines offer
+`load_snapshot` gives the package's own data with the sandbox's models beside it. What an installation adds
+to that is `catalog_overlay.py`'s story.
 
 A file that is not as expected is refused as a whole: half a catalogue would route and bill wrongly.
 The format of the files is described in `fairlead/data/README.md`.
@@ -35,7 +35,7 @@ from fairlead.core.ids import EndpointId, ModelId, ProviderSlug
 from fairlead.core.money import PicoUSD, PriceInvalid, parse_price
 from fairlead.core.pricing import PriceOverride, PriceSheet, price_version
 
-__all__ = ["UNPRICED", "CatalogInvalid", "cheapest_first", "load_snapshot"]
+__all__ = ["UNPRICED", "CatalogInvalid", "cheapest_first", "load_snapshot", "with_presets"]
 
 FORMAT: Final = 1
 UNPRICED: Final = "unpriced"  # the price version of endpoints that have no price
@@ -43,6 +43,7 @@ _PRICE_NAMES: Final = frozenset(PriceSheet.__struct_fields__) - {"overrides"}
 _EFFORTS_DESCENDING: Final = ("max", "xhigh", "high", "medium", "low", "minimal", "none")
 _PRESET_SUFFIX: Final = "-high"
 _PRESET_EFFORT: Final = "high"
+_PRESET_MARK: Final = f"@{_PRESET_EFFORT}"  # at the end of the id of an endpoint that is shared so
 
 
 class CatalogInvalid(ValueError):
@@ -181,11 +182,7 @@ def load_snapshot(models_json: bytes, providers_json: bytes) -> Snapshot:
                 f"model {model.id} has an endpoint of unknown provider {unknown[0]}"
             )
         models[model.id] = model
-    for slug in models:
-        preset = _preset(slug, models)
-        if preset is not None:
-            models[slug] = preset
-
+    models = with_presets(models)
     models.update((model.id, model) for model in SANDBOX_MODELS)
     all_providers = {ProviderSlug(slug): one for slug, one in providers.items()}
     all_providers[SANDBOX_PROVIDER.slug] = SANDBOX_PROVIDER
@@ -366,22 +363,32 @@ def _reasoning(row: _ReasoningRow) -> Reasoning:
     )
 
 
-def _preset(slug: ModelId, models: Mapping[ModelId, Model]) -> Model | None:
-    """`o3-mini-high` is `o3-mini` with effort high: it is served by all endpoints of that model."""
-    model = models[slug]
-    if not slug.endswith(_PRESET_SUFFIX) or model.reasoning.efforts != (_PRESET_EFFORT,):
-        return None
-    base = models.get(ModelId(slug.removesuffix(_PRESET_SUFFIX)))
+def with_presets(models: dict[ModelId, Model]) -> dict[ModelId, Model]:
+    """Let slugs that preset an effort be served by the endpoints of the model they stand for.
+
+    `o3-mini-high` is `o3-mini` with effort high. Its own endpoints stay where that model has none.
+    """
+    return {slug: _preset(model, models) for slug, model in models.items()}
+
+
+def _preset(model: Model, models: Mapping[ModelId, Model]) -> Model:
+    if model.reasoning.efforts != (_PRESET_EFFORT,) or not model.id.endswith(_PRESET_SUFFIX):
+        return model
+    base = models.get(ModelId(model.id.removesuffix(_PRESET_SUFFIX)))
     if base is None:
-        return None
+        return model
     shared = [
         msgspec.structs.replace(
-            endpoint, id=EndpointId(f"{endpoint.id}@{_PRESET_EFFORT}"), model=slug
+            endpoint, id=EndpointId(f"{endpoint.id}{_PRESET_MARK}"), model=model.id
         )
         for endpoint in base.endpoints
     ]
     served = {endpoint.provider for endpoint in shared}
-    own = [endpoint for endpoint in model.endpoints if endpoint.provider not in served]
+    own = [
+        endpoint
+        for endpoint in model.endpoints
+        if endpoint.provider not in served and not endpoint.id.endswith(_PRESET_MARK)
+    ]
     return msgspec.structs.replace(
         model,
         endpoints=cheapest_first([*shared, *own]),

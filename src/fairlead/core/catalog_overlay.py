@@ -1,0 +1,484 @@
+"""What an installation adds to the package's catalogue. Pure.
+
+Two sources, laid over the seed in this order:
+
+- `[[models]]` tables of the configuration file add a model or an endpoint, or change one (`ExtraModel`);
+- local engines (Ollama, vLLM, LM Studio, llama.cpp) say which models they have. Such a model is
+  `ollama/llama3:8b`: the engine's slug, then the engine's own name, colons and slashes included. It costs
+  nothing. A table of the same id goes first.
+
+The result is a snapshot of its own version: equal input gives an equal version.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal, InvalidOperation
+from difflib import get_close_matches
+from hashlib import blake2b
+from typing import Final
+
+import msgspec
+
+from fairlead.core.catalog import (
+    DYNAMIC_VARIANTS,
+    PARAMETERS,
+    Endpoint,
+    EndpointStatus,
+    Modality,
+    Model,
+    ModelKind,
+    ProviderInfo,
+    Reasoning,
+    Snapshot,
+)
+from fairlead.core.catalog_data import cheapest_first, with_presets
+from fairlead.core.catalog_names import accepted_names
+from fairlead.core.ids import EndpointId, ModelId, ProviderSlug
+from fairlead.core.money import PicoUSD, PriceInvalid, parse_price
+from fairlead.core.pricing import PriceSheet, price_version
+
+__all__ = ["ConfigurationInvalid", "Discovered", "ExtraModel", "overlay"]
+
+ID_CHARACTERS_MAX: Final = 200
+MODELS_EXTRA_MAX: Final = 10_000
+_UNIT_PRICES: Final = frozenset(
+    {"request", "web_search", "image_output", "audio_second", "character"}
+)
+_TOKEN_PRICES: Final = frozenset(PriceSheet.__struct_fields__) - _UNIT_PRICES - {"overrides"}
+_OUTPUTS: Final = {
+    ModelKind.CHAT: "text",
+    ModelKind.EMBEDDING: "embeddings",
+    ModelKind.RERANK: "rerank",
+    ModelKind.IMAGE: "image",
+    ModelKind.SPEECH: "speech",
+    ModelKind.TRANSCRIPTION: "transcription",
+}
+# What an OpenAI-compatible server of one's own usually takes; it ignores what it does not know.
+_ENGINE_PARAMETERS: Final = frozenset(
+    {
+        "max_tokens", "temperature", "top_p", "top_k", "min_p", "frequency_penalty",
+        "presence_penalty", "repetition_penalty", "seed", "stop", "logit_bias", "logprobs", "top_logprobs",
+        "tools", "tool_choice", "response_format", "structured_outputs", "reasoning", "include_reasoning",
+        "reasoning_effort",
+    }
+)  # fmt: skip
+
+
+class ConfigurationInvalid(ValueError):
+    """A `[[models]]` table cannot be used. path: which part, as `models[2].usd_per_token.prompt`."""
+
+    def __init__(self, path: str, message: str) -> None:
+        super().__init__(f"{path}: {message}")
+        self.path = path
+        self.message = message
+
+
+class ExtraModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """One `[[models]]` table.
+
+    With `provider`, it adds the model's endpoint there or changes it, and adds the model if it is new;
+    context_length and max_completion_tokens are then the endpoint's. Without, it changes a known model.
+
+    Prices name their unit. Each is decimal text, or a number; 0 means free:
+    usd_per_million_tokens, usd_per_token: prompt, completion, internal_reasoning, input_cache_read, ...
+    usd_per_unit: request, web_search, image_output, audio_second, character.
+    """
+
+    id: str
+    provider: str | None = None
+    provider_model_id: str | None = None
+    name: str | None = None
+    description: str | None = None
+    kind: ModelKind | None = None
+    context_length: int | None = None
+    max_completion_tokens: int | None = None
+    max_prompt_tokens: int | None = None
+    quantization: str | None = None
+    input_modalities: tuple[Modality, ...] | None = None
+    supported_parameters: tuple[str, ...] | None = None
+    usd_per_million_tokens: dict[str, str | int | float] = {}
+    usd_per_token: dict[str, str | int | float] = {}
+    usd_per_unit: dict[str, str | int | float] = {}
+
+
+class Discovered(msgspec.Struct, frozen=True):
+    """A model that a running engine says it has. id: the engine's own name. context_length: 0 if unsaid."""
+
+    id: str
+    context_length: int = 0
+
+
+def overlay(
+    seed: Snapshot,
+    extra_models: Sequence[Mapping[str, object]] = (),
+    discovered: Mapping[ProviderSlug, Sequence[Discovered]] | None = None,
+    *,
+    extra_providers: Sequence[ProviderInfo] = (),
+) -> Snapshot:
+    """The seed with the configuration's tables and the engines' models.
+
+    extra_models: the tables as read from TOML. extra_providers: those that only the configuration knows.
+    Raises ConfigurationInvalid for a table that cannot be used; nothing is applied in part.
+    """
+    found = {slug: tuple(models) for slug, models in (discovered or {}).items() if models}
+    if not extra_models and not found and not extra_providers:
+        return seed
+    if len(extra_models) > MODELS_EXTRA_MAX:
+        raise ConfigurationInvalid("models", f"more than {MODELS_EXTRA_MAX} tables")
+    providers = dict(seed.providers)
+    providers.update((provider.slug, provider) for provider in extra_providers)
+    models = dict(seed.models)
+    tables = [_table(f"models[{index}]", one) for index, one in enumerate(extra_models)]
+    for index, table in enumerate(tables):
+        model = _applied(f"models[{index}]", table, models, providers)
+        models[model.id] = model
+    for slug, offers in found.items():
+        if slug in providers:
+            for offer in offers:
+                model = _discovered(providers[slug], offer)
+                models.setdefault(model.id, model)
+    models = _with_unique_endpoints(with_presets(models))
+    content = msgspec.json.encode((seed.version, tables, sorted(found.items()), extra_providers))
+    return Snapshot(
+        version=f"{seed.version}+{blake2b(content, digest_size=6).hexdigest()}",
+        as_of=seed.as_of,
+        models=models,
+        providers=providers,
+        names=accepted_names(models, providers),
+    )
+
+
+# -- Tables ----------------------------------------------------------------------------------------------
+
+
+def _table(path: str, raw: Mapping[str, object]) -> ExtraModel:
+    known = ExtraModel.__struct_fields__
+    for field in raw:
+        if field not in known:
+            raise ConfigurationInvalid(f"{path}.{field}", f"unknown field{_near(field, known)}")
+    try:
+        table = msgspec.convert(raw, ExtraModel)
+    except msgspec.ValidationError as error:
+        message, _, at = str(error).partition(" - at `$")
+        raise ConfigurationInvalid(path + at.rstrip("`"), message) from error
+    _check_id(f"{path}.id", table.id)
+    for name in ("context_length", "max_completion_tokens", "max_prompt_tokens"):
+        count = getattr(table, name)
+        if count is not None and count <= 0:
+            raise ConfigurationInvalid(f"{path}.{name}", f"must be more than 0, not {count}")
+    for parameter in table.supported_parameters or ():
+        if parameter not in PARAMETERS:
+            raise ConfigurationInvalid(
+                f"{path}.supported_parameters",
+                f"{parameter!r} is no parameter{_near(parameter, PARAMETERS)}",
+            )
+    return table
+
+
+def _check_id(path: str, slug: str) -> None:
+    author, slash, rest = slug.partition("/")
+    if not (author and slash and rest) or any(character.isspace() for character in slug):
+        raise ConfigurationInvalid(path, f"must be 'author/slug' without spaces, not {slug!r}")
+    if slug != slug.lower() or len(slug) > ID_CHARACTERS_MAX:
+        raise ConfigurationInvalid(
+            path, f"must be lower case and at most {ID_CHARACTERS_MAX} characters, not {slug!r}"
+        )
+    suffix = slug.rpartition(":")[2]
+    if ":" in slug and suffix in DYNAMIC_VARIANTS:
+        raise ConfigurationInvalid(path, f"':{suffix}' already works on every model")
+
+
+def _applied(
+    path: str,
+    table: ExtraModel,
+    models: Mapping[ModelId, Model],
+    providers: Mapping[ProviderSlug, ProviderInfo],
+) -> Model:
+    """The model as the table wants it."""
+    known = models.get(ModelId(table.id))
+    if table.provider is None:
+        return _changed_model(path, table, known, models)
+    provider = providers.get(ProviderSlug(table.provider))
+    if provider is None:
+        raise ConfigurationInvalid(
+            f"{path}.provider",
+            f"{table.provider!r} is no provider{_near(table.provider, providers)}",
+        )
+    model = known or _new_model(table, provider)
+    existing = [one for one in model.endpoints if one.provider == provider.slug]
+    others = [one for one in model.endpoints if one.provider != provider.slug]
+    endpoint = (
+        _changed_endpoint(path, table, existing[0], model.kind)
+        if existing
+        else _new_endpoint(path, table, model, provider)
+    )
+    return _described(
+        table, msgspec.structs.replace(model, endpoints=cheapest_first([endpoint, *others]))
+    )
+
+
+def _changed_model(
+    path: str, table: ExtraModel, known: Model | None, models: Mapping[ModelId, Model]
+) -> Model:
+    if known is None:
+        raise ConfigurationInvalid(
+            f"{path}.provider",
+            f"must be given, because {table.id!r} is not in the catalogue{_near(table.id, models)}",
+        )
+    for name in (
+        "provider_model_id", "max_prompt_tokens", "quantization",
+        "usd_per_million_tokens", "usd_per_token", "usd_per_unit",
+    ):  # fmt: skip
+        if getattr(table, name):
+            raise ConfigurationInvalid(
+                f"{path}.{name}", "belongs to an endpoint: say which with `provider`"
+            )
+    parameters = table.supported_parameters
+    return _described(
+        table,
+        msgspec.structs.replace(
+            known,
+            context_length=table.context_length or known.context_length,
+            max_completion_tokens=table.max_completion_tokens or known.max_completion_tokens,
+            supported_parameters=(
+                known.supported_parameters if parameters is None else tuple(parameters)
+            ),
+        ),
+    )
+
+
+def _described(table: ExtraModel, model: Model) -> Model:
+    """What a table may say about the model itself, whether or not it names a provider."""
+    kind = table.kind or model.kind
+    outputs = model.output_modalities if kind is model.kind else (_OUTPUTS[kind],)
+    inputs = model.input_modalities
+    modality = model.modality
+    if table.input_modalities is not None:
+        inputs = frozenset(table.input_modalities)
+    if inputs != model.input_modalities or outputs != model.output_modalities:
+        modality = _modality(inputs, outputs)
+    return msgspec.structs.replace(
+        model,
+        name=table.name or model.name,
+        short_name=table.name or model.short_name,
+        description=model.description if table.description is None else table.description,
+        kind=kind,
+        input_modalities=inputs,
+        output_modalities=outputs,
+        modality=modality,
+    )
+
+
+def _new_model(table: ExtraModel, provider: ProviderInfo) -> Model:
+    kind = table.kind or ModelKind.CHAT
+    parameters = table.supported_parameters
+    return _plain_model(
+        ModelId(table.id),
+        name=table.name or table.id.partition("/")[2],
+        description=table.description or f"{table.id} at {provider.name}, added by configuration.",
+        kind=kind,
+        context_length=table.context_length or 0,
+        max_completion_tokens=table.max_completion_tokens,
+        inputs=frozenset(table.input_modalities or (Modality.TEXT,)),
+        parameters=_ENGINE_PARAMETERS if parameters is None else frozenset(parameters),
+    )
+
+
+def _plain_model(
+    slug: ModelId,
+    *,
+    name: str,
+    description: str,
+    kind: ModelKind,
+    context_length: int,
+    max_completion_tokens: int | None,
+    inputs: frozenset[str],
+    parameters: frozenset[str],
+) -> Model:
+    """A model of which no more is known than what is given; without endpoints."""
+    outputs = (_OUTPUTS[kind],)
+    return Model(
+        id=slug,
+        canonical_slug=slug,
+        name=name,
+        short_name=name,
+        author=slug.partition("/")[0],
+        kind=kind,
+        created=0,
+        description=description,
+        context_length=context_length,
+        max_completion_tokens=max_completion_tokens,
+        modality=_modality(inputs, outputs),
+        input_modalities=inputs,
+        output_modalities=outputs,
+        tokenizer="Other",
+        instruct_type=None,
+        knowledge_cutoff=None,
+        hugging_face_id=None,
+        reasoning=Reasoning(supported="reasoning" in parameters),
+        supported_parameters=tuple(sorted(parameters)),
+        endpoints=(),
+    )
+
+
+def _new_endpoint(path: str, table: ExtraModel, model: Model, provider: ProviderInfo) -> Endpoint:
+    prices = _prices(path, table)
+    if not prices and provider.kind != "local":
+        raise ConfigurationInvalid(
+            path,
+            f"{table.id!r} at {provider.slug!r} needs prices, as `usd_per_million_tokens = "
+            '{ prompt = "0.15", completion = "0.60" }`; 0 means free',
+        )
+    if prices:
+        _require_both_sides(path, prices, model.kind)
+    sheet = msgspec.structs.replace(PriceSheet(), **prices)
+    native = table.provider_model_id or table.id.partition("/")[2]
+    parameters = table.supported_parameters
+    return Endpoint(
+        id=EndpointId(f"{provider.slug}:{native}"),
+        model=model.id,
+        provider=provider.slug,
+        tag=provider.slug,
+        provider_model_id=native,
+        context_length=table.context_length or model.context_length,
+        max_completion_tokens=table.max_completion_tokens or model.max_completion_tokens,
+        max_prompt_tokens=table.max_prompt_tokens,
+        quantization=table.quantization or "unknown",
+        prices=sheet,
+        price_version=price_version(sheet),
+        supported_parameters=frozenset(
+            model.supported_parameters if parameters is None else parameters
+        ),
+    )
+
+
+def _changed_endpoint(
+    path: str, table: ExtraModel, endpoint: Endpoint, kind: ModelKind
+) -> Endpoint:
+    prices = _prices(path, table)
+    sheet, version, status = endpoint.prices, endpoint.price_version, endpoint.status
+    if prices:
+        # A price of one's own is the whole agreement: conditions of the list price end with it.
+        sheet = msgspec.structs.replace(sheet, overrides=(), **prices)
+        version = price_version(sheet)
+        if status is EndpointStatus.UNPRICED:
+            _require_both_sides(path, prices, kind)
+            status = EndpointStatus.ACTIVE
+    native = table.provider_model_id or endpoint.provider_model_id
+    parameters = table.supported_parameters
+    return msgspec.structs.replace(
+        endpoint,
+        id=EndpointId(f"{endpoint.provider}:{native}"),
+        provider_model_id=native,
+        context_length=table.context_length or endpoint.context_length,
+        max_completion_tokens=table.max_completion_tokens or endpoint.max_completion_tokens,
+        max_prompt_tokens=table.max_prompt_tokens or endpoint.max_prompt_tokens,
+        quantization=table.quantization or endpoint.quantization,
+        prices=sheet,
+        price_version=version,
+        supported_parameters=(
+            endpoint.supported_parameters if parameters is None else frozenset(parameters)
+        ),
+        status=status,
+        service_tiers=() if prices else endpoint.service_tiers,
+    )
+
+
+def _prices(path: str, table: ExtraModel) -> dict[str, PicoUSD]:
+    """All prices of the table in picodollars. Raises ConfigurationInvalid for a name or number."""
+    parsed: dict[str, PicoUSD] = {}
+    for unit, written, names, exponent in (
+        ("usd_per_million_tokens", table.usd_per_million_tokens, _TOKEN_PRICES, -6),
+        ("usd_per_token", table.usd_per_token, _TOKEN_PRICES, 0),
+        ("usd_per_unit", table.usd_per_unit, _UNIT_PRICES, 0),
+    ):
+        for name, amount in written.items():
+            at = f"{path}.{unit}.{name}"
+            if name not in names:
+                raise ConfigurationInvalid(at, f"no price in this unit{_near(name, names)}")
+            if name in parsed:
+                raise ConfigurationInvalid(at, "is given in another unit too")
+            # The shortest text of a TOML float is what was written, so it is read exactly.
+            text = amount if isinstance(amount, str) else repr(amount)
+            try:
+                parsed[name] = parse_price(str(Decimal(text).scaleb(exponent)))
+            except (PriceInvalid, InvalidOperation):
+                raise ConfigurationInvalid(
+                    at, f"{text!r} is not a price that we can hold exactly (in picodollars)"
+                ) from None
+    return parsed
+
+
+def _require_both_sides(path: str, prices: Mapping[str, PicoUSD], kind: ModelKind) -> None:
+    """A chat model without a price for its answers would give them away."""
+    for required in ("prompt", "completion"):
+        if required not in prices and kind is ModelKind.CHAT:
+            raise ConfigurationInvalid(path, f"there is no {required} price; 0 means free")
+
+
+# -- Engines ---------------------------------------------------------------------------------------------
+
+
+def _discovered(provider: ProviderInfo, offer: Discovered) -> Model:
+    slug = ModelId(f"{provider.slug}/{offer.id}".lower())
+    # Nothing in a list of models says what they do; the name is all there is.
+    kind = ModelKind.EMBEDDING if "embed" in slug else ModelKind.CHAT
+    parameters = _ENGINE_PARAMETERS if kind is ModelKind.CHAT else frozenset[str]()
+    model = _plain_model(
+        slug,
+        name=f"{provider.name}: {offer.id}",
+        description=f"{offer.id}, served by {provider.name} on this installation's own machines.",
+        kind=kind,
+        context_length=offer.context_length,
+        max_completion_tokens=None,
+        # Whether it sees is not said either: the engine refuses an image that it cannot read.
+        inputs=frozenset({Modality.TEXT, Modality.IMAGE} if kind is ModelKind.CHAT else {"text"}),
+        parameters=parameters,
+    )
+    sheet = PriceSheet()
+    endpoint = Endpoint(
+        id=EndpointId(f"{provider.slug}:{offer.id}"),
+        model=slug,
+        provider=provider.slug,
+        tag=provider.slug,
+        provider_model_id=offer.id,
+        context_length=offer.context_length,
+        max_completion_tokens=None,
+        max_prompt_tokens=None,
+        quantization="unknown",
+        prices=sheet,
+        price_version=price_version(sheet),
+        supported_parameters=parameters,
+    )
+    return msgspec.structs.replace(model, endpoints=(endpoint,))
+
+
+# -- Details ---------------------------------------------------------------------------------------------
+
+
+def _with_unique_endpoints(models: Mapping[ModelId, Model]) -> dict[ModelId, Model]:
+    """Two models may be the same thing at a provider; their endpoints then say which model they serve."""
+    taken: dict[EndpointId, ModelId] = {}
+    unique: dict[ModelId, Model] = {}
+    for slug, model in models.items():
+        if any(taken.setdefault(one.id, slug) != slug for one in model.endpoints):
+            endpoints = tuple(
+                one
+                if taken[one.id] == slug
+                else msgspec.structs.replace(one, id=EndpointId(f"{one.id}@{slug}"))
+                for one in model.endpoints
+            )
+            model = msgspec.structs.replace(model, endpoints=endpoints)
+        unique[slug] = model
+    return unique
+
+
+def _modality(inputs: frozenset[str], outputs: tuple[str, ...]) -> str:
+    ordered = [modality for modality in Modality if modality in inputs]
+    return f"{'+'.join(ordered)}->{'+'.join(outputs)}"
+
+
+def _near(word: str, words: Iterable[str]) -> str:
+    close = get_close_matches(word, list(words), n=1)
+    return f"; did you mean {close[0]!r}?" if close else ""
