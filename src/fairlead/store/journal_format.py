@@ -1,0 +1,173 @@
+"""How the usage journal looks on disk, and reading it. Theory of operation in `journal.py`.
+
+A segment is frames one after another. A frame is a 16-byte header and a payload:
+
+    bytes   0..3    magic, "FLJ1"
+            4..7    length of the payload, little-endian
+            8..11   CRC-32 of the payload
+            12..15  CRC-32 of the 12 bytes before
+            16..    payload: one core.generation.Generation in MessagePack
+
+The header has a checksum of its own because a damaged length would otherwise look like a record that is
+still being written. So the end of the data is one of three, and never in doubt:
+
+    clean    the file ends where a frame ends
+    torn     the file ends inside a frame: a writer died in it, is in it, or is about to undo it
+    damaged  bytes that no writer can have left behind
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+import zlib
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from fairlead.core.generation import Generation
+
+__all__ = [
+    "RECORD_BYTES_MAX",
+    "Frames",
+    "JournalCorrupt",
+    "Position",
+    "RecordTooLarge",
+    "Tail",
+    "frame",
+    "parse",
+    "read_frames",
+    "segment_number",
+    "segment_path",
+    "segments",
+]
+
+RECORD_BYTES_MAX: Final = (
+    1 << 20
+)  # a record is about 600 bytes; what it quotes from headers is cut earlier
+HEADER_BYTES: Final = 16
+SEGMENT_DIGITS: Final = 8
+
+_MAGIC: Final = b"FLJ1"
+_HEADER: Final = struct.Struct("<4sIII")
+_HEADER_WITHOUT_CHECKSUM: Final = struct.Struct("<4sII")
+_ENCODER: Final = msgspec.msgpack.Encoder()
+_DECODER: Final = msgspec.msgpack.Decoder(Generation)
+
+
+class RecordTooLarge(ValueError):
+    """No record may be larger than RECORD_BYTES_MAX."""
+
+
+class JournalCorrupt(Exception):
+    """Bytes in a segment that no writer can have left behind; nothing after them is trusted.
+
+    position: of the first bad byte's frame.
+    """
+
+    def __init__(self, position: Position, reason: str) -> None:
+        super().__init__(f"segment {position.segment} at byte {position.offset}: {reason}")
+        self.position = position
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Position:
+    """A place between two frames of one journal. offset: bytes into the segment."""
+
+    segment: int
+    offset: int
+
+
+class Tail(Enum):
+    """How the bytes that were read end."""
+
+    CLEAN = "clean"
+    TORN = "torn"
+    DAMAGED = "damaged"
+
+
+@dataclass(frozen=True, slots=True)
+class Frames:
+    """What was read. end: offset after the last whole record. reason: of damage."""
+
+    generations: list[Generation]
+    end: int
+    tail: Tail
+    reason: str = ""
+
+
+def frame(generation: Generation) -> bytes:
+    """One record, ready to be appended. Raises RecordTooLarge."""
+    payload = _ENCODER.encode(generation)
+    length = len(payload)
+    if length > RECORD_BYTES_MAX:
+        raise RecordTooLarge(f"{length} bytes, more than {RECORD_BYTES_MAX}")
+    head = _HEADER_WITHOUT_CHECKSUM.pack(_MAGIC, length, zlib.crc32(payload))
+    return b"%b%b%b" % (head, zlib.crc32(head).to_bytes(4, "little"), payload)
+
+
+def parse(data: bytes, *, records_max: int, start: int = 0) -> Frames:
+    """The whole records at the front of `data`, at most `records_max`.
+
+    start: where in the segment `data` begins; offsets in the answer count from the segment's beginning.
+    """
+    generations: list[Generation] = []
+    at, size = 0, len(data)
+    while at < size and len(generations) < records_max:
+        if size - at < HEADER_BYTES:
+            return Frames(generations, start + at, Tail.TORN)
+        magic, length, payload_checksum, header_checksum = _HEADER.unpack_from(data, at)
+        if magic != _MAGIC or header_checksum != zlib.crc32(data[at : at + HEADER_BYTES - 4]):
+            return Frames(
+                generations, start + at, Tail.DAMAGED, "this is not the header of a record"
+            )
+        if length > RECORD_BYTES_MAX:
+            return Frames(generations, start + at, Tail.DAMAGED, f"a record of {length} bytes")
+        payload_end = at + HEADER_BYTES + length
+        if payload_end > size:
+            return Frames(generations, start + at, Tail.TORN)
+        payload = data[at + HEADER_BYTES : payload_end]
+        if zlib.crc32(payload) != payload_checksum:
+            return Frames(generations, start + at, Tail.DAMAGED, "the record's checksum is wrong")
+        try:
+            generations.append(_DECODER.decode(payload))
+        except msgspec.MsgspecError as error:
+            return Frames(generations, start + at, Tail.DAMAGED, f"not a generation: {error}")
+        at = payload_end
+    return Frames(generations, start + at, Tail.CLEAN)
+
+
+def read_frames(path: Path, *, offset: int, records_max: int, bytes_max: int) -> Frames:
+    """As `parse`, from a file. Raises FileNotFoundError, OSError.
+
+    bytes_max: how much to read, at least one largest record; a record that it cuts is read next time.
+    """
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        data = os.pread(descriptor, max(bytes_max, HEADER_BYTES + RECORD_BYTES_MAX), offset)
+    finally:
+        os.close(descriptor)
+    return parse(data, records_max=records_max, start=offset)
+
+
+def segment_path(directory: Path, segment: int) -> Path:
+    return directory / f"{segment:0{SEGMENT_DIGITS}d}.log"
+
+
+def segment_number(path: Path) -> int | None:
+    """The number of a segment, None for any other file."""
+    is_segment = path.suffix == ".log" and path.stem.isdecimal()
+    return int(path.stem) if is_segment else None
+
+
+def segments(directory: Path) -> list[int]:
+    """The segments that a journal has now, in order; none if it is gone."""
+    try:
+        numbers = [segment_number(path) for path in directory.iterdir()]
+    except FileNotFoundError:
+        return []
+    return sorted(number for number in numbers if number is not None)
