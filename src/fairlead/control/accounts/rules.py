@@ -1,0 +1,37 @@
+"""What an account may be called. Pure."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from fairlead.control.accounts.types import EmailInvalid
+from fairlead.core.ids import AccountId
+
+__all__ = ["ID_ENTROPY_BYTES", "NAME_CHARACTERS_MAX", "account_id", "email", "name"]
+
+ID_ENTROPY_BYTES: Final = 10
+EMAIL_CHARACTERS_MAX: Final = 254  # RFC 5321, section 4.5.3.1.3, less the angle brackets
+NAME_CHARACTERS_MAX: Final = 200
+
+# Only what every address has: whether it exists, only a message to it can tell.
+_EMAIL: Final = re.compile(r"[^@\s\x00-\x1f]+@[^@\s\x00-\x1f]+")
+
+
+def email(text: str) -> str:
+    """The address as we keep it: trimmed, lower case. Raises EmailInvalid."""
+    address = text.strip().lower()
+    if len(address) > EMAIL_CHARACTERS_MAX or not _EMAIL.fullmatch(address):
+        raise EmailInvalid(f"{text[:80]!r} is not an email address")
+    return address
+
+
+def name(text: str) -> str:
+    """A display name: one line, bounded."""
+    return " ".join(text.split())[:NAME_CHARACTERS_MAX]
+
+
+def account_id(unix_ms: int, entropy: bytes) -> AccountId:
+    """`acc-` + milliseconds since 1970 (12 hex) + the entropy: sorts by time of creation."""
+    assert len(entropy) == ID_ENTROPY_BYTES
+    return AccountId(f"acc-{unix_ms & 0xFFFFFFFFFFFF:012x}{entropy.hex()}")

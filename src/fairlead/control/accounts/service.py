@@ -1,0 +1,91 @@
+"""Accounts: create them, find them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from fairlead.control.accounts import queries, rules
+from fairlead.control.accounts.types import Account, Billing, EmailTaken, OwnerEnsured
+from fairlead.core.ids import AccountId
+from fairlead.store.database import Database
+
+__all__ = ["Accounts"]
+
+PAGE_MAX: Final = 1000
+OWNER_NAME: Final = "Owner"
+
+
+class Accounts:
+    """All accounts. Methods block: call them from a thread, or `await database.run(accounts.find, ...)`.
+
+    accounts = Accounts(database, now_ms=clock.now_ms, entropy=os.urandom)
+    owner = accounts.ensure_owner()  # OwnerEnsured(account, is_new)
+    account = accounts.create(email="ada@example.com", billing=Billing.PREPAID)
+
+    now_ms: wall-clock time. entropy: that many unpredictable bytes.
+    All raise DatabaseUnreadable if the database is away.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        *,
+        now_ms: Callable[[], int],
+        entropy: Callable[[int], bytes],
+    ) -> None:
+        self._database = database
+        self._now_ms = now_ms
+        self._entropy = entropy
+
+    def ensure_owner(self) -> OwnerEnsured:
+        """The owner's account, created at the first start. Two processes at once create one."""
+        owner = self._new(email=None, name=OWNER_NAME, billing=Billing.POSTPAID, is_owner=True)
+        with self._database.begin() as connection:
+            is_new = queries.insert_if_free(self._database, connection, owner)
+            found = queries.owner(connection)
+        assert found is not None
+        return OwnerEnsured(found, is_new)
+
+    def create(self, *, email: str, billing: Billing, name: str = "") -> Account:
+        """Raises EmailInvalid, EmailTaken."""
+        address = rules.email(email)
+        account = self._new(
+            email=address, name=rules.name(name) or address, billing=billing, is_owner=False
+        )
+        with self._database.begin() as connection:
+            if not queries.insert_if_free(self._database, connection, account):
+                raise EmailTaken(f"an account with the email {address} exists already")
+        return account
+
+    def find(self, account: AccountId) -> Account | None:
+        with self._database.read() as connection:
+            return queries.by_id(connection, account)
+
+    def find_by_email(self, email: str) -> Account | None:
+        """Raises EmailInvalid."""
+        address = rules.email(email)
+        with self._database.read() as connection:
+            return queries.by_email(connection, address)
+
+    def owner(self) -> Account | None:
+        with self._database.read() as connection:
+            return queries.owner(connection)
+
+    def page(self, *, after: AccountId | None = None, limit: int = PAGE_MAX) -> list[Account]:
+        """In the order of creation, at most `limit` behind the account `after`."""
+        with self._database.read() as connection:
+            return queries.page(
+                connection, after=after or AccountId(""), limit=min(limit, PAGE_MAX)
+            )
+
+    def _new(self, *, email: str | None, name: str, billing: Billing, is_owner: bool) -> Account:
+        now_ms = self._now_ms()
+        return Account(
+            id=rules.account_id(now_ms, self._entropy(rules.ID_ENTROPY_BYTES)),
+            email=email,
+            name=name,
+            billing=billing,
+            is_owner=is_owner,
+            created_ms=now_ms,
+        )

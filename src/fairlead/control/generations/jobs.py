@@ -1,0 +1,236 @@
+"""The settler: moves the usage journals into the database, each generation once.
+
+It follows the journal of its own process, and finishes the journals of processes that have died. A batch
+of generations and the position after them are written in one transaction: a crash anywhere leaves either
+both or neither, and reading a journal again from an older position does no harm, because a generation
+whose id is there already is not inserted again.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from pathlib import Path
+from typing import Final
+
+from fairlead.control.generations import queries
+from fairlead.core.generation import Generation
+from fairlead.store.database import Database, DatabaseUnreadable
+from fairlead.store.journal import Journal
+from fairlead.store.journal_files import (
+    START,
+    adopted,
+    journals,
+    put_aside,
+    read_batch,
+    remove_journal,
+)
+from fairlead.store.journal_format import JournalCorrupt, Position
+
+__all__ = ["Settler"]
+
+BATCH_RECORDS_MAX: Final = 1000  # above it, a bigger transaction saves nothing; about 0.1 s of one
+LINGER_S: Final = 0.02  # after a wake-up, so that a busy gateway gets batches and not single rows
+TICK_S: Final = 1.0  # when nobody wakes us
+ADOPT_EVERY_S: Final = 10.0
+RETRY_AFTER_S: Final = (0.1, 0.5, 1.0, 2.0, 5.0)  # while the database is away; the last one repeats
+
+_LOG: Final = logging.getLogger(__name__)
+
+
+class Settler:
+    """Moves journals into the database, in a thread of its own.
+
+    settler = Settler(database, journal)
+    settler.start()
+    ...
+    settler.stop(drain_timeout_s=10.0)  # blocks: from a thread, or after the event loop
+    journal.close()
+
+    journal: of this process; None: only finish the journals of dead processes below `root`.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        journal: Journal | None,
+        *,
+        root: Path | None = None,
+        batch_records_max: int = BATCH_RECORDS_MAX,
+        linger_s: float = LINGER_S,
+        tick_s: float = TICK_S,
+        adopt_every_s: float = ADOPT_EVERY_S,
+    ) -> None:
+        chosen = journal.root if journal is not None else root
+        assert chosen is not None, "either a journal or a root"
+        self._database = database
+        self._journal = journal
+        self._root = chosen
+        self._batch_records_max = batch_records_max
+        self._linger_s = linger_s
+        self._tick_s = tick_s
+        self._adopt_every_s = adopt_every_s
+        self._position: Position | None = None  # of our own journal; None: not asked yet
+        self._stopping = threading.Event()
+        self._wake = journal.appended if journal is not None else threading.Event()
+        self._deadline_s = 0.0
+        self._failures_in_a_row = 0
+        self._thread: threading.Thread | None = None
+
+    @property
+    def is_failing(self) -> bool:
+        """The database did not take the last batch; records pile up in the journal."""
+        return self._failures_in_a_row > 0
+
+    def start(self) -> None:
+        assert self._thread is None, "a settler starts once"
+        self._thread = threading.Thread(target=self._follow, name="settler", daemon=True)
+        self._thread.start()
+
+    def stop(self, *, drain_timeout_s: float) -> bool:
+        """Settle what is in our journal, for at most that long, and end. True: nothing is left.
+
+        What is left is not lost: the next process that starts finds it.
+        """
+        self._deadline_s = time.monotonic() + drain_timeout_s
+        self._stopping.set()
+        self._wake.set()
+        if self._thread is not None:
+            self._thread.join()
+        return self._journal is None or self._position == self._journal.end
+
+    def settle(self) -> int:
+        """Move everything that is in our journal now. Returns the number of records read.
+
+        Raises DatabaseUnreadable; OSError if the journal cannot be read. Not while the thread runs.
+        """
+        journal = self._journal
+        if journal is None:
+            return 0
+        count = 0
+        while True:
+            if self._position is None:
+                self._position = self._saved_position(journal.name)
+            try:
+                batch = read_batch(
+                    journal.directory, self._position, records_max=self._batch_records_max
+                )
+            except JournalCorrupt as corrupt:
+                _report(journal.name, corrupt)
+                self._commit(journal.name, journal.put_aside(corrupt))
+                self._position = Position(corrupt.position.segment + 1, 0)
+                continue
+            if batch.end == self._position:
+                return count
+            self._commit_batch(journal.name, batch.generations, batch.end)
+            self._position = batch.end
+            journal.settled(batch.end)
+            count += len(batch.generations)
+
+    def adopt(self) -> int:
+        """Finish the journals of dead processes. Returns the number of records read.
+
+        Raises DatabaseUnreadable; OSError if a journal cannot be read or removed.
+        """
+        count = 0
+        for directory in journals(self._root):
+            if self._journal is not None and directory == self._journal.directory:
+                continue
+            with adopted(directory) as is_ours:
+                if is_ours:
+                    count += self._finish(directory)
+        return count
+
+    def _finish(self, directory: Path) -> int:
+        position = self._saved_position(directory.name)
+        count = 0
+        while True:
+            try:
+                batch = read_batch(directory, position, records_max=self._batch_records_max)
+            except JournalCorrupt as corrupt:
+                _report(directory.name, corrupt)
+                put_aside(directory, corrupt.position.segment)
+                position = Position(corrupt.position.segment + 1, 0)
+                self._commit(directory.name, position)
+                continue
+            if batch.generations:
+                self._commit_batch(directory.name, batch.generations, batch.end)
+                count += len(batch.generations)
+            elif batch.end == position:
+                break
+            position = batch.end
+        if batch.is_torn:
+            _LOG.warning(
+                "usage journal %s ends inside a record: its process died while it wrote it,"
+                " before it answered that call",
+                directory.name,
+            )
+        if count:
+            _LOG.info(
+                "usage journal %s of a process that is gone: %s records", directory.name, count
+            )
+        remove_journal(directory)
+        with self._database.begin() as connection:
+            queries.forget_position(connection, directory.name)
+        return count
+
+    def _saved_position(self, name: str) -> Position:
+        with self._database.read() as connection:
+            return queries.position(connection, name) or START
+
+    def _commit(self, name: str, position: Position) -> None:
+        with self._database.begin() as connection:
+            queries.save_position(self._database, connection, name, position)
+
+    def _commit_batch(self, name: str, generations: list[Generation], end: Position) -> None:
+        rows = [queries.row(generation) for generation in generations]
+        with self._database.begin() as connection:
+            if rows:
+                queries.insert_new(self._database, connection, rows)
+            queries.save_position(self._database, connection, name, end)
+
+    # The thread.
+
+    def _follow(self) -> None:
+        adopt_at_s = 0.0
+        while True:
+            self._wake.clear()  # before reading: what is appended from here on wakes us again
+            is_last = self._stopping.is_set()
+            try:
+                self.settle()
+                if time.monotonic() >= adopt_at_s and not is_last:
+                    self.adopt()
+                    adopt_at_s = time.monotonic() + self._adopt_every_s
+            except (DatabaseUnreadable, OSError) as error:
+                if is_last and time.monotonic() >= self._deadline_s:
+                    _LOG.error("usage is left in the journal for the next start: %s", error)
+                    return
+                self._pause_after(error)
+                continue
+            if self._failures_in_a_row:
+                _LOG.warning("usage is being recorded in the database again")
+                self._failures_in_a_row = 0
+            if is_last:
+                return
+            if self._wake.wait(self._tick_s):
+                self._stopping.wait(self._linger_s)
+
+    def _pause_after(self, error: Exception) -> None:
+        if not self._failures_in_a_row:
+            _LOG.error("usage stays in the journal for now: %s", error)
+        delay_s = RETRY_AFTER_S[min(self._failures_in_a_row, len(RETRY_AFTER_S) - 1)]
+        self._failures_in_a_row += 1
+        if self._stopping.is_set():
+            time.sleep(min(delay_s, RETRY_AFTER_S[0]))
+        else:
+            self._stopping.wait(delay_s)
+
+
+def _report(name: str, corrupt: JournalCorrupt) -> None:
+    _LOG.critical(
+        "usage journal %s is damaged: %s. The segment is put aside; its records from there on are NOT"
+        " recorded. Keep the file: whole records can still be taken from it.",
+        name,
+        corrupt,
+    )
