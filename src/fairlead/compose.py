@@ -1,1 +1,341 @@
-"""The only place that builds real clients and clocks and plugs them into ports."""
+"""The only place that builds real clients and clocks and plugs them into ports.
+
+Everything above is given what it needs; nothing above knows where it comes from. Read this file to see
+what a running Fairlead is made of.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import random
+import signal
+import socket
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Final, TypeVar
+
+import uvloop
+
+from fairlead.control.catalog.files import load_seed
+from fairlead.control.catalog.service import DISCOVERY_TIMEOUT_S, Catalog
+from fairlead.control.generations.jobs import Settler
+from fairlead.control.generations.service import GenerationStore
+from fairlead.control.keys.service import Keys
+from fairlead.control.prices.service import Prices
+from fairlead.control.serving.keys import CachedKeyDirectory
+from fairlead.core.catalog import Snapshot
+from fairlead.core.catalog_overlay import ConfigurationInvalid
+from fairlead.core.errors import FailureKind, NotFound, Overloaded, UpstreamFailure
+from fairlead.core.health import RecentOutages
+from fairlead.core.ids import GenerationId, ProviderSlug, generation_id
+from fairlead.core.pricing import PriceSheet
+from fairlead.dialects.openai_chat import OpenAIChat
+from fairlead.dialects.openai_completions import OpenAICompletions
+from fairlead.gateway.app import DataPlane, Patience
+from fairlead.gateway.credentials import CredentialBook, book
+from fairlead.gateway.pipeline import Services, Timeouts
+from fairlead.gateway.server import ServerBounds
+from fairlead.gateway.server import serve as serve_http
+from fairlead.gateway.tokens import OfflineTokenCounter
+from fairlead.gateway.upstream import Limits, TransportFailure, UpstreamClient
+from fairlead.gateway.upstream_native import NativeUpstreamClient
+from fairlead.gateway.upstream_schemes import UpstreamsByScheme
+from fairlead.providers.base import Credential, UpstreamRequest
+from fairlead.providers.registry import PROVIDERS
+from fairlead.sandbox.exchange import SandboxClient
+from fairlead.settings import Secret, Settings
+from fairlead.store.database import DATABASE_FILE, Database, DatabaseUnreadable, open_database
+from fairlead.store.journal import JOURNAL_DIRECTORY, Durability, Journal
+from fairlead.web.app import build_web_app
+from fairlead.web.key_desk import KeyDesk
+from fairlead.web.services import WebServices
+
+__all__ = ["serve"]
+
+_log = logging.getLogger(__name__)
+
+_Question = TypeVar("_Question")
+_Answer = TypeVar("_Answer")
+
+DRAIN_SETTLER_S: Final = 10.0
+LOOK_AT_SETTINGS_EVERY_S: Final = 2.0
+DISCOVER_EVERY_S: Final = 60.0
+
+
+class SystemClock:
+    """Wall-clock time of this machine."""
+
+    def now_s(self) -> float:
+        return time.time()
+
+    def now_ms(self) -> int:
+        return time.time_ns() // 1_000_000
+
+
+class SystemIds:
+    """Generation ids: time-ordered, with 80 bits from a generator seeded by the system's entropy.
+
+    They need not be unguessable: reading a generation takes its account's key.
+    """
+
+    def __init__(self) -> None:
+        self._random = random.Random(os.urandom(32))  # noqa: S311 — ids, not secrets
+
+    def generation(self) -> GenerationId:
+        return generation_id(time.time_ns() // 1_000_000, self._random.getrandbits(80))
+
+
+class RecordedPrices:
+    """The catalogue's price book, in the database, off the event loop."""
+
+    def __init__(self, database: Database, prices: Prices) -> None:
+        self._database = database
+        self._prices = prices
+
+    async def record(self, sheets: Mapping[str, PriceSheet]) -> None:
+        await self._database.run(self._prices.keep, sheets)
+
+
+def serve(
+    settings: Settings,
+    *,
+    data: Path,
+    listener: socket.socket,
+    on_ready: Callable[[], None],
+    reread: Callable[[], Settings | None] | None = None,
+) -> int:
+    """Serve in this process until told to stop (SIGTERM, SIGINT). Returns the exit code.
+
+    reread: the settings as they are now, None if they have not changed; asked regularly and at SIGHUP.
+    """
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(
+            _serve(settings, data=data, listener=listener, on_ready=on_ready, reread=reread)
+        )
+
+
+async def _serve(
+    settings: Settings,
+    *,
+    data: Path,
+    listener: socket.socket,
+    on_ready: Callable[[], None],
+    reread: Callable[[], Settings | None] | None,
+) -> int:
+    loop = asyncio.get_running_loop()
+    clock = SystemClock()
+    stop, look = asyncio.Event(), asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    loop.add_signal_handler(signal.SIGHUP, look.set)
+
+    database = open_database(database_address(settings, data))
+    keys = Keys(database, now_ms=clock.now_ms, entropy=os.urandom)
+    directory = CachedKeyDirectory(keys, database, now_ms=clock.now_ms, monotonic_s=time.monotonic)
+    journal = Journal(
+        data / JOURNAL_DIRECTORY,
+        writer=f"{time.time_ns():x}-{os.getpid()}",
+        durability=Durability(settings.journal.durability),
+        segment_bytes_max=settings.journal.segment_bytes,
+    )
+    settler = Settler(database, journal)
+    catalog = Catalog(load_seed(), RecordedPrices(database, Prices(database, now_ms=clock.now_ms)))
+    await catalog.start()
+    await catalog.configure(settings.models)
+    upstream = build_upstream(settings, clock)
+    credentials = CredentialBook(usable_credentials(settings, catalog.snapshot))
+    readiness = _Readiness(settler)
+    services = Services(
+        keys=directory,
+        catalog=catalog,
+        credentials=credentials,
+        providers=PROVIDERS.get,
+        upstream=upstream,
+        health=RecentOutages(),
+        generations=journal,
+        tokens=OfflineTokenCounter(),
+        ids=SystemIds(),
+        clock=clock,
+        loop=loop,
+        timeouts=Timeouts(
+            first_token=settings.timeouts.first_token_s,
+            between_tokens=settings.timeouts.between_tokens_s,
+            total=settings.timeouts.total_s,
+        ),
+        body_bytes_max=settings.server.body_bytes_max,
+    )
+    generations = GenerationStore(database, journals=data / JOURNAL_DIRECTORY)
+    web = build_web_app(
+        WebServices(
+            catalog=catalog,
+            keys=KeyDesk(
+                directory, keys, generations, in_thread=_Threads(database).run, now_s=clock.now_s
+            ),
+            generations=generations,
+            clock=clock,
+            is_ready=readiness.is_ready,
+            metrics_token=_revealed(settings.metrics.token),
+        )
+    )
+    app = DataPlane(
+        services,
+        {"/chat/completions": OpenAIChat(), "/completions": OpenAICompletions()},
+        web,
+        Patience(keep_alive_s=settings.server.keep_alive_comment_s),
+    )
+    settler.start()
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            background = [
+                tasks.create_task(directory.run()),
+                tasks.create_task(_follow_settings(reread, look, catalog, credentials)),
+                tasks.create_task(_discover(catalog, credentials, upstream)),
+            ]
+            await serve_http(
+                app,
+                listener,
+                bounds=ServerBounds(drain_s=settings.server.drain_s),
+                stop=stop,
+                on_ready=on_ready,
+            )
+            for task in background:
+                task.cancel()
+    finally:
+        await upstream.aclose()
+        await asyncio.to_thread(settler.stop, drain_timeout_s=DRAIN_SETTLER_S)
+        journal.close()
+        database.close()
+    return 0
+
+
+class _Threads:
+    """Blocking questions to the database, off the event loop; a database that is away is no fault of the
+    caller's."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def run(self, function: Callable[[_Question], _Answer], question: _Question) -> _Answer:
+        try:
+            return await self._database.run(function, question)
+        except DatabaseUnreadable as error:
+            raise Overloaded("The database does not answer at the moment.") from error
+
+
+class _Readiness:
+    """Whether calls can be served and recorded."""
+
+    def __init__(self, settler: Settler) -> None:
+        self._settler = settler
+
+    def is_ready(self) -> bool:
+        return not self._settler.is_failing
+
+
+def database_address(settings: Settings, data: Path) -> str | Path:
+    """Where the database is: the configured URL, else the file in the data directory."""
+    url = _revealed(settings.database.url)
+    return url if url is not None else data / DATABASE_FILE
+
+
+def build_upstream(settings: Settings, clock: SystemClock) -> UpstreamClient:
+    """The client for every scheme that a provider's address may have."""
+    limits = Limits(connect_s=settings.timeouts.connect_s)
+    proxy = _revealed(settings.upstream.proxy)
+    ca_file = None if settings.upstream.ca_file is None else Path(settings.upstream.ca_file)
+    http: UpstreamClient
+    if settings.upstream.client == "aiohttp":
+        # Imported only where it is used: it costs some 10 MB.
+        from fairlead.gateway.upstream_aiohttp import AiohttpUpstreamClient
+
+        http = AiohttpUpstreamClient(limits, ca_file=ca_file, proxy=proxy)
+    else:
+        http = NativeUpstreamClient(limits, ca_file=ca_file, proxy=proxy)
+    return UpstreamsByScheme(
+        {"http": http, "https": http, "sandbox": SandboxClient(now_s=clock.now_s)}
+    )
+
+
+def usable_credentials(settings: Settings, snapshot: Snapshot) -> dict[ProviderSlug, Credential]:
+    """What opens the providers that are configured and whose format we speak."""
+    configured = book(snapshot.providers, settings.providers)
+    usable: dict[ProviderSlug, Credential] = {}
+    for slug, credential in configured.items():
+        provider = PROVIDERS.get(slug)
+        if provider is not None and provider.chat is not None:
+            usable[slug] = credential
+    return usable
+
+
+async def _follow_settings(
+    reread: Callable[[], Settings | None] | None,
+    look: asyncio.Event,
+    catalog: Catalog,
+    credentials: CredentialBook,
+) -> None:
+    """Take over models and providers when the configuration changes, without a restart."""
+    if reread is None:
+        return
+    while True:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LOOK_AT_SETTINGS_EVERY_S):
+                await look.wait()
+        look.clear()
+        changed = await asyncio.to_thread(reread)
+        if changed is None:
+            continue
+        try:
+            await catalog.configure(changed.models)
+        except ConfigurationInvalid as error:
+            _log.error("The changed configuration is not used: %s", error)
+            continue
+        credentials.replace(usable_credentials(changed, catalog.snapshot))
+        _log.info("Models and providers are now those of the changed configuration.")
+
+
+async def _discover(
+    catalog: Catalog, credentials: CredentialBook, upstream: UpstreamClient
+) -> None:
+    """Ask configured local engines for their models, at start and from time to time."""
+    fetch = _EngineModels(credentials, upstream)
+    while True:
+        try:
+            await catalog.discover(fetch)
+        except Exception:  # noqa: BLE001 — the edge of a job: an engine must not stop the gateway
+            _log.exception("Local engines could not be asked for their models.")
+        await asyncio.sleep(DISCOVER_EVERY_S)
+
+
+class _EngineModels:
+    """Reads a local engine's model list with the data plane's own client."""
+
+    def __init__(self, credentials: CredentialBook, upstream: UpstreamClient) -> None:
+        self._credentials = credentials
+        self._upstream = upstream
+
+    async def __call__(self, provider: ProviderSlug, *, bytes_max: int) -> bytes:
+        if not self._credentials.has(provider):
+            raise NotFound(f"{provider} is not configured.")
+        credential = self._credentials.find(provider)
+        headers = (("authorization", f"Bearer {credential.api_key}"),) if credential.api_key else ()
+        request = UpstreamRequest("GET", f"{credential.base_url}/models", headers, b"")
+        expire_at_s = asyncio.get_running_loop().time() + DISCOVERY_TIMEOUT_S
+        try:
+            exchange = await self._upstream.send(request, expire_at_s=expire_at_s)
+            try:
+                body = await exchange.read_all(bytes_max)
+            finally:
+                exchange.close()
+        except TransportFailure as failure:
+            raise UpstreamFailure(str(failure), kind=FailureKind.UNREACHABLE) from failure
+        if exchange.status != 200:
+            raise UpstreamFailure("no model list", kind=FailureKind.SERVER, status=exchange.status)
+        return body
+
+
+def _revealed(secret: Secret | None) -> str | None:
+    return None if secret is None else secret.reveal()

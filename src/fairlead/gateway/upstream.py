@@ -89,8 +89,11 @@ class HeaderView(Protocol):
 class Exchange(Protocol):
     """One answer in progress; exactly one reader."""
 
-    status: int
-    headers: HeaderView
+    @property
+    def status(self) -> int: ...
+
+    @property
+    def headers(self) -> HeaderView: ...
 
     async def read(self) -> bytes:
         """The next bytes of the body, all that is buffered; b"" at the proper end of the message.

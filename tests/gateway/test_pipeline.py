@@ -1,0 +1,437 @@
+"""The life of a call, end to end in memory: what the caller sees, what is asked, what is recorded."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+
+import msgspec
+import pytest
+
+from fairlead.core.catalog import Snapshot
+from fairlead.core.generation import Outcome
+from fairlead.core.usage import UsageSource
+from fairlead.gateway.app import Patience
+from fairlead.gateway.pipeline import Timeouts
+from fairlead.providers.base import UpstreamRequest
+from fairlead.testing.builders import a_model, a_provider, a_snapshot, an_endpoint
+from fairlead.testing.gateway import Answer, GatewayInMemory, Reader
+from fairlead.testing.upstream import Script, ScriptedUpstream, chat_stream, chat_whole
+from fairlead.testing.vtime import run_simulated
+
+CHEAP = an_endpoint("cheap", prompt="0.000001", completion="0.000002")
+DEAR = an_endpoint("dear", prompt="0.000003", completion="0.000004")
+PROVIDERS = (
+    a_provider("cheap", base_url="http://cheap.test/v1"),
+    a_provider("dear", base_url="http://dear.test/v1"),
+)
+STREAM = (("content-type", "text/event-stream"),)
+
+
+def catalogue() -> Snapshot:
+    return a_snapshot(a_model(CHEAP, DEAR), providers=PROVIDERS)
+
+
+def whole(text: str = "Hello to you") -> Script:
+    return Script([(0.1, chat_whole(text))])
+
+
+def stream(words: Sequence[str] = ("Hello", " to", " you"), **kwargs: object) -> Script:
+    steps = [(0.1, event) for event in chat_stream(words)]
+    return replace(Script(steps, headers=STREAM), **kwargs)  # type: ignore[arg-type]
+
+
+def error(status: int, message: str = "no", **headers: str) -> Script:
+    body = msgspec.json.encode({"error": {"message": message, "type": "x", "code": None}})
+    return Script([(0, body)], status=status, headers=tuple(headers.items()))
+
+
+def by_host(**scripts: Script) -> Callable[[UpstreamRequest], Script]:
+    return lambda request: scripts[request.url.split("/")[2].partition(".")[0]]
+
+
+def simulated(
+    scenario: Callable[[GatewayInMemory, ScriptedUpstream], Awaitable[None]],
+    *,
+    script: Callable[[UpstreamRequest], Script],
+    **options: object,
+) -> None:
+    """Run on virtual time; afterwards nothing may be left behind."""
+
+    async def main() -> None:
+        upstream = ScriptedUpstream(script)
+        gateway = GatewayInMemory(upstream, catalogue(), **options)  # type: ignore[arg-type]
+        await scenario(gateway, upstream)
+        assert upstream.open_count == 0, "an upstream exchange was left open"
+        assert asyncio.all_tasks() == {asyncio.current_task()}, "a task was left behind"
+        assert gateway.app.calls_under_way == 0
+
+    run_simulated(main())
+
+
+def test_an_answer_comes_with_usage_cost_and_a_record() -> None:
+    async def scenario(gateway: GatewayInMemory, upstream: ScriptedUpstream) -> None:
+        answer = await gateway.chat()
+        assert answer.status == 200
+        body = answer.json()
+        assert answer.text() == "Hello to you"
+        assert body["model"] == "acme/one"
+        assert body["provider"] == "Cheap"
+        assert body["id"] == answer.headers["x-generation-id"]
+        assert body["usage"]["prompt_tokens"] == 10
+        assert body["usage"]["completion_tokens"] == 3
+        # 10 x $0.000001 + 3 x $0.000002
+        assert body["usage"]["cost"] == pytest.approx(0.000016, abs=0)
+        [generation] = gateway.recorded
+        assert generation.id == body["id"]
+        assert generation.cost == 16_000
+        assert generation.outcome is Outcome.COMPLETED
+        assert [a.provider for a in generation.attempts] == ["cheap"]
+        [request] = upstream.requests
+        assert msgspec.json.decode(request.body)["model"] == "one"
+        assert dict(request.headers)["authorization"] == "Bearer upstream-secret"
+
+    simulated(scenario, script=by_host(cheap=whole()))
+
+
+def test_a_stream_arrives_as_it_is_produced_and_ends_with_usage() -> None:
+    async def scenario(gateway: GatewayInMemory, upstream: ScriptedUpstream) -> None:
+        answer = await gateway.chat(stream=True)
+        assert answer.status == 200
+        assert answer.text() == "Hello to you"
+        assert answer.body.endswith(b"data: [DONE]\n\n")
+        assert [e["usage"]["total_tokens"] for e in answer.events() if e.get("usage")] == [13]
+        assert len({round(at_s, 3) for at_s, _ in answer.pieces}) >= 3, "pieces came one by one"
+        assert gateway.recorded[0].cost == 16_000
+        assert gateway.recorded[0].streamed
+
+    simulated(scenario, script=by_host(cheap=stream()))
+
+
+FAILURES = {
+    "refused": Script([], refuses=True),
+    "500": error(500),
+    "503": error(503),
+    "429": error(429),
+    "401": error(401),
+    "402": error(402),
+    "cut before a byte": Script([], end="cut", headers=STREAM),
+    "empty stream": Script([(0, b"data: [DONE]\n\n")], headers=STREAM),
+    "garbage": Script([(0, b"\x00\xff<html>")], headers=STREAM),
+    "role, then cut": replace(stream(), steps=[(0, chat_stream(["x"])[0])], end="cut"),
+    "hang": Script([], end="hang", headers=STREAM),
+    "slow head": replace(stream(), head_after_s=1000),
+}
+
+
+@pytest.mark.parametrize("failing", FAILURES.values(), ids=FAILURES.keys())
+def test_a_failure_before_the_first_token_is_replaced_silently(failing: Script) -> None:
+    async def scenario(gateway: GatewayInMemory, upstream: ScriptedUpstream) -> None:
+        answer = await gateway.chat(stream=True)
+        assert answer.status == 200
+        assert answer.text() == "from dear"
+        assert {event["provider"] for event in answer.events()} == {"Dear"}
+        [generation] = gateway.recorded
+        assert [a.provider for a in generation.attempts] == ["cheap", "dear"]
+        assert generation.attempts[0].failure is not None
+        assert generation.provider == "dear"
+        assert len(upstream.requests) == 2
+
+    simulated(scenario, script=by_host(cheap=failing, dear=stream(["from", " dear"])))
+
+
+def test_a_bad_request_is_not_tried_elsewhere_and_costs_nothing() -> None:
+    async def scenario(gateway: GatewayInMemory, upstream: ScriptedUpstream) -> None:
+        answer = await gateway.chat()
+        assert answer.status == 400
+        assert "too spicy" in answer.json()["error"]["message"]
+        assert answer.json()["error"]["code"] == 400
+        assert len(upstream.requests) == 1
+        assert gateway.recorded == []
+
+    simulated(scenario, script=by_host(cheap=error(400, "too spicy")))
+
+
+@pytest.mark.parametrize(
+    ("script", "status", "code"),
+    [
+        (error(429, **{"retry-after": "7"}), 429, "capacity_exhausted"),
+        (error(500), 503, "temporarily_unavailable"),
+        (error(401), 502, None),
+        (Script([], refuses=True), 502, None),
+        (Script([], end="hang"), 504, "temporarily_unavailable"),
+    ],
+)
+def test_when_all_fail_the_caller_learns_why(script: Script, status: int, code: str | None) -> None:
+    async def scenario(gateway: GatewayInMemory, upstream: ScriptedUpstream) -> None:
+        answer = await gateway.chat()
+        assert answer.status == status
+        problem = answer.json()["error"]
+        assert problem["code"] == status
+        assert (problem.get("availability") or {}).get("code") == code
+        assert [p["provider"] for p in problem["metadata"]["previous_errors"]] == ["Cheap"]
+        assert answer.headers.get("retry-after") == ("7" if status == 429 else None)
+        assert gateway.recorded == []
+
+    simulated(scenario, script=by_host(cheap=script, dear=script))
+
+
+@pytest.mark.parametrize("end", ["cut", "hang"])
+@pytest.mark.parametrize("after", [2, 3, 4])
+def test_a_stream_that_breaks_says_so_in_band_and_is_free(end: str, after: int) -> None:
+    async def scenario(gateway: GatewayInMemory, upstream: ScriptedUpstream) -> None:
+        answer = await gateway.chat(stream=True)
+        assert answer.status == 200
+        broken = [event for event in answer.events() if "error" in event]
+        assert len(broken) == 1
+        assert broken[0]["choices"][0]["finish_reason"] == "error"
+        assert broken[0]["error"]["code"] in (502, 504)
+        assert answer.is_complete
+        [generation] = gateway.recorded
+        assert generation.outcome is Outcome.FAILED
+        assert generation.cost == 0
+        assert len(upstream.requests) == 1, "no fallback after the first token"
+
+    steps = [(0.1, event) for event in chat_stream(["a", "b", "c", "d"])[:after]]
+    simulated(scenario, script=by_host(cheap=Script(steps, headers=STREAM, end=end)))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("streamed", [True, False])
+def test_a_caller_who_hangs_up_before_anything_came_frees_the_upstream_and_owes_nothing(
+    streamed: bool,
+) -> None:
+    async def scenario(gateway: GatewayInMemory, upstream: ScriptedUpstream) -> None:
+        await gateway.chat(Reader(leaves_after_s=5), stream=streamed)
+        assert asyncio.get_running_loop().time() < 6
+        assert upstream.open_count == 0
+        [generation] = gateway.recorded
+        assert generation.outcome is Outcome.CANCELLED
+        assert generation.cost == 0
+
+    simulated(scenario, script=by_host(cheap=Script([], head_after_s=50)))
+
+
+def test_a_caller_who_hangs_up_in_the_middle_pays_for_what_came() -> None:
+    async def scenario(gateway: GatewayInMemory, upstream: ScriptedUpstream) -> None:
+        await gateway.chat(Reader(leaves_after_s=3.05), stream=True)
+        assert asyncio.get_running_loop().time() < 4
+        [generation] = gateway.recorded
+        assert generation.outcome is Outcome.CANCELLED
+        assert generation.usage.source is UsageSource.ESTIMATED
+        assert generation.usage.prompt == 2
+        assert 1 <= generation.usage.completion_tokens <= 3
+        assert generation.cost > 0
+
+    words = [f" w{index}" for index in range(100)]
+    steps = [(1.0, event) for event in chat_stream(words)]
+    simulated(scenario, script=by_host(cheap=Script(steps, headers=STREAM)))
+
+
+def test_usage_that_a_provider_does_not_report_is_estimated_and_marked() -> None:
+    async def scenario(gateway: GatewayInMemory, upstream: ScriptedUpstream) -> None:
+        answer = await gateway.chat(stream=True)
+        assert answer.text() == "one two three"
+        [generation] = gateway.recorded
+        assert generation.usage.source is UsageSource.ESTIMATED
+        assert generation.usage.completion == 3
+        assert generation.usage.prompt == 2
+        assert answer.events()[-1]["usage"]["total_tokens"] == 5
+
+    events = chat_stream(["one", " two", " three"], usage=False)
+    simulated(scenario, script=by_host(cheap=Script([(0, e) for e in events], headers=STREAM)))
+
+
+def test_a_silent_upstream_does_not_silence_the_stream() -> None:
+    async def scenario(gateway: GatewayInMemory, upstream: ScriptedUpstream) -> None:
+        answer = await gateway.chat(stream=True)
+        comments = [piece for _, piece in answer.pieces if piece.startswith(b":")]
+        assert len(comments) >= 4
+        assert answer.text() == "Hello to you"
+
+    slow = replace(stream(), head_after_s=45)
+    simulated(scenario, script=by_host(cheap=slow), patience=Patience(keep_alive_s=10))
+
+
+def test_a_failure_after_comments_were_sent_still_falls_back_and_then_reports_in_band() -> None:
+    async def fallen_back(gateway: GatewayInMemory, upstream: ScriptedUpstream) -> None:
+        answer = await gateway.chat(stream=True)
+        assert answer.text() == "Hello to you"
+
+    late_failure = replace(error(500), head_after_s=25)
+    simulated(fallen_back, script=by_host(cheap=late_failure, dear=stream()))
+
+    async def reported(gateway: GatewayInMemory, upstream: ScriptedUpstream) -> None:
+        answer = await gateway.chat(stream=True)
+        assert answer.status == 200
+        assert answer.events()[-1]["error"]["code"] == 503
+        assert answer.is_complete
+        assert gateway.recorded == []
+
+    simulated(reported, script=by_host(cheap=late_failure, dear=late_failure))
+
+
+def test_a_slow_reader_slows_his_own_upstream_and_nobody_elses() -> None:
+    async def scenario(gateway: GatewayInMemory, upstream: ScriptedUpstream) -> None:
+        times: dict[str, float] = {}
+
+        async def timed(name: str, reader: Reader) -> Answer:
+            answer = await gateway.chat(reader, stream=True)
+            times[name] = asyncio.get_running_loop().time()
+            return answer
+
+        async with asyncio.TaskGroup() as tasks:
+            slow = tasks.create_task(timed("slow", Reader(pause_s=10)))
+            tasks.create_task(timed("quick", Reader()))
+        assert times["quick"] < 2
+        assert times["slow"] > 40
+        assert slow.result().text() == "Hello to you"
+
+    simulated(scenario, script=by_host(cheap=stream()))
+
+
+def test_the_whole_call_is_bounded() -> None:
+    async def scenario(gateway: GatewayInMemory, upstream: ScriptedUpstream) -> None:
+        answer = await gateway.chat(stream=True)
+        assert asyncio.get_running_loop().time() == pytest.approx(30, abs=2)
+        assert answer.events()[-1]["error"]["code"] == 504
+
+    endless = Script([(1.0, chat_stream(["x"])[1])] * 1000, headers=STREAM)
+    simulated(scenario, script=by_host(cheap=endless), timeouts=Timeouts(total=30))
+
+
+def test_an_answer_that_cannot_be_recorded_is_not_given_away() -> None:
+    async def scenario(gateway: GatewayInMemory, upstream: ScriptedUpstream) -> None:
+        gateway.journal.refuses = True
+        answer = await gateway.chat()
+        assert answer.status == 503
+        assert b"Hello" not in answer.body
+
+    simulated(scenario, script=by_host(cheap=whole()))
+
+
+class TestRefusals:
+    @pytest.mark.parametrize(
+        ("header", "status", "says"),
+        [
+            ("Bearer wrong", 401, "not known"),
+            ("Bearer ", 401, "No API key"),
+            ("Basic abc", 401, "No API key"),
+        ],
+    )
+    def test_a_key_that_is_not_good_is_a_401(self, header: str, status: int, says: str) -> None:
+        async def scenario(gateway: GatewayInMemory, upstream: ScriptedUpstream) -> None:
+            answer = await gateway.call(
+                "/api/v1/chat/completions", {}, headers={"authorization": header}
+            )
+            assert answer.status == status
+            assert says in answer.json()["error"]["message"]
+            assert upstream.requests == []
+
+        simulated(scenario, script=by_host())
+
+    def test_a_store_that_is_away_is_a_503_and_never_a_401(self) -> None:
+        async def scenario(gateway: GatewayInMemory, upstream: ScriptedUpstream) -> None:
+            gateway.keys.is_away = True
+            unknown = {"authorization": "Bearer sk-fl-v1-unknown"}
+            answer = await gateway.call("/v1/chat/completions", {}, headers=unknown)
+            assert answer.status == 503
+            assert (await gateway.chat()).status == 200, "a known key keeps working"
+
+        simulated(scenario, script=by_host(cheap=whole()))
+
+    def test_an_unknown_model_is_a_400_that_names_near_ones(self) -> None:
+        async def scenario(gateway: GatewayInMemory, upstream: ScriptedUpstream) -> None:
+            answer = await gateway.chat(model="acme/onne")
+            assert answer.status == 400
+            problem = answer.json()["error"]
+            assert "acme/one" in problem["message"]
+            assert problem["availability"]["code"] == "model_not_found"
+
+        simulated(scenario, script=by_host())
+
+    def test_a_model_without_a_configured_provider_is_a_404_that_names_the_setting(self) -> None:
+        async def scenario(gateway: GatewayInMemory, upstream: ScriptedUpstream) -> None:
+            answer = await gateway.chat()
+            assert answer.status == 404
+            assert "CHEAP_API_KEY" in answer.json()["error"]["message"]
+            assert answer.json()["error"]["availability"]["code"] == "no_endpoints"
+
+        simulated(scenario, script=by_host(), missing_credentials=frozenset({"cheap", "dear"}))
+
+    @pytest.mark.parametrize("body", [b"", b"{", b"[]", b'{"model":1}', b"\xff\xfe"])
+    def test_a_body_that_is_not_the_dialects_is_a_400(self, body: bytes) -> None:
+        async def scenario(gateway: GatewayInMemory, upstream: ScriptedUpstream) -> None:
+            answer = await gateway.call("/api/v1/chat/completions", body)
+            assert answer.status == 400
+            assert answer.json()["error"]["code"] == 400
+            assert gateway.recorded == []
+
+        simulated(scenario, script=by_host())
+
+    def test_a_body_over_the_limit_is_a_413(self) -> None:
+        async def scenario(gateway: GatewayInMemory, upstream: ScriptedUpstream) -> None:
+            answer = await gateway.chat(messages=[{"role": "user", "content": "x" * 2000}])
+            assert answer.status == 413
+
+        simulated(scenario, script=by_host(), body_bytes_max=1000)
+
+    def test_another_method_is_a_405_that_names_the_right_one(self) -> None:
+        async def scenario(gateway: GatewayInMemory, upstream: ScriptedUpstream) -> None:
+            answer = await gateway.call("/api/v1/chat/completions", b"", method="GET")
+            assert answer.status == 405
+            assert answer.headers["allow"] == "POST"
+
+        simulated(scenario, script=by_host())
+
+    def test_more_calls_at_once_than_the_bound_are_refused(self) -> None:
+        async def scenario(gateway: GatewayInMemory, upstream: ScriptedUpstream) -> None:
+            async with asyncio.TaskGroup() as tasks:
+                calls = [tasks.create_task(gateway.chat()) for _ in range(5)]
+            assert sorted(call.result().status for call in calls) == [200, 200, 200, 503, 503]
+
+        simulated(scenario, script=by_host(cheap=whole()), patience=Patience(calls_max=3))
+
+
+def test_the_callers_list_of_models_is_tried_in_order() -> None:
+    second = a_model(an_endpoint("dear", model="acme/two"), slug="acme/two")
+    snapshot = a_snapshot(a_model(CHEAP), second, providers=PROVIDERS)
+
+    async def main() -> None:
+        upstream = ScriptedUpstream(by_host(cheap=error(400), dear=whole("from two")))
+        gateway = GatewayInMemory(upstream, snapshot)
+        answer = await gateway.chat(models=["acme/two"])
+        assert answer.text() == "from two"
+        assert answer.json()["model"] == "acme/two"
+        assert gateway.recorded[0].requested_model == "acme/one"
+
+    run_simulated(main())
+
+
+def test_attribution_headers_are_recorded_and_not_forwarded() -> None:
+    async def scenario(gateway: GatewayInMemory, upstream: ScriptedUpstream) -> None:
+        await gateway.call(
+            "/v1/chat/completions",
+            {"model": "acme/one", "messages": [{"role": "user", "content": "Hi"}]},
+            headers={"http-referer": "https://app.test", "x-title": "App", "user-agent": "sdk/1"},
+        )
+        attribution = gateway.recorded[0].attribution
+        assert attribution is not None
+        assert (attribution.referer, attribution.title) == ("https://app.test", "App")
+        assert not {name for name, _ in upstream.requests[0].headers} & {"http-referer", "x-title"}
+
+    simulated(scenario, script=by_host(cheap=whole()))
+
+
+def test_a_shutdown_in_the_middle_tells_the_caller_and_records_the_call() -> None:
+    async def scenario(gateway: GatewayInMemory, upstream: ScriptedUpstream) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            call = tasks.create_task(gateway.chat(stream=True))
+            await asyncio.sleep(3.5)
+            call.cancel()
+        [generation] = gateway.recorded
+        assert generation.outcome is Outcome.FAILED
+        assert generation.cost == 0
+
+    steps = [(1.0, event) for event in chat_stream(["a", "b", "c", "d", "e", "f"])]
+    simulated(scenario, script=by_host(cheap=Script(steps, headers=STREAM)))
