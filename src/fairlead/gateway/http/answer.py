@@ -29,7 +29,7 @@ _NO_BODY_STATUSES = frozenset({204, 304})
 _CHUNKED, _COUNTED, _CLOSED = range(3)  # how the end of the body is known
 
 
-class Violation(Exception):  # noqa: N818 -- it names what the peer did; it never leaves this package
+class Violation(Exception):
     """The peer broke the protocol in a way the parser does not see. Stops the parser."""
 
 
@@ -203,11 +203,14 @@ class Answer:
         self.is_head_complete = True
         self.is_reusable = parser.should_keep_alive()
         if self._framing == _CHUNKED and parser.get_http_version() != "1.1":
-            self.is_reusable = False  # RFC 9112, 6.1: the framing is not to be trusted beyond this message
+            self.is_reusable = (
+                False  # RFC 9112, 6.1: the framing is not to be trusted beyond this message
+            )
         if not self._expects_body or status in _NO_BODY_STATUSES:
             # To a HEAD, the parser would now wait for the body that the headers announce.
+            # A peer that sends one anyway must not have it taken for the next answer.
             self.is_complete = True
-            self.is_reusable = self.is_reusable or self._is_kept_alive_without_length(parser)
+            self.is_reusable = self.is_reusable and self._expects_body
         elif self._coding:
             self._decoder = body_decoder(self._coding, self._buffered_bytes_max)
 
@@ -315,13 +318,6 @@ class Answer:
         elif name == b"content-encoding":
             # Several codings are none that we decode; joined they are refused on reading.
             self._coding = self._coding + "," * bool(self._coding) + value.decode("latin-1")
-
-    def _is_kept_alive_without_length(self, parser: httptools.HttpResponseParser) -> bool:
-        """should_keep_alive asks for a length, which an answer to HEAD need not have."""
-        connection = self.headers.get("connection")
-        return parser.get_http_version() == "1.1" and (
-            connection is None or "close" not in connection.lower()
-        )
 
     def _refuse(self, violation: str) -> None:
         self.violation = violation

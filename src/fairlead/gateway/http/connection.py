@@ -23,7 +23,7 @@ import asyncio
 import math
 import socket
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import httptools
 
@@ -36,7 +36,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Connection"]
 
-_JOINED_BODY_BYTES_MAX = 64 * 1024  # below it, copying head and body together is cheaper than two writes
+_JOINED_BODY_BYTES_MAX = (
+    64 * 1024
+)  # below it, copying head and body together is cheaper than two writes
 _PROTOCOL_NAME = b"HTTP/1."
 # A pooled connection that dies this soon after a request, without a byte of answer, was closed by a peer
 # that had not seen the request. Later than that it may well have been working on it.
@@ -67,7 +69,9 @@ class Connection(asyncio.Protocol):
         "was_used",
     )
 
-    def __init__(self, origin: Origin, loop: asyncio.AbstractEventLoop, limits: Limits, label: str) -> None:
+    def __init__(
+        self, origin: Origin, loop: asyncio.AbstractEventLoop, limits: Limits, label: str
+    ) -> None:
         self._origin = origin
         self._loop = loop
         self._limits = limits
@@ -94,7 +98,8 @@ class Connection(asyncio.Protocol):
     def begin(self, head: RequestHead, body: bytes, expire_at_s: float) -> Answer:
         """Send a request. The answer is attached until its message is complete or broken."""
         transport = self._transport
-        assert transport is not None and self._answer is None
+        assert transport is not None, "not connected"
+        assert self._answer is None, "one answer at a time"
         answer = self._answer = Answer(
             self,
             self._loop,
@@ -145,13 +150,14 @@ class Connection(asyncio.Protocol):
     # ---- for the event loop ---------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
-        raw = transport.get_extra_info("socket")
+        self._transport = cast(
+            "asyncio.Transport", transport
+        )  # uvloop's is one only in its behaviour
+        raw = self._transport.get_extra_info("socket")
         if raw is not None and raw.family in (socket.AF_INET, socket.AF_INET6):
             raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             raw.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        transport.set_write_buffer_limits(high=1, low=0)
+        self._transport.set_write_buffer_limits(high=1, low=0)
 
     def data_received(self, data: bytes) -> None:
         answer, feed = self._answer, self._feed
@@ -166,7 +172,9 @@ class Connection(asyncio.Protocol):
                 return
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             if not answer.is_complete:
-                self._break(f"broken answer from {self._label}: {answer.violation or error}", Phase.READ)
+                self._break(
+                    f"broken answer from {self._label}: {answer.violation or error}", Phase.READ
+                )
                 return
             answer.is_reusable = False  # the message stands, what follows it does not
         if answer.is_complete:
@@ -174,7 +182,10 @@ class Connection(asyncio.Protocol):
             return
         if answer.buffered_bytes != buffered_bytes:
             self._framing_bytes = 0
-            if answer.buffered_bytes > self._limits.buffered_bytes_max and not self._is_reading_paused:
+            if (
+                answer.buffered_bytes > self._limits.buffered_bytes_max
+                and not self._is_reading_paused
+            ):
                 self._is_reading_paused = True
                 assert self._transport is not None
                 self._transport.pause_reading()
@@ -183,6 +194,7 @@ class Connection(asyncio.Protocol):
         answer.wake()
 
     def eof_received(self) -> None:
+        self.is_closed = True  # the transport closes itself after this
         answer = self._answer
         if answer is not None and answer.ends_with_the_connection():
             answer.is_reusable = False
@@ -234,7 +246,9 @@ class Connection(asyncio.Protocol):
         feed(data[:allowed])
         if not answer.is_head_complete:
             limit = self._limits.header_bytes_max
-            self._break(f"the head of the answer from {self._label} exceeds {limit} bytes", Phase.READ)
+            self._break(
+                f"the head of the answer from {self._label} exceeds {limit} bytes", Phase.READ
+            )
             return False
         feed(data[allowed:])
         return True
@@ -245,7 +259,9 @@ class Connection(asyncio.Protocol):
         if self._framing_bytes <= self._limits.header_bytes_max:
             return True
         limit = self._limits.header_bytes_max
-        self._break(f"the chunk framing of the answer from {self._label} exceeds {limit} bytes", Phase.READ)
+        self._break(
+            f"the chunk framing of the answer from {self._label} exceeds {limit} bytes", Phase.READ
+        )
         return False
 
     def _finish(self, answer: Answer) -> None:
@@ -266,9 +282,15 @@ class Connection(asyncio.Protocol):
         self._abort()
 
     def _loss(self, answer: Answer, exc: Exception | None) -> TransportFailure:
-        how = "closed the connection" if exc is None else f"broke the connection ({type(exc).__name__})"
+        how = (
+            "closed the connection"
+            if exc is None
+            else f"broke the connection ({type(exc).__name__})"
+        )
         if not answer.is_head_complete:
-            when = "before the request was sent" if self._is_writing_paused else "before it answered"
+            when = (
+                "before the request was sent" if self._is_writing_paused else "before it answered"
+            )
         else:
             when = "before the answer was complete"
         phase = Phase.SEND if self._is_writing_paused else Phase.READ

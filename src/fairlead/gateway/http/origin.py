@@ -66,7 +66,11 @@ class Origin:
 
     def take_idle(self) -> Connection | None:
         """The connection used last, if one is idle."""
-        return self._idle.pop() if self._idle else None
+        while self._idle:
+            connection = self._idle.pop()
+            if not connection.is_closed:
+                return connection
+        return None
 
     async def open(self, expire_at_s: float) -> Connection:
         """A new connection; if there may be no more, the next one that becomes free.
@@ -89,7 +93,8 @@ class Origin:
             if not waiter.done():
                 waiter.set_exception(self._closed())
         for timeout in self._dialling:
-            timeout.reschedule(self._loop.time())
+            if not timeout.expired():
+                timeout.reschedule(self._loop.time())
         for connection in list(self._connections):
             connection.shut()
 
@@ -110,7 +115,9 @@ class Origin:
 
     def forget(self, connection: Connection) -> None:
         """The connection is gone."""
-        self._connections.discard(connection)
+        if connection not in self._connections:
+            return  # it broke while it was being dialled, which frees its place itself
+        self._connections.remove(connection)
         if connection in self._idle:
             self._idle.remove(connection)
         self._free_place()

@@ -114,7 +114,13 @@ def encode_head(
         raise UnsendableRequest("the URL holds characters that must be percent-encoded")
     lines += [f"{name}: {value}" for name, value in headers if _is_sendable(name, value)]
     head = "\r\n".join(
-        [f"{method} {target} HTTP/1.1", f"host: {authority}", *lines, "accept-encoding: identity", ""]
+        [
+            f"{method} {target} HTTP/1.1",
+            f"host: {authority}",
+            *lines,
+            "accept-encoding: identity",
+            "",
+        ]
     )
     return RequestHead(
         route=_route(parts.scheme, host, port, proxy),
