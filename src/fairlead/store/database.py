@@ -12,9 +12,10 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -22,7 +23,7 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
-from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError
+from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, IntegrityError
 
 __all__ = [
     "DATABASE_FILE",
@@ -60,8 +61,8 @@ class Database:
         connection.execute(...)
     answer = await database.run(function, argument)  # on the event loop: `function` runs in a thread
 
-    All three raise DatabaseUnreadable for trouble with the database itself; a broken constraint stays
-    sqlalchemy.exc.IntegrityError.
+    All three raise DatabaseUnreadable for trouble with the database itself; a broken constraint or an
+    impossible value stays sqlalchemy.exc.IntegrityError or DataError.
     """
 
     def __init__(self, engine: sa.Engine, *, name: str, path: Path | None) -> None:
@@ -70,6 +71,7 @@ class Database:
         self.path = path  # of the SQLite file, None otherwise
         self._executor = ThreadPoolExecutor(THREADS_MAX, thread_name_prefix="database")
         self._waiting_count = 0
+        self._bulk_inserts: dict[str, tuple[str, itemgetter[Any] | None]] = {}  # by table
 
     @contextmanager
     def begin(self) -> Iterator[sa.Connection]:
@@ -106,6 +108,27 @@ class Database:
             return postgresql_insert(table)
         return sqlite_insert(table)
 
+    def insert_many_new(
+        self, connection: sa.Connection, table: sa.Table, rows: Sequence[dict[str, Any]]
+    ) -> None:
+        """Insert the rows whose primary key is not there yet. rows: every column, plain values only.
+
+        Hands the statement straight to the driver: half the cost of `connection.execute` for wide rows.
+        """
+        bulk = self._bulk_inserts.get(table.name)
+        if bulk is None:
+            statement = self.insert(table).on_conflict_do_nothing(
+                index_elements=list(table.primary_key.columns)
+            )
+            compiled = statement.compile(dialect=self.engine.dialect)
+            in_order = itemgetter(*compiled.positiontup) if compiled.positiontup else None
+            bulk = self._bulk_inserts[table.name] = (str(compiled), in_order)
+        text, in_order = bulk
+        if in_order is None:
+            connection.exec_driver_sql(text, list(rows))
+        else:
+            connection.exec_driver_sql(text, [in_order(row) for row in rows])
+
     def close(self) -> None:
         """Waits for running work, then closes every connection."""
         self._executor.shutdown(wait=True, cancel_futures=True)
@@ -118,7 +141,7 @@ class Database:
     def _translated(self) -> Iterator[None]:
         try:
             yield
-        except IntegrityError:
+        except (IntegrityError, DataError):
             raise
         except (DBAPIError, sa.exc.TimeoutError, sqlite3.Error) as error:
             raise DatabaseUnreadable(f"{self.name}: {_first_line(error)}") from error

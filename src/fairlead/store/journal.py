@@ -41,7 +41,7 @@ from fairlead.store.journal_files import START, create_and_lock, drop_segments, 
 from fairlead.store.journal_format import (
     JournalCorrupt,
     Position,
-    RecordTooLarge,
+    RecordImpossible,
     frame,
     segment_path,
     segments,
@@ -121,6 +121,9 @@ class Journal:
         self._is_torn = False  # a part of a record is still to be cut off
         self._is_failing = False  # the last append failed: log the first and the end, not each
         self._is_closed = False
+        self._offset = 0  # where the next record goes
+        self._rotate_at = segment_bytes_max
+        self._smooth_until = 0  # see _look_ahead
         self._written_bytes = 0  # before the current segment
         self._settled_bytes = 0
         self._bytes_before: dict[int, int] = {}  # segment -> bytes written before it began
@@ -158,12 +161,26 @@ class Journal:
         """
         try:
             record = frame(generation)
-        except RecordTooLarge as error:
+        except RecordImpossible as error:
             _LOG.error("usage journal: generation %s: %s", generation.id, error)
-            raise Overloaded("The usage record of this call is too large to be kept.") from error
+            raise Overloaded("The usage of this call cannot be written down.") from error
         waiter: _Waiter | None = None
         with self._lock:
-            self._write(record)
+            if self._offset >= self._smooth_until:
+                self._make_way()
+            if len(self._waiters) >= WAITERS_MAX:
+                raise Overloaded("Too many calls wait for their usage to be recorded.")
+            try:
+                written = os.write(self._descriptor, record)
+            except OSError as error:
+                raise self._refusal(str(error)) from error
+            if written != len(record):
+                raise self._refusal(f"only {written} of {len(record)} bytes could be written")
+            self._offset += written
+            if self._is_failing:
+                self._is_failing = False
+                self._look_ahead()
+                _LOG.warning("usage journal %s: recording again", self.name)
             if self.durability is not Durability.PROCESS:
                 waiter = _Waiter(Position(self._segment, self._offset))
                 self._waiters.append(waiter)
@@ -179,6 +196,7 @@ class Journal:
             self._settled_bytes = self._bytes_before.get(position.segment, 0) + position.offset
             for segment in [number for number in self._bytes_before if number < position.segment]:
                 del self._bytes_before[segment]
+            self._look_ahead()
             answered = self._waiters_before(position)
         _answer(answered, None)
         drop_segments(self.directory, before=position.segment)
@@ -204,6 +222,7 @@ class Journal:
             if self._is_closed:
                 return
             self._is_closed = True
+            self._look_ahead()
             self._sync_wanted.notify_all()
         if self._syncer is not None:
             self._syncer.join()
@@ -222,44 +241,44 @@ class Journal:
 
     # Below, the lock is held.
 
-    def _write(self, record: bytes) -> None:
+    def _make_way(self) -> None:
+        """What must happen before the next record, now and then. Raises Overloaded."""
         if self._is_closed:
             raise Overloaded("The gateway is stopping.")
-        if len(self._waiters) >= WAITERS_MAX:
-            raise Overloaded("Too many calls wait for their usage to be recorded.")
-        if self._written_bytes + self._offset - self._settled_bytes > self._backlog_bytes_max:
-            self._failed("more than %s bytes wait for the database", self._backlog_bytes_max)
-            raise Overloaded("Usage is not being recorded at the moment.")
-        try:
-            if self._is_torn:
+        if self._written_bytes + self._offset - self._settled_bytes >= self._backlog_bytes_max:
+            raise self._refusal(f"{self._backlog_bytes_max} bytes wait for the database")
+        if self._is_torn:
+            try:
                 self._cut_off()
-            if self._offset >= self._segment_bytes_max:
+            except OSError as error:
+                raise self._refusal(str(error)) from error
+        if self._offset >= self._rotate_at:
+            try:
                 self._rotate()
-            written = os.write(self._descriptor, record)
-        except OSError as error:
-            self._take_back()
-            self._failed("%s", error)
-            raise Overloaded("Usage cannot be recorded at the moment.") from error
-        if written != len(record):
-            self._take_back()
-            self._failed("only %s bytes of a record could be written", written)
-            raise Overloaded("Usage cannot be recorded at the moment.")
-        self._offset += written
-        if self._is_failing:
-            self._is_failing = False
-            _LOG.warning("usage journal %s: recording again", self.name)
+            except OSError as error:
+                # Short of descriptors, perhaps. The old segment is as good, only large.
+                _LOG.warning("usage journal %s: no new segment yet: %s", self.name, error)
+                self._rotate_at = self._offset + self._segment_bytes_max
+        self._look_ahead()
 
-    def _failed(self, reason: str, *arguments: object) -> None:
-        if not self._is_failing:
-            self._is_failing = True
-            _LOG.error("usage journal %s: calls are refused: " + reason, self.name, *arguments)
+    def _look_ahead(self) -> None:
+        """Say how long appending is only a write: `append` has one comparison for everything rare."""
+        room = self._settled_bytes + self._backlog_bytes_max - self._written_bytes
+        is_smooth = not (self._is_closed or self._is_torn or self._is_failing)
+        self._smooth_until = min(self._rotate_at, room) if is_smooth else 0
 
-    def _take_back(self) -> None:
+    def _refusal(self, reason: str) -> Overloaded:
+        """The record is not in the journal: take back what is there of it, and say so."""
         self._is_torn = True
         try:
             self._cut_off()
-        except OSError:
-            return  # the next append tries again, before it writes
+        except OSError as error:
+            reason = f"{reason}; then {error}"  # the next append tries again, before it writes
+        if not self._is_failing:
+            self._is_failing = True
+            _LOG.error("usage journal %s: calls are refused: %s", self.name, reason)
+        self._look_ahead()
+        return Overloaded("Usage cannot be recorded at the moment.")
 
     def _cut_off(self) -> None:
         os.ftruncate(self._descriptor, self._offset)
@@ -267,6 +286,8 @@ class Journal:
 
     def _rotate(self) -> None:
         """Go on in a new segment. Raises OSError, and then the old one goes on."""
+        if self._is_torn:
+            self._cut_off()
         finished = self._descriptor
         finished_bytes = self._offset
         self._begin_segment(after_bytes=finished_bytes)
@@ -285,9 +306,11 @@ class Journal:
         self._descriptor = descriptor
         self._segment = number
         self._offset = 0
+        self._rotate_at = self._segment_bytes_max
         self._written_bytes += after_bytes
         self._bytes_before[number] = self._written_bytes
         self._is_directory_synced = False
+        self._look_ahead()
 
     def _waiters_before(self, position: Position) -> list[_Waiter]:
         """Only for durability `database`: those of `machine` belong to the syncer."""
@@ -335,7 +358,7 @@ class Journal:
                 if self._descriptor == descriptor:
                     self._rotate()
             except OSError as error:
-                self._failed("%s", error)
+                _LOG.warning("usage journal %s: no new segment yet: %s", self.name, error)
 
 
 def _answer(waiters: Iterable[_Waiter], failure: Overloaded | None) -> None:

@@ -1,7 +1,7 @@
 """The directories of the usage journal: who writes which, what is left to read, what is put aside.
 
     <root>/<writer>/NNNNNNNN.log    segments, numbered from 1
-    <root>/../quarantine/           damaged segments, kept for the operator
+    <root>/../quarantine/           damaged segments and impossible records, kept for the operator
 
 A writer holds an exclusive lock (flock) on its directory for as long as its process lives, and the kernel
 lets go of it however the process ends. So "can I lock it?" answers "is its writer dead?".
@@ -16,6 +16,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+import msgspec
 
 from fairlead.core.generation import Generation
 from fairlead.store.journal_format import (
@@ -32,10 +34,12 @@ __all__ = [
     "START",
     "Batch",
     "adopted",
+    "create_and_lock",
     "drop_segments",
     "journals",
     "lock_directory",
     "put_aside",
+    "put_aside_record",
     "read_batch",
     "remove_journal",
 ]
@@ -178,6 +182,15 @@ def remove_journal(directory: Path) -> None:
     for segment in segments(directory):
         segment_path(directory, segment).unlink(missing_ok=True)
     directory.rmdir()
+
+
+def put_aside_record(root: Path, generation: Generation) -> Path:
+    """Keep, for the operator, one record that the database will not take. root: of all journals."""
+    quarantine = root.parent / QUARANTINE_DIRECTORY
+    quarantine.mkdir(exist_ok=True)
+    target = quarantine / f"{generation.id}.json"
+    target.write_bytes(msgspec.json.encode(generation))
+    return target
 
 
 def put_aside(directory: Path, segment: int) -> Path | None:

@@ -4,12 +4,12 @@ A segment is frames one after another. A frame is a 16-byte header and a payload
 
     bytes   0..3    magic, "FLJ1"
             4..7    length of the payload, little-endian
-            8..11   CRC-32 of the payload
-            12..15  CRC-32 of the 12 bytes before
+            8..11   the same with every bit turned over
+            12..15  CRC-32 of the payload
             16..    payload: one core.generation.Generation in MessagePack
 
-The header has a checksum of its own because a damaged length would otherwise look like a record that is
-still being written. So the end of the data is one of three, and never in doubt:
+The length is there twice because a damaged one would otherwise look like a record that is still being
+written. So the end of the data is one of three, and never in doubt:
 
     clean    the file ends where a frame ends
     torn     the file ends inside a frame: a writer died in it, is in it, or is about to undo it
@@ -35,7 +35,7 @@ __all__ = [
     "Frames",
     "JournalCorrupt",
     "Position",
-    "RecordTooLarge",
+    "RecordImpossible",
     "Tail",
     "frame",
     "parse",
@@ -53,13 +53,13 @@ SEGMENT_DIGITS: Final = 8
 
 _MAGIC: Final = b"FLJ1"
 _HEADER: Final = struct.Struct("<4sIII")
-_HEADER_WITHOUT_CHECKSUM: Final = struct.Struct("<4sII")
+_ALL_BITS: Final = 0xFFFF_FFFF
 _ENCODER: Final = msgspec.msgpack.Encoder()
 _DECODER: Final = msgspec.msgpack.Decoder(Generation)
 
 
-class RecordTooLarge(ValueError):
-    """No record may be larger than RECORD_BYTES_MAX."""
+class RecordImpossible(ValueError):
+    """Larger than RECORD_BYTES_MAX, a number beyond 64 bits, text that is not Unicode."""
 
 
 class JournalCorrupt(Exception):
@@ -101,13 +101,15 @@ class Frames:
 
 
 def frame(generation: Generation) -> bytes:
-    """One record, ready to be appended. Raises RecordTooLarge."""
-    payload = _ENCODER.encode(generation)
+    """One record, ready to be appended. Raises RecordImpossible."""
+    try:
+        payload = _ENCODER.encode(generation)
+    except (OverflowError, UnicodeEncodeError) as error:
+        raise RecordImpossible(str(error)) from error
     length = len(payload)
     if length > RECORD_BYTES_MAX:
-        raise RecordTooLarge(f"{length} bytes, more than {RECORD_BYTES_MAX}")
-    head = _HEADER_WITHOUT_CHECKSUM.pack(_MAGIC, length, zlib.crc32(payload))
-    return b"%b%b%b" % (head, zlib.crc32(head).to_bytes(4, "little"), payload)
+        raise RecordImpossible(f"it has {length} bytes, more than {RECORD_BYTES_MAX}")
+    return _HEADER.pack(_MAGIC, length, length ^ _ALL_BITS, zlib.crc32(payload)) + payload
 
 
 def parse(data: bytes, *, records_max: int, start: int = 0) -> Frames:
@@ -120,8 +122,8 @@ def parse(data: bytes, *, records_max: int, start: int = 0) -> Frames:
     while at < size and len(generations) < records_max:
         if size - at < HEADER_BYTES:
             return Frames(generations, start + at, Tail.TORN)
-        magic, length, payload_checksum, header_checksum = _HEADER.unpack_from(data, at)
-        if magic != _MAGIC or header_checksum != zlib.crc32(data[at : at + HEADER_BYTES - 4]):
+        magic, length, length_again, checksum = _HEADER.unpack_from(data, at)
+        if magic != _MAGIC or length != length_again ^ _ALL_BITS:
             return Frames(
                 generations, start + at, Tail.DAMAGED, "this is not the header of a record"
             )
@@ -131,7 +133,7 @@ def parse(data: bytes, *, records_max: int, start: int = 0) -> Frames:
         if payload_end > size:
             return Frames(generations, start + at, Tail.TORN)
         payload = data[at + HEADER_BYTES : payload_end]
-        if zlib.crc32(payload) != payload_checksum:
+        if zlib.crc32(payload) != checksum:
             return Frames(generations, start + at, Tail.DAMAGED, "the record's checksum is wrong")
         try:
             generations.append(_DECODER.decode(payload))

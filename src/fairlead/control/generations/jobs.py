@@ -12,17 +12,20 @@ import logging
 import threading
 import time
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
+
+import sqlalchemy as sa
 
 from fairlead.control.generations import queries
 from fairlead.core.generation import Generation
 from fairlead.store.database import Database, DatabaseUnreadable
-from fairlead.store.journal import Journal
+from fairlead.store.journal import Durability, Journal
 from fairlead.store.journal_files import (
     START,
     adopted,
     journals,
     put_aside,
+    put_aside_record,
     read_batch,
     remove_journal,
 )
@@ -31,10 +34,13 @@ from fairlead.store.journal_format import JournalCorrupt, Position
 __all__ = ["Settler"]
 
 BATCH_RECORDS_MAX: Final = 1000  # above it, a bigger transaction saves nothing; about 0.1 s of one
-LINGER_S: Final = 0.02  # after a wake-up, so that a busy gateway gets batches and not single rows
+LINGER_S: Final = 0.1  # after a wake-up, so that a busy gateway gets batches and not single rows
 TICK_S: Final = 1.0  # when nobody wakes us
 ADOPT_EVERY_S: Final = 10.0
 RETRY_AFTER_S: Final = (0.1, 0.5, 1.0, 2.0, 5.0)  # while the database is away; the last one repeats
+
+# What the database or its driver says about a value that it can never hold.
+_UNSTORABLE: Final = (OverflowError, ValueError, sa.exc.IntegrityError, sa.exc.DataError)
 
 _LOG: Final = logging.getLogger(__name__)
 
@@ -49,6 +55,7 @@ class Settler:
     journal.close()
 
     journal: of this process; None: only finish the journals of dead processes below `root`.
+    linger_s: how long to gather after a wake-up; None: not at all if callers wait for the database.
     """
 
     def __init__(
@@ -58,7 +65,7 @@ class Settler:
         *,
         root: Path | None = None,
         batch_records_max: int = BATCH_RECORDS_MAX,
-        linger_s: float = LINGER_S,
+        linger_s: float | None = None,
         tick_s: float = TICK_S,
         adopt_every_s: float = ADOPT_EVERY_S,
     ) -> None:
@@ -69,6 +76,9 @@ class Settler:
         self._root = chosen
         self._batch_records_max = batch_records_max
         self._linger_s = linger_s
+        if linger_s is None:
+            is_awaited = journal is not None and journal.durability is Durability.DATABASE
+            self._linger_s = 0.0 if is_awaited else LINGER_S
         self._tick_s = tick_s
         self._adopt_every_s = adopt_every_s
         self._position: Position | None = None  # of our own journal; None: not asked yet
@@ -109,9 +119,11 @@ class Settler:
         if journal is None:
             return 0
         count = 0
-        while True:
-            if self._position is None:
-                self._position = self._saved_position(journal.name)
+        # Not "until there is no more": under load there always is, in ever smaller pieces.
+        target = journal.end
+        if self._position is None:
+            self._position = self._saved_position(journal.name)
+        while self._position < target and not self._is_out_of_time():
             try:
                 batch = read_batch(
                     journal.directory, self._position, records_max=self._batch_records_max
@@ -122,11 +134,12 @@ class Settler:
                 self._position = Position(corrupt.position.segment + 1, 0)
                 continue
             if batch.end == self._position:
-                return count
+                break
             self._commit_batch(journal.name, batch.generations, batch.end)
             self._position = batch.end
             journal.settled(batch.end)
             count += len(batch.generations)
+        return count
 
     def adopt(self) -> int:
         """Finish the journals of dead processes. Returns the number of records read.
@@ -185,10 +198,29 @@ class Settler:
 
     def _commit_batch(self, name: str, generations: list[Generation], end: Position) -> None:
         rows = [queries.row(generation) for generation in generations]
-        with self._database.begin() as connection:
-            if rows:
-                queries.insert_new(self._database, connection, rows)
-            queries.save_position(self._database, connection, name, end)
+        try:
+            with self._database.begin() as connection:
+                if rows:
+                    queries.insert_new(self._database, connection, rows)
+                queries.save_position(self._database, connection, name, end)
+        except _UNSTORABLE:
+            # One impossible value, a count beyond 64 bits perhaps, must not hold up everybody's bill.
+            for generation, row in zip(generations, rows, strict=True):
+                self._commit_alone(generation, row)
+            self._commit(name, end)
+
+    def _commit_alone(self, generation: Generation, row: dict[str, Any]) -> None:
+        try:
+            with self._database.begin() as connection:
+                queries.insert_new(self._database, connection, [row])
+        except _UNSTORABLE as error:
+            kept = put_aside_record(self._root, generation)
+            _LOG.critical(
+                "generation %s cannot be stored and is NOT recorded: %s. It is kept in %s.",
+                generation.id,
+                error,
+                kept,
+            )
 
     # The thread.
 
@@ -203,28 +235,31 @@ class Settler:
                     self.adopt()
                     adopt_at_s = time.monotonic() + self._adopt_every_s
             except (DatabaseUnreadable, OSError) as error:
-                if is_last and time.monotonic() >= self._deadline_s:
-                    _LOG.error("usage is left in the journal for the next start: %s", error)
-                    return
-                self._pause_after(error)
-                continue
-            if self._failures_in_a_row:
-                _LOG.warning("usage is being recorded in the database again")
-                self._failures_in_a_row = 0
-            if is_last:
+                if not self._failures_in_a_row:
+                    _LOG.error("usage stays in the journal for now: %s", error)
+                self._failures_in_a_row += 1
+            except Exception:  # noqa: BLE001 - the outermost edge of this thread; it shows as failing
+                _LOG.critical("usage stays in the journal: a mistake of ours", exc_info=True)
+                self._failures_in_a_row += 1
+            else:
+                if self._failures_in_a_row:
+                    _LOG.warning("usage is being recorded in the database again")
+                    self._failures_in_a_row = 0
+            if is_last and (not self._failures_in_a_row or self._is_out_of_time()):
                 return
-            if self._wake.wait(self._tick_s):
-                self._stopping.wait(self._linger_s)
+            self._pause()
 
-    def _pause_after(self, error: Exception) -> None:
-        if not self._failures_in_a_row:
-            _LOG.error("usage stays in the journal for now: %s", error)
-        delay_s = RETRY_AFTER_S[min(self._failures_in_a_row, len(RETRY_AFTER_S) - 1)]
-        self._failures_in_a_row += 1
-        if self._stopping.is_set():
-            time.sleep(min(delay_s, RETRY_AFTER_S[0]))
-        else:
-            self._stopping.wait(delay_s)
+    def _pause(self) -> None:
+        failures = self._failures_in_a_row
+        if failures and self._stopping.is_set():
+            time.sleep(RETRY_AFTER_S[0])
+        elif failures:
+            self._stopping.wait(RETRY_AFTER_S[min(failures, len(RETRY_AFTER_S)) - 1])
+        elif self._wake.wait(self._tick_s):
+            self._stopping.wait(self._linger_s)
+
+    def _is_out_of_time(self) -> bool:
+        return self._stopping.is_set() and time.monotonic() >= self._deadline_s
 
 
 def _report(name: str, corrupt: JournalCorrupt) -> None:

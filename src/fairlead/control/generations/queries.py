@@ -52,9 +52,7 @@ def insert_new(
     database: Database, connection: sa.Connection, rows: Sequence[dict[str, Any]]
 ) -> None:
     """Insert those that are not there yet. rows: as `row` makes them."""
-    connection.execute(
-        database.insert(generations).on_conflict_do_nothing(index_elements=["id"]), rows
-    )
+    database.insert_many_new(connection, generations, rows)
 
 
 def find(
