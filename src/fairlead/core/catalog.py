@@ -139,6 +139,7 @@ class Endpoint(msgspec.Struct, frozen=True):
     context_length: tokens; 0 where it is not known.
     price_version: names the price sheet for ever; every generation says which one priced it.
     deprecation_date: when the provider switches it off, or did; "YYYY-MM-DD".
+    reasoning: the model's, repeated here because adapters see only the endpoint.
     """
 
     id: EndpointId
@@ -156,6 +157,7 @@ class Endpoint(msgspec.Struct, frozen=True):
     status: EndpointStatus = EndpointStatus.ACTIVE
     deprecation_date: str | None = None
     service_tiers: tuple[TierPrices, ...] = ()
+    reasoning: Reasoning = Reasoning()
 
 
 class Model(msgspec.Struct, frozen=True):

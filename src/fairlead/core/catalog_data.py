@@ -284,6 +284,7 @@ class _Reader:
             status=row.status,
             deprecation_date=row.deprecation_date,
             service_tiers=tiers,
+            reasoning=_reasoning(model.reasoning),
         )
 
     def _prices(self, pricing: bytes) -> tuple[PriceSheet, str]:

@@ -1,0 +1,387 @@
+"""Reading a request in the OpenAI chat or completions format.
+
+The body is read twice, both times by compiled decoders: once into the typed view, once into a map of its
+top-level fields as they were written, so that what we do not know survives. What we do know is checked
+here and nowhere else; past this file a request is right by construction.
+
+A null for an optional field is as if the field were absent. Parts of a message whose type or shape we do
+not know are never refused: they are wrapped, and providers of the same format get them as they were.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Final
+
+import msgspec
+
+from fairlead.core.chat import (
+    AssistantMessage,
+    AudioPart,
+    ChatBody,
+    ChatRequest,
+    Content,
+    FilePart,
+    ImagePart,
+    OtherPart,
+    ReasoningSettings,
+    RefusalPart,
+    TextPart,
+    VideoPart,
+    WireFormat,
+)
+from fairlead.core.errors import RequestInvalid
+
+__all__ = ["read_request"]
+
+SESSION_ID_CHARACTERS_MAX: Final = 256
+USER_CHARACTERS_MAX: Final = 256
+TOOL_NAME_CHARACTERS_MAX: Final = 64
+STOPS_MAX: Final = 4
+CHOICES_MAX: Final = 128
+METADATA_PAIRS_MAX: Final = 16
+METADATA_KEY_CHARACTERS_MAX: Final = 64
+METADATA_VALUE_CHARACTERS_MAX: Final = 512
+
+_read_body: Final = msgspec.json.Decoder(ChatBody).decode
+_read_fields: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_read_any: Final = msgspec.json.Decoder().decode
+
+_PATH: Final = re.compile(r"^(?P<what>.*?)(?: - at `(?P<path>[^`]*)`)?$", re.DOTALL)
+_BYTE: Final = re.compile(r"\(byte (\d+)\)")
+_OTHER_TAG: Final = "\0other"
+# Parts that we type, and what must be in them for that.
+_PART_SHAPES: Final[Mapping[str, tuple[str, type]]] = {
+    "text": ("text", str),
+    "image_url": ("image_url", dict),
+    "file": ("file", dict),
+    "input_audio": ("input_audio", dict),
+    "video_url": ("video_url", dict),
+    "refusal": ("refusal", str),
+}
+
+
+def read_request(body: bytes, source: WireFormat) -> ChatRequest:
+    """Decode a body. Raises RequestInvalid with the path of the first field that is wrong."""
+    try:
+        typed = _read_body(body)
+    except msgspec.ValidationError as error:
+        typed = _read_with_other_parts(body, error)
+    except (ValueError, RecursionError) as error:
+        raise _not_json(body, error) from None
+    fields = _read_fields(body)
+    for name in fields:
+        check = _CHECKS.get(name)
+        if check is not None:
+            check(typed)
+    modalities, characters = _measure(typed)
+    return ChatRequest(
+        source=source,
+        fields=fields,
+        body=typed,
+        reasoning=_reasoning(typed),
+        modalities=modalities,
+        characters=characters,
+    )
+
+
+# --- what is wrong with it ----------------------------------------------------------------------------
+
+
+def _not_json(body: bytes, error: Exception) -> RequestInvalid:
+    if not body.strip():
+        return RequestInvalid("The request has no body; a JSON object is expected.")
+    if isinstance(error, RecursionError):
+        return RequestInvalid("The request body is nested too deeply.")
+    at = _BYTE.search(str(error))
+    where = f" at byte {at.group(1)}" if at else ""
+    if isinstance(error, UnicodeDecodeError):
+        return RequestInvalid("The request body is not valid JSON: it is not UTF-8.")
+    if "truncated" in str(error):
+        return RequestInvalid(
+            f"The request body is not valid JSON: it ends early, at byte {len(body)}."
+        )
+    return RequestInvalid(f"The request body is not valid JSON{where}.")
+
+
+def _wrong_type(error: msgspec.ValidationError) -> RequestInvalid:
+    """msgspec's words in ours: "Expected `str`, got `int` - at `$.messages[0].content`"."""
+    found = _PATH.match(str(error))
+    what, path = (found["what"], found["path"] or "$") if found else (str(error), "$")
+    param = path.removeprefix("$").removeprefix(".")
+    missing = re.fullmatch(r"Object missing required field `([^`]*)`", what)
+    if missing:
+        param = f"{param}.{missing[1]}" if param else missing[1]
+        return RequestInvalid(f"`{param}` is required.", param=param)
+    what = what.replace(" | null`", "`").replace("`array`", "`list`")
+    if not param:
+        return RequestInvalid(f"The request body must be a JSON object: {_lowered(what)}.")
+    return RequestInvalid(f"`{param}` is not valid: {_lowered(what)}.", param=param)
+
+
+def _lowered(text: str) -> str:
+    return text[:1].lower() + text[1:]
+
+
+def _wrong(param: str, rule: str) -> RequestInvalid:
+    return RequestInvalid(f"`{param}` {rule}.", param=param)
+
+
+# --- parts we do not know -----------------------------------------------------------------------------
+
+
+def _read_with_other_parts(body: bytes, first: msgspec.ValidationError) -> ChatBody:
+    """The typed view again, with unknown parts wrapped. Raises RequestInvalid if that was not what is wrong."""
+    try:
+        fields = _read_any(body)
+    except (ValueError, RecursionError) as error:
+        raise _not_json(body, error) from None
+    if not isinstance(fields, dict) or not _wrap_unknown_parts(fields.get("messages")):
+        raise _wrong_type(first) from None
+    try:
+        return _read_body(msgspec.json.encode(fields))
+    except msgspec.ValidationError as error:
+        raise _wrong_type(error) from None
+
+
+def _wrap_unknown_parts(messages: object) -> bool:
+    """Whether anything was wrapped."""
+    if not isinstance(messages, list):
+        return False
+    has_wrapped = False
+    for message in messages:
+        parts = message.get("content") if isinstance(message, dict) else None
+        if not isinstance(parts, list):
+            continue
+        for position, part in enumerate(parts):
+            if isinstance(part, dict) and isinstance(part.get("type"), str):
+                typed = _known_part(part)
+                if typed is not part:
+                    parts[position] = typed
+                    has_wrapped = True
+    return has_wrapped
+
+
+def _known_part(part: dict[str, object]) -> dict[str, object]:
+    """The part itself, in its documented spelling, or wrapped."""
+    kind = part["type"]
+    if kind == "input_video":  # the older name
+        part = {**part, "type": "video_url"}
+        kind = "video_url"
+    if kind in ("image_url", "video_url") and isinstance(part.get(kind), str):
+        part = {**part, kind: {"url": part[kind]}}  # Mistral's way to write it
+    shape = _PART_SHAPES.get(str(kind))
+    if shape is not None and isinstance(part.get(shape[0]), shape[1]):
+        return part
+    if shape is not None:
+        return part  # ours, but malformed: the typed reading says what is wrong
+    return {"type": _OTHER_TAG, "part": part}
+
+
+# --- checks -------------------------------------------------------------------------------------------
+
+
+def _messages(body: ChatBody) -> None:
+    if body.messages is not None and not body.messages:
+        raise _wrong("messages", "must hold at least one message")
+
+
+def _prompt(body: ChatBody) -> None:
+    if body.prompt is not None and not isinstance(body.prompt, str) and not body.prompt:
+        raise _wrong("prompt", "must not be an empty list")
+
+
+def _between(name: str, low: float, high: float) -> Callable[[ChatBody], None]:
+    rule = f"must be between {low:g} and {high:g}"
+
+    def check(body: ChatBody) -> None:
+        value = getattr(body, name)
+        if value is not None and not low <= value <= high:
+            raise _wrong(name, f"{rule}, not {value:g}")
+
+    return check
+
+
+def _at_least(name: str, low: int) -> Callable[[ChatBody], None]:
+    def check(body: ChatBody) -> None:
+        value = getattr(body, name)
+        if value is not None and value < low:
+            raise _wrong(name, f"must be at least {low}, not {value}")
+
+    return check
+
+
+def _at_most_characters(name: str, characters_max: int) -> Callable[[ChatBody], None]:
+    def check(body: ChatBody) -> None:
+        value = getattr(body, name)
+        if value is not None and len(value) > characters_max:
+            raise _wrong(name, f"must have at most {characters_max} characters, not {len(value)}")
+
+    return check
+
+
+def _top_logprobs(body: ChatBody) -> None:
+    if body.top_logprobs is None:
+        return
+    if not 0 <= body.top_logprobs <= 20:
+        raise _wrong("top_logprobs", f"must be between 0 and 20, not {body.top_logprobs}")
+    if body.logprobs is not True:
+        raise _wrong("top_logprobs", "needs `logprobs` to be true")
+
+
+def _stop(body: ChatBody) -> None:
+    if isinstance(body.stop, list) and len(body.stop) > STOPS_MAX:
+        raise _wrong("stop", f"may hold at most {STOPS_MAX} sequences, not {len(body.stop)}")
+
+
+def _tools(body: ChatBody) -> None:
+    for position, tool in enumerate(body.tools or ()):
+        path = f"tools[{position}].function"
+        if tool.function is None:
+            if tool.type == "function":
+                raise _wrong(path, "is required")
+        elif not 0 < len(tool.function.name) <= TOOL_NAME_CHARACTERS_MAX:
+            raise _wrong(f"{path}.name", f"must have 1 to {TOOL_NAME_CHARACTERS_MAX} characters")
+
+
+def _response_format(body: ChatBody) -> None:
+    wanted = body.response_format
+    if wanted is not None and wanted.type == "json_schema" and wanted.json_schema is None:
+        raise _wrong("response_format.json_schema", "is required for the type `json_schema`")
+
+
+def _logit_bias(body: ChatBody) -> None:
+    for token, bias in (body.logit_bias or {}).items():
+        if not -100 <= bias <= 100:
+            raise _wrong(f"logit_bias.{token[:20]}", "must be between -100 and 100")
+
+
+def _metadata(body: ChatBody) -> None:
+    metadata = body.metadata or {}
+    if len(metadata) > METADATA_PAIRS_MAX:
+        raise _wrong("metadata", f"may hold at most {METADATA_PAIRS_MAX} pairs")
+    for key, value in metadata.items():
+        if len(key) > METADATA_KEY_CHARACTERS_MAX:
+            raise _wrong(
+                "metadata", f"may have keys of at most {METADATA_KEY_CHARACTERS_MAX} characters"
+            )
+        if len(value) > METADATA_VALUE_CHARACTERS_MAX:
+            raise _wrong(
+                f"metadata.{key}",
+                f"must have at most {METADATA_VALUE_CHARACTERS_MAX} characters",
+            )
+
+
+def _reasoning_fields(body: ChatBody) -> None:
+    given = body.reasoning
+    if given is None:
+        return
+    if given.effort is not None and given.max_tokens is not None:
+        raise _wrong("reasoning", "takes `effort` or `max_tokens`, not both")
+    if given.max_tokens is not None and given.max_tokens < 0:
+        raise _wrong("reasoning.max_tokens", "must be at least 0")
+    if body.reasoning_effort is not None and given.effort not in (None, body.reasoning_effort):
+        raise _wrong(
+            "reasoning_effort",
+            f"({body.reasoning_effort}) contradicts `reasoning.effort` ({given.effort})",
+        )
+    if body.reasoning_effort is not None and given.max_tokens is not None:
+        raise _wrong("reasoning_effort", "contradicts `reasoning.max_tokens`")
+
+
+# Only fields that are in the body are checked, so a small request pays for what it says.
+_CHECKS: Final[Mapping[str, Callable[[ChatBody], None]]] = {
+    "messages": _messages,
+    "prompt": _prompt,
+    "temperature": _between("temperature", 0, 2),
+    "top_p": _between("top_p", 0, 1),
+    "top_k": _at_least("top_k", 0),
+    "top_a": _between("top_a", 0, 1),
+    "min_p": _between("min_p", 0, 1),
+    "frequency_penalty": _between("frequency_penalty", -2, 2),
+    "presence_penalty": _between("presence_penalty", -2, 2),
+    "repetition_penalty": _between("repetition_penalty", 0, 2),
+    "max_tokens": _at_least("max_tokens", 1),
+    "max_completion_tokens": _at_least("max_completion_tokens", 1),
+    "n": _between("n", 1, CHOICES_MAX),
+    "best_of": _at_least("best_of", 1),
+    "top_logprobs": _top_logprobs,
+    "stop": _stop,
+    "tools": _tools,
+    "response_format": _response_format,
+    "logit_bias": _logit_bias,
+    "metadata": _metadata,
+    "session_id": _at_most_characters("session_id", SESSION_ID_CHARACTERS_MAX),
+    "user": _at_most_characters("user", USER_CHARACTERS_MAX),
+    "reasoning": _reasoning_fields,
+}
+
+
+# --- what follows from it -----------------------------------------------------------------------------
+
+
+def _reasoning(body: ChatBody) -> ReasoningSettings | None:
+    """One meaning out of three spellings."""
+    given = body.reasoning
+    effort = body.reasoning_effort
+    if given is None:
+        if effort is None and body.include_reasoning is None:
+            return None
+        return ReasoningSettings(effort=effort, exclude=body.include_reasoning is False)
+    if effort is not None and given.effort is None:
+        given = msgspec.structs.replace(given, effort=effort)
+    if body.include_reasoning is False and not given.exclude:
+        given = msgspec.structs.replace(given, exclude=True)
+    return given
+
+
+def _measure(body: ChatBody) -> tuple[frozenset[str], int]:
+    """(what the messages contain besides text, characters of text)."""
+    characters = 0
+    modalities: set[str] = set()
+    for message in body.messages or ():
+        content = message.content
+        if type(content) is str:
+            characters += len(content)
+        elif content is not None:
+            characters += _measure_parts(content, modalities)
+        if type(message) is AssistantMessage:
+            if message.tool_calls:
+                for call in message.tool_calls:
+                    if call.function is not None:
+                        characters += len(call.function.arguments) + len(call.function.name)
+            characters += len(message.reasoning or message.reasoning_content or "")
+    prompt = body.prompt
+    if prompt is not None:
+        if isinstance(prompt, str):
+            characters += len(prompt)
+        else:
+            for item in prompt:
+                # A token is counted as one character: an estimate on the low side.
+                characters += 1 if isinstance(item, int) else len(item)
+    return (frozenset(modalities) if modalities else _TEXT_ONLY), characters
+
+
+_TEXT_ONLY: Final[frozenset[str]] = frozenset()
+
+
+def _measure_parts(content: Content, modalities: set[str]) -> int:
+    characters = 0
+    for part in content or ():
+        match part:
+            case TextPart():
+                characters += len(part.text)
+            case ImagePart():
+                modalities.add("image")
+            case FilePart():
+                modalities.add("file")
+            case AudioPart():
+                modalities.add("audio")
+            case VideoPart():
+                modalities.add("video")
+            case RefusalPart():
+                characters += len(part.refusal)
+            case OtherPart() | str():
+                pass
+    return characters

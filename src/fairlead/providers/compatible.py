@@ -1,0 +1,184 @@
+"""Every provider that merely speaks the OpenAI format: one adapter, and a table of where they differ.
+
+A row says only what is not the default of `Row`. What a provider takes was read in its documentation or
+seen in recorded traffic (tests/recordings); where neither says, the row stays at the careful default:
+what only some take is not sent.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from fairlead.core.catalog import Endpoint
+from fairlead.core.chat import ChatRequest
+from fairlead.core.errors import UpstreamFailure
+from fairlead.providers.base import (
+    ChatDecoder,
+    Credential,
+    Provider,
+    ResponseHeaders,
+    UpstreamRequest,
+)
+from fairlead.providers.openai_decoder import OpenAIStreamDecoder, OpenAIWholeDecoder
+from fairlead.providers.openai_encoder import Fields, Row, encode_request
+from fairlead.providers.openai_failures import failure_of
+from fairlead.providers.openai_reasoning import ReasoningStyle
+
+__all__ = ["COMPATIBLE", "ROWS", "OpenAIFormatChat", "compatible"]
+
+
+class OpenAIFormatChat:
+    """Chat with a provider of the OpenAI format."""
+
+    __slots__ = ("_row",)
+
+    def __init__(self, row: Row) -> None:
+        self._row = row
+
+    def encode(
+        self, request: ChatRequest, endpoint: Endpoint, credential: Credential
+    ) -> UpstreamRequest:
+        return encode_request(self._row, request, endpoint, credential)
+
+    def decoder(self, *, streamed: bool) -> ChatDecoder:
+        return OpenAIStreamDecoder() if streamed else OpenAIWholeDecoder()
+
+    def failure(self, status: int, headers: ResponseHeaders, body: bytes) -> UpstreamFailure:
+        return failure_of(status, headers, body)
+
+
+def compatible(row: Row) -> Provider:
+    return Provider(slug=row.slug, chat=OpenAIFormatChat(row))
+
+
+def _separate_reasoning_at_groq(fields: Fields, request: ChatRequest, endpoint: Endpoint) -> None:
+    """Groq leaves thoughts in the text unless asked; gpt-oss separates them anyway and refuses the field."""
+    if endpoint.reasoning.supported and "gpt-oss" not in endpoint.provider_model_id:
+        if request.reasoning is not None:
+            fields.setdefault("reasoning_format", "parsed")
+
+
+def _separate_reasoning_at_minimax(
+    fields: Fields, request: ChatRequest, endpoint: Endpoint
+) -> None:
+    """MiniMax leaves thoughts inside the text unless asked."""
+    if endpoint.reasoning.supported and request.reasoning is not None:
+        fields.setdefault("reasoning_split", True)
+
+
+_OPENAIS_OWN: Final = frozenset(
+    {
+        "metadata", "store", "prompt_cache_key", "prompt_cache_retention", "prompt_cache_options",
+        "safety_identifier", "service_tier", "moderation",
+    }
+)  # fmt: skip
+_AGGREGATED: Final = frozenset(
+    {"prompt_cache_key", "service_tier", "cache_control", "structured_outputs", "image_config"}
+)
+
+ROWS: Final[tuple[Row, ...]] = (
+    # --- OpenAI itself ---
+    Row(
+        "openai",
+        limit_field="max_completion_tokens",
+        developer="always",
+        takes_names=True,
+        takes=_OPENAIS_OWN,
+        completions=frozenset({"gpt-3.5-turbo-instruct", "davinci-002", "babbage-002"}),
+    ),
+    Row(
+        "azure",
+        key_header="api-key",
+        limit_field="by_model",
+        developer="openai_models",
+        takes=frozenset({"prompt_cache_key", "metadata", "store"}),
+    ),
+    # --- aggregators ---
+    Row("aimlapi", limit_field="by_model", developer="openai_models"),
+    Row(
+        "openrouter",
+        reasoning=ReasoningStyle.OBJECT,
+        reasoning_history="reasoning_details",
+        developer="always",
+        takes_cache_control=True,
+        takes_names=True,
+        takes=_AGGREGATED,
+        completions=True,
+    ),
+    Row(
+        "vercel",
+        reasoning=ReasoningStyle.OBJECT,
+        reasoning_history="reasoning_details",
+        developer="openai_models",
+        takes_cache_control=True,
+    ),
+    Row("huggingface"),
+    Row("github-models", limit_field="by_model", developer="openai_models"),
+    # --- laboratories ---
+    Row("deepseek", reasoning=ReasoningStyle.THINKING, reasoning_history="reasoning_content"),
+    Row("xai", takes=frozenset({"service_tier"})),
+    Row("mistral", takes_stream_options=False, renames={"seed": "random_seed"}),
+    Row("perplexity", takes_stream_options=False),
+    Row("moonshotai", reasoning=ReasoningStyle.THINKING, reasoning_history="reasoning_content",
+        takes=frozenset({"prompt_cache_key"})),
+    Row("z-ai", reasoning=ReasoningStyle.THINKING, reasoning_history="reasoning_content"),
+    Row("xiaomi", reasoning=ReasoningStyle.THINKING, reasoning_history="reasoning_content"),
+    Row("minimax", reasoning=ReasoningStyle.NONE, adjust=_separate_reasoning_at_minimax),
+    Row(
+        "alibaba",
+        reasoning=ReasoningStyle.ENABLE_THINKING,
+        reasoning_history="reasoning_content",
+        takes_cache_control=True,
+    ),
+    Row("ai21", reasoning=ReasoningStyle.NONE, takes_stream_options=False),
+    Row("inception"),
+    Row("morph", reasoning=ReasoningStyle.NONE),
+    Row("upstage"),
+    Row("stepfun"),
+    # --- hosts of open models ---
+    Row("groq", reasoning_history="reasoning", takes=frozenset({"service_tier"}),
+        adjust=_separate_reasoning_at_groq),
+    Row("together", completions=True),
+    Row("fireworks", reasoning_history="reasoning_content", completions=True),
+    Row("deepinfra", completions=True, takes=frozenset({"prompt_cache_key", "service_tier"})),
+    Row("cerebras", completions=True),
+    Row("sambanova", reasoning=ReasoningStyle.TEMPLATE),
+    Row("novita", completions=True),
+    Row("nebius", completions=True),
+    Row("hyperbolic", completions=True),
+    Row("lambda", completions=True),
+    Row("baseten"),
+    Row("friendli", reasoning=ReasoningStyle.TEMPLATE, completions=True),
+    Row("parasail", completions=True),
+    Row("siliconflow", reasoning=ReasoningStyle.ENABLE_THINKING),
+    Row("chutes", completions=True),
+    Row("gmicloud"),
+    Row("io-net"),
+    Row("wandb"),
+    Row("nscale"),
+    Row("venice"),
+    Row("ollama-cloud"),
+    # --- clouds ---
+    Row("cloudflare"),
+    Row("nvidia", reasoning=ReasoningStyle.TEMPLATE),
+    Row("ovhcloud"),
+    Row("scaleway"),
+    Row("digitalocean", limit_field="by_model", developer="openai_models"),
+    # --- engines on one's own machine ---
+    Row("ollama", reasoning_history="reasoning", completions=True),
+    Row("vllm", reasoning=ReasoningStyle.TEMPLATE, completions=True),
+    Row("lmstudio", completions=True),
+    Row("llama.cpp", reasoning=ReasoningStyle.TEMPLATE, completions=True),
+    # --- our own, for trying things out ---
+    Row(
+        "sandbox",
+        reasoning_history="reasoning_details",
+        developer="always",
+        takes_cache_control=True,
+        takes_names=True,
+        takes=_OPENAIS_OWN,
+        completions=True,
+    ),
+)  # fmt: skip
+
+COMPATIBLE: Final[dict[str, Provider]] = {row.slug: compatible(row) for row in ROWS}

@@ -1,0 +1,343 @@
+"""Writing requests in the OpenAI format.
+
+A request that came in this format travels as it was written, field by field; only what a provider would
+misread or refuse is changed:
+
+- fields that are ours (routing, plugins, attribution) stay here, and `user` is never passed on;
+- a parameter that the endpoint does not support is dropped, unknown ones are passed on;
+- the limit on tokens, reasoning settings, roles, names and cache marks are put as the provider takes them.
+
+Messages are passed byte for byte unless something in them needs a change; then they are rewritten as
+JSON values, so that fields we do not know still survive.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final, Literal
+
+import msgspec
+
+from fairlead.core.catalog import PARAMETERS, Endpoint
+from fairlead.core.chat import (
+    ChatBody,
+    ChatRequest,
+    FunctionMessage,
+    Message,
+    ToolMessage,
+    WireFormat,
+)
+from fairlead.core.errors import RequestInvalid
+from fairlead.providers.base import Credential, UpstreamRequest
+from fairlead.providers.openai_reasoning import ReasoningStyle, reasoning_fields
+
+__all__ = ["Row", "encode_request"]
+
+Fields = dict[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One provider of the OpenAI format: where it differs from the others.
+
+    key_header: the header that carries the key; "authorization" means a bearer token.
+    reasoning: how it takes reasoning settings.
+    reasoning_history: the field in which it takes back the reasoning of earlier turns; None: it takes none.
+    limit_field: its name for the limit on the answer; "by_model": the newer name for OpenAI's models.
+    developer: for which models it knows the role `developer`; elsewhere that becomes `system`.
+    takes_stream_options, takes_cache_control, takes_names: whether it takes them; otherwise they are
+        dropped, dropped, and written in front of the text.
+    takes: fields of OpenAI's own that most others refuse, and it takes.
+    renames: our name of a field to its name.
+    completions: models for which it has the legacy /completions; True: all.
+    adjust: whatever is still to be done to the fields.
+    """
+
+    slug: str
+    key_header: str = "authorization"
+    reasoning: ReasoningStyle = ReasoningStyle.EFFORT
+    reasoning_history: str | None = None
+    limit_field: Literal["max_tokens", "max_completion_tokens", "by_model"] = "max_tokens"
+    developer: Literal["never", "openai_models", "always"] = "never"
+    takes_stream_options: bool = True
+    takes_cache_control: bool = False
+    takes_names: bool = False
+    takes: frozenset[str] = frozenset()
+    renames: Mapping[str, str] | None = None
+    completions: frozenset[str] | bool = False
+    adjust: Callable[[Fields, ChatRequest, Endpoint], None] | None = None
+
+
+_OPENAI_SOURCES: Final = frozenset({WireFormat.OPENAI_CHAT, WireFormat.OPENAI_COMPLETIONS})
+_OPENAI_AUTHOR: Final = "openai/"
+
+# Written by us, or not for providers' eyes.
+_OWN: Final = frozenset(
+    {
+        "model", "models", "provider", "plugins", "route", "preset", "session_id", "usage", "trace", "debug",
+        "transforms", "user", "stream", "stream_options", "messages", "prompt", "max_tokens",
+        "max_completion_tokens", "reasoning", "reasoning_effort", "include_reasoning", "max_tool_calls",
+        "stop_server_tools_when", "image_config", "structured_outputs",
+    }
+)  # fmt: skip
+# OpenAI's own; servers that check their input refuse them unless their row says otherwise.
+_ONLY_SOME_TAKE: Final = frozenset(
+    {
+        "metadata", "store", "prompt_cache_key", "prompt_cache_retention", "prompt_cache_options",
+        "safety_identifier", "service_tier", "cache_control", "moderation", "image_config",
+        "structured_outputs",
+    }
+)  # fmt: skip
+_ONLY_IN_COMPLETIONS: Final = frozenset({"suffix", "echo", "best_of"})
+# What is copied from the typed view of a request in another format.
+_TYPED: Final = (
+    "temperature", "top_p", "top_k", "top_a", "min_p", "frequency_penalty", "presence_penalty",
+    "repetition_penalty", "seed", "n", "stop", "logit_bias", "logprobs", "top_logprobs", "tools",
+    "tool_choice", "parallel_tool_calls", "response_format", "prediction", "verbosity", "modalities",
+    "audio", "web_search_options", "prompt_cache_key", "service_tier", "metadata",
+)  # fmt: skip
+
+_encode: Final = msgspec.json.Encoder().encode
+_decode_messages: Final = msgspec.json.Decoder(list[dict[str, object]]).decode
+
+
+def encode_request(
+    row: Row, request: ChatRequest, endpoint: Endpoint, credential: Credential
+) -> UpstreamRequest:
+    """What to send. Raises RequestInvalid for what this provider cannot be asked."""
+    body = request.body
+    is_completion = _is_completion(row, request, endpoint)
+    fields: Fields = {"model": endpoint.provider_model_id}
+    if is_completion:
+        fields["prompt"] = request.fields.get("prompt", body.prompt)
+    else:
+        fields["messages"] = _messages(row, request, endpoint)
+    _copy_parameters(fields, row, request, endpoint, is_completion=is_completion)
+    limit = request.max_tokens
+    if limit is not None and _supports(endpoint, "max_tokens", "max_completion_tokens"):
+        fields[_limit_field(row, endpoint) if not is_completion else "max_tokens"] = limit
+    if request.reasoning is not None and not is_completion:
+        fields.update(
+            reasoning_fields(row.reasoning, request.reasoning, endpoint, token_limit=limit)
+        )
+    if body.stream:
+        fields["stream"] = True
+        if row.takes_stream_options:
+            fields["stream_options"] = _INCLUDE_USAGE
+    if row.adjust is not None:
+        row.adjust(fields, request, endpoint)
+    path = "/completions" if is_completion else "/chat/completions"
+    return UpstreamRequest(
+        method="POST",
+        url=_url(credential, path),
+        headers=_headers(row, credential, streamed=body.stream is True),
+        body=_encode(fields),
+    )
+
+
+_INCLUDE_USAGE: Final = msgspec.Raw(b'{"include_usage":true}')
+
+
+def _is_completion(row: Row, request: ChatRequest, endpoint: Endpoint) -> bool:
+    if request.source is not WireFormat.OPENAI_COMPLETIONS or request.body.messages is not None:
+        return False
+    if isinstance(row.completions, bool):
+        return row.completions
+    return endpoint.provider_model_id in row.completions
+
+
+def _url(credential: Credential, path: str) -> str:
+    url = credential.base_url.rstrip("/") + path
+    version = credential.options.get("api_version")
+    return f"{url}?api-version={version}" if version else url
+
+
+def _headers(row: Row, credential: Credential, *, streamed: bool) -> tuple[tuple[str, str], ...]:
+    accepted = "text/event-stream" if streamed else "application/json"
+    headers = (("content-type", "application/json"), ("accept", accepted))
+    if not credential.api_key:
+        return headers
+    if row.key_header == "authorization":
+        return (*headers, ("authorization", f"Bearer {credential.api_key}"))
+    return (*headers, (row.key_header, credential.api_key))
+
+
+def _supports(endpoint: Endpoint, *names: str) -> bool:
+    """An endpoint of which no abilities are known, as a local server's, is taken to have all."""
+    supported = endpoint.supported_parameters
+    return not supported or any(name in supported for name in names)
+
+
+def _limit_field(row: Row, endpoint: Endpoint) -> str:
+    if row.limit_field == "by_model":
+        is_openai = endpoint.model.startswith(_OPENAI_AUTHOR)
+        return "max_completion_tokens" if is_openai else "max_tokens"
+    return row.limit_field
+
+
+# --- parameters ---------------------------------------------------------------------------------------
+
+
+def _copy_parameters(
+    fields: Fields, row: Row, request: ChatRequest, endpoint: Endpoint, *, is_completion: bool
+) -> None:
+    supported = endpoint.supported_parameters
+    renames = row.renames
+    for name, value in _given(request):
+        if (name in _OWN or name in _ONLY_SOME_TAKE) and name not in row.takes:
+            continue
+        if supported and name in PARAMETERS and name not in supported:
+            continue
+        if not is_completion and name in _ONLY_IN_COMPLETIONS:
+            continue
+        if renames is not None and name in renames:
+            name = renames[name]
+        fields[name] = value
+    if "tools" not in fields:
+        # A choice among no tools is refused as a mistake.
+        fields.pop("tool_choice", None)
+        fields.pop("parallel_tool_calls", None)
+    if not is_completion and request.source is WireFormat.OPENAI_COMPLETIONS:
+        logprobs = request.body.logprobs
+        if "logprobs" in fields and not isinstance(logprobs, bool):
+            del fields["logprobs"]  # a number there, a switch here
+
+
+def _given(request: ChatRequest) -> list[tuple[str, object]]:
+    """The caller's parameters with a value, as written where that can be."""
+    if request.source in _OPENAI_SOURCES:
+        return [
+            (name, raw)
+            for name, raw in request.fields.items()
+            if raw != _NULL and not (name == "tools" and raw == _NO_TOOLS)
+        ]
+    body = request.body
+    return [(name, value) for name in _TYPED if (value := getattr(body, name)) not in (None, [])]
+
+
+_NULL: Final = msgspec.Raw(b"null")
+_NO_TOOLS: Final = msgspec.Raw(b"[]")
+
+
+# --- messages -----------------------------------------------------------------------------------------
+
+_REASONING_KEYS: Final = ("reasoning", "reasoning_content", "reasoning_details")
+# What our own answers hold and callers send back, and only aggregators take.
+_ANSWER_KEYS: Final = ("annotations", "images", "model", "provider", "native_finish_reason")
+# Null there means nothing; some servers refuse it.
+_NULLABLE_KEYS: Final = ("refusal", "audio", "function_call", "tool_calls", "name", "annotations")
+
+
+def _messages(row: Row, request: ChatRequest, endpoint: Endpoint) -> object:
+    body = request.body
+    if body.messages is None:
+        return [{"role": "user", "content": _prompt_text(body)}]
+    is_openai_model = endpoint.model.startswith(_OPENAI_AUTHOR)
+    prefixes_names = not (row.takes_names or is_openai_model) and _has_names(body.messages)
+    keeps_developer = row.developer == "always" or (
+        row.developer == "openai_models" and is_openai_model
+    )
+    if request.source in _OPENAI_SOURCES:
+        raw = request.fields["messages"]
+        if not prefixes_names and not _needs_change(row, raw, keeps_developer=keeps_developer):
+            return raw
+    else:
+        raw = msgspec.Raw(_encode(body.messages))
+    messages = _decode_messages(raw)
+    for message in messages:
+        if message.get("role") == "developer" and not keeps_developer:
+            message["role"] = "system"
+        if prefixes_names:
+            _prefix_name(message)
+        _clean_parts(message, row)
+        if message.get("role") == "assistant":
+            _clean_assistant(message, row)
+    return messages
+
+
+def _prompt_text(body: ChatBody) -> str:
+    """A prompt as one user message, for a provider that only chats."""
+    prompt = body.prompt
+    if isinstance(prompt, str):
+        return prompt
+    if isinstance(prompt, list) and len(prompt) == 1 and isinstance(prompt[0], str):
+        return prompt[0]
+    raise RequestInvalid(
+        "This model takes one prompt, as text; several prompts, or tokens, cannot be sent to it.",
+        param="prompt",
+    )
+
+
+def _has_names(messages: list[Message]) -> bool:
+    return any(
+        message.name and not isinstance(message, ToolMessage | FunctionMessage)
+        for message in messages
+    )
+
+
+def _needs_change(row: Row, raw: msgspec.Raw, *, keeps_developer: bool) -> bool:
+    """Whether anything in the messages looks as if it needed a change: a look at the bytes is enough."""
+    view = bytes(raw)
+    if b'"cache_control"' in view and not row.takes_cache_control:
+        return True
+    if b'"developer"' in view and not keeps_developer:
+        return True
+    if b'"assistant"' in view and row.reasoning_history != "reasoning_details":
+        if b'"reasoning' in view or b'"refusal"' in view or b"null" in view:
+            return True
+        if b'"annotations"' in view or b'"images"' in view or b'"model"' in view:
+            return True
+    return b'"original"' in view or b'"input_video"' in view
+
+
+def _prefix_name(message: Fields) -> None:
+    """`name` becomes part of the text, where a provider has no place for it."""
+    if message.get("role") in ("tool", "function"):
+        return
+    name = message.pop("name", None)
+    content = message.get("content")
+    if not isinstance(name, str) or not name:
+        return
+    if isinstance(content, str):
+        message["content"] = f"{name}: {content}"
+    elif isinstance(content, list):
+        message["content"] = [{"type": "text", "text": f"{name}: "}, *content]
+
+
+def _clean_parts(message: Fields, row: Row) -> None:
+    content = message.get("content")
+    if not isinstance(content, list):
+        return
+    for position, part in enumerate(content):
+        if not isinstance(part, dict):
+            continue
+        if part.get("type") == "\0other":
+            part = content[position] = part.get("part")
+            if not isinstance(part, dict):
+                continue
+        if not row.takes_cache_control:
+            part.pop("cache_control", None)
+        if part.get("type") == "input_video":
+            part["type"] = "video_url"
+        image = part.get("image_url")
+        if isinstance(image, dict) and image.get("detail") == "original":
+            image["detail"] = "high"
+
+
+def _clean_assistant(message: Fields, row: Row) -> None:
+    for name in _NULLABLE_KEYS:
+        if name in message and not message[name]:
+            del message[name]
+    for call in message.get("tool_calls") or ():  # type: ignore[attr-defined]  # typed by the dialect
+        call.setdefault("type", "function")
+    history = row.reasoning_history
+    if history == "reasoning_details":
+        return
+    for name in _ANSWER_KEYS:
+        message.pop(name, None)
+    text = message.get("reasoning") or message.get("reasoning_content")
+    for name in _REASONING_KEYS:
+        message.pop(name, None)
+    if history is not None and text:
+        message[history] = text
