@@ -21,7 +21,7 @@ from typing import Final, TypeVar
 import uvloop
 
 from fairlead.control.catalog.files import load_seed
-from fairlead.control.catalog.service import DISCOVERY_TIMEOUT_S, Catalog
+from fairlead.control.catalog.service import Catalog
 from fairlead.control.generations.jobs import Settler
 from fairlead.control.generations.service import GenerationStore
 from fairlead.control.keys.service import Keys
@@ -29,7 +29,7 @@ from fairlead.control.prices.service import Prices
 from fairlead.control.serving.keys import CachedKeyDirectory
 from fairlead.core.catalog import Snapshot
 from fairlead.core.catalog_overlay import ConfigurationInvalid
-from fairlead.core.errors import FailureKind, NotFound, Overloaded, UpstreamFailure
+from fairlead.core.errors import Overloaded
 from fairlead.core.health import RecentOutages
 from fairlead.core.ids import GenerationId, ProviderSlug, generation_id
 from fairlead.core.pricing import PriceSheet
@@ -37,14 +37,15 @@ from fairlead.dialects.openai_chat import OpenAIChat
 from fairlead.dialects.openai_completions import OpenAICompletions
 from fairlead.gateway.app import DataPlane, Patience
 from fairlead.gateway.credentials import CredentialBook, book
+from fairlead.gateway.engines import EngineLists
 from fairlead.gateway.pipeline import Services, Timeouts
 from fairlead.gateway.server import ServerBounds
 from fairlead.gateway.server import serve as serve_http
 from fairlead.gateway.tokens import OfflineTokenCounter
-from fairlead.gateway.upstream import Limits, TransportFailure, UpstreamClient
+from fairlead.gateway.upstream import Limits, UpstreamClient
 from fairlead.gateway.upstream_native import NativeUpstreamClient
 from fairlead.gateway.upstream_schemes import UpstreamsByScheme
-from fairlead.providers.base import Credential, UpstreamRequest
+from fairlead.providers.base import Credential
 from fairlead.providers.registry import PROVIDERS
 from fairlead.sandbox.exchange import SandboxClient
 from fairlead.settings import Secret, Settings
@@ -301,40 +302,13 @@ async def _discover(
     catalog: Catalog, credentials: CredentialBook, upstream: UpstreamClient
 ) -> None:
     """Ask configured local engines for their models, at start and from time to time."""
-    fetch = _EngineModels(credentials, upstream)
+    fetch = EngineLists(upstream, credentials)
     while True:
         try:
             await catalog.discover(fetch)
         except Exception:  # noqa: BLE001 — the edge of a job: an engine must not stop the gateway
             _log.exception("Local engines could not be asked for their models.")
         await asyncio.sleep(DISCOVER_EVERY_S)
-
-
-class _EngineModels:
-    """Reads a local engine's model list with the data plane's own client."""
-
-    def __init__(self, credentials: CredentialBook, upstream: UpstreamClient) -> None:
-        self._credentials = credentials
-        self._upstream = upstream
-
-    async def __call__(self, provider: ProviderSlug, *, bytes_max: int) -> bytes:
-        if not self._credentials.has(provider):
-            raise NotFound(f"{provider} is not configured.")
-        credential = self._credentials.find(provider)
-        headers = (("authorization", f"Bearer {credential.api_key}"),) if credential.api_key else ()
-        request = UpstreamRequest("GET", f"{credential.base_url}/models", headers, b"")
-        expire_at_s = asyncio.get_running_loop().time() + DISCOVERY_TIMEOUT_S
-        try:
-            exchange = await self._upstream.send(request, expire_at_s=expire_at_s)
-            try:
-                body = await exchange.read_all(bytes_max)
-            finally:
-                exchange.close()
-        except TransportFailure as failure:
-            raise UpstreamFailure(str(failure), kind=FailureKind.UNREACHABLE) from failure
-        if exchange.status != 200:
-            raise UpstreamFailure("no model list", kind=FailureKind.SERVER, status=exchange.status)
-        return body
 
 
 def _revealed(secret: Secret | None) -> str | None:
