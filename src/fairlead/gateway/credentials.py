@@ -1,0 +1,139 @@
+"""Which providers we can open, and with what. Pure.
+
+`resolve` turns what an operator configured for one provider into a `Credential`, or says what is lacking.
+`CredentialBook` is the port `Credentials` over the results; the whole book is replaced when the
+configuration changes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Protocol
+
+from fairlead.core.catalog import ProviderInfo
+from fairlead.core.ids import ProviderSlug
+from fairlead.providers.base import Credential
+
+__all__ = ["Configured", "CredentialBook", "Lacking", "book", "resolve"]
+
+
+class Configured(Protocol):
+    """What an operator said about one provider. key_text: "" if nothing; enabled: None if nothing."""
+
+    @property
+    def key_text(self) -> str: ...
+
+    @property
+    def base_url(self) -> str | None: ...
+
+    @property
+    def enabled(self) -> bool | None: ...
+
+    @property
+    def option_texts(self) -> Mapping[str, str]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Lacking:
+    """Why a provider cannot be used. remedy: what to do about it, as "set OPENAI_API_KEY".
+
+    is_mistake: something was configured, but not enough; otherwise the provider is simply not in use.
+    """
+
+    remedy: str
+    is_mistake: bool = False
+
+
+def resolve(info: ProviderInfo, configured: Configured | None) -> Credential | Lacking:
+    """What opens this provider.
+
+    The sandbox is always open. A local engine is open once anything was said about it, because an engine
+    that nobody mentioned is probably not running. Any other needs its key, and `enabled = true` if the
+    catalogue has it off.
+    """
+    section = f"providers.{info.slug}"
+    if configured is not None and configured.enabled is False:
+        return Lacking(f"remove {section}.enabled = false")
+    if info.kind == "sandbox":
+        return Credential(base_url=info.base_url, api_key="", options={})
+    if configured is None:
+        return Lacking(_first_step(info))
+    if configured.enabled is None and not info.enabled_by_default:
+        return Lacking(f"set {section}.enabled = true", is_mistake=bool(configured.key_text))
+    options = configured.option_texts
+    if not _has_key(info, configured):
+        return Lacking(_first_step(info), is_mistake=True)
+    base_url = configured.base_url or info.base_url
+    for name in re.findall(r"\{(\w+)\}", base_url):
+        if name not in options:
+            return Lacking(f"set {section}.{name}, or {section}.base_url", is_mistake=True)
+        base_url = base_url.replace(f"{{{name}}}", options[name])
+    return Credential(
+        base_url=base_url.rstrip("/"),
+        api_key=configured.key_text,
+        options=MappingProxyType(dict(options)),
+    )
+
+
+def _has_key(info: ProviderInfo, configured: Configured) -> bool:
+    options = configured.option_texts
+    match info.auth_type:
+        case "none":
+            return True
+        case "aws-sigv4":
+            return bool(configured.key_text) or {"access_key_id", "secret_access_key"} <= set(
+                options
+            )
+        case "gcp-oauth":
+            return "credentials_file" in options
+        case _:
+            # A stand-in at another address (a test server, a company's proxy) may want no key at all,
+            # but then the operator says so; a base URL alone is more often a forgotten key.
+            return bool(configured.key_text) or configured.enabled is True
+
+
+def _first_step(info: ProviderInfo) -> str:
+    section = f"providers.{info.slug}"
+    match info.auth_type:
+        case "none":
+            return f"set {section}.base_url (the catalogue says {info.base_url})"
+        case "gcp-oauth":
+            return f"set {info.auth_env[0]}, or {section}.credentials_file"
+        case _:
+            return f"set {info.auth_env[0]}, or {section}.api_key"
+
+
+class CredentialBook:
+    """`gateway.ports.Credentials` over a mapping. Replacing it is atomic: a call that has its credential
+    keeps it."""
+
+    __slots__ = ("_entries",)
+
+    def __init__(self, entries: Mapping[ProviderSlug, Credential]) -> None:
+        self._entries = entries
+
+    def has(self, provider: ProviderSlug) -> bool:
+        return provider in self._entries
+
+    def find(self, provider: ProviderSlug) -> Credential:
+        """Raises KeyError without one: ask `has` first."""
+        return self._entries[provider]
+
+    def replace(self, entries: Mapping[ProviderSlug, Credential]) -> None:
+        self._entries = entries
+
+
+def book(
+    providers: Mapping[ProviderSlug, ProviderInfo],
+    configured: Mapping[ProviderSlug, Configured],
+) -> dict[ProviderSlug, Credential]:
+    """The credentials of all providers that can be opened."""
+    entries: dict[ProviderSlug, Credential] = {}
+    for slug, info in providers.items():
+        found = resolve(info, configured.get(slug))
+        if isinstance(found, Credential):
+            entries[slug] = found
+    return entries

@@ -1,1 +1,0 @@
-"""Settings: one frozen value, read once from file and environment."""

@@ -1,0 +1,252 @@
+"""What can be set: one Struct for each section of the file, with defaults, bounds and descriptions.
+
+The descriptions are the documentation: `tools/docs/settings.py` writes docs/operate/settings.md from
+them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Final, Literal, get_type_hints
+
+import msgspec
+from msgspec import Meta
+
+from fairlead.core.ids import ProviderSlug
+
+__all__ = [
+    "ANNOTATIONS",
+    "PROVIDER_ANNOTATIONS",
+    "SECTIONS",
+    "Cache",
+    "Database",
+    "Journal",
+    "Log",
+    "Metrics",
+    "ProviderSettings",
+    "Secret",
+    "Server",
+    "Settings",
+    "Timeouts",
+    "Upstream",
+]
+
+
+class Secret:
+    """A text that opens something. Only `reveal` shows it."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def reveal(self) -> str:
+        return self._text
+
+    def __repr__(self) -> str:
+        return "Secret(***)"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and other._text == self._text
+
+    def __hash__(self) -> int:
+        return hash(self._text)
+
+
+_Address = Annotated[str, Meta(pattern=r"^https?://[^\s/@?#]+(/[^\s@?#]*)?$")]
+_Seconds = Annotated[float, Meta(gt=0, le=86_400)]
+
+
+class Server(msgspec.Struct, frozen=True, kw_only=True):
+    """How callers reach us."""
+
+    host: Annotated[str, Meta(description="Address to listen on. `0.0.0.0`: all networks.")] = (
+        "127.0.0.1"
+    )
+    port: Annotated[
+        int, Meta(ge=0, le=65_535, description="Port to listen on; 0 takes any free one.")
+    ] = 8400
+    workers: Annotated[
+        int, Meta(ge=1, le=256, description="Processes that serve. One per processor core.")
+    ] = 1
+    body_bytes_max: Annotated[
+        int, Meta(ge=1024, le=1 << 30, description="Largest request body; a larger one gets 413.")
+    ] = 32 * 1024 * 1024
+    header_bytes_max: Annotated[
+        int, Meta(ge=4096, le=1 << 20, description="Largest request line plus headers.")
+    ] = 64 * 1024
+    drain_s: Annotated[
+        float,
+        Meta(
+            ge=0, le=86_400, description="After a stop signal, how long running answers may go on."
+        ),
+    ] = 30.0
+    keep_alive_comment_s: Annotated[
+        _Seconds,
+        Meta(
+            description="A stream with nothing to say gets a comment this often, so that proxies keep it."
+        ),
+    ] = 10.0
+    public_url: Annotated[
+        _Address | None,
+        Meta(description="Where callers reach us from outside, when a proxy stands in front."),
+    ] = None
+
+
+class Timeouts(msgspec.Struct, frozen=True, kw_only=True):
+    """How long we wait for a provider."""
+
+    connect_s: Annotated[_Seconds, Meta(description="For the connection, TLS included.")] = 10.0
+    first_token_s: Annotated[
+        _Seconds, Meta(description="From the request sent to the first token.")
+    ] = 120.0
+    between_tokens_s: Annotated[_Seconds, Meta(description="Between two pieces of a stream.")] = (
+        60.0
+    )
+    total_s: Annotated[_Seconds, Meta(description="For the whole call, all attempts together.")] = (
+        600.0
+    )
+
+
+class Journal(msgspec.Struct, frozen=True, kw_only=True):
+    """The usage journal: what was used, written down before the last byte of an answer leaves."""
+
+    durability: Annotated[
+        Literal["process", "machine", "database"],
+        Meta(
+            description="What a finished call survives: the process being killed; the machine losing power;"
+            " or it is in the database before the answer ends."
+        ),
+    ] = "process"
+    segment_bytes: Annotated[
+        int, Meta(ge=64 * 1024, le=1 << 30, description="Size at which a new journal file begins.")
+    ] = 16 * 1024 * 1024
+
+
+class Database(msgspec.Struct, frozen=True, kw_only=True):
+    """Where accounts, keys and generations live."""
+
+    url: Annotated[
+        Secret | None,
+        Meta(
+            description="`postgresql://...` for several processes; without it, SQLite in the data directory."
+        ),
+    ] = None
+
+
+class Cache(msgspec.Struct, frozen=True, kw_only=True):
+    """State that processes share."""
+
+    url: Annotated[
+        Secret | None,
+        Meta(
+            description="Reserved for shared state; this version keeps state in process and refuses it."
+        ),
+    ] = None
+
+
+class Upstream(msgspec.Struct, frozen=True, kw_only=True):
+    """How we reach providers."""
+
+    client: Annotated[
+        Literal["native", "aiohttp"],
+        Meta(description="HTTP client: our own, or aiohttp's should a network need it."),
+    ] = "native"
+    proxy: Annotated[
+        Secret | None,
+        Meta(description="`http://[user:password@]host:port` of a proxy for all providers."),
+    ] = None
+    ca_file: Annotated[
+        str | None,
+        Meta(description="PEM file of certificate authorities to trust in place of the system's."),
+    ] = None
+
+
+class Log(msgspec.Struct, frozen=True, kw_only=True):
+    """What is written to standard error. Never a prompt, an answer or a key."""
+
+    level: Annotated[
+        Literal["debug", "info", "warning", "error"],
+        Meta(
+            description="Least important lines to write; debug adds tracebacks to start-up errors."
+        ),
+    ] = "info"
+    format: Annotated[
+        Literal["text", "json"], Meta(description="Lines for people, or one JSON object each.")
+    ] = "text"
+
+
+class Metrics(msgspec.Struct, frozen=True, kw_only=True):
+    """Prometheus figures at /metrics."""
+
+    token: Annotated[
+        Secret | None,
+        Meta(
+            description="Bearer token that /metrics asks for; without it, only loopback may read."
+        ),
+    ] = None
+
+
+class ProviderSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """One provider. Beside these three, the names in its catalogue address (`region`, `resource`, ...)
+    are settings of that provider, and arrive in `options`."""
+
+    api_key: Annotated[
+        Secret | None, Meta(description="Its key. The provider's own variable works as well.")
+    ] = None
+    base_url: Annotated[
+        _Address | None,
+        Meta(description="Its address with the version segment, as `https://host/v1`."),
+    ] = None
+    enabled: Annotated[
+        bool | None,
+        Meta(
+            description="false: never used. true: used although it needs no key or is off by default."
+        ),
+    ] = None
+    options: Mapping[str, Secret] = {}
+
+    @property
+    def key_text(self) -> str:
+        """The key for building a credential; "" where there is none."""
+        return "" if self.api_key is None else self.api_key.reveal()
+
+    @property
+    def option_texts(self) -> Mapping[str, str]:
+        return {name: value.reveal() for name, value in self.options.items()}
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """All settings. providers: only those that anything was said about. models: `[[models]]` tables as
+    written, for the catalogue to check."""
+
+    server: Server = Server()
+    timeouts: Timeouts = Timeouts()
+    journal: Journal = Journal()
+    database: Database = Database()
+    cache: Cache = Cache()
+    upstream: Upstream = Upstream()
+    log: Log = Log()
+    metrics: Metrics = Metrics()
+    providers: Mapping[ProviderSlug, ProviderSettings] = {}
+    models: tuple[Mapping[str, object], ...] = ()
+
+
+SECTIONS: Final[dict[str, type[msgspec.Struct]]] = {
+    "server": Server,
+    "timeouts": Timeouts,
+    "journal": Journal,
+    "database": Database,
+    "cache": Cache,
+    "upstream": Upstream,
+    "log": Log,
+    "metrics": Metrics,
+}
+ANNOTATIONS: Final[dict[str, dict[str, object]]] = {
+    section: get_type_hints(struct, include_extras=True) for section, struct in SECTIONS.items()
+}
+PROVIDER_ANNOTATIONS: Final[dict[str, object]] = {
+    name: annotation
+    for name, annotation in get_type_hints(ProviderSettings, include_extras=True).items()
+    if name != "options"
+}
