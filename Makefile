@@ -10,6 +10,9 @@
 # Whatever environment the caller happens to be in is not ours.
 unexport VIRTUAL_ENV UV_PROJECT_ENVIRONMENT PYTHONPATH PYTHONHOME
 export UV_PYTHON_DOWNLOADS := never
+# Behind a proxy that has certificates of its own, the machine's store knows them; the tools' own do not.
+export UV_SYSTEM_CERTS := 1
+export NODE_USE_SYSTEM_CA := 1
 export UV_NO_PROGRESS := $(if $(MAKE_TERMERR),,1)
 
 PYTHON ?=
