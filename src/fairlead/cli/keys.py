@@ -1,0 +1,156 @@
+"""`fairlead keys`: create, list and revoke API keys."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from fairlead.cli import opening
+from fairlead.cli.errors import Stop
+from fairlead.cli.opening import Place, located
+from fairlead.cli.tables import print_json, print_rows
+
+if TYPE_CHECKING:
+    from fairlead.control.accounts.types import Account
+    from fairlead.control.keys.types import ApiKey
+    from fairlead.store.database import Database
+
+__all__ = ["command"]
+
+
+@click.group("keys", short_help="API keys: create, list, revoke.")
+def command() -> None:
+    """Create, list and revoke API keys."""
+
+
+@command.command("create")
+@click.option("--name", required=True, metavar="NAME", help="By which people recognise the key.")
+@click.option("--account", metavar="EMAIL", help="Whose key.  [default: the owner's]")
+@click.option("--limit", metavar="USD", help="The most the key may spend, as 12.50.")
+@click.option(
+    "--limit-reset",
+    type=click.Choice(["daily", "weekly", "monthly"]),
+    help="When what was spent counts from nought again (UTC).",
+)
+@click.option("--management", is_flag=True, help="A key for managing, not for calling models.")
+@located
+def create(
+    place: Place,
+    name: str,
+    account: str | None,
+    limit: str | None,
+    limit_reset: str | None,
+    *,
+    management: bool,
+) -> None:
+    """Create a key and print it, alone, on standard output. It is shown this once."""
+    from fairlead.control.keys.types import KeyNameInvalid, LimitReset
+    from fairlead.core.money import PriceInvalid, parse_amount
+
+    try:
+        amount = None if limit is None else parse_amount(limit)
+    except PriceInvalid as error:
+        raise Stop(f"--limit: {error}") from error
+    if limit_reset is not None and amount is None:
+        raise Stop("--limit-reset needs a --limit that is reset")
+    data = opening.create_data_directory(place.data)
+    settings = opening.load_settings(place, opening.seed().providers)
+    with opening.opened_database(settings, data) as database:
+        owner = _account(database, account)
+        try:
+            new = opening.keys_in(database).create(
+                owner.id,
+                name=name,
+                is_management=management,
+                limit=amount,
+                limit_reset=None if limit_reset is None else LimitReset(limit_reset),
+            )
+        except KeyNameInvalid as error:
+            raise Stop(f"--name: {error}") from error
+    opening.note(f"Key {new.key.label} for {owner.email or owner.name}. It is shown this once:")
+    click.echo(new.secret)
+
+
+@command.command("list")
+@click.option("--account", metavar="EMAIL", help="Whose keys.  [default: the owner's]")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@located
+def list_keys(place: Place, account: str | None, *, as_json: bool) -> None:
+    """List an account's keys, without their secrets."""
+    data = opening.create_data_directory(place.data)
+    settings = opening.load_settings(place, opening.seed().providers)
+    with opening.opened_database(settings, data) as database:
+        keys = _all_keys(database, _account(database, account))
+    if as_json:
+        print_json([_row(key) for key in keys])
+    else:
+        headings = ("ID", "KEY", "NAME", "STATE", "LIMIT USD", "RESET")
+        print_rows(headings, [[str(cell or "-") for cell in _row(key).values()] for key in keys])
+
+
+@command.command("revoke")
+@click.argument("key")
+@click.option("--account", metavar="EMAIL", help="Whose key.  [default: the owner's]")
+@located
+def revoke(place: Place, key: str, account: str | None) -> None:
+    """Revoke a key for good. KEY is its id, its shortened form from `keys list`, or the key itself."""
+    data = opening.create_data_directory(place.data)
+    settings = opening.load_settings(place, opening.seed().providers)
+    with opening.opened_database(settings, data) as database:
+        owner = _account(database, account)
+        found = _matching(_all_keys(database, owner), key)
+        if len(found) != 1:
+            count = "several keys are" if found else "no key is"
+            raise Stop(
+                f"{count} meant by that; `fairlead keys list` shows the ids of {owner.email or owner.name}"
+            )
+        opening.keys_in(database).revoke(owner.id, found[0].id)
+    opening.note(f"Revoked {found[0].label}. Running servers refuse it within two seconds.")
+
+
+def _account(database: Database, email: str | None) -> Account:
+    from fairlead.control.accounts.types import EmailInvalid
+
+    accounts = opening.accounts_in(database)
+    if email is None:
+        return accounts.ensure_owner().account
+    try:
+        account = accounts.find_by_email(email)
+    except EmailInvalid as error:
+        raise Stop(f"--account: {error}") from error
+    if account is None:
+        raise Stop(
+            f"there is no account {email}; create it with `fairlead accounts create {email}`"
+        )
+    return account
+
+
+def _all_keys(database: Database, account: Account) -> list[ApiKey]:
+    keys = opening.keys_in(database)
+    found = page = keys.page(account.id)
+    while page:
+        page = keys.page(account.id, after=page[-1].id)
+        found = found + page
+    return found
+
+
+def _matching(keys: list[ApiKey], given: str) -> list[ApiKey]:
+    from fairlead.control.keys.rules import digest
+
+    secret = digest(given)
+    return [key for key in keys if given in (key.id, key.label) or key.digest == secret]
+
+
+def _row(key: ApiKey) -> dict[str, object]:
+    from fairlead.core.money import usd
+
+    state = "revoked" if key.revoked_ms else "disabled" if key.is_disabled else "active"
+    return {
+        "id": key.id,
+        "key": key.label,
+        "name": key.name,
+        "state": state,
+        "limit_usd": None if key.limit is None else usd(key.limit),
+        "limit_reset": key.limit_reset,
+    }

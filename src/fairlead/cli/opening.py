@@ -1,0 +1,226 @@
+"""What commands open before they work: the data directory, the settings, the catalogue, the database.
+
+Each step raises `Stop` with one line for the operator. Imports are inside the functions: a command pays for
+what it opens.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Concatenate, Final, ParamSpec, TypeVar
+
+import click
+
+from fairlead.cli.errors import Stop
+
+if TYPE_CHECKING:
+    from fairlead.control.accounts.service import Accounts
+    from fairlead.control.keys.service import Keys
+    from fairlead.core.catalog import ProviderInfo, Snapshot
+    from fairlead.core.ids import ProviderSlug
+    from fairlead.settings import Settings
+    from fairlead.store.database import Database
+
+__all__ = [
+    "Place",
+    "accounts_in",
+    "create_data_directory",
+    "keys_in",
+    "load_settings",
+    "located",
+    "note",
+    "now_ms",
+    "opened_database",
+    "progress",
+    "seed",
+    "stop_on_database_trouble",
+]
+
+_Parameters = ParamSpec("_Parameters")
+_Answer = TypeVar("_Answer")
+
+DIRECTORY_MODE: Final = 0o700  # the database holds who called what and when
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where an installation lives. config: a file other than fairlead.toml in the data directory."""
+
+    data: Path
+    config: Path | None
+
+    @property
+    def config_path(self) -> Path:
+        from fairlead.settings import CONFIG_NAME
+
+        return self.config if self.config is not None else self.data / CONFIG_NAME
+
+
+def located(
+    command: Callable[Concatenate[Place, _Parameters], _Answer],
+) -> Callable[_Parameters, _Answer]:
+    """Give a command `--data` and `--config`, and what they mean as its first argument."""
+
+    @click.option(
+        "--data",
+        envvar="FAIRLEAD_DATA",
+        type=click.Path(path_type=Path),
+        metavar="DIR",
+        help="Data directory.  [env: FAIRLEAD_DATA; default: the XDG user data directory]",
+    )
+    @click.option(
+        "--config",
+        envvar="FAIRLEAD_CONFIG",
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        help="Configuration file.  [env: FAIRLEAD_CONFIG; default: fairlead.toml in the data directory]",
+    )
+    @wraps(command)
+    def with_place(*args: _Parameters.args, **kwargs: _Parameters.kwargs) -> _Answer:
+        data, config = kwargs.pop("data"), kwargs.pop("config")
+        assert data is None or isinstance(data, Path)
+        assert config is None or isinstance(config, Path)
+        place = Place(data=(data or _default_data()).absolute(), config=config)
+        return command(place, *args, **kwargs)
+
+    return with_place
+
+
+def _default_data() -> Path:
+    from platformdirs import user_data_path
+
+    return user_data_path("fairlead", appauthor=False)
+
+
+def create_data_directory(data: Path) -> Path:
+    """Make sure the directory exists and can be written. Raises Stop."""
+    try:
+        data.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=data):
+            pass
+    except OSError as error:
+        raise Stop(
+            f"cannot write to the data directory {data}: {error.strerror or error};"
+            " change its permissions, or choose another with --data or FAIRLEAD_DATA"
+        ) from error
+    return data
+
+
+def seed() -> Snapshot:
+    """The catalogue that comes with the package; 70 ms."""
+    from fairlead.control.catalog.files import load_seed
+
+    return load_seed()
+
+
+def load_settings(
+    place: Place,
+    providers: Mapping[ProviderSlug, ProviderInfo],
+    flags: Mapping[str, object] | None = None,
+) -> Settings:
+    """All sources of settings together. flags: by dotted name, None for those not given."""
+    from fairlead.settings import SettingsError, load
+
+    try:
+        return load(
+            flags or {},
+            os.environ,
+            data=place.data,
+            config=place.config,
+            providers=providers,
+        )
+    except SettingsError as error:
+        raise Stop(str(error)) from error
+
+
+@contextmanager
+def opened_database(settings: Settings, data: Path) -> Iterator[Database]:
+    """The installation's database, current; a fresh one is set up first. Raises Stop."""
+    from fairlead.store.database import DATABASE_FILE, open_database
+    from fairlead.store.migrate import prepare
+
+    url = settings.database.url
+    with stop_on_database_trouble():
+        database = open_database(url.reveal() if url is not None else data / DATABASE_FILE)
+        try:
+            prepare(database)
+            yield database
+        finally:
+            database.close()
+
+
+def accounts_in(database: Database) -> Accounts:
+    from fairlead.control.accounts.service import Accounts
+
+    return Accounts(database, now_ms=now_ms, entropy=_entropy)
+
+
+def keys_in(database: Database) -> Keys:
+    from fairlead.control.keys.service import Keys
+
+    return Keys(database, now_ms=now_ms, entropy=_entropy)
+
+
+# The real clock and the real entropy, as in compose.py, which takes half a second to import.
+
+
+def now_ms() -> int:
+    return time.time_ns() // 1_000_000  # noqa: TID251 - see above
+
+
+def _entropy(bytes_count: int) -> bytes:
+    return os.urandom(bytes_count)  # noqa: TID251 - see above
+
+
+@contextmanager
+def stop_on_database_trouble() -> Iterator[None]:
+    """What the database says, with what to do about it."""
+    from fairlead.store.database import DatabaseUnusable
+    from fairlead.store.migrate import DatabaseOld, DatabaseUnknown
+
+    try:
+        yield
+    except DatabaseUnusable as error:
+        text = str(error)
+        if isinstance(error, DatabaseOld):
+            remedy = "" if "fairlead" in text else "; run `fairlead migrate`"
+        elif isinstance(error, DatabaseUnknown):
+            remedy = "; install the version that wrote it, or choose another directory with --data"
+        elif "not a database" in text:
+            remedy = "; move the file away, or choose another directory with --data"
+        else:
+            remedy = "; `fairlead doctor` looks closer"
+        raise Stop(f"{text}{remedy}") from error
+
+
+def note(text: str) -> None:
+    """Say something beside the result: on standard error, so that the result can be piped."""
+    click.echo(text, err=True)
+
+
+@contextmanager
+def progress(text: str) -> Iterator[Callable[[str], None]]:
+    """Show what long work is doing while a person watches; nothing when the output goes elsewhere.
+
+    Yields a function that changes the text; the line is gone at the end.
+    """
+    if not (sys.stdout.isatty() and sys.stderr.isatty()):
+        yield lambda _: None
+        return
+
+    def show(now: str) -> None:
+        click.echo(f"\r\x1b[2K{now}", err=True, nl=False)
+
+    show(text)
+    try:
+        yield show
+    finally:
+        show("")

@@ -1,0 +1,28 @@
+"""`fairlead twin`: a simulated provider, for tests."""
+
+from __future__ import annotations
+
+import click
+
+from fairlead.cli import opening
+from fairlead.cli.listening import listen, local_address
+from fairlead.cli.opening import Place, located
+
+__all__ = ["command"]
+
+
+@click.command("twin", short_help="Serve a simulated provider, for tests.")
+@click.option("--host", default="127.0.0.1", show_default=True, metavar="H")
+@click.option("--port", default=8500, show_default=True, metavar="P", help="0 takes a free one.")
+@click.option("--key", metavar="KEY", help="The only key it takes.  [default: any]")
+@located
+def command(place: Place, host: str, port: int, key: str | None) -> None:  # noqa: ARG001 - it needs no place
+    """Serve a simulated provider: OpenAI's, Anthropic's and Gemini's formats on one port.
+
+    A request's model name and headers script faults and pacing; /_twin/calls tells what was received.
+    """
+    from fairlead.sandbox.twin import Twin, twin_server
+
+    with listen(host, port) as listener:
+        click.echo(f"The twin is ready at {local_address(host, listener)}")
+        twin_server(Twin(key=key, now_s=lambda: opening.now_ms() / 1000)).run(sockets=[listener])
