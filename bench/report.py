@@ -168,7 +168,7 @@ def _stream_table(tries: Sequence[StreamTry]) -> str:
                 str(sum(sample.frames_lost for sample in samples)),
                 str(sum(sample.frames_late for sample in samples)),
                 _number(statistics.median(sample.late_max_us for sample in samples) / 1e3),
-                _number(statistics.median(sample.chunks_s for sample in samples)),
+                _number(100 * statistics.median(attempt.offered_share for attempt in here)),
                 _number(statistics.median(sample.cpu_us_per_chunk for sample in samples)),
                 _number(statistics.median(sample.load_core_pct for sample in samples)),
             ])  # fmt: skip
@@ -179,7 +179,7 @@ def _stream_table(tries: Sequence[StreamTry]) -> str:
         "lost",
         "late",
         "latest ms",
-        "chunks/s",
+        "offered %",
         "us/chunk",
         "load core %",
     ]

@@ -26,7 +26,8 @@ FAILED, CANNOT_WORK = 1, 2
 
 def main() -> int:
     # So that a stop from outside goes through every `finally` here.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(CANNOT_WORK))
+    for stop in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(stop, lambda *_: sys.exit(CANNOT_WORK))
     arguments = _arguments()
     try:
         if arguments.install:
