@@ -1,0 +1,167 @@
+"""A database is used only when it is what this version wants; an upgrade loses nothing."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+
+from fairlead.store import migrate
+from fairlead.store.database import DATABASE_FILE, Database, DatabaseUnreadable, open_database
+from fairlead.store.migrate import Current, DatabaseOld, DatabaseUnknown, Fresh, Old, Unknown
+from fairlead.store.tables import metadata
+
+NEXT_REVISION = '''
+"""A test's own step."""
+import sqlalchemy as sa
+from alembic import op
+
+revision = "testnext"
+down_revision = "0001"
+branch_labels = None
+depends_on = None
+
+
+def upgrade():
+    op.add_column("accounts", sa.Column("colour", sa.Text))
+    {then}
+'''
+
+
+@pytest.fixture
+def fresh(data: Path):
+    database = open_database(data / DATABASE_FILE)
+    yield database
+    database.close()
+
+
+def a_newer_program(data: Path, *, then: str = "") -> Path:
+    """Migrations with one step more than ours."""
+    migrations = data / "migrations"
+    shutil.copytree(migrate.MIGRATIONS, migrations, ignore=shutil.ignore_patterns("__pycache__"))
+    (migrations / "versions" / "next.py").write_text(NEXT_REVISION.format(then=then))
+    return migrations
+
+
+def add_account(database: Database, name: str) -> None:
+    with database.begin() as connection:
+        connection.execute(
+            sa.text(
+                "INSERT INTO accounts (id, name, billing, is_owner, created_ms)"
+                " VALUES (:name, :name, 'prepaid', false, 0)"
+            ),
+            {"name": name},
+        )
+
+
+def test_a_fresh_database_gets_exactly_the_tables_that_we_declare(fresh: Database):
+    assert migrate.state(fresh) == Fresh()
+    migrate.prepare(fresh)
+    assert migrate.state(fresh) == Current()
+    with fresh.read() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(context, metadata) == []
+        found = sa.inspect(connection)
+        for table in metadata.tables.values():
+            assert {index["name"] for index in found.get_indexes(table.name)} == {
+                index.name for index in table.indexes
+            }
+
+
+def test_preparing_again_changes_nothing(database: Database):
+    add_account(database, "a")
+    migrate.prepare(database)
+    assert migrate.upgrade(database) is None
+    with database.read() as connection:
+        assert connection.execute(sa.text("SELECT count(*) FROM accounts")).scalar() == 1
+
+
+def test_several_processes_that_start_at_once_set_it_up_once(data: Path):
+    databases = [open_database(data / DATABASE_FILE) for _ in range(4)]
+    with ThreadPoolExecutor(len(databases)) as threads:
+        list(threads.map(migrate.prepare, databases))
+    assert [migrate.state(database) for database in databases] == [Current()] * 4
+    for database in databases:
+        database.close()
+
+
+def test_an_old_database_is_refused_in_one_line(database: Database, data: Path):
+    newer = a_newer_program(data)
+    assert migrate.state(database, migrations=newer) == Old("0001")
+    with pytest.raises(DatabaseOld) as raised:
+        migrate.prepare(database, migrations=newer)
+    assert "\n" not in str(raised.value)
+    assert migrate.state(database) == Current(), "it was not touched"
+
+
+def test_an_upgrade_keeps_a_copy_of_what_was_there(database: Database, data: Path):
+    add_account(database, "kept")
+    newer = a_newer_program(data)
+    backup = migrate.upgrade(database, migrations=newer)
+    assert migrate.state(database, migrations=newer) == Current()
+    assert backup is not None
+    with sqlite3.connect(backup) as copy:
+        assert copy.execute("SELECT name FROM accounts").fetchall() == [("kept",)]
+        assert "colour" not in [row[1] for row in copy.execute("PRAGMA table_info(accounts)")]
+    copy.close()
+    with database.read() as connection:
+        assert connection.execute(sa.text("SELECT name, colour FROM accounts")).one() == (
+            "kept",
+            None,
+        )
+
+
+def test_an_upgrade_that_fails_half_way_leaves_the_database_as_it_was(
+    database: Database, data: Path
+):
+    newer = a_newer_program(data, then='raise RuntimeError("half-way")')
+    with pytest.raises(RuntimeError, match="half-way"):
+        migrate.upgrade(database, migrations=newer)
+    assert migrate.state(database) == Current()
+    with database.read() as connection:
+        assert "colour" not in [
+            column["name"] for column in sa.inspect(connection).get_columns("accounts")
+        ]
+
+
+def test_a_database_from_a_newer_program_is_refused(database: Database, data: Path):
+    migrate.upgrade(database, migrations=a_newer_program(data))
+    assert migrate.state(database) == Unknown("testnext")
+    for use in (migrate.prepare, migrate.require_current, migrate.upgrade):
+        with pytest.raises(DatabaseUnknown, match="newer"):
+            use(database)
+
+
+def test_another_programs_database_is_refused(fresh: Database):
+    with fresh.begin() as connection:
+        connection.execute(sa.text("CREATE TABLE recipes (name TEXT)"))
+    assert migrate.state(fresh) == Unknown(None)
+    with pytest.raises(DatabaseUnknown, match="another program"):
+        migrate.prepare(fresh)
+
+
+def test_a_command_on_an_empty_database_says_what_to_do(fresh: Database):
+    with pytest.raises(DatabaseOld, match="serve"):
+        migrate.require_current(fresh)
+
+
+def test_what_is_no_database_is_refused_in_one_line(data: Path):
+    (data / "text.db").write_text("not a database " * 100)
+    (data / "directory.db").mkdir()
+    for where in (
+        data / "text.db",
+        data / "directory.db",
+        data / "missing" / "x.db",
+        "sqlite://",
+        "nonsense://x",
+        "://",
+    ):
+        with pytest.raises(DatabaseUnreadable) as raised:
+            open_database(where)
+        assert "\n" not in str(raised.value)
