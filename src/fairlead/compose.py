@@ -41,7 +41,7 @@ from fairlead.gateway.engines import EngineLists
 from fairlead.gateway.pipeline import Services, Timeouts
 from fairlead.gateway.server import ServerBounds
 from fairlead.gateway.server import serve as serve_http
-from fairlead.gateway.tokens import OfflineTokenCounter
+from fairlead.gateway.tokens import EstimatingCounter
 from fairlead.gateway.upstream import Limits, UpstreamClient
 from fairlead.gateway.upstream_native import NativeUpstreamClient
 from fairlead.gateway.upstream_schemes import UpstreamsByScheme
@@ -158,7 +158,7 @@ async def _serve(
         upstream=upstream,
         health=RecentOutages(),
         generations=journal,
-        tokens=OfflineTokenCounter(),
+        tokens=EstimatingCounter(),
         ids=SystemIds(),
         clock=clock,
         loop=loop,
