@@ -46,23 +46,25 @@ def kind_of(value: object) -> str:
 
 
 def seen(value: object, annotation: object) -> str:
-    """A wrong value, where it may be shown: never a secret's, never what a variable held, never an address
-    with a user name inside, never a text so long that it may be a key."""
+    """A wrong value, where it may be shown: never a secret's or an address's (people paste keys into the
+    wrong field), never a text so long that it may be a key."""
     if isinstance(value, bool):
         return str(value).lower()
     text = repr(value) if isinstance(value, str | int | float) else ""
-    hidden = _is_secret(inspect.type_info(annotation)) or "@" in text or text.startswith("'env:")
-    if hidden or not text or len(text) > SEEN_CHARACTERS_MAX:
+    is_private = _is_private(inspect.type_info(annotation)) or text.startswith("'env:")
+    if is_private or not text or len(text) > SEEN_CHARACTERS_MAX:
         return kind_of(value)
     return text
 
 
-def _is_secret(kind: inspect.Type) -> bool:
+def _is_private(kind: inspect.Type) -> bool:
     match kind:
         case inspect.Metadata(type=inner):
-            return _is_secret(inner)
+            return _is_private(inner)
         case inspect.UnionType(types=types):
-            return any(_is_secret(one) for one in types)
+            return any(_is_private(one) for one in types)
+        case inspect.StrType(pattern=pattern):
+            return pattern is not None
         case _:
             return isinstance(kind, inspect.CustomType)
 
