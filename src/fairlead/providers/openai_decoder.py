@@ -59,7 +59,10 @@ def read_whole(body: bytes) -> Frame:
     fields = _object(body)
     _raise_error_inside(fields)
     reader = AnswerReader()
-    events = reader.whole(fields)
+    try:
+        events = reader.whole(fields)
+    except RecursionError:
+        raise _garbage("it is nested too deeply") from None
     if reader.has_error_finish:
         raise UpstreamFailure(
             "The provider ended its answer with an error.", kind=FailureKind.SERVER
@@ -129,7 +132,10 @@ class OpenAIStreamDecoder:
             return
         fields = _object(data)
         _raise_error_inside(fields, is_named_error=name == "error")
-        meaning = self._reader.chunk(fields)
+        try:
+            meaning = self._reader.chunk(fields)
+        except RecursionError:  # arguments so deep that they cannot be written again
+            raise _garbage("it is nested too deeply") from None
         if self._reader.has_error_finish:
             raise UpstreamFailure(
                 "The provider ended its answer with an error.", kind=FailureKind.SERVER
@@ -157,13 +163,12 @@ def _object(data: bytes) -> dict[str, object]:
 
 def _raise_error_inside(fields: dict[str, object], *, is_named_error: bool = False) -> None:
     """Errors under status 200: in an object of their own, beside choices, or inside a choice."""
-    error = fields.get("error")
-    if error or is_named_error:
+    if is_named_error or (fields.get("error")):
         raise failure_inside(fields)
     choices = fields.get("choices")
     if isinstance(choices, list):
         for choice in choices:
-            if isinstance(choice, dict) and choice.get("error"):
+            if isinstance(choice, dict) and "error" in choice and choice["error"]:
                 raise failure_inside(choice)
 
 

@@ -325,8 +325,8 @@ def _said(fields: Mapping[str, object]) -> _Said:
         message = nested.message or message
         words = (*nested.words, *words)
     shown_code = next((c for c in codes if isinstance(c, str) and c and not c.isdigit()), None)
-    if shown_code is None:
-        shown_code = next((str(c) for c in codes if isinstance(c, str | int) and c), None)
+    if shown_code is None:  # a number is a word too, unless it only repeats the status
+        shown_code = next((w for w in words if w.isdigit() and len(w) != 3), None)
     return _Said(
         message=message,
         words=words,

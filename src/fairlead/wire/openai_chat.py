@@ -83,7 +83,6 @@ _ENVELOPE: Final = frozenset(
         "x_groq", "time_info", "sla_metrics", "usage_breakdown", "stats", "timings",
     }
 )  # fmt: skip
-_PLAIN_DELTAS: Final = (frozenset({"content"}), frozenset({"content", "role"}))
 
 
 def finish_reason_of(native: str) -> FinishReason:
@@ -135,18 +134,21 @@ class AnswerReader:
 
     def chunk(self, fields: dict[str, object]) -> tuple[PlainEvent, ...]:
         """Normalise one chunk and say what it means. An emptied `choices` means: nothing to pass on."""
+        choices = fields.get("choices")
+        if self._has_started and type(choices) is list and len(choices) == 1:
+            text = self._plain_text(fields, choices[0])
+            if text is not None:
+                return text
         events: list[PlainEvent] = []
         if not self._has_started:
             events.append(self._start(fields))
-        choices = fields.get("choices")
         if choices is None:
             choices = fields["choices"] = []
         if not isinstance(choices, list):
             raise _garbage("`choices` is no list")
         for name in _PADDING:
             fields.pop(name, None)
-        if "usage" in fields or "x_groq" in fields:
-            self._take_usage(fields, events)
+        self._take_usage(fields, events)
         for position, choice in enumerate(choices):
             if not isinstance(choice, dict):
                 raise _garbage("a choice is no object")
@@ -155,6 +157,31 @@ class AnswerReader:
             # Something of the provider's own: it travels on, in a chunk that every client can read.
             choices.append({"index": 0, "delta": {}, "finish_reason": None})
         return tuple(events)
+
+    def _plain_text(
+        self, fields: dict[str, object], choice: object
+    ) -> tuple[PlainEvent, ...] | None:
+        """The common case by far, in as few steps as can be: one choice, text and nothing else.
+
+        None: it is not that case, and nothing was changed.
+        """
+        if type(choice) is not dict or choice.get("finish_reason") or choice.get("logprobs"):
+            return None
+        delta = choice.get("delta")
+        if type(delta) is not dict or len(delta) != 1:
+            return None
+        text = delta.get("content")
+        state = self._choices.get(choice.get("index", -1))
+        if type(text) is not str or not text or state is None:
+            return None
+        if fields.get("usage") or "x_groq" in fields or "usage" in choice or "message" in choice:
+            return None
+        fields.pop("usage", None)
+        for name in _PADDING:
+            fields.pop(name, None)
+        choice["finish_reason"] = None
+        state.has_content = True
+        return (TextDelta(text, choice["index"]),)
 
     def _streamed_choice(
         self,
@@ -165,22 +192,8 @@ class AnswerReader:
     ) -> None:
         index, state = self._state(choice, position)
         delta = choice.get("delta")
-        finish = choice.get("finish_reason")
         if isinstance(delta, dict):
-            # The common case by far: text and nothing else.
-            if not finish and delta.keys() in _PLAIN_DELTAS and "usage" not in choice:
-                text = delta["content"]
-                if type(text) is str:
-                    choice["finish_reason"] = None
-                    if text:
-                        state.has_content = True
-                        logprobs = choice.get("logprobs")
-                        events.append(
-                            TextDelta(text, choice=index, logprobs=_raw(logprobs))
-                            if logprobs
-                            else TextDelta(text, choice=index)
-                        )
-                    return
+            choice.pop("message", None)  # Writer repeats the delta there
         elif isinstance(choice.get("text"), str) and "message" not in choice:
             self.format = WireFormat.OPENAI_COMPLETIONS
             self._text_choice(choice, index, state, events)
@@ -191,6 +204,8 @@ class AnswerReader:
             delta = choice["delta"] = delta if isinstance(delta, dict) else {}
         if "usage" in choice:
             self._take_usage(choice, events)
+        if "role" in delta:
+            delta["role"] = "assistant"
         self._contents(delta, choice, index, state, events)
         if delta.get("tool_calls"):
             self._streamed_calls(delta, index, state, events, fields)

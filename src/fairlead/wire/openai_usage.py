@@ -59,8 +59,8 @@ def read_usage(reported: Mapping[str, object]) -> Usage | None:
         else:
             completion += beside
             reasoning += beside
-    elif reasoning > completion:
-        completion += reasoning  # no total to go by, but it cannot be inside
+    elif total is None and reasoning > completion:
+        completion += reasoning  # nothing to go by but this: it cannot be inside
 
     left = prompt
     cache_read = min(left, _cached(reported, prompt_details))

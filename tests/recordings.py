@@ -1,0 +1,75 @@
+"""Recorded traffic of providers, for any test that wants real bytes. See tests/recordings/README.md."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+__all__ = ["RecordedHeaders", "Recording", "load", "names", "recording"]
+
+FOLDER = Path(__file__).parent / "recordings"
+
+
+@dataclass(frozen=True)
+class RecordedHeaders:
+    """Headers as adapters read them: by lower-case name."""
+
+    values: dict[str, str]
+
+    def get(self, name: str) -> str | None:
+        return self.values.get(name)
+
+
+@dataclass(frozen=True)
+class Recording:
+    """One request and its answer. body: the exact bytes of the answer, not compressed."""
+
+    id: str
+    provider: str
+    path: str
+    streamed: bool
+    request: Any
+    status: int
+    headers: RecordedHeaders
+    body: bytes
+
+    @property
+    def is_sse(self) -> bool:
+        return (self.headers.get("content-type") or "").startswith("text/event-stream")
+
+    def __repr__(self) -> str:
+        return self.id
+
+
+def names() -> list[str]:
+    """Providers that there are recordings of."""
+    return sorted(path.stem for path in FOLDER.glob("*.jsonl"))
+
+
+@cache
+def load(provider: str) -> tuple[Recording, ...]:
+    """All recordings of one provider, in a fixed order."""
+    with (FOLDER / f"{provider}.jsonl").open(encoding="utf-8") as lines:
+        return tuple(_recording(provider, json.loads(line)) for line in lines)
+
+
+def recording(case_id: str) -> Recording:
+    """One recording by its id, "<provider>.<api>-<source>-<number>"."""
+    provider = case_id.partition(".")[0]
+    return next(case for case in load(provider) if case.id == case_id)
+
+
+def _recording(provider: str, line: dict[str, Any]) -> Recording:
+    return Recording(
+        id=line["id"],
+        provider=provider,
+        path=line["path"],
+        streamed=line["streamed"],
+        request=line["request"],
+        status=line["status"],
+        headers=RecordedHeaders(line["headers"]),
+        body=line["response"].encode(),
+    )
