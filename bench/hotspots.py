@@ -1,18 +1,21 @@
 """Where Fairlead spends its time: a sampling profiler beside a load, its samples turned into microseconds.
 
 A share of samples alone says little; times the processor time of a call or a chunk it says what a function
-costs. py-spy is used from outside, so the measured program needs no change and slows by little.
+costs. py-spy is used from outside, so the measured program needs no change and slows by little. It cannot
+always tell a thread that waits from one that works, so each thread's samples share out the processor time
+that the kernel says the thread has used, and samples of known waits are dropped.
 """
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
-from collections import Counter
+from collections import defaultdict
 from dataclasses import replace
-from pathlib import Path
 
+from machine import threads_cpu_us
 from measures import Load, Pace, gist, run_load, tell
 from rig import BUILD, Rig, RigFailure, Target
 
@@ -22,6 +25,8 @@ SAMPLES_PER_S = 500
 SHOWN_MAX = 45
 INSTALL_S_MAX = 120.0
 LEAST_SECONDS = 5.0
+_WAITS = ("_worker (concurrent/futures/thread.py)", "wait (threading.py)")
+_THREAD = re.compile(r"thread \((\d+)\)")
 _HOME = BUILD / "profiler"  # py-spy's own environment: the project's stays as it is locked
 
 
@@ -40,6 +45,7 @@ def profile(rig: Rig, target: Target, load: Load, pace: Pace, *, native: bool) -
         "--rate", str(SAMPLES_PER_S), "--duration", str(int(seconds + load.spread_s)), "--threads",
         *(["--native"] if native else []),
     ]  # fmt: skip
+    used_before_us = threads_cpu_us(target.pid)
     watcher = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     try:
         run_load(rig, target, load, pace, seconds=seconds + 1, index=1)
@@ -48,40 +54,47 @@ def profile(rig: Rig, target: Target, load: Load, pace: Pace, *, native: bool) -
         watcher.kill()
     if not stacks.exists():
         raise RigFailure(f"py-spy recorded nothing (it may need root): {said.decode()[-500:]}")
+    used_us = {
+        thread: now_us - used_before_us.get(thread, 0.0)
+        for thread, now_us in threads_cpu_us(target.pid).items()
+    }
     unit = "chunk" if load.frames else "call"
     cost_us = plain.cpu_us_per_chunk if load.frames else plain.cpu_us_per_call
-    return _table(stacks, f"{load.says}: {cost_us:.1f} us a {unit}", cost_us)
+    title = f"{load.says}: {cost_us:.1f} us a {unit}"
+    return _table(stacks.read_text().splitlines(), title, cost_us, used_us)
 
 
-def _table(stacks: Path, title: str, cost_us: float) -> str:
-    own: Counter[str] = Counter()
-    cumulative: Counter[str] = Counter()
-    by_thread: Counter[str] = Counter()
-    total = 0
-    for line in stacks.read_text().splitlines():
+def _table(stacks: list[str], title: str, cost_us: float, used_us: dict[int, float]) -> str:
+    """stacks: lines of `thread;frame;...;frame count`. cost_us: of one call or chunk, to be shared out.
+    used_us: by each thread, while the stacks were taken.
+    """
+    samples: dict[str, list[tuple[list[str], int]]] = {}
+    for line in stacks:
         path, _, count_text = line.rpartition(" ")
-        count = int(count_text)
         thread, *frames = path.split(";")
-        frames = [_function(frame) for frame in frames]
-        if not frames:
-            continue
-        total += count
-        by_thread[thread] += count
-        own[frames[-1]] += count
-        for name in set(frames):
-            cumulative[name] += count
-    if not total:
+        names = [_function(frame) for frame in frames]
+        if names and not names[-1].endswith(_WAITS):
+            samples.setdefault(thread, []).append((names, int(count_text)))
+    total_us = sum(used_us.values())
+    if not samples or not total_us:
         raise RigFailure("the profiler saw the process doing nothing")
-    lines = [f"\n## {title} ({total} samples)\n"]
-    lines += [
-        f"{cost_us * count / total:8.2f} us  thread {thread}"
-        for thread, count in by_thread.most_common(6)
-    ]
-    for what, counter in (("itself", own), ("with all that it calls", cumulative)):
+    own: defaultdict[str, float] = defaultdict(float)
+    cumulative: defaultdict[str, float] = defaultdict(float)
+    lines = [f"\n## {title}\n"]
+    for thread, seen in samples.items():
+        number = _THREAD.match(thread)
+        thread_us = cost_us * used_us.get(int(number[1]), 0.0) / total_us if number else 0.0
+        count = sum(each for _, each in seen)
+        lines.append(f"{thread_us:8.2f} us  {thread} ({count} samples)")
+        for names, each in seen:
+            own[names[-1]] += thread_us * each / count
+            for name in set(names):
+                cumulative[name] += thread_us * each / count
+    for what, costs in (("itself", own), ("with all that it calls", cumulative)):
         lines += ["", f"{'us':>8}  {'share':>6}  {what}"]
         lines += [
-            f"{cost_us * count / total:8.2f}  {100 * count / total:5.1f}%  {name}"
-            for name, count in counter.most_common(SHOWN_MAX)
+            f"{us:8.2f}  {100 * us / cost_us:5.1f}%  {name}"
+            for name, us in sorted(costs.items(), key=lambda item: -item[1])[:SHOWN_MAX]
         ]
     return "\n".join(lines)
 

@@ -8,7 +8,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["Cores", "Machine", "cpu_ticks", "cpu_us", "pss_mb"]
+__all__ = ["Cores", "Machine", "cpu_ticks", "cpu_us", "pss_mb", "threads_cpu_us"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +84,15 @@ def cpu_us(pid: int) -> float:
             with contextlib.suppress(OSError, IndexError):
                 total_ns += int((thread / "schedstat").read_text().split()[0])
     return total_ns / 1e3
+
+
+def threads_cpu_us(pid: int) -> dict[int, float]:
+    """Processor time so far of each thread of one process."""
+    used: dict[int, float] = {}
+    for thread in _threads(pid):
+        with contextlib.suppress(OSError, IndexError):
+            used[int(thread.name)] = int((thread / "schedstat").read_text().split()[0]) / 1e3
+    return used
 
 
 def cpu_ticks(pid: int) -> tuple[int, int]:
