@@ -41,7 +41,6 @@ __all__ = [
     "put_aside",
     "put_aside_record",
     "read_batch",
-    "remove_journal",
 ]
 
 START: Final = Position(1, 0)
@@ -175,13 +174,6 @@ def drop_segments(directory: Path, *, before: int) -> None:
     for segment in segments(directory):
         if segment < before:
             segment_path(directory, segment).unlink(missing_ok=True)
-
-
-def remove_journal(directory: Path) -> None:
-    """Delete an adopted journal that has been moved wholly into the database."""
-    for segment in segments(directory):
-        segment_path(directory, segment).unlink(missing_ok=True)
-    directory.rmdir()
 
 
 def put_aside_record(root: Path, generation: Generation) -> Path:

@@ -23,11 +23,11 @@ from fairlead.store.journal import Durability, Journal
 from fairlead.store.journal_files import (
     START,
     adopted,
+    drop_segments,
     journals,
     put_aside,
     put_aside_record,
     read_batch,
-    remove_journal,
 )
 from fairlead.store.journal_format import JournalCorrupt, Position
 
@@ -183,9 +183,11 @@ class Settler:
             _LOG.info(
                 "usage journal %s of a process that is gone: %s records", directory.name, count
             )
-        remove_journal(directory)
+        # In this order a crash in between neither forgets a position that still matters nor leaves one.
+        drop_segments(directory, before=position.segment + 1)
         with self._database.begin() as connection:
             queries.forget_position(connection, directory.name)
+        directory.rmdir()
         return count
 
     def _saved_position(self, name: str) -> Position:
