@@ -15,8 +15,22 @@ __all__ = ["command"]
 @click.option("--host", default="127.0.0.1", show_default=True, metavar="H")
 @click.option("--port", default=8500, show_default=True, metavar="P", help="0 takes a free one.")
 @click.option("--key", metavar="KEY", help="The only key it takes.  [default: any]")
+@click.option(
+    "--keep-requests",
+    type=click.IntRange(0, 10_000),
+    default=0,
+    show_default=True,
+    metavar="N",
+    help="How many of the last requests can be asked for.",
+)
 @located
-def command(place: Place, host: str, port: int, key: str | None) -> None:  # noqa: ARG001 - it needs no place
+def command(
+    place: Place,  # noqa: ARG001 - it needs no place
+    host: str,
+    port: int,
+    key: str | None,
+    keep_requests: int,
+) -> None:
     """Serve a simulated provider: OpenAI's, Anthropic's and Gemini's formats on one port.
 
     A request's model name and headers script faults and pacing; /_twin/calls tells what was received.
@@ -25,4 +39,5 @@ def command(place: Place, host: str, port: int, key: str | None) -> None:  # noq
 
     with listen(host, port) as listener:
         click.echo(f"The twin is ready at {local_address(host, listener)}")
-        twin_server(Twin(key=key, now_s=lambda: opening.now_ms() / 1000)).run(sockets=[listener])
+        twin = Twin(key=key, now_s=lambda: opening.now_ms() / 1000, requests_kept_max=keep_requests)
+        twin_server(twin).run(sockets=[listener])

@@ -8,8 +8,9 @@ It speaks OpenAI's, Anthropic's and Gemini's formats on one port:
 
 and has its own controls, which need no key:
 
-    GET    /_twin/calls          its bill; `?tag=` selects
+    GET    /_twin/calls          its bill; `?tag=` selects, `?ended=1` waits until none of these is open
     DELETE /_twin/calls          forget them
+    GET    /_twin/requests       the last requests as they came, if they are kept; `?tag=` selects
     POST   /_twin/faults         {"faults": ["status=500", "", "drop"]}: one for each of the next calls
     DELETE /_twin/faults         forget those that are left
     GET    /_twin/health
@@ -32,6 +33,7 @@ import msgspec
 from fairlead.sandbox.bill import Bill, BilledCall, CallState
 from fairlead.sandbox.faults import NO_FAULT, Fault, FaultInvalid, parse_fault
 from fairlead.sandbox.perform import Ending, Incoming, Performance, Situation, respond
+from fairlead.sandbox.received import Received
 
 if TYPE_CHECKING:
     import uvicorn
@@ -43,6 +45,7 @@ FAULTS_MAX: Final = 100_000
 _BACKLOG: Final = 4096
 _ENDS: Final = (Ending.PROPER, Ending.SPOILT)  # the message is complete, whatever it holds
 _BUSY_WRITES_MAX: Final = 32  # writes without a pause before other calls get their turn
+_ENDED_WAIT_S: Final = 30.0  # a question about calls that never end is answered after this
 _BREAK: Final = "fairlead.break"  # our own ASGI extension, see _protocol
 
 Scope = MutableMapping[str, Any]  # as ASGI has it
@@ -60,7 +63,11 @@ class _Script(msgspec.Struct):
 
 
 class Twin:
-    """A raw ASGI application. key: the only one accepted; None: any, or none."""
+    """A raw ASGI application.
+
+    key: the only one accepted; None: any, or none. requests_kept_max: how many of the last requests can be
+    asked for afterwards.
+    """
 
     def __init__(
         self,
@@ -70,14 +77,17 @@ class Twin:
         seed: int = 0,
         now_s: Callable[[], float] = _epoch_s,
         bill: Bill | None = None,
+        requests_kept_max: int = 0,
     ) -> None:
         self.bill = bill or Bill()
+        self.received = Received(requests_kept_max)
         self._key = key
         self._run = run
         self._seed = seed
         self._now_s = now_s
         self._calls = 0
         self._faults: deque[Fault] = deque()
+        self._ended = _Bell()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -111,13 +121,17 @@ class Twin:
             ),
         )
         call = self.bill.open(number, made)
+        self.received.add(number, call.tag, scope["path"], body)
         state = CallState.CANCELLED
         try:
             state = await _play(made, call, scope, receive, send)
         finally:
             self.bill.close(call, state)
+            self._ended.ring()
 
     async def _control(self, scope: Scope, body: bytes, send: Send) -> None:
+        if _asked(scope, "ended") is not None:
+            await self._until_ended(_asked(scope, "tag"))
         status, answer = self._command(scope, body)
         await _send_head(send, status, (("content-type", "application/json"),), len(answer))
         await send({"type": "http.response.body", "body": answer})
@@ -127,11 +141,13 @@ class Twin:
             case "GET", "/_twin/health":
                 return 200, b'{"status":"ok"}'
             case "GET", "/_twin/calls":
-                tags = parse_qs(scope["query_string"].decode("latin-1")).get("tag")
-                return 200, msgspec.json.encode(self.bill.page(tag=tags[0] if tags else None))
+                return 200, msgspec.json.encode(self.bill.page(tag=_asked(scope, "tag")))
             case "DELETE", "/_twin/calls":
                 self.bill.reset()
+                self.received.reset()
                 return 200, b"{}"
+            case "GET", "/_twin/requests":
+                return 200, msgspec.json.encode(self.received.page(tag=_asked(scope, "tag")))
             case "POST", "/_twin/faults":
                 return self._script(body)
             case "DELETE", "/_twin/faults":
@@ -140,6 +156,15 @@ class Twin:
         return 404, msgspec.json.encode(
             {"error": f"{scope['method']} {scope['path']} is nothing here"}
         )
+
+    async def _until_ended(self, tag: str | None) -> None:
+        """Until none of the calls with this tag is open, as far as one can wait."""
+        try:
+            async with asyncio.timeout(_ENDED_WAIT_S):
+                while any(call.state is CallState.OPEN for call in self.bill.page(tag=tag).calls):
+                    await self._ended.wait()
+        except TimeoutError:
+            pass
 
     def _script(self, body: bytes) -> tuple[int, bytes]:
         try:
@@ -150,6 +175,27 @@ class Twin:
             return 400, msgspec.json.encode({"error": f"at most {FAULTS_MAX} faults can wait"})
         self._faults.extend(faults)
         return 200, msgspec.json.encode({"waiting": len(self._faults)})
+
+
+class _Bell:
+    """Wakes all who wait for the next ring."""
+
+    def __init__(self) -> None:
+        self._event = asyncio.Event()
+
+    def ring(self) -> None:
+        self._event.set()
+        self._event = asyncio.Event()
+
+    async def wait(self) -> None:
+        await self._event.wait()
+
+
+def _asked(scope: Scope, name: str) -> str | None:
+    """A parameter of the query, the first of its name."""
+    query: bytes = scope["query_string"]
+    values = parse_qs(query.decode("latin-1")).get(name)
+    return values[0] if values else None
 
 
 async def _body(receive: Receive) -> bytes | None:
