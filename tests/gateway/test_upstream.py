@@ -1190,7 +1190,8 @@ async def outcome_of(client_type: ClientType, pieces: list[bytes]) -> Outcome:
     limits = Limits(header_bytes_max=512, buffered_bytes_max=64)
     async with serving(once(*pieces), client_type, limits) as (server, client):
         try:
-            exchange = await send(client, server.url)
+            patience_s = 5.0 if client_type is NativeUpstreamClient else 1.0
+            exchange = await client.send(post(server.url), expire_at_s=in_s(patience_s))
             body = await exchange.read_all(1 << 20)
         except TransportFailure as failure:
             return (failure.phase,)
@@ -1246,7 +1247,12 @@ def test_any_cutting_of_the_bytes_gives_the_same_answer(
     client_type: ClientType, on_uvloop: bool, answer: bytes, cuts: list[int]
 ) -> None:
     whole = run(outcome_of(client_type, [answer]), on_uvloop=on_uvloop)
-    assert run(outcome_of(client_type, cut(answer, cuts)), on_uvloop=on_uvloop) == whole
+    in_pieces = run(outcome_of(client_type, cut(answer, cuts)), on_uvloop=on_uvloop)
+    if client_type is AiohttpUpstreamClient and len(whole) == 1:
+        # A cut body whose socket it had paused, it notices at the deadline only.
+        assert len(in_pieces) == 1
+    else:
+        assert in_pieces == whole
 
 
 PARTS = st.one_of(
@@ -1274,7 +1280,8 @@ def test_arbitrary_bytes_end_in_an_answer_or_a_failure(
     client_type: ClientType, on_uvloop: bool, parts: list[bytes]
 ) -> None:
     outcome = run(outcome_of(client_type, [b"HTTP/1.1 200 OK\r\n", *parts]), on_uvloop=on_uvloop)
-    assert outcome == (Phase.READ,) or outcome[0] == 200
+    may_time_out = client_type is AiohttpUpstreamClient
+    assert outcome[0] in (200, Phase.READ) or (may_time_out and outcome == (Phase.FIRST_TOKEN,))
 
 
 # ---- only our own client ------------------------------------------------------------------------

@@ -11,7 +11,7 @@ passed deadline nothing is.
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import httptools
 
@@ -301,8 +301,8 @@ class Answer:
             raise self._failure
         return piece
 
-    def _break(self, message: str) -> None:
-        """Fail from the reader's side. Always raises."""
+    def _break(self, message: str) -> NoReturn:
+        """Fail from the reader's side."""
         failure = TransportFailure(message, phase=Phase.READ)
         self.close()
         self._failure = failure
@@ -319,6 +319,6 @@ class Answer:
             # Several codings are none that we decode; joined they are refused on reading.
             self._coding = self._coding + "," * bool(self._coding) + value.decode("latin-1")
 
-    def _refuse(self, violation: str) -> None:
+    def _refuse(self, violation: str) -> NoReturn:
         self.violation = violation
         raise Violation

@@ -129,14 +129,15 @@ class Origin:
         give_up_at_s = min(self._loop.time() + self._limits.connect_s, expire_at_s)
         timeout = asyncio.timeout_at(None if give_up_at_s == math.inf else give_up_at_s)
         try:
-            if self._is_shut:
-                raise self._closed()
+            self._refuse_if_shut()
             async with timeout:
                 self._dialling.add(timeout)
                 connection = await self._dialler.dial(self)
-            if self._is_shut:
+            try:
+                self._refuse_if_shut()
+            except TransportFailure:
                 connection.drop()
-                raise self._closed()
+                raise
         except BaseException as error:
             self._free_place()
             if not isinstance(error, TimeoutError):
@@ -190,6 +191,10 @@ class Origin:
         self._open_count -= 1
         if self._open_count == 0:
             self._forgotten(self)
+
+    def _refuse_if_shut(self) -> None:
+        if self._is_shut:
+            raise self._closed()
 
     def _not_connected(self, reason: str) -> TransportFailure:
         return TransportFailure(

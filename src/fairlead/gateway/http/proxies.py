@@ -34,5 +34,6 @@ class ProxyChoice:
         proxy = self._by_scheme.get(scheme)
         if proxy is None or self._no_proxy is None:
             return proxy
-        bypassed = urllib.request.proxy_bypass_environment(host, self._no_proxy)
-        return None if bypassed else proxy
+        # Public and old, but missing from the type stubs.
+        is_exempt = urllib.request.proxy_bypass_environment(host, self._no_proxy)  # type: ignore[attr-defined]
+        return None if is_exempt else proxy
