@@ -136,16 +136,19 @@ class CachedKeyDirectory:
     async def refresh(self) -> None:
         """Confirm every key in use, once; forget those that nobody uses."""
         now_s = self._monotonic_s()
+        is_away = self._age_max_s != FRESH_MAX_S
         self._known = {
             digest: known
             for digest, known in self._known.items()
-            if now_s - known.used_s <= IDLE_MAX_S and now_s - known.checked_s <= self._known_max_s
+            if now_s - known.checked_s <= self._known_max_s
+            # While the database is away a key that comes back could not be looked up again.
+            and (is_away or now_s - known.used_s <= IDLE_MAX_S)
         }
         self._refused = {
             digest: entry for digest, entry in self._refused.items() if now_s < entry[1]
         }
         digests = list(self._known)
-        if not digests and self._age_max_s == FRESH_MAX_S:
+        if not digests and not is_away:
             return
         try:
             found = await self._database.run(self._keys.by_digests, digests)
@@ -197,8 +200,9 @@ class CachedKeyDirectory:
         self._refused.pop(digest, None)
         known = self._known.get(digest)
         if known is not None:
-            known.caller = answer
-            known.checked_s = max(known.checked_s, asked_s)
+            if asked_s >= known.checked_s:  # of two questions on their way, the later one counts
+                known.caller = answer
+                known.checked_s = asked_s
             return
         if len(self._known) >= self._known_entries_max:
             del self._known[next(iter(self._known))]  # the oldest; it comes back if it is in use
