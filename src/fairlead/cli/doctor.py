@@ -6,7 +6,6 @@ exit code 1.
 
 from __future__ import annotations
 
-import os
 import platform
 import resource
 import shutil
@@ -145,17 +144,12 @@ def _directory(data: Path) -> Iterator[Finding]:
 
 
 def _configuration(place: Place, settings: Settings, snapshot: Snapshot) -> Finding:
-    from fairlead.core.catalog_overlay import ConfigurationInvalid, overlay
-
     subject = "configuration"
     path = place.config_path
     try:
-        overlay(snapshot, settings.models, {})
-    except ConfigurationInvalid as error:
-        return Finding(Mark.BROKEN, subject, str(error))
-    ca_file = settings.upstream.ca_file
-    if ca_file is not None and not os.access(ca_file, os.R_OK):
-        return Finding(Mark.BROKEN, subject, f"upstream.ca_file: cannot read {ca_file}")
+        opening.check_servable(settings, snapshot)
+    except Stop as wrong:
+        return Finding(Mark.BROKEN, subject, wrong.message)
     if not path.exists():
         return Finding(Mark.OK, subject, f"defaults and environment; there is no {path}")
     if path.stat().st_mode & 0o007:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Place",
     "accounts_in",
+    "check_servable",
     "create_data_directory",
     "keys_in",
     "load_settings",
@@ -138,6 +139,21 @@ def load_settings(
             providers=providers,
         )
     except SettingsError as error:
+        raise Stop(str(error)) from error
+
+
+def check_servable(settings: Settings, snapshot: Snapshot) -> None:
+    """What a type cannot tell about the settings. Raises Stop."""
+    from fairlead.core.catalog_overlay import ConfigurationInvalid, overlay
+
+    ca_file = settings.upstream.ca_file
+    if ca_file is not None and not os.access(ca_file, os.R_OK):
+        raise Stop(f"upstream.ca_file: cannot read {ca_file}")
+    if not settings.models:
+        return
+    try:
+        overlay(snapshot, settings.models, {})
+    except ConfigurationInvalid as error:
         raise Stop(str(error)) from error
 
 

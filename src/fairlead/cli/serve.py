@@ -46,10 +46,11 @@ def command(
     from fairlead.observe import log
 
     flags = {"server.host": host, "server.port": port, "server.workers": workers}
-    providers = opening.seed().providers
-    settings = opening.load_settings(place, providers, flags)
+    snapshot = opening.seed()
+    settings = opening.load_settings(place, snapshot.providers, flags)
     log.set_up(settings.log.level, settings.log.format)
-    reread = _Reread(place, providers, flags, settings)
+    opening.check_servable(settings, snapshot)
+    reread = _Reread(place, snapshot.providers, flags, settings)
     if worker_fds is not None:
         return _work(settings, place, worker_fds, reread)
     return _serve(settings, place, reread)

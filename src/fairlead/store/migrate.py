@@ -92,7 +92,7 @@ def require_current(database: Database, *, migrations: Path = MIGRATIONS) -> Non
         case Old(revision):
             raise DatabaseOld(
                 f"{database.name} is at revision {revision}, which is older than this program:"
-                " stop every process that uses it and run `fairlead database upgrade`"
+                " stop every process that uses it and run `fairlead migrate`"
             )
         case Unknown(revision):
             raise _unknown(database, revision)
