@@ -15,6 +15,7 @@ from typing import Final
 
 import click
 
+from fairlead import __version__
 from fairlead.cli.errors import BROKEN, INTERRUPTED, REFUSED, Stop
 
 __all__ = ["commands", "main", "run"]
@@ -48,9 +49,7 @@ class _Commands(click.Group):
 
 def _print_version(context: click.Context, _: click.Parameter, wanted: bool) -> None:
     if wanted and not context.resilient_parsing:
-        from importlib.metadata import version  # 15 ms that no other command needs
-
-        click.echo(f"fairlead {version('fairlead')}")
+        click.echo(f"fairlead {__version__}")
         context.exit()
 
 
