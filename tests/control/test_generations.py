@@ -9,7 +9,7 @@ import subprocess
 import sys
 import textwrap
 import threading
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -153,7 +153,7 @@ def test_any_series_of_crashes_settles_every_record_once(
 def test_a_kill_at_any_moment_loses_nothing_and_counts_nothing_twice(
     database: Database, data: Path
 ):
-    """Real processes that append, settle and adopt, killed at random moments, on one data directory."""
+    """Real processes, two at a time on one data directory, append, settle, adopt and are killed."""
     program = textwrap.dedent("""
         import sys
         from pathlib import Path
@@ -176,21 +176,29 @@ def test_a_kill_at_any_moment_loses_nothing_and_counts_nothing_twice(
     source = random.Random(20_261_121)
     expected: list[str] = []
     surplus: set[str] = set()
-    for life in range(1, KILLS + 1):
-        kill_after = source.randrange(1, 1500)
-        with subprocess.Popen(
-            [sys.executable, "-c", program, str(data), str(life)], stdout=subprocess.PIPE
-        ) as writer:
-            for line in writer.stdout:
-                if int(line) >= kill_after:
-                    break
-            writer.kill()
-            rest = writer.stdout.read().split(b"\n")[:-1]  # the last may be cut
-        told = max([int(line) for line in rest] + [kill_after])
-        first = life * 1_000_000
-        expected += ids(*range(first, first + told + 1))
-        # Written, but killed before it could say so: fine too, and there can be one.
-        surplus |= set(ids(first + told + 1))
+    for first_life in range(1, KILLS, 2):
+        with ExitStack() as both:
+            writers = [
+                both.enter_context(
+                    subprocess.Popen(
+                        [sys.executable, "-c", program, str(data), str(life)],
+                        stdout=subprocess.PIPE,
+                    )
+                )
+                for life in (first_life, first_life + 1)
+            ]
+            for life, writer in enumerate(writers, first_life):
+                kill_after = source.randrange(1, 1500)
+                for line in writer.stdout:
+                    if int(line) >= kill_after:
+                        break
+                writer.kill()
+                rest = writer.stdout.read().split(b"\n")[:-1]  # the last may be cut
+                told = max([int(line) for line in rest] + [kill_after])
+                first = life * 1_000_000
+                expected += ids(*range(first, first + told + 1))
+                # Written, but killed before it could say so: fine too, and there can be one.
+                surplus |= set(ids(first + told + 1))
     Settler(database, None, root=data / "journal").adopt()
     found = stored(database)
     assert sorted(set(found) - surplus) == sorted(expected)
