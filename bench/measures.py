@@ -159,6 +159,11 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True):
         return self.cpu_all_us / self.frames if self.frames else -1.0
 
     @property
+    def others_pct(self) -> float:
+        """Of the target's core, what somebody else used meanwhile: about, as warm-up and window differ."""
+        return max(0.0, self.target_core_pct - self.cpu_pct)
+
+    @property
     def complaint(self) -> str | None:
         """What was wrong with the answers; a sample with a complaint is void."""
         wrong = {

@@ -13,12 +13,15 @@ __all__ = [
     "Figures",
     "Goal",
     "detail_tables",
+    "disturbance",
     "figures_of",
     "goal_table",
     "streams_held",
 ]
 
 Figures = dict[str, float]
+
+OTHERS_PCT_MAX = 15.0  # what the difference between warm-up and window alone can make is less
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +125,18 @@ def goal_table(figures: Figures) -> str:
         ours = "-" if value is None else f"{_number(value)} {goal.unit}".rstrip()
         rows.append([goal.says, *limits, ours, goal.verdict(value)])
     return _table(["what", "must", "good", "ours", "verdict"], rows)
+
+
+def disturbance(results: Results) -> str | None:
+    """A warning if something else used much of the target's core: then no figure is worth quoting."""
+    busy = [sample.others_pct for sample in results.samples]
+    if not busy or statistics.median(busy) <= OTHERS_PCT_MAX:
+        return None
+    return (
+        f"Something else used {statistics.median(busy):.0f} % of the target's core during this run: processor "
+        "times are too high, latencies and rates mean nothing, and the ratios to nginx say only a little. "
+        "Run it again on a quiet machine."
+    )
 
 
 def detail_tables(results: Results) -> str:

@@ -18,7 +18,7 @@ from hotspots import profile
 from machine import Cores, Machine, pss_mb
 from measures import FULL, LOADS, PROMPT_TOKENS, QUICK, Pace, Results, measure, search_streams, tell
 from programs import ToolMissing, install_tools, missing_tools
-from report import TARGETS, Figures, detail_tables, figures_of, goal_table
+from report import TARGETS, Figures, detail_tables, disturbance, figures_of, goal_table
 from rig import FAIRLEAD, Ledger, Rig, RigFailure, Target, opened
 
 FAILED, CANNOT_WORK = 1, 2
@@ -111,6 +111,8 @@ def _show(
         if not results.complaints
         else "\nThe answers or records of this run are not in order, so its figures are void.\n"
     )
+    if warning := disturbance(results):
+        print(f"**{warning}**\n")
     print(detail_tables(results))
     if not markdown:
         print(f"\nrecords by outcome: {ledger.by_outcome}")
