@@ -1,0 +1,140 @@
+"""The catalogue in force: one snapshot, replaced as a whole while calls go on.
+
+Three things make a snapshot: the seed (the package's data, or a later sync), the configuration's tables,
+and what running engines offer. Whenever one of them changes, a new snapshot is made from all three. Its
+prices are recorded first and only then does it come into force: no call is ever charged by a price sheet
+that nobody can look up. Who holds the old snapshot keeps it until the call ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Final, Protocol
+
+from fairlead.control.catalog.rules import EngineListInvalid, offered_models
+from fairlead.core.catalog import EndpointStatus, ProviderInfo, Snapshot
+from fairlead.core.catalog_overlay import Discovered, overlay
+from fairlead.core.errors import FairleadError
+from fairlead.core.ids import ProviderSlug
+from fairlead.core.pricing import PriceSheet
+
+__all__ = ["DISCOVERY_TIMEOUT_S", "Catalog", "EngineFetch", "PriceBook"]
+
+DISCOVERY_TIMEOUT_S: Final = 3.0  # an engine on this machine or beside it answers in milliseconds
+ENGINE_LIST_BYTES_MAX: Final = 1 << 20
+
+
+class PriceBook(Protocol):
+    """Keeps every price sheet that was ever in force, by version."""
+
+    async def record(self, sheets: Mapping[str, PriceSheet]) -> None:
+        """Repeating a version is no error: it means the same prices for ever."""
+        ...
+
+
+class EngineFetch(Protocol):
+    """Asks one local engine for its models: GET {base_url}/models."""
+
+    async def __call__(self, provider: ProviderSlug, *, bytes_max: int) -> bytes:
+        """The body of a 200. Raises FairleadError, OSError or TimeoutError otherwise."""
+        ...
+
+
+class Catalog:
+    """`snapshot` is what is in force. One task at a time changes it; the others wait."""
+
+    def __init__(self, seed: Snapshot, prices: PriceBook | None = None) -> None:
+        """The seed is in force at once; `start` records its prices.
+
+        prices: None where nothing is charged, as in a command that only lists models.
+        """
+        self._seed = seed
+        self._snapshot = seed
+        self._prices = prices
+        self._recorded: set[str] = set()
+        self._extra_models: Sequence[Mapping[str, object]] = ()
+        self._extra_providers: Sequence[ProviderInfo] = ()
+        self._discovered: Mapping[ProviderSlug, Sequence[Discovered]] = {}
+        self._changing = asyncio.Lock()
+
+    @property
+    def snapshot(self) -> Snapshot:
+        return self._snapshot
+
+    async def start(self) -> None:
+        """Record the prices of what is in force already. Before the first call is served."""
+        async with self._changing:
+            await self._record(self._snapshot)
+
+    async def configure(
+        self,
+        extra_models: Sequence[Mapping[str, object]],
+        extra_providers: Sequence[ProviderInfo] = (),
+    ) -> None:
+        """Put the configuration's tables into force. Raises ConfigurationInvalid; then nothing changes."""
+        async with self._changing:
+            await self._swap(extra_models=extra_models, extra_providers=extra_providers)
+
+    async def reseed(self, seed: Snapshot) -> None:
+        """Put newer data into force. Raises ConfigurationInvalid if the tables do not fit it any more."""
+        async with self._changing:
+            await self._swap(seed=seed)
+
+    async def discover(self, fetch: EngineFetch) -> Mapping[ProviderSlug, Sequence[Discovered]]:
+        """Ask every local engine what it has. Those that are off, slow or strange are simply absent.
+
+        Returns what was found, which is in force now.
+        """
+        engines = [one.slug for one in self._snapshot.providers.values() if one.kind == "local"]
+        async with asyncio.TaskGroup() as tasks:
+            asked = {slug: tasks.create_task(_ask(fetch, slug)) for slug in engines}
+        found = {slug: task.result() for slug, task in asked.items() if task.result()}
+        async with self._changing:
+            await self._swap(discovered=found)
+        return found
+
+    async def _swap(
+        self,
+        *,
+        seed: Snapshot | None = None,
+        extra_models: Sequence[Mapping[str, object]] | None = None,
+        extra_providers: Sequence[ProviderInfo] | None = None,
+        discovered: Mapping[ProviderSlug, Sequence[Discovered]] | None = None,
+    ) -> None:
+        """Make a snapshot of what is given and of what stays; None stays. All or nothing."""
+        seed = self._seed if seed is None else seed
+        extra_models = self._extra_models if extra_models is None else extra_models
+        extra_providers = self._extra_providers if extra_providers is None else extra_providers
+        discovered = self._discovered if discovered is None else discovered
+        snapshot = overlay(seed, extra_models, discovered, extra_providers=extra_providers)
+        if snapshot.version != self._snapshot.version:
+            await self._record(snapshot)
+            self._snapshot = snapshot
+        self._seed = seed
+        self._extra_models = extra_models
+        self._extra_providers = extra_providers
+        self._discovered = discovered
+
+    async def _record(self, snapshot: Snapshot) -> None:
+        if self._prices is None:
+            return
+        new = {
+            endpoint.price_version: endpoint.prices
+            for model in snapshot.models.values()
+            for endpoint in model.endpoints
+            if endpoint.status is not EndpointStatus.UNPRICED
+            and endpoint.price_version not in self._recorded
+        }
+        if new:
+            await self._prices.record(new)
+            self._recorded.update(new)
+
+
+async def _ask(fetch: EngineFetch, provider: ProviderSlug) -> tuple[Discovered, ...]:
+    try:
+        async with asyncio.timeout(DISCOVERY_TIMEOUT_S):
+            body = await fetch(provider, bytes_max=ENGINE_LIST_BYTES_MAX)
+        return offered_models(body) if len(body) <= ENGINE_LIST_BYTES_MAX else ()
+    except (FairleadError, OSError, TimeoutError, EngineListInvalid):
+        return ()

@@ -1,0 +1,73 @@
+"""JSON answers and the error envelope: the same on every path, whoever fails."""
+
+from __future__ import annotations
+
+import msgspec
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from fairlead.core.errors import (
+    ErrorType,
+    FairleadError,
+    MethodNotAllowed,
+    NotFound,
+    Problem,
+    RequestInvalid,
+)
+
+__all__ = ["answer", "on_crash", "on_expected", "on_http", "problem_answer"]
+
+_JSON = "application/json"
+
+
+def answer(content: object) -> Response:
+    return Response(msgspec.json.encode(content), media_type=_JSON)
+
+
+def problem_answer(problem: Problem) -> Response:
+    """`{"error": {"code": 404, "message": ..., "metadata": {"error_type": ...}}}`; `code` is the status."""
+    metadata: dict[str, object] = {"error_type": problem.error_type.value, **problem.metadata}
+    error: dict[str, object] = {
+        "code": problem.status,
+        "message": problem.message,
+        "metadata": metadata,
+    }
+    if problem.param is not None:
+        error["param"] = problem.param
+    return Response(
+        msgspec.json.encode({"error": error}),
+        status_code=problem.status,
+        media_type=_JSON,
+        headers=dict(problem.headers),
+    )
+
+
+async def on_expected(_request: Request, error: Exception) -> Response:
+    """Our own errors say themselves what the caller sees."""
+    assert isinstance(error, FairleadError)
+    return problem_answer(error.problem())
+
+
+async def on_http(request: Request, error: Exception) -> Response:
+    """What the router refuses: a path or a method that it does not know."""
+    assert isinstance(error, HTTPException)
+    path = request.url.path
+    if error.status_code == 404:
+        return problem_answer(NotFound(f"There is nothing at {path}.").problem())
+    if error.status_code == 405:
+        allowed = tuple(sorted((error.headers or {}).get("Allow", "GET, HEAD").split(", ")))
+        message = f"{path} takes {' or '.join(allowed)}, not {request.method}."
+        return problem_answer(MethodNotAllowed(message, allowed=allowed).problem())
+    return problem_answer(RequestInvalid(str(error.detail)).problem())
+
+
+async def on_crash(_request: Request, _error: Exception) -> Response:
+    """A bug. What happened is for the log; the caller learns only that it was not their fault."""
+    return problem_answer(
+        Problem(
+            status=500,
+            error_type=ErrorType.SERVER,
+            message="Something went wrong here. It was logged.",
+        )
+    )

@@ -1,0 +1,119 @@
+"""`GET /generation?id=`: what one call used and cost."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Final
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from fairlead.core.catalog import Snapshot
+from fairlead.core.errors import NotFound, RequestInvalid
+from fairlead.core.generation import Attempt, Attribution, Generation, Outcome
+from fairlead.core.ids import GenerationId, ProviderSlug
+from fairlead.core.money import usd
+from fairlead.web.answers import answer
+from fairlead.web.services import WebServices
+
+__all__ = ["generation_object", "generation_routes"]
+
+ID_CHARACTERS_MAX: Final = 128
+
+
+def generation_routes(services: WebServices) -> list[Route]:
+    async def generation(request: Request) -> Response:
+        caller = await services.keys.authenticate(request.headers.get("authorization"))
+        wanted = request.query_params.get("id", "")
+        if not 0 < len(wanted) <= ID_CHARACTERS_MAX:
+            raise RequestInvalid("Name the generation: /generation?id=gen-...", param="id")
+        found = await services.generations.find(GenerationId(wanted), caller.account)
+        if found is None:
+            raise NotFound(f"This account has no generation {wanted!r}.")
+        return answer({"data": generation_object(found, services.catalog.snapshot)})
+
+    return [Route("/generation", generation)]
+
+
+def generation_object(generation: Generation, snapshot: Snapshot) -> dict[str, object]:
+    """The record as the public API shows it. What is not recorded is null. Pure."""
+    usage = generation.usage
+    attribution = generation.attribution or Attribution()
+    upstream_cost = generation.upstream_cost
+    return {
+        "id": generation.id,
+        "upstream_id": generation.upstream_id,
+        "request_id": None,
+        "session_id": generation.session_id,
+        "created_at": datetime.fromtimestamp(generation.created_s, UTC).isoformat(),
+        "model": generation.model,
+        "provider_name": _provider_name(generation.provider, snapshot),
+        "router": None,
+        "preset_id": None,
+        "api_type": _API_TYPES.get(generation.api_type, "completions"),
+        "service_tier": generation.service_tier,
+        "data_region": "global",
+        "is_byok": False,
+        "streamed": generation.streamed,
+        "cancelled": generation.outcome is Outcome.CANCELLED,
+        "finish_reason": generation.finish_reason,
+        "native_finish_reason": generation.native_finish_reason,
+        "latency": generation.latency_ms,
+        "generation_time": generation.duration_ms,
+        "moderation_latency": None,
+        "usage": usd(generation.cost),
+        "total_cost": usd(generation.cost),
+        "upstream_inference_cost": usd(upstream_cost) if upstream_cost is not None else None,
+        "cache_discount": None,
+        "tokens_prompt": usage.prompt_tokens,
+        "tokens_completion": usage.completion_tokens,
+        "native_tokens_prompt": usage.prompt_tokens,
+        "native_tokens_completion": usage.completion_tokens,
+        "native_tokens_completion_images": usage.completion_image,
+        "native_tokens_reasoning": usage.reasoning,
+        "native_tokens_cached": usage.cache_read,
+        "num_media_prompt": None,
+        "num_input_audio_prompt": None,
+        "num_media_completion": None,
+        "num_search_results": usage.web_searches or None,
+        "num_fetches": None,
+        "web_search_engine": None,
+        "response_cache_source_id": None,
+        "app_id": None,
+        "origin": attribution.referer or "",
+        "http_referer": attribution.referer,
+        "user_agent": attribution.user_agent,
+        "external_user": generation.external_user,
+        "workspace_id": None,
+        "provider_responses": [
+            _provider_response(attempt, generation, snapshot) for attempt in generation.attempts
+        ],
+    }
+
+
+_API_TYPES: Final = {
+    name: name for name in ("completions", "embeddings", "rerank", "tts", "stt", "video", "image")
+}
+
+
+def _provider_response(
+    attempt: Attempt, generation: Generation, snapshot: Snapshot
+) -> dict[str, object]:
+    shown: dict[str, object] = {
+        "endpoint_id": attempt.endpoint,
+        "provider_name": _provider_name(attempt.provider, snapshot),
+        "model_permaslug": attempt.model,
+        "status": attempt.status,
+        "latency": attempt.latency_ms,
+        "is_byok": False,
+    }
+    if generation.upstream_id is not None and attempt.failure is None:
+        shown["id"] = generation.upstream_id
+    return shown
+
+
+def _provider_name(slug: str, snapshot: Snapshot) -> str:
+    """The name it shows; its slug where it has left the catalogue since."""
+    provider = snapshot.providers.get(ProviderSlug(slug))
+    return provider.name if provider is not None else slug

@@ -1,0 +1,271 @@
+"""Filtering, sorting and paging of the models list. Pure.
+
+One rule for data that a model lacks: a filter that asks for it leaves the model out, a sort that needs
+it puts the model last. So `category=legal` finds nothing while no model has a category, and does not
+pretend otherwise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from typing import Final
+
+from fairlead.core.catalog import PARAMETERS, EndpointStatus, Modality, Model, Snapshot
+from fairlead.core.errors import RequestInvalid
+from fairlead.core.ids import ProviderSlug
+
+__all__ = ["ModelQuery", "Page", "listed", "parse_page", "parse_query", "select"]
+
+LIMIT_MAX: Final = 1000
+LIMIT_DEFAULT: Final = 500
+QUERY_CHARACTERS_MAX: Final = 200
+_SECONDS_PER_DAY: Final = 86_400
+_PICO_PER_TOKEN: Final = 10**6  # of one dollar per million tokens
+
+_OUTPUTS: Final = frozenset(
+    {"text", "image", "audio", "embeddings", "speech", "transcription", "video", "rerank"}
+)
+_CATEGORIES: Final = frozenset(
+    {
+        "programming", "roleplay", "marketing", "marketing/seo", "technology", "science", "translation",
+        "legal", "finance", "health", "trivia", "academia",
+    }
+)  # fmt: skip
+# Filters on figures that nobody has measured here yet.
+_UNMEASURED: Final = tuple(
+    f"{bound}_{figure}"
+    for bound in ("min", "max")
+    for figure in ("intelligence_index", "coding_index", "agentic_index", "tool_success_rate")
+)
+
+_Keep = Callable[[Model], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Which part of a list. is_whole: neither offset nor limit was given."""
+
+    offset: int = 0
+    limit: int = LIMIT_DEFAULT
+    is_whole: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class ModelQuery:
+    """What was asked for. keeps: all must hold. sort: None for the default order."""
+
+    keeps: tuple[_Keep, ...]
+    sort: Callable[[Model], tuple[object, ...]] | None
+
+
+def listed(snapshot: Snapshot) -> list[Model]:
+    """All models that can be called, in the default order: newest first; those of unknown age last."""
+    callable_ones = (
+        model
+        for model in snapshot.models.values()
+        if model.endpoints and model.endpoints[0].status is not EndpointStatus.UNPRICED
+    )
+    return sorted(callable_ones, key=lambda model: (-model.created, model.id))
+
+
+def select(models: Iterable[Model], query: ModelQuery) -> list[Model]:
+    """Those that pass, in order. Equals stay in the order in which they came."""
+    found = [model for model in models if all(keep(model) for keep in query.keeps)]
+    if query.sort is not None:
+        found.sort(key=query.sort)
+    return found
+
+
+def parse_page(parameters: Mapping[str, str]) -> Page:
+    """Raises RequestInvalid for an offset or limit out of bounds."""
+    if not parameters.get("offset") and not parameters.get("limit"):
+        return Page()
+    offset = _whole_number(parameters, "offset", 0)
+    limit = _whole_number(parameters, "limit", LIMIT_DEFAULT)
+    if not 1 <= limit <= LIMIT_MAX:
+        raise RequestInvalid(f"limit must be 1 to {LIMIT_MAX}, not {limit}.", param="limit")
+    return Page(offset, limit, is_whole=False)
+
+
+def parse_query(parameters: Mapping[str, str], snapshot: Snapshot, *, now_s: float) -> ModelQuery:
+    """The filters and the sort. An empty value counts as absent, an unknown parameter is ignored.
+
+    Raises RequestInvalid that names the parameter.
+    """
+    given = {name: value for name, value in parameters.items() if value}
+    keeps = [
+        *_modality_filters(given),
+        *_ability_filters(given),
+        *_price_filters(given),
+        *_age_filters(given, now_s),
+        *_origin_filters(given, snapshot),
+        *_unknown_filters(given),
+    ]
+    sort = given.get("sort")
+    if sort is not None and sort not in _SORTS:
+        raise RequestInvalid(
+            f"sort must be one of {', '.join(sorted(_SORTS))}, not {sort!r}.", param="sort"
+        )
+    return ModelQuery(tuple(keeps), _SORTS[sort] if sort is not None else None)
+
+
+def _modality_filters(given: Mapping[str, str]) -> list[_Keep]:
+    keeps: list[_Keep] = []
+    outputs = _words(given, "output_modalities", _OUTPUTS | {"all"}) or {"text"}
+    if "all" not in outputs:
+        keeps.append(lambda model: not outputs.isdisjoint(model.output_modalities))
+    inputs = _words(given, "input_modalities", frozenset(Modality))
+    if inputs:
+        keeps.append(lambda model: inputs <= model.input_modalities)
+    return keeps
+
+
+def _ability_filters(given: Mapping[str, str]) -> list[_Keep]:
+    keeps: list[_Keep] = []
+    parameters = _words(given, "supported_parameters", PARAMETERS)
+    if parameters:
+        keeps.append(lambda model: parameters <= set(model.supported_parameters))
+    if "context" in given:
+        context = _whole_number(given, "context", 0)
+        keeps.append(lambda model: model.context_length >= context)
+    if "q" in given:
+        wanted = given["q"].lower()[:QUERY_CHARACTERS_MAX].split()
+        keeps.append(
+            lambda model: all(word in f"{model.id} {model.name}".lower() for word in wanted)
+        )
+    return keeps
+
+
+def _price_filters(given: Mapping[str, str]) -> list[_Keep]:
+    keeps: list[_Keep] = []
+    if "min_price" in given:
+        at_least = _price(given, "min_price")
+        keeps.append(lambda model: model.endpoints[0].prices.prompt >= at_least)
+    if "max_price" in given:
+        at_most = _price(given, "max_price")
+        keeps.append(lambda model: model.endpoints[0].prices.prompt <= at_most)
+    if "min_output_price" in given:
+        out_at_least = _price(given, "min_output_price")
+        keeps.append(lambda model: model.endpoints[0].prices.completion >= out_at_least)
+    if "max_output_price" in given:
+        out_at_most = _price(given, "max_output_price")
+        keeps.append(lambda model: model.endpoints[0].prices.completion <= out_at_most)
+    return keeps
+
+
+def _age_filters(given: Mapping[str, str], now_s: float) -> list[_Keep]:
+    keeps: list[_Keep] = []
+    if "min_age_days" in given:
+        newest_s = now_s - _whole_number(given, "min_age_days", 0) * _SECONDS_PER_DAY
+        keeps.append(lambda model: 0 < model.created <= newest_s)
+    if "max_age_days" in given:
+        oldest_s = now_s - _whole_number(given, "max_age_days", 0) * _SECONDS_PER_DAY
+        keeps.append(lambda model: model.created > 0 and model.created >= oldest_s)
+    return keeps
+
+
+def _origin_filters(given: Mapping[str, str], snapshot: Snapshot) -> list[_Keep]:
+    keeps: list[_Keep] = []
+    if "arch" in given:
+        family = given["arch"].lower()
+        keeps.append(lambda model: model.tokenizer.lower() == family)
+    if "model_authors" in given:
+        authors = _split(given["model_authors"])
+        keeps.append(lambda model: model.author in authors)
+    if "providers" in given:
+        named = _split(given["providers"])
+        slugs = {
+            one.slug
+            for one in snapshot.providers.values()
+            if one.slug in named or one.name.lower() in named
+        }
+        keeps.append(lambda model: _is_offered_by(slugs, model))
+    if _words(given, "zdr", frozenset({"true"})):
+        private = {one.slug for one in snapshot.providers.values() if one.data_policy.keeps_nothing}
+        keeps.append(lambda model: _is_offered_by(private, model))
+    return keeps
+
+
+def _is_offered_by(providers: AbstractSet[ProviderSlug], model: Model) -> bool:
+    return any(
+        one.provider in providers and one.status is not EndpointStatus.UNPRICED
+        for one in model.endpoints
+    )
+
+
+def _unknown_filters(given: Mapping[str, str]) -> list[_Keep]:
+    """Filters on what no model of ours has data for: well-formed ones find nothing."""
+    asked = bool(_words(given, "category", _CATEGORIES))
+    asked = bool(_words(given, "region", frozenset({"eu", "us"}))) or asked
+    # Leaving out what is known to be distillable leaves all; wanting it finds none.
+    asked = "true" in _words(given, "distillable", frozenset({"true", "false"})) or asked
+    for name in _UNMEASURED:
+        if name in given:
+            _number(given, name)
+            asked = True
+    return [lambda _: False] if asked else []
+
+
+def _average_price(model: Model) -> int:
+    prices = model.endpoints[0].prices
+    return prices.prompt + prices.completion
+
+
+_SORTS: Final[dict[str, Callable[[Model], tuple[object, ...]] | None]] = {
+    "newest": lambda model: (-model.created,),
+    "pricing-low-to-high": lambda model: (_average_price(model),),
+    "pricing-high-to-low": lambda model: (-_average_price(model),),
+    "context-high-to-low": lambda model: (-model.context_length,),
+    # Nobody has measured these here: every model is last, in the default order.
+    "most-popular": None,
+    "top-weekly": None,
+    "throughput-high-to-low": None,
+    "latency-low-to-high": None,
+    "intelligence-high-to-low": None,
+    "coding-high-to-low": None,
+    "agentic-high-to-low": None,
+    "design-arena-elo-high-to-low": None,
+}
+
+
+def _split(value: str) -> frozenset[str]:
+    return frozenset(word.strip().lower() for word in value.split(",") if word.strip())
+
+
+def _words(given: Mapping[str, str], name: str, allowed: frozenset[str]) -> frozenset[str]:
+    """The comma-separated words of a parameter; none if it is absent."""
+    words = _split(given.get(name, ""))
+    if not words <= allowed:
+        raise RequestInvalid(
+            f"{name} takes {', '.join(sorted(allowed))}, not {min(words - allowed)!r}.", param=name
+        )
+    return words
+
+
+def _whole_number(given: Mapping[str, str], name: str, default: int) -> int:
+    text = given.get(name) or str(default)
+    if not (text.isascii() and text.isdigit() and len(text) <= len(str(1 << 53))):
+        raise RequestInvalid(
+            f"{name} must be a whole number of 0 or more, not {text!r}.", param=name
+        )
+    return int(text)
+
+
+def _number(given: Mapping[str, str], name: str) -> Decimal:
+    try:
+        number = Decimal(given[name])
+    except InvalidOperation:
+        number = Decimal("NaN")
+    if not number.is_finite() or number < 0:
+        raise RequestInvalid(
+            f"{name} must be a number of 0 or more, not {given[name]!r}.", param=name
+        )
+    return number
+
+
+def _price(given: Mapping[str, str], name: str) -> Decimal:
+    """Dollars per million tokens to picodollars per token."""
+    return _number(given, name) * _PICO_PER_TOKEN

@@ -1,0 +1,124 @@
+"""The catalogue over HTTP: models, their endpoints, providers. No key is needed but for one's own list."""
+
+from __future__ import annotations
+
+from urllib.parse import urlencode
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from fairlead.core.catalog import Model, ModelKind, Snapshot, UnknownModel
+from fairlead.core.errors import NotFound
+from fairlead.web.answers import answer
+from fairlead.web.api.model_query import ModelQuery, Page, parse_page, parse_query, select
+from fairlead.web.api.model_shapes import model_endpoints_object, model_object, provider_object
+from fairlead.web.api.shelf import Shelf, Shelves, document, send
+from fairlead.web.services import WebServices
+
+__all__ = ["model_routes"]
+
+_EMBEDDINGS = ModelQuery((lambda model: model.kind is ModelKind.EMBEDDING,), None)
+PARAMETER_CHARACTERS_MAX = 2000  # of a page's link to the next
+
+
+def model_routes(services: WebServices) -> list[Route]:
+    """Order matters: a model's id has slashes in it, so the general paths come last."""
+    api = _ModelApi(services)
+    return [
+        Route("/models", api.models),
+        Route("/models/count", api.count),
+        Route("/models/user", api.user_models),
+        Route("/models/{id:path}/endpoints", api.endpoints),
+        Route("/models/{id:path}", api.retrieve),
+        Route("/model/{id:path}", api.model),
+        Route("/embeddings/models", api.embedding_models),
+        Route("/endpoints/zdr", api.zero_retention),
+        Route("/providers", api.providers),
+    ]
+
+
+class _ModelApi:
+    def __init__(self, services: WebServices) -> None:
+        self._services = services
+        self._shelves = Shelves(services.catalog)
+
+    async def models(self, request: Request) -> Response:
+        shelf = await self._shelves.current()
+        return await self._filtered(request, shelf)
+
+    async def user_models(self, request: Request) -> Response:
+        """The models that this key may use: all of them, as long as nothing restricts a key."""
+        await self._services.keys.authenticate(request.headers.get("authorization"))
+        return await self.models(request)
+
+    async def embedding_models(self, request: Request) -> Response:
+        shelf = await self._shelves.current()
+        page = parse_page(request.query_params)
+        return await _listed(request, shelf, select(shelf.models, _EMBEDDINGS), page)
+
+    async def count(self, request: Request) -> Response:
+        shelf = await self._shelves.current()
+        return answer({"data": {"count": len(select(shelf.models, self._query(request, shelf)))}})
+
+    async def model(self, request: Request) -> Response:
+        found = _find(self._services.catalog.snapshot, request.path_params["id"])
+        return answer({"data": model_object(found)})
+
+    async def retrieve(self, request: Request) -> Response:
+        """As OpenAI's clients ask: the model itself, without an envelope."""
+        found = _find(self._services.catalog.snapshot, request.path_params["id"])
+        return answer(model_object(found))
+
+    async def endpoints(self, request: Request) -> Response:
+        snapshot = self._services.catalog.snapshot
+        found = _find(snapshot, request.path_params["id"])
+        return answer({"data": model_endpoints_object(found, snapshot)})
+
+    async def zero_retention(self, request: Request) -> Response:
+        return send(request, (await self._shelves.current()).zero_retention)
+
+    async def providers(self, _request: Request) -> Response:
+        providers = self._services.catalog.snapshot.providers.values()
+        return answer({"data": [provider_object(one) for one in providers]})
+
+    async def _filtered(self, request: Request, shelf: Shelf) -> Response:
+        if not request.query_params:
+            return send(request, shelf.everything)
+        page = parse_page(request.query_params)
+        models = select(shelf.models, self._query(request, shelf))
+        return await _listed(request, shelf, models, page)
+
+    def _query(self, request: Request, shelf: Shelf) -> ModelQuery:
+        now_s = self._services.clock.now_s()
+        return parse_query(request.query_params, shelf.snapshot, now_s=now_s)
+
+
+async def _listed(request: Request, shelf: Shelf, models: list[Model], page: Page) -> Response:
+    """One page of a list that was made for this request."""
+    shown = models if page.is_whole else models[page.offset : page.offset + page.limit]
+    end = page.offset + page.limit
+    next_url = None if page.is_whole or end >= len(models) else _next_url(request, end, page.limit)
+    body = shelf.list_of(shown, total=len(models), next_url=next_url)
+    return send(request, await run_in_threadpool(document, body))
+
+
+def _next_url(request: Request, offset: int, limit: int) -> str:
+    """Relative to the host, as the document has it; other parameters stay."""
+    others = [
+        (name, value[:PARAMETER_CHARACTERS_MAX])
+        for name, value in request.query_params.multi_items()
+        if name not in ("offset", "limit")
+    ]
+    query = urlencode([*others, ("offset", str(offset)), ("limit", str(limit))])
+    return f"{request.url.path}?{query}"
+
+
+def _find(snapshot: Snapshot, name: str) -> Model:
+    """By any accepted name; a variant's suffix is the same model. Raises NotFound with near names."""
+    found = snapshot.resolve(name)
+    if isinstance(found, UnknownModel):
+        near = f" Did you mean {', '.join(found.near)}?" if found.near else ""
+        raise NotFound(f"There is no model {name!r}.{near}")
+    return found.model

@@ -1,0 +1,61 @@
+"""The web edge as an ASGI app: everything that is not inference. Mounted behind the data plane.
+
+    build_web_app(services)    the API under /api/v1 and /v1, health, and pages
+
+Handlers speak to services (`services.py`) and hold no state but what was made ready for the snapshot in force.
+Every refusal, whoever makes it, leaves in the one error envelope (`answers.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.routing import BaseRoute, Mount, Route
+from starlette.types import ASGIApp, ExceptionHandler
+
+from fairlead.core.errors import FairleadError
+from fairlead.web.answers import on_crash, on_expected, on_http
+from fairlead.web.api.generations import generation_routes
+from fairlead.web.api.keys import key_routes
+from fairlead.web.api.models import model_routes
+from fairlead.web.cors import AnyOrigin
+from fairlead.web.health import health_routes
+from fairlead.web.pages.home import home_routes
+from fairlead.web.services import WebServices
+
+__all__ = ["build_web_app"]
+
+API_PREFIXES: Final = ("/api/v1", "/v1")
+
+_EXCEPTION_HANDLERS: Final[dict[int | type[Exception], ExceptionHandler]] = {
+    FairleadError: on_expected,
+    HTTPException: on_http,
+    Exception: on_crash,
+}
+
+
+def build_web_app(services: WebServices) -> ASGIApp:
+    """The app for all paths that the data plane does not serve itself."""
+    api_routes: list[Route] = [
+        *model_routes(services),
+        *generation_routes(services),
+        *key_routes(services),
+    ]
+    # Errors are answered inside of `AnyOrigin`, so that browser apps may read them too.
+    api = AnyOrigin(_application(api_routes))
+    return _application(
+        [
+            *(Mount(prefix, api) for prefix in API_PREFIXES),
+            *health_routes(services),
+            *home_routes(),
+        ]
+    )
+
+
+def _application(routes: Sequence[BaseRoute]) -> Starlette:
+    app = Starlette(routes=routes, exception_handlers=_EXCEPTION_HANDLERS)
+    app.router.redirect_slashes = False  # a path is right or it is 404
+    return app

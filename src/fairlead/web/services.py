@@ -1,0 +1,121 @@
+"""What the web edge needs from outside, in as few words as possible. `compose.py` plugs it in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from fairlead.core.catalog import Snapshot
+from fairlead.core.generation import Generation
+from fairlead.core.ids import AccountId, GenerationId, KeyId
+from fairlead.core.money import NanoUSD
+
+__all__ = [
+    "Caller",
+    "CatalogFeed",
+    "Clock",
+    "Generations",
+    "KeyDescription",
+    "Keys",
+    "Spent",
+    "WebServices",
+]
+
+
+class Caller(Protocol):
+    """Whom a request is for."""
+
+    @property
+    def account(self) -> AccountId: ...
+
+    @property
+    def key(self) -> KeyId: ...
+
+    @property
+    def is_management(self) -> bool: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """What a key has spent: ever, and since the beginning of this UTC day, week (Monday) and month."""
+
+    total: NanoUSD
+    day: NanoUSD
+    week: NanoUSD
+    month: NanoUSD
+
+
+@dataclass(frozen=True, slots=True)
+class KeyDescription:
+    """What a key's owner may know of it.
+
+    label: enough of the key to tell it from others, never enough to use it.
+    limit, limit_remaining: None where spending is not limited. limit_reset: daily, weekly or monthly.
+    expires_s: Unix seconds; None: it does not expire.
+    """
+
+    label: str
+    spent: Spent
+    limit: NanoUSD | None = None
+    limit_remaining: NanoUSD | None = None
+    limit_reset: str | None = None
+    expires_s: float | None = None
+
+
+class CatalogFeed(Protocol):
+    """The current snapshot; take it once per request."""
+
+    @property
+    def snapshot(self) -> Snapshot: ...
+
+
+class Keys(Protocol):
+    """API keys."""
+
+    async def authenticate(self, authorization: str | None) -> Caller:
+        """authorization: the header's value. Raises NotAuthenticated, or Overloaded if we cannot tell."""
+        ...
+
+    async def describe(self, caller: Caller) -> KeyDescription:
+        """Raises NotFound for a key that was deleted since, Overloaded if we cannot tell."""
+        ...
+
+
+class Generations(Protocol):
+    """Records of finished calls."""
+
+    async def find(self, generation: GenerationId, account: AccountId) -> Generation | None:
+        """None: this account has none by that id. Raises Overloaded if we cannot tell."""
+        ...
+
+
+class Clock(Protocol):
+    """Wall-clock time."""
+
+    def now_s(self) -> float: ...
+
+
+def _nothing_measured() -> str:
+    return ""
+
+
+def _always_ready() -> bool:
+    return True
+
+
+@dataclass(frozen=True, slots=True)
+class WebServices:
+    """Everything behind the web edge.
+
+    is_ready: whether calls can be served. metrics: in Prometheus's text format.
+    metrics_token: a bearer token that opens `/metrics` from elsewhere; None: only this machine may ask.
+    """
+
+    catalog: CatalogFeed
+    keys: Keys
+    generations: Generations
+    clock: Clock
+    is_ready: Callable[[], bool] = _always_ready
+    metrics: Callable[[], str] = _nothing_measured
+    metrics_token: str | None = None
