@@ -64,8 +64,13 @@ class Peer:
         return ReceivedRequest(method, target, headers, body, head)
 
     async def send(self, *pieces: bytes) -> None:
-        """Write the pieces one after the other, letting the client read in between."""
+        """Write the pieces one after the other, letting the client read in between.
+
+        Raises ConnectionError when the client has closed the connection.
+        """
         for piece in pieces:
+            if self._writer.is_closing():  # uvloop would raise RuntimeError
+                raise ConnectionResetError("the client has closed the connection")
             self._writer.write(piece)
             await self._writer.drain()
             await asyncio.sleep(0)

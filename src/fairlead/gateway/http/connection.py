@@ -136,7 +136,8 @@ class Connection(asyncio.Protocol):
         if self._is_reading_paused:
             self._is_reading_paused = False
             assert self._transport is not None
-            self._transport.resume_reading()
+            if not self._transport.is_closing():  # which a failed write may have made it meanwhile
+                self._transport.resume_reading()
 
     def drop(self) -> None:
         """Close at once; nobody wants the rest of the answer."""
@@ -186,9 +187,10 @@ class Connection(asyncio.Protocol):
                 answer.buffered_bytes > self._limits.buffered_bytes_max
                 and not self._is_reading_paused
             ):
-                self._is_reading_paused = True
                 assert self._transport is not None
-                self._transport.pause_reading()
+                if not self._transport.is_closing():
+                    self._is_reading_paused = True
+                    self._transport.pause_reading()
         elif answer.is_head_complete and not self._is_framing_bounded(len(data)):
             return
         answer.wake()
