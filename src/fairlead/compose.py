@@ -39,7 +39,7 @@ from fairlead.gateway.app import DataPlane, Patience
 from fairlead.gateway.credentials import CredentialBook, book
 from fairlead.gateway.engines import EngineLists
 from fairlead.gateway.pipeline import Services, Timeouts
-from fairlead.gateway.server import ServerBounds
+from fairlead.gateway.server import ServerBounds, StopOrder
 from fairlead.gateway.server import serve as serve_http
 from fairlead.gateway.tokens import EstimatingCounter
 from fairlead.gateway.upstream import Limits, UpstreamClient
@@ -129,10 +129,7 @@ async def _serve(
 ) -> int:
     loop = asyncio.get_running_loop()
     clock = SystemClock()
-    stop, look = asyncio.Event(), asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    loop.add_signal_handler(signal.SIGHUP, look.set)
+    orders = _Orders(loop)
 
     database = open_database(database_address(settings, data))
     keys = Keys(database, now_ms=clock.now_ms, entropy=os.urandom)
@@ -193,14 +190,17 @@ async def _serve(
         async with asyncio.TaskGroup() as tasks:
             background = [
                 tasks.create_task(directory.run()),
-                tasks.create_task(_follow_settings(reread, look, catalog, credentials)),
-                tasks.create_task(_discover(catalog, credentials, upstream)),
+                tasks.create_task(_follow_settings(reread, orders, catalog, credentials)),
+                tasks.create_task(_discover(catalog, EngineLists(upstream, credentials), orders)),
             ]
             await serve_http(
                 app,
                 listener,
-                bounds=ServerBounds(drain_s=settings.server.drain_s),
-                stop=stop,
+                bounds=ServerBounds(
+                    head_bytes_max=settings.server.header_bytes_max,
+                    drain_s=settings.server.drain_s,
+                ),
+                stop=orders.stop,
                 on_ready=on_ready,
             )
             for task in background:
@@ -210,7 +210,37 @@ async def _serve(
         await asyncio.to_thread(settler.stop, drain_timeout_s=DRAIN_SETTLER_S)
         journal.close()
         database.close()
-    return 0
+    return orders.exit_code
+
+
+class _Orders:
+    """What signals tell us: to stop (SIGTERM, SIGINT), or to look again at the configuration and the
+    engines (SIGHUP)."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.stop = StopOrder()
+        self.look_at_settings = asyncio.Event()
+        self.look_at_engines = asyncio.Event()
+        self.exit_code = 0
+        loop.add_signal_handler(signal.SIGTERM, self.stop.give)
+        loop.add_signal_handler(signal.SIGINT, self._interrupt)
+        loop.add_signal_handler(signal.SIGHUP, self._look)
+
+    def _interrupt(self) -> None:
+        self.exit_code = 128 + signal.SIGINT
+        self.stop.give()
+
+    def _look(self) -> None:
+        self.look_at_settings.set()
+        self.look_at_engines.set()
+
+
+async def _wait(event: asyncio.Event, seconds: float) -> None:
+    """Until the event, or for so long; the event is ready for the next time."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    event.clear()
 
 
 class _Threads:
@@ -274,7 +304,7 @@ def usable_credentials(settings: Settings, snapshot: Snapshot) -> dict[ProviderS
 
 async def _follow_settings(
     reread: Callable[[], Settings | None] | None,
-    look: asyncio.Event,
+    orders: _Orders,
     catalog: Catalog,
     credentials: CredentialBook,
 ) -> None:
@@ -282,10 +312,7 @@ async def _follow_settings(
     if reread is None:
         return
     while True:
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(LOOK_AT_SETTINGS_EVERY_S):
-                await look.wait()
-        look.clear()
+        await _wait(orders.look_at_settings, LOOK_AT_SETTINGS_EVERY_S)
         changed = await asyncio.to_thread(reread)
         if changed is None:
             continue
@@ -298,17 +325,14 @@ async def _follow_settings(
         _log.info("Models and providers are now those of the changed configuration.")
 
 
-async def _discover(
-    catalog: Catalog, credentials: CredentialBook, upstream: UpstreamClient
-) -> None:
+async def _discover(catalog: Catalog, fetch: EngineLists, orders: _Orders) -> None:
     """Ask configured local engines for their models, at start and from time to time."""
-    fetch = EngineLists(upstream, credentials)
     while True:
         try:
             await catalog.discover(fetch)
         except Exception:  # noqa: BLE001 — the edge of a job: an engine must not stop the gateway
             _log.exception("Local engines could not be asked for their models.")
-        await asyncio.sleep(DISCOVER_EVERY_S)
+        await _wait(orders.look_at_engines, DISCOVER_EVERY_S)
 
 
 def _revealed(secret: Secret | None) -> str | None:

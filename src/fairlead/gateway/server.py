@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,9 +19,8 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from fairlead.gateway.app import AsgiApp
 
-__all__ = ["HEAD_BYTES_MAX", "HEAD_S", "ServerBounds", "serve"]
+__all__ = ["HEAD_S", "ServerBounds", "StopOrder", "serve"]
 
-HEAD_BYTES_MAX: Final = 64 * 1024
 HEAD_S: Final = 30.0  # a slow mobile network needs a few seconds; a slow-loris attack needs more
 IDLE_S: Final = 75.0  # longer than the usual 60 s of load balancers, so that they close first
 
@@ -29,7 +29,7 @@ _TOO_LARGE: Final = (
     b"content-type: application/json\r\ncontent-length: %d\r\n\r\n%b"
 )
 _TOO_LARGE_BODY: Final = (
-    b'{"error":{"code":431,"message":"The request line and headers are larger than 65536 bytes.",'
+    b'{"error":{"code":431,"message":"The request line and headers are larger than %d bytes.",'
     b'"metadata":{"error_type":"invalid_request"}}}'
 )
 
@@ -40,6 +40,10 @@ class BoundedHttpProtocol(HttpToolsProtocol):
     _head_bytes = 0
     _is_in_head = False
     _head_timer: asyncio.TimerHandle | None = None
+
+    def __init__(self, *arguments: Any, head_bytes_max: int, **named: Any) -> None:  # noqa: ANN401 — uvicorn's own
+        super().__init__(*arguments, **named)
+        self._head_bytes_max = head_bytes_max
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn's
         super().connection_made(transport)
@@ -53,8 +57,9 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         super().data_received(data)
         if self._is_in_head:
             self._head_bytes += len(data)
-            if self._head_bytes > HEAD_BYTES_MAX:
-                self.transport.write(_TOO_LARGE % (len(_TOO_LARGE_BODY), _TOO_LARGE_BODY))
+            if self._head_bytes > self._head_bytes_max:
+                body = _TOO_LARGE_BODY % self._head_bytes_max
+                self.transport.write(_TOO_LARGE % (len(body), body))
                 self.transport.close()
             elif self._head_timer is None:
                 self._head_timer = self.loop.call_later(HEAD_S, self._head_is_late)
@@ -82,10 +87,26 @@ class BoundedHttpProtocol(HttpToolsProtocol):
 
 @dataclass(frozen=True, slots=True)
 class ServerBounds:
-    """drain_s: how long running calls may take to finish once we are told to stop."""
+    """head_bytes_max: of a request line and its headers.
+    drain_s: how long running calls may take to finish once we are told to stop.
+    """
 
+    head_bytes_max: int = 64 * 1024
     drain_s: float = 30.0
     backlog: int = 2048
+
+
+class StopOrder:
+    """Told once, we stop and let running calls finish; told again, we do not wait for them."""
+
+    def __init__(self) -> None:
+        self.is_given = asyncio.Event()
+        self.is_repeated = asyncio.Event()
+
+    def give(self) -> None:
+        if self.is_given.is_set():
+            self.is_repeated.set()
+        self.is_given.set()
 
 
 class _Server(uvicorn.Server):
@@ -109,13 +130,13 @@ async def serve(
     listener: socket.socket,
     *,
     bounds: ServerBounds,
-    stop: asyncio.Event,
+    stop: StopOrder,
     on_ready: Callable[[], None],
 ) -> None:
-    """Serve on `listener` until `stop` is set, then let running calls finish."""
+    """Serve on `listener` until told to stop, then let running calls finish."""
     config = uvicorn.Config(
         app,
-        http=BoundedHttpProtocol,
+        http=functools.partial(BoundedHttpProtocol, head_bytes_max=bounds.head_bytes_max),  # type: ignore[arg-type] # called like the class
         ws="none",
         loop="none",
         lifespan="off",
@@ -128,10 +149,14 @@ async def serve(
         backlog=bounds.backlog,
     )
     server = _Server(config, on_ready)
-    async with asyncio.TaskGroup() as tasks:
-        serving = tasks.create_task(server.serve(sockets=[listener]))
-        stopping = tasks.create_task(stop.wait())
-        await asyncio.wait((serving, stopping), return_when=asyncio.FIRST_COMPLETED)
+
+    async def follow_orders() -> None:
+        await stop.is_given.wait()
         server.should_exit = True
-        await serving
-        stopping.cancel()
+        await stop.is_repeated.wait()
+        server.force_exit = True
+
+    async with asyncio.TaskGroup() as tasks:
+        following = tasks.create_task(follow_orders())
+        await server.serve(sockets=[listener])
+        following.cancel()
