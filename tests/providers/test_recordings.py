@@ -10,6 +10,7 @@ from collections.abc import Iterable
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from openrouter.components import ChatResult, ChatStreamChunk
 
 from fairlead.core.answer import Answer, Choice, collect, plain
 from fairlead.core.chat import ChatEvent, UsageReported
@@ -98,6 +99,21 @@ def test_the_answer_comes_through_to_a_caller_of_the_same_format(case: Recording
         assert_same_told(choice, said.choices[index])
     assert told.usage is not None
     assert told.usage.total == usage.total_tokens
+
+
+@pytest.mark.parametrize("name", names())
+def test_a_strict_client_accepts_every_answer(name: str) -> None:
+    """The official SDK validates each chunk against its schema, and drops what does not fit."""
+    for case in (case for case in ANSWERS if case.provider == name):
+        closing = Closing(Usage(), CHARGE)
+        if case.is_sse:
+            encoder = DIALECT.stream(HEAD)
+            written = encoder.feed(events_of(case)) + encoder.close(closing)
+            for block in written.split(b"\n\n"):
+                if block.startswith(b"data: {"):
+                    ChatStreamChunk.model_validate_json(block[6:])
+        else:
+            ChatResult.model_validate_json(DIALECT.whole(HEAD, events_of(case), closing))
 
 
 @pytest.mark.parametrize("case", by_id(case for case in ANSWERS if case.is_sse))

@@ -146,11 +146,46 @@ class _Building:
         choice = self._choice
         choice.text = "".join(self._text)
         choice.reasoning = "".join(self._reasoning)
+        choice.reasoning_details = _joined_details(choice.reasoning_details)
         choice.refusal = "".join(self._refusal)
         for index, call in self._calls.items():
             call.arguments = "".join(self._arguments[index])
         choice.calls = [self._calls[index] for index in sorted(self._calls)]
         return choice
+
+
+def _joined_details(pieces: list[Mapping[str, object]]) -> list[Mapping[str, object]]:
+    """Pieces of one item, as a stream tells them, are joined; a signature ends its item."""
+    joined: list[Mapping[str, object]] = []
+    texts: dict[int, list[str]] = {}
+    for piece in pieces:
+        name = "summary" if piece.get("type") == "reasoning.summary" else "text"
+        last = joined[-1] if joined else None
+        if last is None or not _continues(last, piece):
+            joined.append(dict(piece))
+            texts[len(joined) - 1] = [str(piece.get(name) or "")]
+        else:
+            joined[-1] = {
+                **last,
+                **{key: value for key, value in piece.items() if value is not None},
+            }
+            texts[len(joined) - 1].append(str(piece.get(name) or ""))
+    for position, told in texts.items():
+        item = joined[position]
+        name = "summary" if item.get("type") == "reasoning.summary" else "text"
+        if name in item:
+            joined[position] = {**item, name: "".join(told)}
+    return joined
+
+
+def _continues(last: Mapping[str, object], piece: Mapping[str, object]) -> bool:
+    if piece.get("type") not in ("reasoning.text", "reasoning.summary"):
+        return False
+    return (
+        all(last.get(key) == piece.get(key) for key in ("type", "index", "format"))
+        and not last.get("signature")
+        and piece.get("id") in (None, last.get("id"))
+    )
 
 
 def _joined_audio(before: object, piece: object) -> object:

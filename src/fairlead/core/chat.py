@@ -20,6 +20,7 @@ import msgspec
 from fairlead.core.usage import Usage
 
 __all__ = [
+    "ABSENT",
     "CONTENT_EVENTS",
     "AnnotationsAdded",
     "AssistantMessage",
@@ -69,6 +70,10 @@ class WireFormat(StrEnum):
 
 
 # --- what is asked ----------------------------------------------------------------------------------
+
+
+# The value of an optional raw field that was not given. (No union with None: that would not be read raw.)
+ABSENT: Final = msgspec.Raw(b"")
 
 
 class CacheControl(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -214,11 +219,11 @@ Message = (
 
 
 class Function(msgspec.Struct, frozen=True, omit_defaults=True):
-    """parameters: a JSON schema, kept as the caller wrote it."""
+    """parameters: a JSON schema, kept as the caller wrote it; ABSENT if not given."""
 
     name: str
     description: str | None = None
-    parameters: msgspec.Raw | None = None
+    parameters: msgspec.Raw = ABSENT
     strict: bool | None = None
 
 
@@ -242,7 +247,7 @@ class NamedTool(msgspec.Struct, frozen=True, omit_defaults=True):
 class JsonSchema(msgspec.Struct, frozen=True, omit_defaults=True):
     name: str
     description: str | None = None
-    schema: msgspec.Raw | None = None
+    schema: msgspec.Raw = ABSENT
     strict: bool | None = None
 
 
@@ -279,11 +284,11 @@ class ProviderPreferences(msgspec.Struct, frozen=True, omit_defaults=True):
     zdr: bool | None = None
     enforce_distillable_text: bool | None = None
     quantizations: list[str] | None = None
-    sort: msgspec.Raw | None = None
-    max_price: msgspec.Raw | None = None
-    preferred_min_throughput: msgspec.Raw | None = None
-    preferred_max_latency: msgspec.Raw | None = None
-    options: msgspec.Raw | None = None
+    sort: msgspec.Raw = ABSENT
+    max_price: msgspec.Raw = ABSENT
+    preferred_min_throughput: msgspec.Raw = ABSENT
+    preferred_max_latency: msgspec.Raw = ABSENT
+    options: msgspec.Raw = ABSENT
 
 
 class ChatBody(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -316,7 +321,7 @@ class ChatBody(msgspec.Struct, frozen=True, omit_defaults=True):
     parallel_tool_calls: bool | None = None
     response_format: ResponseFormat | None = None
     structured_outputs: bool | None = None
-    prediction: msgspec.Raw | None = None
+    prediction: msgspec.Raw = ABSENT
     reasoning: ReasoningSettings | None = None
     reasoning_effort: Literal["max", "xhigh", "high", "medium", "low", "minimal", "none"] | None = (
         None
@@ -324,9 +329,9 @@ class ChatBody(msgspec.Struct, frozen=True, omit_defaults=True):
     include_reasoning: bool | None = None
     verbosity: str | None = None
     modalities: list[str] | None = None
-    audio: msgspec.Raw | None = None
-    image_config: msgspec.Raw | None = None
-    web_search_options: msgspec.Raw | None = None
+    audio: msgspec.Raw = ABSENT
+    image_config: msgspec.Raw = ABSENT
+    web_search_options: msgspec.Raw = ABSENT
     provider: ProviderPreferences | str | None = None  # a plain provider name is AI/ML API's habit
     plugins: list[dict[str, msgspec.Raw]] | None = None
     route: str | None = None

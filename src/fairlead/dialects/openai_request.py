@@ -65,6 +65,9 @@ _PART_SHAPES: Final[Mapping[str, tuple[str, type]]] = {
 def read_request(body: bytes, source: WireFormat) -> ChatRequest:
     """Decode a body. Raises RequestInvalid with the path of the first field that is wrong."""
     try:
+        str(
+            body, "utf-8"
+        )  # the decoder checks only the text that it keeps, and we pass on the rest too
         typed = _read_body(body)
     except msgspec.ValidationError as error:
         typed = _read_with_other_parts(body, error)

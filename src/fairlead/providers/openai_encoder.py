@@ -21,6 +21,7 @@ import msgspec
 
 from fairlead.core.catalog import PARAMETERS, Endpoint
 from fairlead.core.chat import (
+    ABSENT,
     ChatBody,
     ChatRequest,
     FunctionMessage,
@@ -213,7 +214,9 @@ def _given(request: ChatRequest) -> list[tuple[str, object]]:
             if raw != _NULL and not (name == "tools" and raw == _NO_TOOLS)
         ]
     body = request.body
-    return [(name, value) for name in _TYPED if (value := getattr(body, name)) not in (None, [])]
+    return [
+        (name, value) for name in _TYPED if (value := getattr(body, name)) not in (None, [], ABSENT)
+    ]
 
 
 _NULL: Final = msgspec.Raw(b"null")

@@ -204,6 +204,8 @@ class AnswerReader:
             delta = choice["delta"] = delta if isinstance(delta, dict) else {}
         if "usage" in choice:
             self._take_usage(choice, events)
+        if not isinstance(choice.get("logprobs"), dict | None):
+            choice["logprobs"] = None
         if "role" in delta:
             delta["role"] = "assistant"
         self._contents(delta, choice, index, state, events)
@@ -348,7 +350,9 @@ class AnswerReader:
             message.setdefault("refusal", None)
             message.setdefault("reasoning", None)
             self._finish(choice, index, state, events)
-            choice.setdefault("logprobs", None)
+            if not isinstance(choice.get("logprobs"), dict):
+                choice["logprobs"] = None  # a bare number, from some
+        self._cite(fields, choices, events)
         self._take_usage(fields, events)
         ends = self.end()
         for end in ends:
@@ -371,6 +375,17 @@ class AnswerReader:
                 if isinstance(piece, dict):
                     piece["index"] = position
         self._streamed_calls(message, index, state, events, fields)
+
+    def _cite(
+        self, fields: dict[str, object], choices: list[object], events: list[PlainEvent]
+    ) -> None:
+        """Perplexity's sources are beside the choices: told as annotations of the first, too."""
+        annotations = _citations(fields)
+        first = choices[0] if choices else None
+        message = first.get("message") if isinstance(first, dict) else None
+        if annotations and isinstance(message, dict) and not message.get("annotations"):
+            message["annotations"] = annotations
+            events.append(AnnotationsAdded(tuple(annotations)))
 
     def _write_finish(self, choices: list[object], end: Finished) -> None:
         for choice in choices:
@@ -450,17 +465,17 @@ class AnswerReader:
     def _take_usage(self, fields: dict[str, object], events: list[PlainEvent]) -> None:
         """Usage, wherever it is: its own field, or Groq's. A later report replaces an earlier one."""
         reported = fields.pop("usage", None)
+        groq = fields.get("x_groq")
+        if isinstance(groq, dict):
+            told_by_groq = groq.pop("usage", None)
+            reported = reported if isinstance(reported, dict) else told_by_groq
+        cost_usd = _take_cost_in_meta(fields)
         if not isinstance(reported, dict):
-            groq = fields.get("x_groq")
-            reported = groq.get("usage") if isinstance(groq, dict) else None
-            if not isinstance(reported, dict):
-                return
+            return
         usage = read_usage(reported)
         if usage is None:
             return
-        self.usage = UsageReported(
-            usage, cost_usd=read_cost_usd(reported) or _cost_in_meta(fields.get("meta"))
-        )
+        self.usage = UsageReported(usage, cost_usd=read_cost_usd(reported) or cost_usd)
         events.append(self.usage)
 
     def _text_choice(
@@ -640,8 +655,31 @@ def _flatten_content(delta: dict[str, object], parts: list[object]) -> None:
         delta["images"] = images
 
 
-def _cost_in_meta(meta: object) -> float | None:
-    """AI/ML API's place for the cost: `meta.usage.usd_spent`."""
+def _citations(fields: dict[str, object]) -> list[dict[str, object]]:
+    """`search_results`, or the older `citations`, as `url_citation`s. Their place in the text is not told."""
+    found = fields.get("search_results") or fields.get("citations")
+    annotations: list[dict[str, object]] = []
+    for source in found if isinstance(found, list) else ():
+        if isinstance(source, str):
+            source = {"url": source}
+        url = source.get("url") if isinstance(source, dict) else None
+        if isinstance(url, str):
+            title = source.get("title")
+            citation = {
+                "url": url,
+                "title": title if isinstance(title, str) else url,
+                "start_index": 0,
+                "end_index": 0,
+            }
+            annotations.append({"type": "url_citation", "url_citation": citation})
+    return annotations
+
+
+def _take_cost_in_meta(fields: dict[str, object]) -> float | None:
+    """AI/ML API's place for the cost: `meta.usage.usd_spent`. What we are charged is not the caller's news."""
+    meta = fields.get("meta")
     usage = meta.get("usage") if isinstance(meta, dict) else None
-    spent = usage.get("usd_spent") if isinstance(usage, dict) else None
-    return read_cost_usd({"cost": spent})
+    if not isinstance(usage, dict):
+        return None
+    del fields["meta"]
+    return read_cost_usd({"cost": usage.get("usd_spent")})
