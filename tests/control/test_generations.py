@@ -147,6 +147,7 @@ def test_any_series_of_crashes_settles_every_record_once(
     with database.read() as connection:
         left = connection.execute(sa.select(journal_positions.c.journal)).scalars().all()
     assert len(left) <= len(journals(data / "journal")), "the finished ones are forgotten"
+    assert not (data / "quarantine").exists(), "no crash looks like damage"
     database.close()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import fcntl
 import logging
 import os
 import subprocess
@@ -90,23 +91,26 @@ def test_a_record_that_is_written_while_the_reader_looks_is_not_skipped(
     """The writer appends to a segment and begins the next between two steps of the reader."""
     journal = Journal(data / "journal", writer="w1", segment_bytes_max=RECORD_BYTES * 2)
     journal.append(plain_generation(0))
-    true_segments = journal_files.segments
-    numbers = iter(range(1, 6))
+    numbers = iter(range(1, 8))
 
-    def and_meanwhile(directory: Path) -> list[int]:
-        before = true_segments(directory)
-        for _ in range(2):
-            if (number := next(numbers, None)) is not None:
-                journal.append(plain_generation(number))
-        return before
+    def and_then_more(look):
+        def watched(*arguments, **options):
+            found = look(*arguments, **options)
+            for _ in range(2):
+                if (number := next(numbers, None)) is not None:
+                    journal.append(plain_generation(number))
+            return found
 
-    monkeypatch.setattr(journal_files, "segments", and_meanwhile)
+        return watched
+
+    for step in ("segments", "read_frames"):
+        monkeypatch.setattr(journal_files, step, and_then_more(getattr(journal_files, step)))
     position, read = START, []
-    for _ in range(8):
+    for _ in range(10):
         batch = read_batch(journal.directory, position, records_max=MANY)
         read += [generation.id for generation in batch.generations]
         position = batch.end
-    assert read == ids(*range(6))
+    assert read == ids(*range(8))
     journal.close()
 
 
@@ -401,6 +405,26 @@ def test_a_second_writer_of_the_same_name_is_refused(data: Path, journal: Journa
     with pytest.raises(JournalUnwritable, match="in use"):
         Journal(data / "journal", writer="w1")
     assert lock_directory(journal.directory) is None
+
+
+def test_a_lock_on_a_directory_that_was_just_removed_is_no_lock(
+    data: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """An adopter takes a directory away between its creation by a new writer and the lock."""
+    directory = data / "journal" / "w1"
+    true_lock = fcntl.flock
+
+    def removed_first(descriptor: int, operation: int) -> None:
+        monkeypatch.undo()
+        directory.rmdir()
+        true_lock(descriptor, operation)
+
+    monkeypatch.setattr("fairlead.store.journal_files.fcntl.flock", removed_first)
+    journal = Journal(data / "journal", writer="w1")
+    journal.append(plain_generation(1))
+    assert everything(directory) == ids(1)
+    assert lock_directory(directory) is None
+    journal.close()
 
 
 def test_an_unwritable_place_is_one_line(data: Path):
