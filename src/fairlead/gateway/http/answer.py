@@ -159,7 +159,7 @@ class Answer:
             self._connection.expire_at(at_s, phase)
 
     def close(self) -> None:
-        if self._failure is None:
+        if self._failure is None and (self._chunks or not self.is_complete):
             self._failure = TransportFailure(
                 f"the answer from {self._label} was closed before it was read", phase=Phase.READ
             )
