@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 
 from fairlead.store import migrate
 from fairlead.store.database import DATABASE_FILE, Database, DatabaseUnreadable, open_database
@@ -165,3 +167,9 @@ def test_what_is_no_database_is_refused_in_one_line(data: Path):
         with pytest.raises(DatabaseUnreadable) as raised:
             open_database(where)
         assert "\n" not in str(raised.value)
+
+
+def test_the_head_that_is_known_without_alembic_is_alembics() -> None:
+    config = Config()
+    config.set_main_option("script_location", str(migrate.MIGRATIONS))
+    assert ScriptDirectory.from_config(config).get_current_head() == migrate.HEAD
