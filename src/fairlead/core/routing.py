@@ -76,15 +76,16 @@ def plan(
     )
     kept: list[Endpoint] = []
     removed: list[tuple[EndpointId, Removal]] = []
+    unreadable = _unreadable(request, model)
     for endpoint in model.endpoints:
-        reason = _reason_against(
-            endpoint,
-            request,
-            model,
-            wishes,
-            has_credential=has_credential,
-            data_policies=data_policies,
-        )
+        # The two commonest reasons first: most offers of most models are not configured here.
+        if not has_credential(endpoint.provider):
+            removed.append((endpoint.id, Removal.NO_CREDENTIAL))
+            continue
+        if unreadable:
+            reason: Removal | None = Removal.MODALITY
+        else:
+            reason = _reason_against(endpoint, request, wishes, data_policies=data_policies)
         if reason is None:
             kept.append(endpoint)
         else:
@@ -113,20 +114,12 @@ def _named(provider: str | None) -> ProviderPreferences | None:
 def _reason_against(
     endpoint: Endpoint,
     request: ChatRequest,
-    model: Model,
     wishes: ProviderPreferences | None,
     *,
-    has_credential: Callable[[ProviderSlug], bool],
     data_policies: Mapping[ProviderSlug, bool],
 ) -> Removal | None:
     if endpoint.status is EndpointStatus.UNPRICED:
         return Removal.UNPRICED
-    if not has_credential(endpoint.provider):
-        return Removal.NO_CREDENTIAL
-    if request.modalities and not request.modalities <= model.input_modalities:
-        # A file can be read for a model that cannot; nothing can see or hear for it.
-        if request.modalities - {"file"} - model.input_modalities:
-            return Removal.MODALITY
     if request.characters > endpoint.context_length * _CHARACTERS_PER_TOKEN_MAX > 0:
         return Removal.CONTEXT_LENGTH
     limit = endpoint.max_completion_tokens
@@ -148,6 +141,14 @@ def _reason_against(
     if wishes.require_parameters and not _sent(request) <= endpoint.supported_parameters:
         return Removal.UNSUPPORTED_PARAMETER
     return None
+
+
+def _unreadable(request: ChatRequest, model: Model) -> frozenset[str]:
+    """What the messages contain that the model cannot take. A file can be read for a model that cannot;
+    nothing can see or hear for it."""
+    if not request.modalities:
+        return request.modalities
+    return request.modalities - model.input_modalities - {"file"}
 
 
 def _sent(request: ChatRequest) -> frozenset[str]:

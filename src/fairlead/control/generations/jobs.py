@@ -34,7 +34,7 @@ from fairlead.store.journal_format import JournalCorrupt, Position
 __all__ = ["Settler"]
 
 BATCH_RECORDS_MAX: Final = 1000  # above it, a bigger transaction saves nothing; about 0.1 s of one
-LINGER_S: Final = 0.1  # after a wake-up, so that a busy gateway gets batches and not single rows
+LINGER_S: Final = 0.5  # after a wake-up, so that a busy gateway gets batches and not single rows
 TICK_S: Final = 1.0  # when nobody wakes us
 ADOPT_EVERY_S: Final = 10.0
 RETRY_AFTER_S: Final = (0.1, 0.5, 1.0, 2.0, 5.0)  # while the database is away; the last one repeats
