@@ -171,8 +171,11 @@ class AnswerReader:
         if type(delta) is not dict or len(delta) != 1:
             return None
         text = delta.get("content")
-        state = self._choices.get(choice.get("index", -1))
-        if type(text) is not str or not text or state is None:
+        index = choice.get("index")
+        if type(text) is not str or not text or type(index) is not int:
+            return None
+        state = self._choices.get(index)
+        if state is None:
             return None
         if fields.get("usage") or "x_groq" in fields or "usage" in choice or "message" in choice:
             return None
@@ -181,7 +184,7 @@ class AnswerReader:
             fields.pop(name, None)
         choice["finish_reason"] = None
         state.has_content = True
-        return (TextDelta(text, choice["index"]),)
+        return (TextDelta(text, index),)
 
     def _streamed_choice(
         self,
