@@ -267,6 +267,7 @@ def _whole_fields(
         fields["model"] = head.model
         fields["provider"] = head.provider
         fields.setdefault("system_fingerprint", None)
+        _complete(fields["choices"])
         if not head.show_reasoning:
             _hide_reasoning(fields["choices"])
     fields["usage"] = _usage(closing)
@@ -278,6 +279,15 @@ def _only_whole_frame(events: Iterable[ChatEvent]) -> Frame | None:
     if len(frames) == 1 and frames[0].is_whole and frames[0].format is WireFormat.OPENAI_CHAT:
         return frames[0]
     return None
+
+
+def _complete(choices: object) -> None:
+    """Fields that the documented message always has, and readers leave out where they are empty."""
+    assert isinstance(choices, list)  # the reader has made it one
+    for choice in choices:
+        message = choice.get("message")
+        if isinstance(message, dict):
+            message.setdefault("annotations", [])
 
 
 def _hide_reasoning(choices: object) -> None:
@@ -310,6 +320,7 @@ def _choice_fields(choice: Choice, head: AnswerHead) -> dict[str, object]:
         "role": "assistant",
         "content": choice.text if choice.has_text or not choice.calls else None,
         "refusal": choice.refusal or None,
+        "annotations": choice.annotations,
     }
     if head.show_reasoning:
         message["reasoning"] = choice.reasoning or None
@@ -328,8 +339,6 @@ def _choice_fields(choice: Choice, head: AnswerHead) -> dict[str, object]:
         message["images"] = choice.images
     if choice.audio is not None:
         message["audio"] = choice.audio
-    if choice.annotations:
-        message["annotations"] = choice.annotations
     return {
         "index": choice.index,
         "finish_reason": choice.finish.value if choice.finish is not None else None,
