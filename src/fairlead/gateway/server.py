@@ -21,6 +21,7 @@ from fairlead.gateway.app import AsgiApp
 
 __all__ = ["HEAD_S", "ServerBounds", "StopOrder", "serve"]
 
+SETTLE_S: Final = 10.0  # for calls that are cut short to record what they used
 HEAD_S: Final = 30.0  # a slow mobile network needs a few seconds; a slow-loris attack needs more
 IDLE_S: Final = 75.0  # longer than the usual 60 s of load balancers, so that they close first
 
@@ -160,3 +161,16 @@ async def serve(
         following = tasks.create_task(follow_orders())
         await server.serve(sockets=[listener])
         following.cancel()
+    await _end_what_is_left(server)
+
+
+async def _end_what_is_left(server: uvicorn.Server) -> None:
+    """Calls that outlived the drain are cancelled, and waited for: each still settles itself."""
+    left = set(server.server_state.tasks)
+    for task in left:
+        if not task.cancelling():  # a second order would interrupt the settling that the first began
+            task.cancel()
+    if left:
+        await asyncio.wait(left, timeout=SETTLE_S)
+    for connection in list(server.server_state.connections):
+        connection.transport.close()

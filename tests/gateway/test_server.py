@@ -1,0 +1,133 @@
+"""The bounds in front of the data plane, on real sockets."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from fairlead.gateway import server
+from fairlead.gateway.server import ServerBounds, StopOrder, serve
+
+pytestmark = pytest.mark.anyio
+
+Message = MutableMapping[str, Any]
+
+
+class App:
+    """Answers when it is let; counts what it began."""
+
+    def __init__(self) -> None:
+        self.was_cancelled = False
+        self.may_answer = asyncio.Event()
+        self.may_answer.set()
+        self.has_begun = asyncio.Event()
+
+    async def __call__(
+        self,
+        scope: Message,
+        receive: Callable[[], Awaitable[Message]],
+        send: Callable[[Message], Awaitable[None]],
+    ) -> None:
+        self.has_begun.set()
+        try:
+            await self.may_answer.wait()
+        except asyncio.CancelledError:
+            self.was_cancelled = True
+            raise
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"done"})
+
+
+@asynccontextmanager
+async def running(app: App, **bounds: Any) -> AsyncIterator[tuple[int, StopOrder]]:
+    listener = socket.create_server(("127.0.0.1", 0))
+    stop, is_ready = StopOrder(), asyncio.Event()
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(
+            serve(app, listener, bounds=ServerBounds(**bounds), stop=stop, on_ready=is_ready.set)
+        )
+        await is_ready.wait()
+        yield listener.getsockname()[1], stop
+        stop.give()
+        stop.give()
+
+
+async def said(port: int, request: bytes) -> bytes:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(request)
+    answer = await reader.read()
+    writer.close()
+    return answer
+
+
+async def test_a_head_that_is_too_large_is_refused() -> None:
+    async with running(App(), head_bytes_max=4096) as (port, _):
+        lines = b"".join(b"x-%d: %b\r\n" % (n, b"y" * 1000) for n in range(5))
+        answer = await said(port, b"GET / HTTP/1.1\r\nhost: a\r\n" + lines)
+    assert answer.startswith(b"HTTP/1.1 431 ")
+    assert b"4096 bytes" in answer
+
+
+async def test_one_endless_header_is_refused_while_it_is_still_arriving() -> None:
+    async with running(App(), head_bytes_max=4096) as (port, _):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"GET / HTTP/1.1\r\nx: ")
+        for _ in range(20):
+            writer.write(b"y" * 1000)
+            await writer.drain()
+        assert (await reader.read()).startswith(b"HTTP/1.1 431 ")
+        writer.close()
+
+
+async def test_a_head_that_does_not_arrive_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "HEAD_S", 0.2)
+    async with running(App()) as (port, _):
+        assert await said(port, b"") == b""
+        assert await said(port, b"GET / HTTP/1.1\r\nhost:") == b""
+
+
+async def test_a_usual_request_is_answered_and_the_connection_kept() -> None:
+    async with running(App()) as (port, _):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        for _ in range(3):
+            writer.write(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n")
+            assert (await reader.readuntil(b"done\r\n0\r\n\r\n")).startswith(b"HTTP/1.1 200 ")
+        writer.close()
+
+
+async def test_told_to_stop_a_running_call_finishes_and_new_ones_are_refused() -> None:
+    app = App()
+    app.may_answer.clear()
+    async with running(app, drain_s=30) as (port, stop):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n")
+        await app.has_begun.wait()
+        stop.give()
+        while True:  # the listener closes within one tick of the server
+            try:
+                _, other = await asyncio.open_connection("127.0.0.1", port)
+            except OSError:
+                break
+            other.close()
+        app.may_answer.set()
+        assert b"done" in await reader.read()
+        writer.close()
+
+
+async def test_told_twice_running_calls_are_cancelled_and_waited_for() -> None:
+    app = App()
+    app.may_answer.clear()
+    async with running(app, drain_s=3600) as (port, stop):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n")
+        await app.has_begun.wait()
+        stop.give()
+        stop.give()
+        assert b"done" not in await reader.read()
+        writer.close()
+    assert app.was_cancelled
