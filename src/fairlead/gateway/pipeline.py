@@ -375,11 +375,13 @@ class _Call:
                     exchange.expire_at(now_s + between_s, Phase.BETWEEN_TOKENS)
                 else:
                     exchange.expire_at(self._deadline_s, Phase.TOTAL)
-                chunk = await exchange.read()
-                if chunk:
-                    events = decoder.feed(chunk)
+                try:
+                    chunk = await exchange.read()
+                except TransportFailure as lost:
+                    events, is_over = _last_events(decoder, lost), True
                 else:
-                    events, is_over = decoder.finish(), True
+                    is_over = not chunk
+                    events = decoder.finish() if is_over else decoder.feed(chunk)
                 if events:
                     self._tally.watch(events)
                     if data := encoder.feed(events):
@@ -545,6 +547,14 @@ def _meaning(failure: TransportFailure) -> UpstreamFailure:
         return UpstreamFailure(_TIMED_OUT[failure.phase], kind=FailureKind.TIMEOUT)
     kind = _MEANINGS[failure.phase]
     return UpstreamFailure(_BROKEN[kind], kind=kind)
+
+
+def _last_events(decoder: ChatDecoder, failure: TransportFailure) -> list[ChatEvent]:
+    """An answer that had come to its end is whole, however its connection ended; any other raises `failure`."""
+    try:
+        return decoder.finish()
+    except UpstreamFailure:
+        raise failure from None
 
 
 def _attribution(side: CallerSide) -> Attribution | None:
