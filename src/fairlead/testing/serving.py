@@ -129,6 +129,23 @@ class Program:
             watchdog.cancel()
         raise AssertionError(f"it ended without {pattern.pattern!r}: {self._log.read_text()}")
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def terminate(self) -> None:
+        """Ask it to stop, and do not wait."""
+        self._process.terminate()
+
+    def exit_code(self) -> int:
+        """Once it has ended, which must be soon. Negative: the signal that killed it."""
+        return self._process.wait(STOP_TIMEOUT_S)
+
+    def kill(self) -> None:
+        """At once, as the kernel would (SIGKILL)."""
+        self._process.kill()
+        self._process.wait()
+
     def end(self) -> None:
         """As an operator would; fails if that is not enough."""
         assert self._process.stdout is not None
