@@ -73,15 +73,15 @@ class Bill:
         self._totals = Totals()
 
     def open(self, number: int, made: Performance) -> BilledCall:
-        counts = made.counts
+        entry, counts = made.entry, made.entry.counts
         call = BilledCall(
             number=number,
-            dialect=made.dialect.value,
-            model=made.model,
-            streamed=made.streamed,
+            dialect=entry.dialect.value,
+            model=entry.model,
+            streamed=entry.streamed,
             status=made.status,
-            id=made.id,
-            tag=made.tag,
+            id=entry.id,
+            tag=entry.tag,
             prompt_tokens=counts.prompt,
             completion_tokens=counts.completion,
             cached_tokens=counts.cached,

@@ -72,6 +72,8 @@ class Fault:
 
     def over(self, other: Fault) -> Fault:
         """Both together; where both speak, this one wins."""
+        if self is NO_FAULT or other is NO_FAULT:
+            return other if self is NO_FAULT else self
         changes = {
             name: value for name in _FLAGS | _NUMBERS.keys() if (value := getattr(self, name))
         }
@@ -116,7 +118,7 @@ def parse_fault(text: str) -> Fault:
         else:
             known = ", ".join(sorted(_FLAGS | _NUMBERS.keys() | {"tag"}))
             raise FaultInvalid(f"{name!r} is not a fault; there are {known}")
-    return replace(NO_FAULT, **values) if values else NO_FAULT  # type: ignore[arg-type]  # checked above
+    return Fault(**values) if values else NO_FAULT  # type: ignore[arg-type]  # checked above
 
 
 def _number(name: str, value: str) -> int:

@@ -19,7 +19,7 @@ from fairlead.sandbox.behaviour import CHAT_MODELS, MODELS, answer, behaviour_of
 from fairlead.sandbox.faults import FAULT_HEADER, NO_FAULT, Fault, FaultInvalid, parse_fault
 from fairlead.sandbox.steps import Label, TimedBytes, total_s
 
-__all__ = ["Ending", "Incoming", "Performance", "Situation", "respond"]
+__all__ = ["Ending", "Entry", "Incoming", "Performance", "Situation", "respond"]
 
 _EVENT_STREAM: Final = "text/event-stream; charset=utf-8"
 _JSON: Final = "application/json"
@@ -64,13 +64,25 @@ class Situation:
 
 
 @dataclass(frozen=True, slots=True)
+class Entry:
+    """What the twin's bill says of a call. id: the one the caller reads; None: no answer was made."""
+
+    dialect: Dialect = Dialect.OPENAI
+    streamed: bool = False
+    id: str | None = None
+    model: str = ""
+    counts: Counts = field(default_factory=Counts)
+    tag: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Performance:
     """What the shell plays.
 
     head_after_s: until status and headers come; infinity: never. dropped: not even those, the connection
         closes at once.
     chunks: the body; content_length: of the whole body where it is known, None: chunked.
-    id, model, counts, dialect, tag: for the bill; id is the one the caller reads, None: no answer was made.
+    entry: for the bill.
     """
 
     status: int
@@ -80,12 +92,7 @@ class Performance:
     head_after_s: float = 0.0
     ending: Ending = Ending.PROPER
     dropped: bool = False
-    dialect: Dialect = Dialect.OPENAI
-    streamed: bool = False
-    id: str | None = None
-    model: str = ""
-    counts: Counts = field(default_factory=Counts)
-    tag: str | None = None
+    entry: Entry = field(default_factory=Entry)
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +188,7 @@ def _models(situation: Situation, dialect: Dialect) -> Performance:
         body = gemini.model_list(CHAT_MODELS)
     else:
         body = openai.model_list(MODELS, created_s=situation.created_s)
-    return _whole(body, 200, dialect)
+    return _whole(body, 200, Entry(dialect))
 
 
 def _embeddings(incoming: Incoming, situation: Situation) -> Performance:
@@ -190,9 +197,13 @@ def _embeddings(incoming: Incoming, situation: Situation) -> Performance:
     if (refused := _failed(fault, Dialect.OPENAI)) is not None:
         return refused
     body, counts = openai.embeddings_whole(view, model=view.model)
-    made = _whole(body, 200, Dialect.OPENAI, after_s=(fault.delay_first_ms or 0) / 1000)
-    label = f"emb-{situation.run}{situation.number:010d}"
-    return replace(made, id=label, model=view.model, counts=counts, tag=fault.tag or view.user)
+    entry = Entry(
+        id=f"emb-{situation.run}{situation.number:010d}",
+        model=view.model,
+        counts=counts,
+        tag=fault.tag or view.user,
+    )
+    return _whole(body, 200, entry, after_s=(fault.delay_first_ms or 0) / 1000)
 
 
 def _header_fault(incoming: Incoming) -> Fault:
@@ -207,9 +218,11 @@ def _chat(ask: Ask, incoming: Incoming, situation: Situation, form: _Format) -> 
     fault = _header_fault(incoming).over(ask.fault).over(situation.scripted)
     if behaviour == "flaky":
         fault = fault.over(flaky_fault(situation.number, situation.seed))
-    ask = replace(ask, fault=fault)
+    if fault is not ask.fault:
+        ask = replace(ask, fault=fault)
+    tag = fault.tag or ask.tag
     if (refused := _failed(fault, form.dialect)) is not None:
-        return replace(refused, model=ask.model, tag=fault.tag or ask.tag)
+        return replace(refused, entry=replace(refused.entry, model=ask.model, tag=tag))
     said = answer(ask)
     label = Label(
         number=situation.number,
@@ -218,16 +231,17 @@ def _chat(ask: Ask, incoming: Incoming, situation: Situation, form: _Format) -> 
         model=ask.model,
         has_usage=not fault.no_usage,
     )
-    made = (_streamed if ask.streamed else _at_once)(said, ask, label, form)
-    return replace(
-        made,
+    entry = Entry(
         dialect=form.dialect,
         streamed=ask.streamed,
         id=form.id_prefix + label.id,
         model=ask.model,
         counts=said.counts,
-        tag=fault.tag or ask.tag,
+        tag=tag,
     )
+    if ask.streamed:
+        return _streamed(ask.fault, form.events(said, ask, label), form, entry)
+    return _at_once(ask.fault, form.whole(said, ask, label), entry, after_s=total_s(said))
 
 
 # --- answers and their faults -----------------------------------------------------------------------
@@ -269,36 +283,34 @@ def _refusal(dialect: Dialect, status: int, message: str, fault: Fault = NO_FAUL
         body = gemini.error_body(status, message, retry_after_s=fault.retry_after)
     else:
         body = openai.error_body(status, message)
-    made = _whole(body, status, dialect)
+    made = _whole(body, status, Entry(dialect))
     if fault.retry_after is None:
         return made
     return replace(made, headers=(*made.headers, ("retry-after", str(fault.retry_after))))
 
 
-def _whole(body: bytes, status: int, dialect: Dialect, *, after_s: float = 0.0) -> Performance:
+def _whole(body: bytes, status: int, entry: Entry, *, after_s: float = 0.0) -> Performance:
     return Performance(
         status=status,
         headers=(("content-type", _JSON),),
         chunks=iter(((0.0, body),)),
         content_length=len(body),
         head_after_s=after_s,
-        dialect=dialect,
+        entry=entry,
     )
 
 
-def _at_once(said: Answer, ask: Ask, label: Label, form: _Format) -> Performance:
+def _at_once(fault: Fault, body: bytes, entry: Entry, *, after_s: float) -> Performance:
     """A whole answer; a fault that counts events strikes half-way through the body."""
-    fault = ask.fault
-    body = form.whole(said, ask, label)
-    made = _whole(body, fault.status or 200, form.dialect, after_s=total_s(said))
+    made = _whole(body, fault.status or 200, entry, after_s=after_s)
     if fault.garbage:
         body = b"<html><body>This is not what you asked for.</body></html>"
         return replace(
             made, chunks=iter(((0.0, body),)), content_length=len(body), ending=Ending.SPOILT
         )
     if fault.error_event_after is not None:
-        refused = _refusal(form.dialect, 500, _CUT_MESSAGE)
-        return replace(refused, status=200, ending=Ending.SPOILT)
+        refused = _refusal(entry.dialect, 500, _CUT_MESSAGE)
+        return replace(refused, status=200, ending=Ending.SPOILT, entry=entry)
     if fault.drip:
         made = replace(made, chunks=_drip(made.chunks))
     for broken, ending in (
@@ -311,9 +323,9 @@ def _at_once(said: Answer, ask: Ask, label: Label, form: _Format) -> Performance
     return made
 
 
-def _streamed(said: Answer, ask: Ask, label: Label, form: _Format) -> Performance:
-    fault = ask.fault
-    events = form.events(said, ask, label)
+def _streamed(
+    fault: Fault, events: Iterator[TimedBytes], form: _Format, entry: Entry
+) -> Performance:
     ending = Ending.PROPER
     if fault.cut_after_events is not None:
         events, ending = _first(events, fault.cut_after_events), Ending.CUT
@@ -330,6 +342,7 @@ def _streamed(said: Answer, ask: Ask, label: Label, form: _Format) -> Performanc
         headers=(("content-type", form.stream_type), ("cache-control", "no-cache")),
         chunks=_drip(events) if fault.drip else events,
         ending=ending,
+        entry=entry,
     )
 
 

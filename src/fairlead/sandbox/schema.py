@@ -145,8 +145,6 @@ def _merge(a: _Schema, b: _Schema) -> _Schema | None:
                 *_list(merged[key]),
                 *(i for i in _list(value) if i not in _list(merged[key])),
             ]
-        elif key in ("properties", "$defs", "definitions"):
-            merged[key] = _merge_properties(_mapping(merged[key]), _mapping(value))
         elif key in ("minimum", "exclusiveMinimum", "minLength", "minItems", "minProperties"):
             merged[key] = max(_number(merged[key]), _number(value))
         elif key in ("maximum", "exclusiveMaximum", "maxLength", "maxItems", "maxProperties"):
@@ -155,17 +153,22 @@ def _merge(a: _Schema, b: _Schema) -> _Schema | None:
             merged[key] = _common_multiple(_number(merged[key]), _number(value))
         elif key in ("items", "additionalProperties"):
             merged[key] = {"allOf": [merged[key], value]}
+    if "properties" in a or "properties" in b:
+        merged["properties"] = _merge_properties(a, b)
     return merged
 
 
 def _merge_properties(a: _Schema, b: _Schema) -> _Schema:
-    return {
-        **a,
-        **{
-            name: {"allOf": [a[name], schema]} if name in a else schema
-            for name, schema in b.items()
-        },
-    }
+    """A property that only one side names is one of the other side's additional properties."""
+    in_a, in_b = _mapping(a.get("properties")), _mapping(b.get("properties"))
+    merged: dict[str, object] = {}
+    for name in (*in_a, *in_b):
+        sides = [
+            own[name] if name in own else side.get("additionalProperties", True)
+            for own, side in ((in_a, a), (in_b, b))
+        ]
+        merged[name] = sides[0] if sides[1] is True else {"allOf": sides}
+    return merged
 
 
 def _resolve(reference: object, root: object) -> object:

@@ -14,6 +14,12 @@ __all__ = ["STORY", "THOUGHTS", "count", "mark", "pieces", "speak"]
 # English comes out at about 1.25 tokens a word, close to what real tokenizers give.
 _PIECE: Final = re.compile(r"\s*\w{1,7}|\s*[^\w\s]|\s+")
 
+# What each latin-1 character is to the pattern above: in a word, white space, or on its own.
+_CLASSES: Final = bytes(
+    ord("a" if re.match(r"\w", chr(code)) else " " if re.match(r"\s", chr(code)) else ".")
+    for code in range(256)
+)
+
 STORY: Final = (
     "The harbour woke before the sun did.",
     "A boy with a coil of wet rope over his shoulder counted the boats twice and came up one short.",
@@ -51,8 +57,18 @@ def pieces(text: str) -> tuple[str, ...]:
 
 
 def count(text: str) -> int:
-    """How many tokens a text is."""
-    return len(_PIECE.findall(text))
+    """How many tokens a text is: the number of its pieces.
+
+    Long prompts are counted without making the pieces: each character becomes its class, groups of seven
+    word characters become one sign, and what is left to count are signs and the beginnings of runs.
+    """
+    try:
+        classes = text.encode("latin-1").translate(_CLASSES)
+    except UnicodeEncodeError:
+        return len(_PIECE.findall(text))
+    signs = b" " + classes.replace(b"aaaaaaa", b"g")
+    beginnings = signs.count(b" a") + signs.count(b".a") + signs.count(b"ga")
+    return signs.count(b".") + signs.count(b"g") + beginnings + classes.endswith(b" ")
 
 
 def mark(text: str) -> int:
