@@ -54,7 +54,7 @@ def nano_from_pico(pico: PicoUSD) -> NanoUSD:
 
 
 def usd(amount: NanoUSD) -> float:
-    """Dollars for JSON. The nearest double: its shortest text is exact up to $9,000,000."""
+    """Dollars for JSON. The nearest double: its shortest text is exact up to $4,000,000."""
     return amount / NANO_PER_USD
 
 
