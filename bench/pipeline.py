@@ -1,0 +1,244 @@
+"""What a call costs inside Fairlead, without sockets: the best of many short batches, in microseconds.
+
+    .venv/bin/python bench/pipeline.py            # all rows
+    .venv/bin/python bench/pipeline.py --profile  # and the hottest functions of each
+
+It takes seconds, so it shows the effect of a change that `make bench` cannot tell from noise. On a shared
+machine even the best batch is slowed down; `loops` compares each row with a fixed loop that was timed in
+between, and moves less. What all this leaves out: the server, the client, the kernel.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import cProfile
+import pstats
+import sys
+import tempfile
+import time
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+import uvloop
+from bodies import conversation
+
+from fairlead.control.generations.jobs import Settler
+from fairlead.core.catalog import Snapshot
+from fairlead.core.generation import Generation
+from fairlead.gateway.ports import Generations
+from fairlead.providers.base import UpstreamRequest
+from fairlead.store.database import open_database
+from fairlead.store.journal import Durability, Journal
+from fairlead.store.migrate import prepare
+from fairlead.testing.builders import a_model, a_provider, a_snapshot, an_endpoint
+from fairlead.testing.gateway import KEY, GatewayInMemory
+from fairlead.testing.upstream import chat_stream, chat_whole
+
+BATCH_S = 0.005  # short enough to fall between two turns of a neighbour
+MODEL = "acme/one"
+CHUNKS = 500
+RECORDS = 1000
+
+
+class ReadyUpstream:
+    """Has its answer at once, in the pieces it is given."""
+
+    def __init__(self, pieces: list[bytes]) -> None:
+        self._pieces = pieces
+
+    async def send(self, request: UpstreamRequest, *, expire_at_s: float) -> ReadyAnswer:
+        del request, expire_at_s
+        return ReadyAnswer(self._pieces)
+
+    async def aclose(self) -> None:
+        pass
+
+
+class ReadyAnswer:
+    status = 200
+    headers: Mapping[str, str] = {"content-type": "application/json"}
+
+    def __init__(self, pieces: list[bytes]) -> None:
+        self._pieces = iter(pieces)
+
+    async def read(self) -> bytes:
+        return next(self._pieces, b"")
+
+    async def read_all(self, bytes_max: int) -> bytes:
+        del bytes_max
+        return b"".join(self._pieces)
+
+    def expire_at(self, at_s: float, phase: object) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+
+def snapshot() -> Snapshot:
+    return a_snapshot(
+        a_model(an_endpoint("openai"), an_endpoint("groq", prompt="0.000003")),
+        providers=(a_provider("openai"), a_provider("groq")),
+    )
+
+
+def caller(
+    body: bytes, pieces: list[bytes]
+) -> tuple[GatewayInMemory, Callable[[], Awaitable[None]]]:
+    """A data plane, and a function that makes one call to it."""
+    gateway = GatewayInMemory(ReadyUpstream(pieces), snapshot())  # type: ignore[arg-type] # enough of one
+    headers = [
+        (b"host", b"127.0.0.1"),
+        (b"authorization", b"Bearer " + KEY.encode()),
+        (b"content-type", b"application/json"),
+        (b"content-length", str(len(body)).encode()),
+        (b"user-agent", b"bench/1"),
+    ]
+    scope = {"type": "http", "method": "POST", "path": "/v1/chat/completions", "headers": headers}
+    message = {"type": "http.request", "body": body, "more_body": False}
+
+    async def receive() -> dict[str, object]:
+        return message
+
+    async def send(sent: object) -> None:
+        pass
+
+    async def call() -> None:
+        gateway.recorded.clear()
+        await gateway.app(dict(scope), receive, send)
+
+    return gateway, call
+
+
+def fixed_loop() -> int:
+    """The yardstick: some microseconds of plain Python, always the same."""
+    total = 0
+    for number in range(100):
+        total += number * number
+    return total
+
+
+class Best:
+    """The least processor time of one unit of work, and of the fixed loop beside it."""
+
+    def __init__(self) -> None:
+        self._unit_s = self._loop_s = float("inf")
+
+    def note(self, took_s: float, units: int) -> None:
+        self._unit_s = min(self._unit_s, took_s / units)
+        began_s = time.thread_time()
+        for _ in range(100):
+            fixed_loop()
+        self._loop_s = min(self._loop_s, (time.thread_time() - began_s) / 100)
+
+    def show(self, name: str, unit: str) -> None:
+        loops = self._unit_s / self._loop_s
+        print(f"{name:12} {self._unit_s * 1e6:8.2f} us {unit:10} {loops:8.2f} loops", flush=True)
+
+
+async def best(call: Callable[[], Awaitable[None]], seconds: float, *, parts: int) -> Best:
+    """In batches of BATCH_S each. parts: units of work in one call."""
+    await call()
+    began_s = time.thread_time()
+    await call()
+    count = max(1, int(BATCH_S / max(time.thread_time() - began_s, 1e-6)))
+    found = Best()
+    end_s = time.monotonic() + seconds
+    while time.monotonic() < end_s:
+        began_s = time.thread_time()
+        for _ in range(count):
+            await call()
+        found.note(time.thread_time() - began_s, count * parts)
+    return found
+
+
+@contextmanager
+def profiled(wanted: bool, title: str) -> Iterator[None]:
+    if not wanted:
+        yield
+        return
+    profile = cProfile.Profile()
+    with profile:
+        yield
+    print(f"\n{title}")
+    pstats.Stats(profile, stream=sys.stdout).sort_stats("tottime").print_stats(25)
+
+
+async def measure_calls(seconds: float, *, with_profile: bool) -> None:
+    whole = [chat_whole("hello " * 100)]
+    streamed = chat_stream([f"word{index} " for index in range(CHUNKS)])
+    rows = (
+        ("2 KB call", conversation(MODEL, 2048), whole, 1, "a call"),
+        ("80 KB call", conversation(MODEL, 80_000), whole, 1, "a call"),
+        ("stream", conversation(MODEL, 2048, streamed=True), streamed, CHUNKS, "a chunk"),
+    )
+    for name, body, pieces, parts, unit in rows:
+        gateway, call = caller(body, pieces)
+        await call()
+        if len(gateway.recorded) != 1:
+            raise SystemExit(f"{name}: the call failed")
+        (await best(call, seconds, parts=parts)).show(name, unit)
+        with profiled(with_profile, name):
+            for _ in range(max(1, 3000 // parts)):
+                await call()
+
+
+def one_generation() -> Generation:
+    """What one call puts into the journal."""
+
+    async def record() -> Generation:
+        gateway, call = caller(conversation(MODEL, 2048), [chat_whole("hello " * 100)])
+        await call()
+        return gateway.recorded[0]
+
+    return asyncio.run(record())
+
+
+def measure_settling(seconds: float, *, with_profile: bool) -> None:
+    """Appending to the journal, and moving it into the database, in this thread."""
+    generation = one_generation()
+    appending, settling = Best(), Best()
+    with tempfile.TemporaryDirectory() as folder:
+        database = open_database(Path(folder) / "fairlead.db")
+        prepare(database)
+        journal = Journal(Path(folder) / "journal", writer="bench", durability=Durability.PROCESS)
+        settler = Settler(database, journal)
+        recorder: Generations = journal
+        number = 0
+        end_s = time.monotonic() + seconds
+        while time.monotonic() < end_s:
+            records = [
+                msgspec.structs.replace(generation, id=f"gen-{number + index:032x}")
+                for index in range(RECORDS)
+            ]
+            number += RECORDS
+            began_s = time.thread_time()
+            for record in records:
+                recorder.append(record)
+            appending.note(time.thread_time() - began_s, RECORDS)
+            began_s = time.thread_time()
+            with profiled(with_profile and number == RECORDS * 2, "settle"):
+                settler.settle()
+            settling.note(time.thread_time() - began_s, RECORDS)
+        journal.close()
+        database.close()
+    appending.show("append", "a record")
+    settling.show("settle", "a record")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description="What a call costs inside Fairlead, without sockets."
+    )
+    parser.add_argument("--seconds", type=float, default=2.0, metavar="S", help="of each row")
+    parser.add_argument("--profile", action="store_true", help="the hottest functions, too")
+    arguments = parser.parse_args()
+    uvloop.run(measure_calls(arguments.seconds, with_profile=arguments.profile))
+    measure_settling(arguments.seconds, with_profile=arguments.profile)
+
+
+if __name__ == "__main__":
+    main()
