@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,6 +14,7 @@ from fairlead.core.money import NanoUSD
 from fairlead.core.pricing import Charge
 from fairlead.core.usage import Usage
 from fairlead.wire.openai_usage import read_cost_usd, read_usage, usage_fields
+from tests.recordings import load, names
 
 COUNTS = st.integers(0, 1_000_000)
 JUNK = st.one_of(
@@ -28,6 +31,54 @@ NAMES = st.sampled_from(
         "completion_tokens_details", "reasoning_tokens", "audio_tokens", "cost", "server_tool_use",
     ]
 )  # fmt: skip
+
+
+# A usage object in recorded bytes, with one level of details at most.
+FLAT_USAGE = re.compile(rb'"usage": ?(\{[^{}]*(?:\{[^{}]*\}[^{}]*)*\})')
+SMALL = st.integers(0, 6)  # so that sums often agree, and often just do not
+DOCUMENTED = st.fixed_dictionaries(
+    {"prompt_tokens": SMALL, "completion_tokens": SMALL},
+    optional={
+        "total_tokens": st.integers(0, 12),
+        "prompt_tokens_details": st.none()
+        | st.dictionaries(st.sampled_from(["cached_tokens", "audio_tokens"]), SMALL | JUNK),
+        "completion_tokens_details": st.none()
+        | st.dictionaries(
+            st.sampled_from(
+                [
+                    "reasoning_tokens", "audio_tokens", "accepted_prediction_tokens",
+                    "rejected_prediction_tokens",
+                ]
+            ),
+            SMALL | JUNK,
+        ),
+    },
+)  # fmt: skip
+
+
+def _agrees_with_the_long_way(reported: dict[str, Any]) -> bool:
+    # A field that nobody knows means nothing, but keeps usage from being read the short way.
+    return read_usage(reported) == read_usage({**reported, "unknown": 1})
+
+
+@given(DOCUMENTED, st.booleans())
+def test_documented_usage_reads_the_same_the_short_way(
+    reported: dict[str, Any], totals_agree: bool
+) -> None:
+    if totals_agree:
+        reported["total_tokens"] = reported["prompt_tokens"] + reported["completion_tokens"]
+    assert _agrees_with_the_long_way(reported)
+
+
+def test_recorded_usage_reads_the_same_the_short_way() -> None:
+    reported = [
+        msgspec.json.decode(match)
+        for provider in names()
+        for case in load(provider)
+        for match in FLAT_USAGE.findall(case.body)
+    ]
+    assert len(reported) > 50
+    assert all(_agrees_with_the_long_way(usage) for usage in reported)
 
 
 def test_cached_tokens_are_inside_the_prompt() -> None:

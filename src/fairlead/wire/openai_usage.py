@@ -10,7 +10,7 @@ nothing. So the buckets always add up to the provider's own total, and no token 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, TypeGuard
 
 from fairlead.core.money import usd
 from fairlead.core.pricing import Charge
@@ -29,6 +29,75 @@ def read_usage(reported: Mapping[str, object]) -> Usage | None:
 
     Any value may be missing, null or of the wrong type: what is not a count is taken as absent.
     """
+    return _read_documented(reported) or _read_any(reported)
+
+
+_DOCUMENTED: Final = frozenset(
+    {
+        "prompt_tokens", "completion_tokens", "total_tokens", "prompt_tokens_details",
+        "completion_tokens_details",
+    }
+)  # fmt: skip
+_DOCUMENTED_OF_PROMPT: Final = frozenset({"cached_tokens", "audio_tokens"})
+_DOCUMENTED_OF_COMPLETION: Final = frozenset(
+    {
+        "reasoning_tokens", "audio_tokens", "accepted_prediction_tokens", "rejected_prediction_tokens",
+    }
+)  # fmt: skip
+
+
+def _read_documented(reported: Mapping[str, object]) -> Usage | None:
+    """Usage exactly as OpenAI documents it, whose sums agree: what `_read_any` says, in a quarter of the time.
+
+    None: it is not that case.
+    """
+    prompt = reported.get("prompt_tokens")
+    completion = reported.get("completion_tokens")
+    total = reported.get("total_tokens")
+    if type(prompt) is not int or type(completion) is not int or type(total) is not int:
+        return None
+    if prompt < 0 or completion < 0 or prompt + completion != total or total > TOKENS_MAX:
+        return None
+    if len(reported) == 3:
+        return Usage(prompt=prompt, completion=completion)
+    prompt_details = reported.get("prompt_tokens_details") or _NOTHING
+    completion_details = reported.get("completion_tokens_details") or _NOTHING
+    if not (
+        reported.keys() <= _DOCUMENTED
+        and _are_counts_of(prompt_details, _DOCUMENTED_OF_PROMPT)
+        and _are_counts_of(completion_details, _DOCUMENTED_OF_COMPLETION)
+    ):
+        return None
+    cached = prompt_details.get("cached_tokens", 0)
+    prompt_audio = prompt_details.get("audio_tokens", 0)
+    reasoning = completion_details.get("reasoning_tokens", 0)
+    completion_audio = completion_details.get("audio_tokens", 0)
+    if cached + prompt_audio > prompt or reasoning + completion_audio > completion:
+        return None
+    return Usage(
+        prompt=prompt - cached - prompt_audio,
+        cache_read=cached,
+        prompt_audio=prompt_audio,
+        completion=completion - reasoning - completion_audio,
+        reasoning=reasoning,
+        completion_audio=completion_audio,
+        accepted_prediction=completion_details.get("accepted_prediction_tokens", 0),
+        rejected_prediction=completion_details.get("rejected_prediction_tokens", 0),
+    )
+
+
+def _are_counts_of(details: object, names: frozenset[str]) -> TypeGuard[Mapping[str, int]]:
+    """Whether it is an object of counts, none under another name."""
+    if type(details) is not dict:
+        return details is _NOTHING
+    for name, value in details.items():
+        if name not in names or type(value) is not int or not 0 <= value <= TOKENS_MAX:
+            return False
+    return True
+
+
+def _read_any(reported: Mapping[str, object]) -> Usage | None:
+    """As `read_usage`, whoever reports."""
     prompt = _first_count(reported, "prompt_tokens", "input_tokens")
     completion = _first_count(reported, "completion_tokens", "output_tokens")
     total = _count(reported.get("total_tokens"))
