@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from fairlead.core.money import NanoUSD
@@ -60,6 +60,14 @@ def _agrees_with_the_long_way(reported: dict[str, Any]) -> bool:
     return read_usage(reported) == read_usage({**reported, "unknown": 1})
 
 
+@example(
+    {
+        "prompt_tokens": 1,
+        "completion_tokens": 0,
+        "prompt_tokens_details": {"cached_tokens": 1, "audio_tokens": 1},
+    },
+    0,
+)
 @given(DOCUMENTED, st.sampled_from([0, 0, 0, 1, -1]))
 def test_documented_usage_reads_the_same_the_short_way(
     reported: dict[str, Any], off_by: int
