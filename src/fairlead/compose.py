@@ -38,6 +38,7 @@ from fairlead.dialects.openai_completions import OpenAICompletions
 from fairlead.gateway.app import DataPlane, Patience
 from fairlead.gateway.credentials import CredentialBook, book
 from fairlead.gateway.engines import EngineLists
+from fairlead.gateway.figures import CountedGenerations, exposition
 from fairlead.gateway.pipeline import Services, Timeouts
 from fairlead.gateway.server import ServerBounds, StopOrder
 from fairlead.gateway.server import serve as serve_http
@@ -146,7 +147,7 @@ async def _serve(
     await catalog.configure(settings.models)
     upstream = build_upstream(settings, clock)
     credentials = CredentialBook(usable_credentials(settings, catalog.snapshot))
-    readiness = _Readiness(settler)
+    counted = CountedGenerations(journal)
     services = Services(
         keys=directory,
         catalog=catalog,
@@ -154,7 +155,7 @@ async def _serve(
         providers=PROVIDERS.get,
         upstream=upstream,
         health=RecentOutages(),
-        generations=journal,
+        generations=counted,
         tokens=EstimatingCounter(),
         ids=SystemIds(),
         clock=clock,
@@ -175,7 +176,15 @@ async def _serve(
             ),
             generations=generations,
             clock=clock,
-            is_ready=readiness.is_ready,
+            is_ready=lambda: not settler.is_failing,
+            metrics=lambda: exposition(
+                counted.samples()
+                | {
+                    "fairlead_calls_under_way": app.calls_under_way,
+                    "fairlead_journal_backlog_bytes": journal.backlog_bytes,
+                    "fairlead_settler_failing": int(settler.is_failing),
+                }
+            ),
             metrics_token=_revealed(settings.metrics.token),
         )
     )
@@ -255,16 +264,6 @@ class _Threads:
             return await self._database.run(function, question)
         except DatabaseUnreadable as error:
             raise Overloaded("The database does not answer at the moment.") from error
-
-
-class _Readiness:
-    """Whether calls can be served and recorded."""
-
-    def __init__(self, settler: Settler) -> None:
-        self._settler = settler
-
-    def is_ready(self) -> bool:
-        return not self._settler.is_failing
 
 
 def database_address(settings: Settings, data: Path) -> str | Path:
