@@ -22,6 +22,14 @@ ERROR_EVENT = (
     b'data: {"error":{"message":"The server had an error while processing your request.",'
     b'"type":"server_error","param":null,"code":null}}\n\n'
 )
+# How OpenAI words its errors, by status: (type, code).
+_ERROR_WORDS = {
+    400: ("invalid_request_error", None),
+    401: ("invalid_request_error", "invalid_api_key"),
+    403: ("permission_error", None),
+    404: ("invalid_request_error", "model_not_found"),
+    429: ("requests", "rate_limit_exceeded"),
+}
 COMMENT = b": keep-alive\n\n"
 
 
@@ -131,9 +139,9 @@ def _error(status: int, errors: Iterable[Recording]) -> bytes:
     for error in errors:
         if error.status == status:
             return error.body
-    message = f"Error {status}: please retry later."
-    error_type = "requests" if status == 429 else "server_error"
-    return json.dumps({"error": {"message": message, "type": error_type, "code": None}}).encode()
+    error_type, code = _ERROR_WORDS.get(status, ("server_error", None))
+    error = {"message": f"Error {status}.", "type": error_type, "param": None, "code": code}
+    return json.dumps({"error": error}).encode()
 
 
 def _body(events: list[bytes], fault: Fault, *, is_stream: bool) -> Iterator[Step]:
