@@ -68,6 +68,11 @@ class RunningTwinProcess:
         found: list[dict[str, Any]] = self._get("/_twin/calls", tag=tag, ended="1")["calls"]
         return found
 
+    def every_call(self) -> list[dict[str, Any]]:
+        """All calls of its bill, as `calls`."""
+        found: list[dict[str, Any]] = self._get("/_twin/calls", ended="1")["calls"]
+        return found
+
     def requests(self, tag: str) -> list[dict[str, Any]]:
         """The bodies that it received with this tag, oldest first."""
         return [request["body"] for request in self._get("/_twin/requests", tag=tag)["requests"]]
