@@ -55,6 +55,13 @@ $(NODE_CLIENTS)/node_modules/ready: .venv/dev-ready $(NODE_CLIENTS)/package.json
 		ci --ignore-scripts --no-audit --no-fund --no-update-notifier --loglevel=error >/dev/null
 	@touch $@
 
+# The engine has an environment of its own: nothing that Fairlead is made of may depend on it.
+.tools/engine/ready: .tools/ready tests/engine/requirements.txt
+	@echo "setup: installing a real engine into .tools/engine"
+	@$(UV) venv --quiet --allow-existing --python "$$(cat .tools/python)" .tools/engine
+	@$(UV) pip sync --quiet --python .tools/engine/bin/python --only-binary :all: tests/engine/requirements.txt
+	@touch $@
+
 .PHONY: setup dev-setup
 setup: .venv/runtime-ready ## create .venv with .venv/bin/fairlead in it
 	@:
@@ -83,7 +90,7 @@ test: dev-setup ## the whole suite, in parallel
 sim: .venv/dev-ready ## simulated days only
 	@$(PYTEST) tests/simulation $(ARGS)
 
-engine-test: .venv/dev-ready ## against a real engine serving a tiny model
+engine-test: .venv/dev-ready .tools/engine/ready ## against a real engine serving a tiny model
 	@$(BIN)/pytest tests/engine $(ARGS)
 
 soak: .venv/dev-ready ## the crash exhibit: kill -9 at random moments, 200 rounds
