@@ -7,6 +7,8 @@ from typing import Any
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from fairlead.core.catalog import Endpoint, Reasoning
 from fairlead.core.chat import (
@@ -28,6 +30,7 @@ from fairlead.core.pricing import PriceSheet
 from fairlead.dialects.openai_chat import OpenAIChat
 from fairlead.dialects.openai_completions import OpenAICompletions
 from fairlead.providers.base import Credential, UpstreamRequest
+from fairlead.providers.openai_encoder import are_plain
 from fairlead.providers.registry import PROVIDERS
 
 KEY = Credential("https://example.test/v1/", "secret", {})
@@ -142,8 +145,8 @@ def test_nulls_and_empty_tool_lists_are_not_sent() -> None:
 def test_the_token_limit_has_the_name_that_is_known_there(
     provider: str, model: str, name: str
 ) -> None:
-    for given in ("max_tokens", "max_completion_tokens"):
-        body = sent_to(provider, {given: 7}, model=model, supported=frozenset({"max_tokens"}))
+    for limit in ("max_tokens", "max_completion_tokens"):
+        body = sent_to(provider, {limit: 7}, model=model, supported=frozenset({"max_tokens"}))
         assert body == {"model": "their-name", "messages": HELLO, name: 7}
 
 
@@ -357,3 +360,59 @@ def test_reasoning_is_not_asked_of_a_model_without_it() -> None:
 
 def test_a_secret_is_in_no_text() -> None:
     assert "secret" not in repr(KEY)
+
+
+# --- messages that travel byte for byte -----------------------------------------------------------
+
+TEXT_PART = {"type": "text", "text": "x"}
+IMAGE_PART = {"type": "image_url", "image_url": {"url": "data:,x", "detail": "low"}}
+CALL = {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+PLAIN: list[dict[str, Any]] = [
+    {"role": "system", "content": "x"},
+    {"role": "user", "content": "[", "name": None},
+    {"role": "user", "content": [TEXT_PART, IMAGE_PART]},
+    {"role": "assistant", "content": None, "tool_calls": [CALL]},
+    {"role": "tool", "content": "r", "tool_call_id": "c"},
+]
+ODD: list[dict[str, Any]] = [
+    {"role": "developer", "content": "x"},
+    {"role": "user", "content": [{**TEXT_PART, "cache_control": {"type": "ephemeral"}}]},
+    {"role": "user", "content": [{"type": "image_url", "image_url": {"url": "u", "detail": "original"}}]},
+    {"role": "user", "content": [{"type": "input_video", "video_url": {"url": "u"}}]},
+    {"role": "user", "content": "x", "unknown": 1},
+    {"role": "assistant", "content": "x", "refusal": None},
+    {"role": "assistant", "content": "x", "tool_calls": None},
+    {"role": "assistant", "content": "x", "tool_calls": []},
+    {"role": "assistant", "content": "x", "name": ""},
+    {"role": "assistant", "content": "x", "reasoning": "hm"},
+    {"role": "assistant", "content": None, "tool_calls": [{"id": "c", "function": CALL["function"]}]},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("message", PLAIN)
+def test_what_every_provider_takes_is_plain(message: dict[str, Any]) -> None:
+    assert are_plain(msgspec.Raw(msgspec.json.encode([message])))
+
+
+@given(st.lists(st.sampled_from(PLAIN + ODD), min_size=1, max_size=4))
+def test_no_provider_has_plain_messages_rewritten(messages: list[dict[str, Any]]) -> None:
+    if not are_plain(msgspec.Raw(msgspec.json.encode(messages))):
+        return
+    # One message with an unknown field has all of them looked at one by one.
+    looked_at = {"role": "user", "content": "x", "unknown": 1}
+    for provider in ("openai", "groq", "mistral", "openrouter", "deepseek"):
+        assert sent_to(provider, {"messages": [*messages, looked_at]})["messages"][:-1] == messages
+
+
+@pytest.mark.parametrize("message", [message for message in ODD if "unknown" not in message])
+def test_what_some_provider_refuses_is_not_plain(message: dict[str, Any]) -> None:
+    assert not are_plain(msgspec.Raw(msgspec.json.encode([message])))
+    assert sent_to("openai", {"messages": [message]})["messages"] != [message]
+
+
+def test_messages_that_need_no_change_travel_byte_for_byte() -> None:
+    body = b'{"messages": [ {"role":"user", "content":"x", "odd": 1.0e0} ]}'
+    chat = PROVIDERS["groq"].chat
+    assert chat is not None
+    sent = chat.encode(OpenAIChat().decode(body), endpoint("groq"), KEY)
+    assert b'[ {"role":"user", "content":"x", "odd": 1.0e0} ]' in sent.body
