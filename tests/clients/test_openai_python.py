@@ -290,3 +290,13 @@ async def test_cancelling_in_mid_stream_reaches_the_upstream(
     (call,) = twin.calls(prompt.tag)
     assert call["state"] == "cancelled"
     assert call["chunks"] < 2000
+
+
+async def test_giving_up_on_a_whole_answer_reaches_the_upstream(
+    client, prompt: Prompt, twin: RunningTwinProcess
+):
+    impatient = client.with_options(timeout=0.5, max_retries=0)
+    with pytest.raises(openai.APITimeoutError):
+        await told(impatient.chat.completions.create(model=MODEL, messages=prompt.messages(hang=1)))
+    (call,) = twin.calls(prompt.tag)
+    assert call["state"] == "cancelled"

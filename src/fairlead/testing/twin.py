@@ -29,9 +29,11 @@ class RunningTwin:
 
 
 @contextmanager
-def running_twin(*, key: str | None = None, seed: int = 0) -> Iterator[RunningTwin]:
+def running_twin(
+    *, key: str | None = None, seed: int = 0, requests_kept_max: int = 0
+) -> Iterator[RunningTwin]:
     """Serve until the block ends; open calls are dropped then."""
-    twin = Twin(key=key, seed=seed)
+    twin = Twin(key=key, seed=seed, requests_kept_max=requests_kept_max)
     with listen("127.0.0.1", 0) as listener:
         server = twin_server(twin)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
