@@ -25,7 +25,7 @@ Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
-WATCH_AFTER_S: Final = 0.02
+WATCH_AFTER_S: Final = 0.1  # a caller who left before is noticed then
 
 RawHeaders = tuple[tuple[bytes, bytes], ...]
 

@@ -272,7 +272,7 @@ def _messages(row: Row, request: ChatRequest, endpoint: Endpoint) -> object:
 
 # What every provider takes as it is. Texts stay raw: the dialect has checked them, and to skip a text costs
 # a third of reading it.
-class _Plain(msgspec.Struct, forbid_unknown_fields=True):
+class _Plain(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     pass
 
 
