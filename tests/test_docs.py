@@ -25,8 +25,8 @@ from fairlead.core.errors import (
     UpstreamFailure,
 )
 from fairlead.dialects.openai_chat import OpenAIChat
-from fairlead.dialects.openai_errors import error_fields, problem_fields
 from fairlead.sandbox.faults import NO_FAULT, Fault, parse_fault
+from fairlead.wire.openai_errors import error_fields, problem_fields
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "src" / "fairlead"

@@ -28,8 +28,8 @@ from fairlead.core.ids import GenerationId
 from fairlead.core.sse import DONE, data_frame
 from fairlead.dialects.base import AnswerHead, Closing
 from fairlead.dialects.openai_chat import KEEP_ALIVE
-from fairlead.dialects.openai_errors import error_fields, problem_fields
 from fairlead.dialects.openai_request import read_request
+from fairlead.wire.openai_errors import error_fields, problem_fields
 from fairlead.wire.openai_usage import usage_fields
 
 __all__ = ["OpenAICompletions"]

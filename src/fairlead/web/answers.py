@@ -15,6 +15,7 @@ from fairlead.core.errors import (
     Problem,
     RequestInvalid,
 )
+from fairlead.wire.openai_errors import problem_fields
 
 __all__ = ["answer", "on_crash", "on_expected", "on_http", "problem_answer"]
 
@@ -26,17 +27,9 @@ def answer(content: object) -> Response:
 
 
 def problem_answer(problem: Problem) -> Response:
-    """`{"error": {"code": 404, "message": ..., "metadata": {"error_type": ...}}}`; `code` is the status."""
-    metadata: dict[str, object] = {"error_type": problem.error_type.value, **problem.metadata}
-    error: dict[str, object] = {
-        "code": problem.status,
-        "message": problem.message,
-        "metadata": metadata,
-    }
-    if problem.param is not None:
-        error["param"] = problem.param
+    """The envelope of the API's own dialect, on every path: clients check its types whatever they asked."""
     return Response(
-        msgspec.json.encode({"error": error}),
+        msgspec.json.encode(problem_fields(problem)),
         status_code=problem.status,
         media_type=_JSON,
         headers=dict(problem.headers),
