@@ -369,6 +369,15 @@ class TestRefusals:
 
         simulated(scenario, script=by_host())
 
+    def test_a_compressed_body_is_a_400_that_says_so(self) -> None:
+        async def scenario(gateway: GatewayInMemory, upstream: ScriptedUpstream) -> None:
+            gzipped = {"content-encoding": "gzip"}
+            answer = await gateway.call("/v1/chat/completions", b"\x1f\x8b", headers=gzipped)
+            assert answer.status == 400
+            assert "gzip" in answer.json()["error"]["message"]
+
+        simulated(scenario, script=by_host())
+
     def test_a_body_over_the_limit_is_a_413(self) -> None:
         async def scenario(gateway: GatewayInMemory, upstream: ScriptedUpstream) -> None:
             answer = await gateway.chat(messages=[{"role": "user", "content": "x" * 2000}])
@@ -406,6 +415,14 @@ def test_the_callers_list_of_models_is_tried_in_order() -> None:
         assert gateway.recorded[0].requested_model == "acme/one"
 
     run_simulated(main())
+
+
+def test_a_slash_at_the_end_of_the_address_does_not_matter() -> None:
+    async def scenario(gateway: GatewayInMemory, upstream: ScriptedUpstream) -> None:
+        body = {"model": "acme/one", "messages": [{"role": "user", "content": "Hi"}]}
+        assert (await gateway.call("/v1/chat/completions/", body)).status == 200
+
+    simulated(scenario, script=by_host(cheap=whole()))
 
 
 def test_attribution_headers_are_recorded_and_not_forwarded() -> None:

@@ -47,8 +47,12 @@ class DataPlane:
     ) -> None:
         """dialects: path below the API base ("/chat/completions") to the dialect spoken there."""
         self._services = services
+        # With and without a slash at the end: some clients join addresses carelessly.
         self._routes = {
-            prefix + path: dialect for path, dialect in dialects.items() for prefix in API_PREFIXES
+            prefix + path + slash: dialect
+            for path, dialect in dialects.items()
+            for prefix in API_PREFIXES
+            for slash in ("", "/")
         }
         self._fallback = fallback
         self._patience = patience

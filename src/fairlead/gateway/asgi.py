@@ -90,6 +90,11 @@ class CallerSide:
 
     async def body(self, bytes_max: int) -> bytes:
         """The whole request body. Raises PayloadTooLarge, or RequestInvalid if it breaks off."""
+        coding = self.headers.get(b"content-encoding", b"identity")
+        if coding != b"identity":
+            raise RequestInvalid(
+                "The request body must come as it is, without a content-encoding such as gzip."
+            )
         announced = self.headers.get(b"content-length")
         if announced is not None and len(announced) < 20 and int(announced) > bytes_max:
             raise _too_large(bytes_max)
