@@ -81,7 +81,28 @@ def refused(body: bytes) -> RequestInvalid:
             "tools[0].function.name",
         ),
         ({"tools": [{"type": "function"}]}, "tools[0].function"),
+        (
+            {"tools": [{"type": "function", "function": {"name": "f", "parameters": []}}]},
+            "tools[0].function.parameters",
+        ),
         ({"response_format": {"type": "json_schema"}}, "response_format.json_schema"),
+        (
+            {"response_format": {"type": "json_schema", "json_schema": {"name": "n" * 65}}},
+            "response_format.json_schema.name",
+        ),
+        (
+            {"response_format": {"type": "json_schema", "json_schema": {"name": "a name"}}},
+            "response_format.json_schema.name",
+        ),
+        (
+            {"response_format": {"type": "json_schema", "json_schema": {"name": "n", "schema": 5}}},
+            "response_format.json_schema.schema",
+        ),
+        ({"logprobs": 1}, "logprobs"),
+        ({"prediction": "x"}, "prediction"),
+        ({"audio": []}, "audio"),
+        ({"image_config": "large"}, "image_config"),
+        ({"web_search_options": True}, "web_search_options"),
         ({"reasoning": {"effort": "huge"}}, "reasoning.effort"),
         ({"reasoning": {"effort": "low", "max_tokens": 5}}, "reasoning"),
         ({"reasoning": {"max_tokens": -5}}, "reasoning.max_tokens"),
@@ -116,6 +137,11 @@ def test_what_is_no_json_object_is_said_to_be_none(body: bytes, words: str) -> N
     assert words in refused(body).message
 
 
+def test_only_the_legacy_format_asks_for_a_number_of_logprobs() -> None:
+    legacy = OpenAICompletions().decode(b'{"model":"m","prompt":"x","logprobs":1}')
+    assert legacy.body.logprobs == 1
+
+
 def test_a_null_is_as_if_absent() -> None:
     absent = decode().body
     optional = [
@@ -125,6 +151,8 @@ def test_a_null_is_as_if_absent() -> None:
     ]
     assert len(optional) > 40
     assert decode(**dict.fromkeys(optional)).body == absent
+    for name in ("prediction", "audio", "image_config", "web_search_options"):
+        decode(**{name: None})
 
 
 def test_a_field_kept_raw_is_read_with_any_value() -> None:

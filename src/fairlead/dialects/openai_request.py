@@ -78,6 +78,8 @@ def read_request(body: bytes, source: WireFormat) -> ChatRequest:
         check = _CHECKS.get(name)
         if check is not None:
             check(typed)
+    if source is WireFormat.OPENAI_CHAT and type(typed.logprobs) is int:
+        raise _wrong("logprobs", "must be true or false; only legacy completions take a number")
     modalities, characters = _measure(typed)
     return ChatRequest(
         source=source,
@@ -244,14 +246,40 @@ def _tools(body: ChatBody) -> None:
         if tool.function is None:
             if tool.type == "function":
                 raise _wrong(path, "is required")
-        elif not 0 < len(tool.function.name) <= TOOL_NAME_CHARACTERS_MAX:
+            continue
+        if not 0 < len(tool.function.name) <= TOOL_NAME_CHARACTERS_MAX:
             raise _wrong(f"{path}.name", f"must have 1 to {TOOL_NAME_CHARACTERS_MAX} characters")
+        if not _may_be_object(tool.function.parameters):
+            raise _wrong(f"{path}.parameters", "must be a JSON schema, an object")
 
 
 def _response_format(body: ChatBody) -> None:
     wanted = body.response_format
-    if wanted is not None and wanted.type == "json_schema" and wanted.json_schema is None:
-        raise _wrong("response_format.json_schema", "is required for the type `json_schema`")
+    if wanted is None or wanted.type != "json_schema":
+        return
+    path = "response_format.json_schema"
+    if wanted.json_schema is None:
+        raise _wrong(path, "is required for the type `json_schema`")
+    if _SCHEMA_NAME.fullmatch(wanted.json_schema.name) is None:
+        raise _wrong(f"{path}.name", "must have 1 to 64 characters out of a-z, A-Z, 0-9, _ and -")
+    if not _may_be_object(wanted.json_schema.schema):
+        raise _wrong(f"{path}.schema", "must be a JSON schema, an object")
+
+
+_SCHEMA_NAME: Final = re.compile(r"[a-zA-Z0-9_-]{1,64}")
+
+
+def _may_be_object(raw: msgspec.Raw) -> bool:
+    """Whether a value that is kept as written is an object, null or absent. It is known to be valid JSON."""
+    return bytes(memoryview(raw)[:1]) in (b"", b"{", b"n")
+
+
+def _object(name: str) -> Callable[[ChatBody], None]:
+    def check(body: ChatBody) -> None:
+        if not _may_be_object(getattr(body, name)):
+            raise _wrong(name, "must be an object")
+
+    return check
 
 
 def _logit_bias(body: ChatBody) -> None:
@@ -318,6 +346,10 @@ _CHECKS: Final[Mapping[str, Callable[[ChatBody], None]]] = {
     "session_id": _at_most_characters("session_id", SESSION_ID_CHARACTERS_MAX),
     "user": _at_most_characters("user", USER_CHARACTERS_MAX),
     "reasoning": _reasoning_fields,
+    "prediction": _object("prediction"),
+    "audio": _object("audio"),
+    "image_config": _object("image_config"),
+    "web_search_options": _object("web_search_options"),
 }
 
 
