@@ -156,6 +156,14 @@ def test_a_missing_variable_is_named_with_its_setting(sources: Sources) -> None:
         ("[providers.opnai]\napi_key = 'x'", "providers.opnai", "providers.openai"),
         ("[providers.openai]\napi_ky = 'x'", "providers.openai.api_ky", "providers.openai.api_key"),
         ("[providers.azure]\nresorce = 'x'", "providers.azure.resorce", "providers.azure.resource"),
+        # A name with a dot in it needs quotes in TOML; without them it is a table in a table.
+        ("[providers.llama-cpp]\nenabled = true", "providers.llama-cpp", 'providers."llama.cpp"'),
+        ("[providers.llama.cpp]\nenabled = true", "providers.llama", 'providers."llama.cpp"'),
+        (
+            "[providers.'llama.cpp']\nenabld = true",
+            'providers."llama.cpp".enabld',
+            'providers."llama.cpp".enabled',
+        ),
     ],
 )
 def test_an_unknown_name_in_the_file_names_the_nearest(

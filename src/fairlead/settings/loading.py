@@ -180,21 +180,29 @@ def _from_file(
 def _provider_table(
     slug: str, content: object, providers: Mapping[ProviderSlug, ProviderInfo]
 ) -> Iterator[tuple[_Path, _Given]]:
+    table = _provider_name(slug)
     info = providers.get(ProviderSlug(slug))
     if info is None:
-        raise _unknown(
-            f"providers.{slug}", [f"providers.{name}" for name in providers], "a provider"
-        )
+        # [providers.llama.cpp] is read as a table `cpp` in a table `llama`.
+        inner = content if isinstance(content, dict) else {}
+        meant = [name for name in providers if name in {f"{slug}.{key}" for key in inner}]
+        raise _unknown(table, [_provider_name(name) for name in meant or providers], "a provider")
     if not isinstance(content, dict):
-        raise SettingsError(
-            f"providers.{slug} is {kind_of(content)}; wanted a table, [providers.{slug}]"
-        )
+        raise SettingsError(f"{table} is {kind_of(content)}; wanted a table, [{table}]")
     keys = _provider_keys(info)
     for key, value in content.items():
-        name = f"providers.{slug}.{key}"
+        name = f"{table}.{key}"
         if key not in keys:
-            raise _unknown(name, [f"providers.{slug}.{known}" for known in keys])
+            raise _unknown(name, [f"{table}.{known}" for known in keys])
         yield ("providers", slug, key), _Given(name, value, is_text=False)
+
+
+def _provider_name(slug: str) -> str:
+    """As it is written in the file: `providers.groq`, but `providers."llama.cpp"`."""
+    return f"providers.{slug}" if _BARE_KEY.fullmatch(slug) else f'providers."{slug}"'
+
+
+_BARE_KEY: Final = re.compile(r"[A-Za-z0-9_-]+")
 
 
 def _provider_keys(info: ProviderInfo) -> tuple[str, ...]:
