@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fairlead.control.catalog.files import load_seed
-from fairlead.core.catalog import EndpointStatus, Resolved
+from fairlead.core.catalog import EndpointStatus, Modality, Resolved
 from fairlead.core.catalog_overlay import ConfigurationInvalid, Discovered, overlay
 from fairlead.core.ids import ModelId, ProviderSlug
 from fairlead.core.money import price_text
@@ -190,6 +190,14 @@ def test_an_engines_model_costs_nothing_and_is_routable():
     assert (endpoint.prices.prompt, endpoint.prices.completion) == (0, 0)
     assert endpoint.status is EndpointStatus.ACTIVE
     assert endpoint.context_length == 8192
+
+
+def test_an_engine_is_believed_about_what_its_model_takes():
+    """Where it says nothing, an image is worth the try."""
+    offers = {VLLM: [Discovered("a"), Discovered("b", input_modalities=(Modality.TEXT,))]}
+    snapshot = overlay(SEED, discovered=offers)
+    assert model_of(snapshot, "vllm/a").input_modalities == {"text", "image"}
+    assert model_of(snapshot, "vllm/b").input_modalities == {"text"}
 
 
 def test_an_engine_never_takes_a_name_from_the_catalogue():

@@ -79,6 +79,7 @@ def test_the_model_is_made_the_same_each_time(model: Path, tmp_path: Path):
 def test_the_engine_is_asked_for_its_models(fairlead: RunningFairlead):
     models = listed(fairlead)
     assert models[MODEL]["context_length"] == CONTEXT_TOKENS
+    assert models[MODEL]["architecture"]["input_modalities"] == ["text"]
     assert float(models[MODEL]["pricing"]["prompt"]) == 0
     assert float(models[MODEL]["pricing"]["completion"]) == 0
 
@@ -256,6 +257,13 @@ def test_what_the_engine_cannot_use_is_refused_in_its_own_words(
     body: Any = refusal.value.body
     assert body["metadata"]["error_type"] == "invalid_request"
     assert "grammar" in body["message"]
+
+
+def test_an_image_is_not_sent_to_an_engine_that_said_it_cannot_see(client: openai.OpenAI):
+    image = {"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw0KGgo="}}
+    with pytest.raises(openai.NotFoundError) as refusal:
+        ask(client, messages=[{"role": "user", "content": [image]}])
+    assert "cannot read what the messages contain" in str(refusal.value)
 
 
 def test_a_model_that_the_engine_does_not_have_is_refused(client: openai.OpenAI):

@@ -103,10 +103,14 @@ class ExtraModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_d
 
 
 class Discovered(msgspec.Struct, frozen=True):
-    """A model that a running engine says it has. id: the engine's own name. context_length: 0 if unsaid."""
+    """A model that a running engine says it has.
+
+    id: the engine's own name. context_length: 0 if unsaid. input_modalities: empty if unsaid.
+    """
 
     id: str
     context_length: int = 0
+    input_modalities: tuple[Modality, ...] = ()
 
 
 def overlay(
@@ -422,7 +426,7 @@ def _require_both_sides(path: str, prices: Mapping[str, PicoUSD], kind: ModelKin
 
 def _discovered(provider: ProviderInfo, offer: Discovered) -> Model:
     slug = ModelId(f"{provider.slug}/{offer.id}".lower())
-    # Nothing in a list of models says what they do; the name is all there is.
+    # No list of models says what they are for; the name is all there is.
     kind = ModelKind.EMBEDDING if "embed" in slug else ModelKind.CHAT
     parameters = _ENGINE_PARAMETERS if kind is ModelKind.CHAT else frozenset[str]()
     model = _plain_model(
@@ -432,8 +436,7 @@ def _discovered(provider: ProviderInfo, offer: Discovered) -> Model:
         kind=kind,
         context_length=offer.context_length,
         max_completion_tokens=None,
-        # Whether it sees is not said either: the engine refuses an image that it cannot read.
-        inputs=frozenset({Modality.TEXT, Modality.IMAGE} if kind is ModelKind.CHAT else {"text"}),
+        inputs=_inputs(kind, offer),
         parameters=parameters,
     )
     sheet = PriceSheet()
@@ -452,6 +455,13 @@ def _discovered(provider: ProviderInfo, offer: Discovered) -> Model:
         supported_parameters=parameters,
     )
     return msgspec.structs.replace(model, endpoints=(endpoint,))
+
+
+def _inputs(kind: ModelKind, offer: Discovered) -> frozenset[str]:
+    if offer.input_modalities:
+        return frozenset({Modality.TEXT, *offer.input_modalities})
+    # Where it is not said whether a model sees: the engine refuses an image that it cannot read.
+    return frozenset({Modality.TEXT, Modality.IMAGE} if kind is ModelKind.CHAT else {Modality.TEXT})
 
 
 # -- Details ---------------------------------------------------------------------------------------------

@@ -153,6 +153,12 @@ async def test_a_list_beyond_its_bound_is_not_read():
         (b'{"data":[{"id":"a","max_model_len":4096}]}', (Discovered("a", 4096),)),
         (b'{"data":[{"id":"a","meta":{"n_ctx":2048}}]}', (Discovered("a", 2048),)),
         (b'{"data":[{"id":"a","meta":null,"max_context_length":9}]}', (Discovered("a", 9),)),
+        (
+            b'{"data":[{"id":"a","architecture":{"input_modalities":["text","image","smell"]}}]}',
+            (Discovered("a", input_modalities=("image", "text")),),
+        ),
+        (b'{"data":[{"id":"a","architecture":"llama"}]}', (Discovered("a"),)),
+        (b'{"data":[{"id":"a","architecture":{"input_modalities":[7]}}]}', (Discovered("a"),)),
         (b'{"object":"list","data":null}', ()),
         (b'{"data":[{"id":""},{"id":"a b"},{"id":"a\\u0000b"},{"id":"ok"}]}', (Discovered("ok"),)),
     ],

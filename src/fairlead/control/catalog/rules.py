@@ -2,7 +2,7 @@
 
 All four local engines answer `GET {base_url}/models` in OpenAI's shape, `{"data": [{"id": ...}, ...]}`. Some
 add how much context they run with: vLLM as `max_model_len`, llama.cpp as `meta.n_ctx`, LM Studio as
-`max_context_length`.
+`max_context_length`. llama.cpp also says what its model takes, as `architecture.input_modalities`.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import Final
 
 import msgspec
 
+from fairlead.core.catalog import Modality
 from fairlead.core.catalog_overlay import Discovered
 
 __all__ = ["ENGINE_MODELS_MAX", "EngineListInvalid", "offered_models"]
@@ -32,6 +33,7 @@ class _Item(msgspec.Struct):
     max_model_len: int | None = None
     max_context_length: int | None = None
     meta: _Meta | None = None
+    architecture: object = None  # other engines may mean something else by this name
 
 
 class _List(msgspec.Struct):
@@ -53,7 +55,11 @@ def offered_models(body: bytes) -> tuple[Discovered, ...]:
     if len(items) > ENGINE_MODELS_MAX:
         raise EngineListInvalid(f"{len(items)} models; at most {ENGINE_MODELS_MAX} are taken")
     return tuple(
-        Discovered(item.id, context_length=_context_length(item))
+        Discovered(
+            item.id,
+            context_length=_context_length(item),
+            input_modalities=_input_modalities(item.architecture),
+        )
         for item in items
         if 0 < len(item.id) <= MODEL_ID_CHARACTERS_MAX
         and item.id.isprintable()
@@ -64,3 +70,9 @@ def offered_models(body: bytes) -> tuple[Discovered, ...]:
 def _context_length(item: _Item) -> int:
     told = (item.max_model_len, item.max_context_length, item.meta.n_ctx if item.meta else None)
     return next((length for length in told if length is not None and length > 0), 0)
+
+
+def _input_modalities(architecture: object) -> tuple[Modality, ...]:
+    """Those that we know, in order; none if the engine does not say."""
+    said = architecture.get("input_modalities") if isinstance(architecture, dict) else None
+    return tuple(sorted(one for one in Modality if one in said)) if isinstance(said, list) else ()
