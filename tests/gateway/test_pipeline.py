@@ -10,8 +10,10 @@ import msgspec
 import pytest
 
 from fairlead.core.catalog import Snapshot
+from fairlead.core.chat import ChatEvent
 from fairlead.core.generation import Outcome
 from fairlead.core.usage import UsageSource
+from fairlead.dialects.openai_chat import ChatStream
 from fairlead.gateway.app import Patience
 from fairlead.gateway.pipeline import Timeouts
 from fairlead.providers.base import UpstreamRequest
@@ -271,7 +273,8 @@ def test_a_failure_after_comments_were_sent_still_falls_back_and_then_reports_in
     simulated(reported, script=by_host(cheap=late_failure, dear=late_failure))
 
 
-def test_a_slow_reader_slows_his_own_upstream_and_nobody_elses() -> None:
+@pytest.mark.parametrize("pause_s", [10, 70], ids=["slow", "slower than a provider may be"])
+def test_a_slow_reader_slows_his_own_upstream_and_nobody_elses(pause_s: float) -> None:
     async def scenario(gateway: GatewayInMemory, upstream: ScriptedUpstream) -> None:
         times: dict[str, float] = {}
 
@@ -281,11 +284,40 @@ def test_a_slow_reader_slows_his_own_upstream_and_nobody_elses() -> None:
             return answer
 
         async with asyncio.TaskGroup() as tasks:
-            slow = tasks.create_task(timed("slow", Reader(pause_s=10)))
+            slow = tasks.create_task(timed("slow", Reader(pause_s=pause_s)))
             tasks.create_task(timed("quick", Reader()))
         assert times["quick"] < 2
-        assert times["slow"] > 40
+        assert times["slow"] > 4 * pause_s
         assert slow.result().text() == "Hello to you"
+
+    simulated(scenario, script=by_host(cheap=stream()))
+
+
+def test_a_fault_of_our_own_in_mid_stream_is_told_in_band_and_free(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The caller must not wait for more, nor take what came for all of it."""
+    feeds = 0
+    feed = ChatStream.feed
+
+    def stumbles(stream: ChatStream, events: Sequence[ChatEvent]) -> bytes:
+        nonlocal feeds
+        feeds += 1
+        if feeds == 3:
+            raise RuntimeError("a bug")
+        return feed(stream, events)
+
+    monkeypatch.setattr(ChatStream, "feed", stumbles)
+
+    async def scenario(gateway: GatewayInMemory, upstream: ScriptedUpstream) -> None:
+        answer = await gateway.chat(stream=True)
+        assert answer.is_complete
+        assert answer.text()
+        assert answer.events()[-1]["error"]["code"] == 500
+        assert b"[DONE]" not in answer.body
+        assert b"a bug" not in answer.body
+        (record,) = gateway.recorded
+        assert (record.outcome, record.cost) == (Outcome.FAILED, 0)
 
     simulated(scenario, script=by_host(cheap=stream()))
 

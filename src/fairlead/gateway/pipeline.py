@@ -110,19 +110,22 @@ async def serve_chat(caller_side: CallerSide, dialect: Dialect, services: Servic
         task = asyncio.current_task()
         if not caller_side.has_left or task is None:
             if call is not None:
-                await call.cut_short()
+                await call.cut_short(Overloaded(_STOPPING))
             raise
         task.uncancel()
         if call is not None:
             await call.cancelled()
     except Exception:  # noqa: BLE001 — the outermost edge of a call: nothing may pass it
         _log.exception("A call failed for a reason of our own.")
-        if not caller_side.has_started:
-            await refuse(caller_side, dialect, FairleadError(_MASKED).problem(), None)
+        masked = FairleadError(_MASKED)
+        if call is not None:
+            await call.cut_short(masked)
+        await refuse(caller_side, dialect, masked.problem(), call.id if call else None)
     finally:
         await caller_side.unwatch()
 
 
+_STOPPING: Final = "The server is stopping. Please send the call again."
 _MASKED: Final = "Something went wrong on our side. The call was not charged."
 
 
@@ -366,7 +369,9 @@ class _Call:
         between_s = services.timeouts.between_tokens
         loop_time = services.loop.time
         try:
+            # While the caller takes his time with a piece, the provider owes nothing but the whole.
             if data := encoder.feed(opened.events):
+                exchange.expire_at(self._deadline_s, Phase.TOTAL)
                 await side.write(data)
             is_over = opened.is_over
             while not is_over:
@@ -385,6 +390,7 @@ class _Call:
                 if events:
                     self._tally.watch(events)
                     if data := encoder.feed(events):
+                        exchange.expire_at(self._deadline_s, Phase.TOTAL)
                         await side.write(data)
         except (UpstreamFailure, TransportFailure) as broken:
             failure = _meaning(broken) if isinstance(broken, TransportFailure) else broken
@@ -404,16 +410,15 @@ class _Call:
         if self._endpoint is not None and not self._is_settled:
             await self._settle(Outcome.CANCELLED)
 
-    async def cut_short(self) -> None:
+    async def cut_short(self, error: FairleadError) -> None:
         """We stop before the answer did. It is our fault, so it is free; the caller is told in band."""
         self._let_go()
         if self._endpoint is None or self._is_settled:
             return
         closing = await self._settle(Outcome.FAILED)
         if self._side.has_started and not self._side.is_complete:
-            problem = Overloaded("The server is stopping. Please send the call again.").problem()
             head = AnswerHead(self.id, self._endpoint.model, self._endpoint.provider, 0)
-            await self._side.end(self._dialect.stream(head).fail(problem, closing))
+            await self._side.end(self._dialect.stream(head).fail(error.problem(), closing))
 
     def _let_go(self) -> None:
         exchange, self._exchange = self._exchange, None
