@@ -12,6 +12,7 @@ The rule of today, by how the call ended:
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Final
 
 from fairlead.core.catalog import Endpoint, Model
 from fairlead.core.chat import (
@@ -36,10 +37,42 @@ from fairlead.core.pricing import Charge, charge
 from fairlead.core.usage import Usage, UsageSource
 from fairlead.gateway.ports import TokenCounter
 
-__all__ = ["FREE", "NO_USAGE", "Tally", "closing_charge"]
+__all__ = ["FREE", "NO_USAGE", "TEXT_KEPT_CHARACTERS_MAX", "Tally", "closing_charge"]
+
+# Longer than the longest answers of today's models; what an unbounded stream may hold of our memory.
+TEXT_KEPT_CHARACTERS_MAX: Final = 1_000_000
 
 FREE = Charge(total=NanoUSD(0), prompt=NanoUSD(0), completion=NanoUSD(0))
 NO_USAGE = Usage(requests=0, source=UsageSource.NONE)
+
+
+class _Text:
+    """What was produced, for an estimate: the beginning as it was, of the rest the length alone."""
+
+    __slots__ = ("_kept", "_more_characters", "_room_characters")
+
+    def __init__(self) -> None:
+        self._kept: list[str] = []
+        self._room_characters = TEXT_KEPT_CHARACTERS_MAX
+        self._more_characters = 0
+
+    def __bool__(self) -> bool:
+        return bool(self._kept)
+
+    def add(self, piece: str) -> None:
+        if self._room_characters > 0:
+            self._kept.append(piece)
+            self._room_characters -= len(piece)
+        else:
+            self._more_characters += len(piece)
+
+    def tokens(self, counter: TokenCounter, tokenizer: str) -> int:
+        """As if the rest were like the beginning."""
+        kept = "".join(self._kept)
+        count = counter.count(kept, tokenizer=tokenizer)
+        if not self._more_characters:
+            return count
+        return count + round(count * self._more_characters / len(kept))
 
 
 class Tally:
@@ -57,8 +90,8 @@ class Tally:
     )
 
     def __init__(self) -> None:
-        self._text: list[str] = []
-        self._reasoning: list[str] = []
+        self._text = _Text()
+        self._reasoning = _Text()
         self.usage: Usage | None = None
         self.upstream_cost_usd: float | None = None
         self.upstream_id: str | None = None
@@ -80,17 +113,17 @@ class Tally:
     def _note(self, event: PlainEvent) -> bool:
         kind = type(event)
         if kind is TextDelta or kind is RefusalDelta:
-            self._text.append(event.text)  # type: ignore[union-attr] # narrowed by `kind`
+            self._text.add(event.text)  # type: ignore[union-attr] # narrowed by `kind`
             return True
         if kind is ReasoningDelta:
-            self._reasoning.append(event.text)  # type: ignore[union-attr]
+            self._reasoning.add(event.text)  # type: ignore[union-attr]
             return True
         match event:
             case ToolCallDelta():
                 if event.name:
-                    self._text.append(event.name)
+                    self._text.add(event.name)
                 if event.arguments:
-                    self._text.append(event.arguments)
+                    self._text.add(event.arguments)
                 return True
             case UsageReported():
                 self.usage = event.usage
@@ -125,8 +158,8 @@ class Tally:
             return self.usage
         return Usage(
             prompt=counter.count(prompt_text(request.body), tokenizer=model.tokenizer),
-            completion=counter.count("".join(self._text), tokenizer=model.tokenizer),
-            reasoning=counter.count("".join(self._reasoning), tokenizer=model.tokenizer),
+            completion=self._text.tokens(counter, model.tokenizer),
+            reasoning=self._reasoning.tokens(counter, model.tokenizer),
             source=UsageSource.ESTIMATED,
         )
 
