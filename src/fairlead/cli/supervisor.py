@@ -146,6 +146,7 @@ class _Parent:
                 continue
             if number != signal.SIGHUP:
                 self.stop_signal = self.stop_signal or number
+                self.listener.close()  # or the kernel would take connections that nobody serves
             for worker in self.workers:
                 # A worker that is not ready yet would take SIGHUP for its end, and reads fresh anyway.
                 if worker.process is not None and (worker.is_ready or number != signal.SIGHUP):
