@@ -13,10 +13,10 @@ import openai
 from fairlead.testing.serving import RunningFairlead
 from tests.recordings_truth import Said, read, read_stream
 
-__all__ = ["Caller", "Ending", "Heard", "OfficialCaller", "message", "read_ending"]
+__all__ = ["CHAT", "Caller", "Ending", "Heard", "OfficialCaller", "message", "read_ending"]
 
 PATIENCE_S = 30.0
-PATH = "/api/v1/chat/completions"
+CHAT = "/api/v1/chat/completions"
 
 
 def message(text: str = "Hello", **fields: object) -> dict[str, object]:
@@ -65,17 +65,32 @@ class Caller:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def call(self, body: dict[str, object]) -> Heard:
-        return self._heard(self.ask(body))
+    def call(self, body: dict[str, object], path: str = CHAT) -> Heard:
+        return self._heard(self.ask(body, path))
 
-    def ask(self, body: dict[str, object]) -> http.client.HTTPResponse:
+    def ask(self, body: dict[str, object], path: str = CHAT) -> http.client.HTTPResponse:
         """The answer's head; its body is still to be read."""
-        headers = {**self._headers, "content-type": "application/json"}
-        self._connection.request("POST", PATH, json.dumps(body), headers)
+        self.send(body, path)
         return self._connection.getresponse()
 
     def ending(self, body: dict[str, object]) -> Ending:
         return read_ending(self.call(body))
+
+    def leave(self, body: dict[str, object], *, after_bytes: int) -> str:
+        """Call, and hang up after so many bytes of the answer; 0: after the request was sent.
+
+        Returns the id of the generation, "" if the answer had not begun.
+        """
+        generation = ""
+        if after_bytes:
+            response = self.ask(body)
+            generation = response.headers["x-generation-id"]
+            assert response.read(after_bytes)
+            response.close()
+        else:
+            self.send(body)
+        self._connection.close()
+        return generation
 
     def generation(self, generation: str) -> dict[str, Any] | None:
         """The record of a call; None: there is none."""
@@ -88,6 +103,11 @@ class Caller:
         assert heard.status == 200, heard.body
         record: dict[str, Any] = json.loads(heard.body)["data"]
         return record
+
+    def send(self, body: dict[str, object], path: str = CHAT) -> None:
+        """Only this; the answer is not waited for."""
+        headers = {**self._headers, "content-type": "application/json"}
+        self._connection.request("POST", path, json.dumps(body), headers)
 
     def _heard(self, response: http.client.HTTPResponse) -> Heard:
         body = response.read()  # raises IncompleteRead without a proper end

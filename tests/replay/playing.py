@@ -72,7 +72,9 @@ def events_of(recording: Recording) -> list[bytes]:
     """The body cut into its events; together they are the body. What is no stream is one event."""
     if not recording.is_sse:
         return [recording.body]
-    return re.findall(rb"(?s).+?(?:\r\n\r\n|\n\n|\Z)", recording.body)
+    separator = b"\r\n\r\n" if b"\r\n\r\n" in recording.body else b"\n\n"
+    *events, rest = recording.body.split(separator)
+    return [event + separator for event in events] + ([rest] if rest else [])
 
 
 def play(recording: Recording, fault: Fault, errors: Iterable[Recording] = ()) -> Iterator[Step]:
