@@ -379,6 +379,8 @@ ODD: list[dict[str, Any]] = [
     {"role": "user", "content": [{**TEXT_PART, "cache_control": {"type": "ephemeral"}}]},
     {"role": "user", "content": [{"type": "image_url", "image_url": {"url": "u", "detail": "original"}}]},
     {"role": "user", "content": [{"type": "input_video", "video_url": {"url": "u"}}]},
+    {"role": "user", "content": [{"type": "image_url", "image_url": "u"}]},
+    {"role": "user", "content": [{"type": "video_url", "video_url": "u"}]},
     {"role": "user", "content": "x", "unknown": 1},
     {"role": "assistant", "content": "x", "refusal": None},
     {"role": "assistant", "content": "x", "tool_calls": None},
@@ -412,6 +414,13 @@ def test_what_some_provider_refuses_is_not_plain(message: dict[str, Any]) -> Non
         for provider in ("openai", "xai", "together")
     ]
     assert any(messages != [message] for messages in sent)
+
+
+@pytest.mark.parametrize("kind", ["image_url", "video_url"])
+def test_an_address_given_as_text_is_sent_as_documented(kind: str) -> None:
+    messages = [{"role": "user", "content": [{"type": kind, kind: "https://host.test/a"}]}]
+    (message,) = sent_to("openai", {"messages": messages})["messages"]
+    assert message["content"] == [{"type": kind, kind: {"url": "https://host.test/a"}}]
 
 
 def test_messages_that_need_no_change_travel_byte_for_byte() -> None:

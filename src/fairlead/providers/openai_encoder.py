@@ -399,6 +399,10 @@ def _clean_parts(message: Fields, row: Row) -> bool:
         if part.get("type") == "input_video":
             part["type"] = "video_url"
             has_changed = True
+        for name in ("image_url", "video_url"):
+            if isinstance(part.get(name), str):  # Mistral's way to write it
+                part[name] = {"url": part[name]}
+                has_changed = True
         image = part.get("image_url")
         if isinstance(image, dict) and image.get("detail") == "original":
             image["detail"] = "high"
