@@ -9,7 +9,7 @@ from dataclasses import replace
 import msgspec
 import pytest
 
-from fairlead.core.catalog import Snapshot
+from fairlead.core.catalog import ModelKind, Snapshot
 from fairlead.core.chat import ChatEvent
 from fairlead.core.generation import Outcome
 from fairlead.core.usage import UsageSource
@@ -382,6 +382,14 @@ class TestRefusals:
 
         simulated(scenario, script=by_host())
 
+    def test_a_name_as_long_as_a_body_is_not_echoed_whole(self) -> None:
+        async def scenario(gateway: GatewayInMemory, upstream: ScriptedUpstream) -> None:
+            answer = await gateway.chat(model="x" * 100_000)
+            assert answer.status == 400
+            assert len(answer.body) < 2000
+
+        simulated(scenario, script=by_host())
+
     def test_a_model_without_a_configured_provider_is_a_404_that_names_the_setting(self) -> None:
         async def scenario(gateway: GatewayInMemory, upstream: ScriptedUpstream) -> None:
             answer = await gateway.chat()
@@ -445,6 +453,38 @@ def test_the_callers_list_of_models_is_tried_in_order() -> None:
         assert answer.text() == "from two"
         assert answer.json()["model"] == "acme/two"
         assert gateway.recorded[0].requested_model == "acme/one"
+
+    run_simulated(main())
+
+
+def test_a_model_that_is_not_configured_does_not_hide_that_another_failed() -> None:
+    second = a_model(an_endpoint("dear", model="acme/two"), slug="acme/two")
+    snapshot = a_snapshot(a_model(CHEAP), second, providers=PROVIDERS)
+
+    async def main() -> None:
+        upstream = ScriptedUpstream(by_host(cheap=error(503)))
+        gateway = GatewayInMemory(upstream, snapshot, missing_credentials=frozenset({"dear"}))
+        answer = await gateway.chat(models=["acme/two"])
+        assert answer.status == 503
+        availability = answer.json()["error"]["availability"]
+        assert availability["code"] == "temporarily_unavailable"
+        assert availability["requested_models"] == ["acme/one", "acme/two"]
+
+    run_simulated(main())
+
+
+def test_a_model_that_does_not_chat_is_a_400_that_says_where_to_call_it() -> None:
+    model = msgspec.structs.replace(a_model(CHEAP), kind=ModelKind.EMBEDDING)
+
+    async def main() -> None:
+        upstream = ScriptedUpstream(by_host())
+        gateway = GatewayInMemory(upstream, a_snapshot(model, providers=PROVIDERS))
+        answer = await gateway.chat()
+        assert answer.status == 400
+        availability = answer.json()["error"]["availability"]
+        assert availability["code"] == "wrong_endpoint"
+        assert availability["constraint"]["detail"] == "/embeddings"
+        assert upstream.requests == []
 
     run_simulated(main())
 

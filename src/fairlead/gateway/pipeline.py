@@ -45,7 +45,14 @@ from fairlead.gateway.ports import (
     KeyDirectory,
     TokenCounter,
 )
-from fairlead.gateway.refusals import exhausted, no_endpoints, unknown_model
+from fairlead.gateway.refusals import (
+    AllFailed,
+    exhausted,
+    no_endpoints,
+    requested_names,
+    unknown_model,
+    wrong_endpoint,
+)
 from fairlead.gateway.settlement import Tally, closing_charge
 from fairlead.gateway.upstream import Exchange, Phase, TransportFailure, UpstreamClient
 from fairlead.providers.base import ChatAdapter, ChatDecoder, Provider
@@ -227,25 +234,30 @@ class _Call:
         if self._request.streamed:
             headers = (*_STREAM_HEADERS, (b"x-generation-id", self.id.encode()))
             self._side.stream(headers, keep_alive=self._dialect.keep_alive)
-        models = self._models()
-        for index, resolved in enumerate(models):
+        told: FairleadError | None = None
+        for resolved in self._models():
             try:
                 await self._run_model(resolved)
                 return
-            except FairleadError:
-                # The caller's list of models: any error moves on, the last one is shown.
-                if index + 1 == len(models) or self._first_token_s is not None:
+            except FairleadError as error:
+                if self._first_token_s is not None:
                     raise
+                # The caller's list of models: any error moves on, the last one is told. That a later
+                # model could not be tried does not hide that an earlier one failed and may be well soon.
+                if isinstance(error, AllFailed) or not isinstance(told, AllFailed):
+                    told = error
+        assert told is not None, "a list of models is never empty"
+        raise told
 
     def _models(self) -> list[Resolved]:
-        body = self._request.body
-        names = [body.model] if body.model else []
-        names += [name for name in body.models or () if name not in names]
+        names = requested_names(self._request)
         resolved: list[Resolved] = []
         for name in names:
             found = self._snapshot.resolve(name)
             if not isinstance(found, Resolved):
-                raise unknown_model(found, tuple(names))
+                raise unknown_model(found, names)
+            if refusal := wrong_endpoint(found.model, names):
+                raise refusal
             resolved.append(found)
         if not resolved:
             raise unknown_model(None, ())
@@ -264,12 +276,12 @@ class _Call:
             data_policies={},
         )
         if not chosen.endpoints:
-            raise no_endpoints(self._request, model, chosen, self._snapshot)
+            raise no_endpoints(self._request, model, chosen, self._snapshot, self._can_serve)
         attempts = Attempts(chosen.endpoints, deadline_s=self._deadline_s)
         while True:
             step = attempts.next(services.loop.time())
             if isinstance(step, GiveUp):
-                raise exhausted(step, model, self._snapshot, self._request)
+                raise exhausted(step, self._snapshot, self._request)
             began_s = services.loop.time()
             try:
                 opened = await self._open(request, step.endpoint, began_s)
@@ -322,6 +334,10 @@ class _Call:
             events += fresh
             if self._watch(fresh) or not chunk:
                 return _Opened(endpoint, exchange, decoder, events, is_over=not chunk)
+
+    def _can_serve(self, slug: ProviderSlug) -> bool:
+        provider = self._services.providers(slug)
+        return provider is not None and provider.chat is not None
 
     def _adapter(self, endpoint: Endpoint) -> ChatAdapter:
         provider = self._services.providers(endpoint.provider)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
 from fairlead.core.attempts import GiveUp
-from fairlead.core.catalog import Model, Snapshot, UnknownModel
+from fairlead.core.catalog import Model, ModelKind, Snapshot, UnknownModel
 from fairlead.core.chat import ChatRequest
 from fairlead.core.errors import (
     Availability,
@@ -21,16 +22,42 @@ from fairlead.core.errors import (
 from fairlead.core.ids import ProviderSlug
 from fairlead.core.routing import Plan, Removal
 
-__all__ = ["AllFailed", "exhausted", "no_endpoints", "unknown_model"]
+__all__ = [
+    "AllFailed",
+    "exhausted",
+    "no_endpoints",
+    "requested_names",
+    "unknown_model",
+    "wrong_endpoint",
+]
 
 _PROVIDERS_NAMED_MAX: Final = 4
+_NAME_CHARACTERS_MAX: Final = 200  # a name may be as long as a body, its echo may not
+# Kinds of models that do not chat, and where they are called instead.
+_ENDPOINTS: Final[dict[ModelKind, str]] = {
+    ModelKind.EMBEDDING: "/embeddings",
+    ModelKind.RERANK: "/rerank",
+    ModelKind.SPEECH: "/audio/speech",
+    ModelKind.TRANSCRIPTION: "/audio/transcriptions",
+}
+
+
+def requested_names(request: ChatRequest) -> tuple[str, ...]:
+    """The models that the caller named, in the order in which they are tried."""
+    body = request.body
+    names = ([body.model] if body.model else []) + (body.models or [])
+    return tuple(dict.fromkeys(names))
+
+
+def _shown(names: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(name[:_NAME_CHARACTERS_MAX] for name in names)
 
 
 def unknown_model(unknown: UnknownModel | None, requested: tuple[str, ...]) -> RequestInvalid:
     """No such model, or none named."""
     if unknown is None:
         return RequestInvalid("No model was named. Set `model`.", param="model")
-    message = f"There is no model {unknown.name!r}."
+    message = f"There is no model {unknown.name[:_NAME_CHARACTERS_MAX]!r}."
     if unknown.near:
         message += f" Did you mean {', '.join(unknown.near)}?"
     return RequestInvalid(
@@ -39,8 +66,25 @@ def unknown_model(unknown: UnknownModel | None, requested: tuple[str, ...]) -> R
         availability=Availability(
             code="model_not_found",
             retryable=False,
-            requested_models=requested,
+            requested_models=_shown(requested),
             fallback_models=tuple(unknown.near) or None,
+        ),
+    )
+
+
+def wrong_endpoint(model: Model, requested: tuple[str, ...]) -> RequestInvalid | None:
+    """Why this model cannot be asked to chat; None: it can."""
+    instead = _ENDPOINTS.get(model.kind)
+    if instead is None:
+        return None
+    return RequestInvalid(
+        f"{model.id} does not chat. Call it at {instead}.",
+        param="model",
+        availability=Availability(
+            code="wrong_endpoint",
+            retryable=False,
+            requested_models=_shown(requested),
+            constraint=("model", instead),
         ),
     )
 
@@ -54,31 +98,40 @@ _EXCLUDED_BY: Final[dict[Removal, str]] = {
     Removal.IGNORED: "allowed_providers",
 }
 _IN_WORDS: Final[dict[Removal, str]] = {
-    Removal.NO_CREDENTIAL: "have no credential here",
-    Removal.UNPRICED: "have no price",
-    Removal.IGNORED: "are ignored by the request",
-    Removal.NOT_ALLOWED: "are not among `provider.only`",
-    Removal.QUANTIZATION: "have another quantization",
+    Removal.NO_CREDENTIAL: "without a credential here",
+    Removal.UNPRICED: "without a price",
+    Removal.IGNORED: "ignored by the request",
+    Removal.NOT_ALLOWED: "not among the allowed providers",
+    Removal.QUANTIZATION: "of another quantization",
     Removal.DATA_POLICY: "may keep or train on prompts",
     Removal.MODALITY: "cannot read what the messages contain",
-    Removal.CONTEXT_LENGTH: "have too short a context",
+    Removal.CONTEXT_LENGTH: "with too short a context",
     Removal.MAX_TOKENS: "cannot write that many tokens",
-    Removal.UNSUPPORTED_PARAMETER: "lack a parameter",
-    Removal.FALLBACKS_OFF: "are fallbacks, which are off",
+    Removal.UNSUPPORTED_PARAMETER: "without a parameter that is required",
+    Removal.FALLBACKS_OFF: "left out, because fallbacks are off",
 }
 
 
 def no_endpoints(
-    request: ChatRequest, model: Model, chosen: Plan, snapshot: Snapshot
+    request: ChatRequest,
+    model: Model,
+    chosen: Plan,
+    snapshot: Snapshot,
+    can_serve: Callable[[ProviderSlug], bool],
 ) -> ModelUnavailable:
-    """The model exists, but the plan is empty. Says what to change."""
+    """The model exists, but the plan is empty. Says what to change.
+
+    can_serve: whether we speak to this provider at all; a key for another one would change nothing.
+    """
     reasons = Counter(reason for _, reason in chosen.removed)
-    requested = (request.body.model,) if request.body.model else (model.id,)
+    requested = _shown(requested_names(request))
     without_key = reasons[Removal.NO_CREDENTIAL] + reasons[Removal.UNPRICED]
     if without_key == len(chosen.removed):
         message = f"No provider of {model.id} is configured here."
-        if settings := _settings_for(model, snapshot):
+        if settings := _settings_for(model, snapshot, can_serve):
             message += f" Set {settings}."
+        elif not any(can_serve(endpoint.provider) for endpoint in model.endpoints):
+            message = f"This version speaks to no provider of {model.id}."
         return ModelUnavailable(
             message,
             availability=Availability(
@@ -103,18 +156,24 @@ def no_endpoints(
     )
 
 
-def _settings_for(model: Model, snapshot: Snapshot) -> str:
+def _settings_for(
+    model: Model, snapshot: Snapshot, can_serve: Callable[[ProviderSlug], bool]
+) -> str:
     """The settings that would open a provider of the model, its author's own first."""
     names: list[str] = []
     first = ""
     for endpoint in sorted(model.endpoints, key=lambda e: e.provider != model.author):
         info = snapshot.providers.get(endpoint.provider)
+        if not can_serve(endpoint.provider):
+            continue
         if info is not None and info.auth_env and info.auth_env[0] not in names:
             names.append(info.auth_env[0])
             if len(names) == 1:
                 first = f"{info.auth_env[0]} (or providers.{info.slug}.api_key in fairlead.toml)"
     others = names[1:_PROVIDERS_NAMED_MAX]
-    return first + (f", or one of {', '.join(others)}" if others else "")
+    if not others:
+        return first
+    return f"{first}, or {'one of ' if len(others) > 1 else ''}{', '.join(others)}"
 
 
 class AllFailed(FairleadError):
@@ -131,15 +190,13 @@ class AllFailed(FairleadError):
 _WORN_OUT: Final = frozenset({FailureKind.OVERLOADED, FailureKind.SERVER, FailureKind.TIMEOUT})
 
 
-def exhausted(
-    given_up: GiveUp, model: Model, snapshot: Snapshot, request: ChatRequest
-) -> FairleadError:
+def exhausted(given_up: GiveUp, snapshot: Snapshot, request: ChatRequest) -> FairleadError:
     """The error for the caller once every endpoint was tried."""
     verdict = given_up.verdict
     assert verdict is not None, "a plan without endpoints is refused earlier"
     problem = verdict.problem()
     kinds = {failure.kind for _, failure in given_up.failures}
-    requested = (request.body.model,) if request.body.model else (model.id,)
+    requested = _shown(requested_names(request))
     hints = [f.retry_after_s for _, f in given_up.failures if f.retry_after_s is not None]
     retry_after_s = max(1, round(min(hints))) if hints else None
     providers = tuple(dict.fromkeys(_name(snapshot, e.provider) for e, _ in given_up.failures))
