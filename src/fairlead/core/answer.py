@@ -21,6 +21,7 @@ from fairlead.core.chat import (
     ReasoningDelta,
     RefusalDelta,
     Started,
+    TextChunk,
     TextDelta,
     ToolCallDelta,
     UsageReported,
@@ -73,6 +74,8 @@ def plain(events: Iterable[ChatEvent]) -> Iterator[PlainEvent]:
     for event in events:
         if isinstance(event, Frame):
             yield from event.events
+        elif isinstance(event, TextChunk):
+            yield event.delta
         else:
             yield event
 

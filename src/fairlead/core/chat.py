@@ -34,6 +34,7 @@ __all__ = [
     "Frame",
     "Function",
     "ImagePart",
+    "Likeness",
     "MediaAdded",
     "Message",
     "Part",
@@ -44,6 +45,7 @@ __all__ = [
     "ResponseFormat",
     "Started",
     "SystemMessage",
+    "TextChunk",
     "TextDelta",
     "TextPart",
     "Tool",
@@ -493,7 +495,34 @@ class Frame(msgspec.Struct, frozen=True, gc=False):
     is_whole: bool = False
 
 
-ChatEvent = PlainEvent | Frame
+class Likeness(msgspec.Struct, frozen=True, gc=False):
+    """What chunks of a stream have in common that differ only in their text: a frame of `format` without it.
+
+    envelope: its fields, with None for `choices`. choice: the only one, with None for `delta`; index: its own.
+    """
+
+    format: WireFormat
+    envelope: Mapping[str, object]
+    choice: Mapping[str, object]
+    index: int
+
+    def fields_with(self, text: str) -> dict[str, object]:
+        """The fields of one such chunk; the caller may change them."""
+        return {**self.envelope, "choices": [{**self.choice, "delta": {"content": text}}]}
+
+
+class TextChunk(msgspec.Struct, frozen=True, gc=False):
+    """As a frame with one `TextDelta`, told in short. likeness: the same object for chunks that are alike."""
+
+    text: str
+    likeness: Likeness
+
+    @property
+    def delta(self) -> TextDelta:
+        return TextDelta(self.text, self.likeness.index)
+
+
+ChatEvent = PlainEvent | Frame | TextChunk
 
 CONTENT_EVENTS: Final = (
     TextDelta,

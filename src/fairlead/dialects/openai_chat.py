@@ -28,11 +28,13 @@ from fairlead.core.chat import (
     ChatRequest,
     Finished,
     Frame,
+    Likeness,
     MediaAdded,
     PlainEvent,
     ReasoningDelta,
     RefusalDelta,
     Started,
+    TextChunk,
     TextDelta,
     ToolCallDelta,
     UsageReported,
@@ -52,6 +54,7 @@ KEEP_ALIVE: Final = b": FAIRLEAD PROCESSING\n\n"
 
 _encode: Final = msgspec.json.Encoder().encode
 _REASONING: Final = ("reasoning", "reasoning_details", "reasoning_content")
+_MARK: Final = "\x00the text"  # not a text that a likeness is made of
 
 
 class OpenAIChat:
@@ -102,7 +105,16 @@ class ChatStream:
     Frames given to `feed` belong to it from then on: their fields are changed in place.
     """
 
-    __slots__ = ("_begun", "_head", "_service_tier", "_shows_reasoning", "_system_fingerprint")
+    __slots__ = (
+        "_after",
+        "_before",
+        "_begun",
+        "_head",
+        "_likeness",
+        "_service_tier",
+        "_shows_reasoning",
+        "_system_fingerprint",
+    )
 
     def __init__(self, head: AnswerHead) -> None:
         self._head = head
@@ -110,23 +122,25 @@ class ChatStream:
         self._begun: set[int] = set()  # choices whose first chunk, which has the role, was written
         self._service_tier: str | None = None
         self._system_fingerprint: str | None = None
+        # What was written around the text of chunks of this likeness.
+        self._likeness: Likeness | None = None
+        self._before = self._after = b""
 
     def feed(self, events: Sequence[ChatEvent]) -> bytes:
         written: list[bytes] = []
         for event in events:
-            if isinstance(event, Frame):
+            if isinstance(event, TextChunk):
+                if event.likeness is self._likeness:
+                    written.append(self._before + _encode(event.text) + self._after)
+                else:
+                    self._text_chunk(event, written)
+            elif isinstance(event, Frame):
                 if event.format is WireFormat.OPENAI_CHAT and not event.is_whole:
                     self._note(event.events)
                     fields = event.fields
                     choices = fields.get("choices")
                     if choices and self._is_worth_sending(choices):
-                        head = self._head
-                        fields["id"] = head.generation
-                        fields["object"] = "chat.completion.chunk"
-                        fields["created"] = head.created_s
-                        fields["model"] = head.model
-                        fields["provider"] = head.provider
-                        written.append(data_frame(_encode(fields)))
+                        written.append(self._rewritten(fields))
                 else:
                     for inner in event.events:
                         self._plain(inner, written)
@@ -147,6 +161,28 @@ class ChatStream:
         return data_frame(_encode(fields))
 
     # --- a chunk in its own format ---
+
+    def _rewritten(self, fields: dict[str, object]) -> bytes:
+        head = self._head
+        fields["id"] = head.generation
+        fields["object"] = "chat.completion.chunk"
+        fields["created"] = head.created_s
+        fields["model"] = head.model
+        fields["provider"] = head.provider
+        return data_frame(_encode(fields))
+
+    def _text_chunk(self, event: TextChunk, written: list[bytes]) -> None:
+        """The first of its likeness: write it, and keep what is around its text for those that follow."""
+        likeness = event.likeness
+        if likeness.format is not WireFormat.OPENAI_CHAT:
+            self._plain(event.delta, written)
+            return
+        around = self._rewritten(likeness.fields_with(_MARK)).split(_encode(_MARK))
+        if len(around) == 2:
+            self._likeness, (self._before, self._after) = likeness, around
+        fields = likeness.fields_with(event.text)
+        if self._is_worth_sending(fields["choices"]):
+            written.append(self._rewritten(fields))
 
     def _note(self, events: tuple[PlainEvent, ...]) -> None:
         if events and type(events[0]) is Started:

@@ -20,6 +20,7 @@ from fairlead.core.chat import (
     PlainEvent,
     ReasoningDelta,
     Started,
+    TextChunk,
     TextDelta,
     WireFormat,
 )
@@ -92,7 +93,9 @@ class CompletionStream:
     def feed(self, events: Sequence[ChatEvent]) -> bytes:
         written: list[bytes] = []
         for event in events:
-            if not isinstance(event, Frame):
+            if isinstance(event, TextChunk):
+                self._plain(event.delta, written)
+            elif not isinstance(event, Frame):
                 self._plain(event, written)
             elif event.format is WireFormat.OPENAI_COMPLETIONS and not event.is_whole:
                 if event.fields["choices"]:

@@ -26,6 +26,7 @@ from fairlead.core.chat import (
     ReasoningDelta,
     RefusalDelta,
     Started,
+    TextChunk,
     TextDelta,
     TextPart,
     ToolCallDelta,
@@ -103,11 +104,15 @@ class Tally:
         """Take note. Returns whether any of the events is content: a token for the caller."""
         has_content = False
         for event in events:
-            if type(event) is Frame:
-                for inner in event.events:
+            kind = type(event)
+            if kind is TextChunk:
+                self._text.add(event.text)  # type: ignore[union-attr] # narrowed by `kind`
+                has_content = True
+            elif kind is Frame:
+                for inner in event.events:  # type: ignore[union-attr]
                     has_content |= self._note(inner)
             else:
-                has_content |= self._note(event)  # type: ignore[arg-type] # not a Frame: a PlainEvent
+                has_content |= self._note(event)  # type: ignore[arg-type] # a PlainEvent
         return has_content
 
     def _note(self, event: PlainEvent) -> bool:

@@ -13,15 +13,20 @@ from typing import Final
 
 import msgspec
 
-from fairlead.core.chat import ChatEvent, Frame
+from fairlead.core.chat import ChatEvent, Frame, TextChunk
 from fairlead.core.errors import FailureKind, UpstreamFailure
 from fairlead.core.sse import SSEDecoder, StreamTooLong
 from fairlead.providers.openai_failures import failure_inside
+from fairlead.wire.openai_alike import Alike, alike
 from fairlead.wire.openai_chat import AnswerReader
 
 __all__ = ["ANSWER_BYTES_MAX", "OpenAIStreamDecoder", "OpenAIWholeDecoder"]
 
 ANSWER_BYTES_MAX: Final = 128 * 1024 * 1024  # a whole answer may hold several base64 images
+
+# Chunks that are taken for the model of those to come. A stream in which no two are alike, because each is
+# padded at random, is not looked at for ever.
+LOOKS_MAX: Final = 8
 
 _decode: Final = msgspec.json.Decoder().decode
 
@@ -73,7 +78,16 @@ def read_whole(body: bytes) -> Frame:
 class OpenAIStreamDecoder:
     """Server-sent events. A provider that ignores `stream` and sends one JSON body is understood too."""
 
-    __slots__ = ("_failure", "_is_done", "_is_finished", "_reader", "_sse", "_whole")
+    __slots__ = (
+        "_alike",
+        "_failure",
+        "_is_done",
+        "_is_finished",
+        "_looks_left",
+        "_reader",
+        "_sse",
+        "_whole",
+    )
 
     def __init__(self) -> None:
         self._sse = SSEDecoder()
@@ -82,6 +96,8 @@ class OpenAIStreamDecoder:
         self._failure: UpstreamFailure | None = None
         self._is_done = False
         self._is_finished = False
+        self._alike: Alike | None = None
+        self._looks_left = LOOKS_MAX
 
     def feed(self, chunk: bytes) -> list[ChatEvent]:
         if self._failure is not None:
@@ -128,6 +144,11 @@ class OpenAIStreamDecoder:
             self._is_done = True
             events.extend(self._reader.end())
             return
+        if self._alike is not None:
+            text = self._alike.text_in(data)
+            if text is not None and not name:
+                events.append(TextChunk(text, self._alike.likeness))
+                return
         if not data or data.isspace():
             return
         fields = _object(data)
@@ -140,6 +161,9 @@ class OpenAIStreamDecoder:
             raise UpstreamFailure(
                 "The provider ended its answer with an error.", kind=FailureKind.SERVER
             )
+        if self._looks_left and (found := alike(data, fields, meaning)):
+            self._alike = found
+            self._looks_left -= 1
         if fields["choices"]:
             events.append(Frame(self._reader.format, fields, meaning))
         else:
