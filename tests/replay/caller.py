@@ -150,7 +150,7 @@ def _read_stream(body: bytes, generation: str) -> Ending:
     assert {chunk["id"] for chunk in chunks} == {generation}
     finishes: dict[int, list[str]] = {}
     for chunk in chunks:
-        assert chunk["object"] == "chat.completion.chunk"
+        assert chunk["object"] in ("chat.completion.chunk", "text_completion")
         for choice in chunk["choices"]:
             reasons = finishes.setdefault(choice["index"], [])
             reasons += [choice["finish_reason"]] if choice["finish_reason"] else []
