@@ -18,7 +18,7 @@ from tests.replay.replay_server import ReplayServer
 
 CHAT = "/openai/v1/chat/completions"
 STREAM = next(case for case in load("openai") if case.is_sse and len(events_of(case)) > 8)
-WHOLE = next(case for case in load("openai") if not case.is_sse and case[0] == 200)
+WHOLE = next(case for case in load("openai") if not case.is_sse and case.status == 200)
 
 
 @pytest.fixture
