@@ -7,6 +7,7 @@ import pytest
 
 from fairlead.core.errors import Overloaded
 from fairlead.core.generation import Outcome
+from fairlead.core.usage import UsageSource
 
 pytestmark = pytest.mark.anyio
 
@@ -155,6 +156,7 @@ async def test_a_generation_is_shown_in_full(client, signed_in, generation, chec
     assert data["created_at"] == "2026-11-21T00:00:00.250000+00:00"
     assert (data["tokens_prompt"], data["tokens_completion"]) == (100, 25)
     assert (data["native_tokens_cached"], data["native_tokens_reasoning"]) == (10, 5)
+    assert data["usage_source"] == "reported"
     assert (data["provider_name"], data["model"], data["cancelled"]) == (
         "OpenAI",
         "openai/o1",
@@ -179,6 +181,18 @@ async def test_a_generation_with_the_least_that_is_known_answers_as_documented(
         document = (await client.get(f"/v1/generation?id={bare.id}", headers=signed_in)).json()
     check_schema(document, "GenerationAnswer")
     assert document["data"]["cancelled"] is True
+
+
+async def test_counts_that_are_our_own_estimate_are_marked_as_such(
+    browse, services, signed_in, generation, check_schema
+):
+    usage = msgspec.structs.replace(generation.usage, source=UsageSource.ESTIMATED)
+    estimated = msgspec.structs.replace(generation, usage=usage)
+    held = type(services.generations)({(estimated.id, estimated.account): estimated})
+    async with browse(generations=held) as client:
+        document = (await client.get(f"/v1/generation?id={estimated.id}", headers=signed_in)).json()
+    check_schema(document, "GenerationAnswer")
+    assert document["data"]["usage_source"] == "estimated"
 
 
 async def test_another_accounts_generation_is_404(

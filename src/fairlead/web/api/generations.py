@@ -65,6 +65,7 @@ def generation_object(generation: Generation, snapshot: Snapshot) -> dict[str, o
         "usage": usd(generation.cost),
         "total_cost": usd(generation.cost),
         "upstream_inference_cost": usd(upstream_cost) if upstream_cost is not None else None,
+        "usage_source": usage.source.value,  # ours: whether the counts are the provider's or our estimate
         "cache_discount": None,
         "tokens_prompt": usage.prompt_tokens,
         "tokens_completion": usage.completion_tokens,
