@@ -15,6 +15,8 @@ import msgspec
 import pytest
 
 from fairlead.cli.main import commands
+from fairlead.control.catalog.files import load_seed
+from fairlead.core.catalog_overlay import ExtraModel, overlay
 from fairlead.core.catalog_sandbox import SANDBOX_MODELS
 from fairlead.core.errors import (
     HTTP_STATUS,
@@ -264,6 +266,19 @@ def test_every_fault_example_is_understood_by_the_twin() -> None:
     (block,) = fenced(page, "text")
     for line in block.splitlines():
         assert parse_fault(line) != NO_FAULT
+
+
+def test_every_models_table_is_accepted_and_every_field_of_it_explained() -> None:
+    page = (ROOT / "docs" / "operate" / "configuration.md").read_text("utf-8")
+    tables = [
+        table
+        for block in re.findall(r"^```toml\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+        for table in tomllib.loads(block).get("models", [])
+    ]
+    assert len(tables) >= 3
+    overlay(load_seed(), tables)
+    for field in ExtraModel.__struct_fields__:
+        assert f"`{field}`" in page
 
 
 def test_every_command_is_listed() -> None:
