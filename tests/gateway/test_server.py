@@ -84,6 +84,17 @@ async def test_one_endless_header_is_refused_while_it_is_still_arriving() -> Non
         writer.close()
 
 
+async def test_the_refusal_arrives_however_much_is_still_to_be_sent() -> None:
+    """A connection that is closed with bytes unread is reset, and what was said on it is lost."""
+    head = b"GET / HTTP/1.1\r\nhost: a\r\nx: " + b"y" * 4_000_000 + b"\r\n\r\n"
+    async with running(App(), head_bytes_max=4096) as (port, _):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(head)
+        await writer.drain()
+        assert (await reader.read()).startswith(b"HTTP/1.1 431 ")
+        writer.close()
+
+
 async def test_a_head_that_does_not_arrive_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(server, "HEAD_S", 0.2)
     async with running(App()) as (port, _):

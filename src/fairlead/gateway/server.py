@@ -22,6 +22,7 @@ from fairlead.gateway.app import AsgiApp
 __all__ = ["HEAD_S", "ServerBounds", "StopOrder", "serve"]
 
 SETTLE_S: Final = 10.0  # for calls that are cut short to record what they used
+LINGER_S: Final = 2.0  # after a refusal, for a caller to stop sending and read it
 HEAD_S: Final = 30.0  # a slow mobile network needs a few seconds; a slow-loris attack needs more
 IDLE_S: Final = 75.0  # longer than the usual 60 s of load balancers, so that they close first
 
@@ -40,6 +41,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
 
     _head_bytes = 0
     _is_in_head = False
+    _is_refused = False
     _head_timer: asyncio.TimerHandle | None = None
 
     def __init__(self, *arguments: Any, head_bytes_max: int, **named: Any) -> None:  # noqa: ANN401 — uvicorn's own
@@ -55,15 +57,25 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
+        if self._is_refused:
+            return
         super().data_received(data)
         if self._is_in_head:
             self._head_bytes += len(data)
             if self._head_bytes > self._head_bytes_max:
-                body = _TOO_LARGE_BODY % self._head_bytes_max
-                self.transport.write(_TOO_LARGE % (len(body), body))
-                self.transport.close()
+                self._refuse()
             elif self._head_timer is None:
                 self._head_timer = self.loop.call_later(HEAD_S, self._head_is_late)
+
+    def _refuse(self) -> None:
+        """Say why, and read on for a while: closed with bytes unread, the connection would be reset, and
+        the caller would see that in place of our words."""
+        self._is_refused = True
+        self._disarm()
+        body = _TOO_LARGE_BODY % self._head_bytes_max
+        self.transport.write(_TOO_LARGE % (len(body), body))
+        self.transport.write_eof()
+        self._head_timer = self.loop.call_later(LINGER_S, self._head_is_late)
 
     def on_message_begin(self) -> None:
         self._is_in_head = True
@@ -168,7 +180,9 @@ async def _end_what_is_left(server: uvicorn.Server) -> None:
     """Calls that outlived the drain are cancelled, and waited for: each still settles itself."""
     left = set(server.server_state.tasks)
     for task in left:
-        if not task.cancelling():  # a second order would interrupt the settling that the first began
+        if (
+            not task.cancelling()
+        ):  # a second order would interrupt the settling that the first began
             task.cancel()
     if left:
         await asyncio.wait(left, timeout=SETTLE_S)
