@@ -93,6 +93,9 @@ def test_aimlapi_answers_have_every_documented_field(post, check, prompt: Prompt
         "reasoning_tokens",
         "rejected_prediction_tokens",
     } <= usage["completion_tokens_details"].keys()
+    spent = answer["meta"]["usage"]
+    assert spent["usd_spent"] == usage["cost"]
+    assert spent["credits_used"] == pytest.approx(usage["cost"] * 2_000_000)
 
 
 @pytest.mark.parametrize("model", O_SERIES)

@@ -84,6 +84,17 @@ def test_the_request_goes_to_the_providers_address_with_its_key() -> None:
     assert body == {"model": "their-name", "messages": HELLO}
 
 
+@pytest.mark.parametrize(
+    ("store", "kept"), [({}, False), ({"store": False}, False), ({"store": True}, True)]
+)
+def test_openai_gets_metadata_only_with_an_answer_that_it_stores(
+    store: dict[str, bool], kept: bool
+) -> None:
+    """OpenAI answers 400 otherwise, and to most callers metadata is a label for our own records."""
+    fields = {"metadata": {"a": "b"}, **store}
+    assert ("metadata" in sent_to("openai", fields)) is kept
+
+
 def test_azure_has_its_own_header_and_version() -> None:
     credential = Credential("https://x.test/openai/v1", "secret", {"api_version": "preview"})
     sent, _ = encode({}, endpoint("azure"), credential=credential)

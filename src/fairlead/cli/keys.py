@@ -68,6 +68,8 @@ def create(
             )
         except KeyNameInvalid as error:
             raise Stop(f"--name: {error}") from error
+    if amount is not None:
+        opening.note("This version records the limit and shows it, but does not enforce it yet.")
     opening.note(f"Key {new.key.label} for {owner.email or owner.name}. It is shown this once:")
     click.echo(new.secret)
 

@@ -50,7 +50,7 @@ def list_models(place: Place, text: str, *, only_routable: bool, as_json: bool) 
         headings = ("MODEL", "CONTEXT", "PROMPT", "COMPLETION", "ROUTABLE BY")
         print_rows(headings, [_cells(row) for row in rows])
     count = sum(1 for row in rows if row["routable"])
-    opening.note(f"{len(rows)} models, {count} of them routable with today's credentials.")
+    opening.note(f"Models: {len(rows)}, routable with today's credentials: {count}.")
 
 
 @command.command("sync")

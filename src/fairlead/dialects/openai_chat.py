@@ -42,6 +42,7 @@ from fairlead.core.chat import (
 )
 from fairlead.core.errors import FailureKind, Problem, RequestInvalid, UpstreamFailure
 from fairlead.core.ids import GenerationId
+from fairlead.core.money import usd
 from fairlead.core.sse import DONE, data_frame
 from fairlead.dialects.base import AnswerHead, Closing
 from fairlead.dialects.openai_request import read_request
@@ -151,6 +152,7 @@ class ChatStream:
     def close(self, closing: Closing) -> bytes:
         fields = self._chunk(0, {"role": "assistant", "content": ""})
         fields["usage"] = _usage(closing)
+        fields["meta"] = _meta(closing)
         return data_frame(_encode(fields)) + DONE
 
     def fail(self, problem: Problem, closing: Closing | None) -> bytes:
@@ -307,6 +309,7 @@ def _whole_fields(
         if not head.show_reasoning:
             _hide_reasoning(fields["choices"])
     fields["usage"] = _usage(closing)
+    fields["meta"] = _meta(closing)
     return fields
 
 
@@ -417,6 +420,15 @@ def _call_piece(event: ToolCallDelta) -> dict[str, object]:
         piece["type"] = event.type
     piece["function" if is_function else "custom"] = body
     return piece
+
+
+_CREDITS_PER_USD: Final = 2_000_000  # as AI/ML API counts them
+
+
+def _meta(closing: Closing) -> dict[str, object]:
+    """The cost once more, where callers of AI/ML API look for it."""
+    cost_usd = usd(closing.charge.total)
+    return {"usage": {"credits_used": cost_usd * _CREDITS_PER_USD, "usd_spent": cost_usd}}
 
 
 def _usage(closing: Closing) -> dict[str, object]:

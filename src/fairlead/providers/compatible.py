@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import Final
 
+import msgspec
+
 from fairlead.core.catalog import Endpoint
 from fairlead.core.chat import ChatRequest
 from fairlead.core.errors import UpstreamFailure
@@ -51,6 +53,18 @@ def compatible(row: Row) -> Provider:
     return Provider(slug=row.slug, chat=OpenAIFormatChat(row))
 
 
+def _metadata_only_with_storage(fields: Fields, _: ChatRequest, __: Endpoint) -> None:
+    """OpenAI refuses `metadata` unless the answer is stored. To us it is the caller's own label.
+
+    Source: https://platform.openai.com/docs/api-reference/chat/create, `metadata` (read 2026-11-21).
+    """
+    if fields.get("store") not in (_TRUE, True):
+        fields.pop("metadata", None)
+
+
+_TRUE: Final = msgspec.Raw(b"true")
+
+
 def _separate_reasoning_at_groq(fields: Fields, request: ChatRequest, endpoint: Endpoint) -> None:
     """Groq leaves thoughts in the text unless asked; gpt-oss separates them anyway and refuses the field."""
     if endpoint.reasoning.supported and "gpt-oss" not in endpoint.provider_model_id:
@@ -85,6 +99,7 @@ ROWS: Final[tuple[Row, ...]] = (
         takes_names=True,
         takes=_OPENAIS_OWN,
         completions=frozenset({"gpt-3.5-turbo-instruct", "davinci-002", "babbage-002"}),
+        adjust=_metadata_only_with_storage,
     ),
     Row(
         "azure",
@@ -92,6 +107,7 @@ ROWS: Final[tuple[Row, ...]] = (
         limit_field="by_model",
         developer="openai_models",
         takes=frozenset({"prompt_cache_key", "metadata", "store"}),
+        adjust=_metadata_only_with_storage,
     ),
     # --- aggregators ---
     Row("aimlapi", limit_field="by_model", developer="openai_models"),
