@@ -198,8 +198,10 @@ class AssistantMessage(
 
 
 class ToolMessage(msgspec.Struct, frozen=True, tag="tool", tag_field="role", omit_defaults=True):
+    """tool_call_id: required by the format, but some providers' own callers do without."""
+
     content: Content
-    tool_call_id: str
+    tool_call_id: str | None = None
     name: str | None = None
 
 
@@ -230,9 +232,9 @@ class Function(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Tool(msgspec.Struct, frozen=True, omit_defaults=True):
-    """type: "function"; other types are passed on, to providers that know them."""
+    """type: "function", as is None; other types are passed on, to providers that know them."""
 
-    type: str
+    type: str | None = None
     function: Function | None = None
     cache_control: CacheControl | None = None
 
@@ -247,7 +249,7 @@ class NamedTool(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class JsonSchema(msgspec.Struct, frozen=True, omit_defaults=True):
-    name: str
+    name: str | None = None
     description: str | None = None
     schema: msgspec.Raw = ABSENT
     strict: bool | None = None

@@ -244,7 +244,7 @@ def _tools(body: ChatBody) -> None:
     for position, tool in enumerate(body.tools or ()):
         path = f"tools[{position}].function"
         if tool.function is None:
-            if tool.type == "function":
+            if tool.type in ("function", None):
                 raise _wrong(path, "is required")
             continue
         if not 0 < len(tool.function.name) <= TOOL_NAME_CHARACTERS_MAX:
@@ -260,7 +260,8 @@ def _response_format(body: ChatBody) -> None:
     path = "response_format.json_schema"
     if wanted.json_schema is None:
         raise _wrong(path, "is required for the type `json_schema`")
-    if _SCHEMA_NAME.fullmatch(wanted.json_schema.name) is None:
+    name = wanted.json_schema.name  # the format requires one; Perplexity's callers do without
+    if name is not None and _SCHEMA_NAME.fullmatch(name) is None:
         raise _wrong(f"{path}.name", "must have 1 to 64 characters out of a-z, A-Z, 0-9, _ and -")
     if not _may_be_object(wanted.json_schema.schema):
         raise _wrong(f"{path}.schema", "must be a JSON schema, an object")

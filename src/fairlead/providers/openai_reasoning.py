@@ -77,7 +77,8 @@ def reasoning_fields(
             return {"reasoning": _object(settings, is_off=is_off)}
         case ReasoningStyle.THINKING:
             fields: dict[str, object] = {"thinking": {"type": "disabled" if is_off else "enabled"}}
-            if not is_off and settings.effort and model.efforts:
+            knows_efforts = model.efforts or not supported or "reasoning_effort" in supported
+            if not is_off and settings.effort and knows_efforts:
                 fields["reasoning_effort"] = effort_of(settings, model, limit, is_off=False)
             return fields
         case ReasoningStyle.ENABLE_THINKING:
