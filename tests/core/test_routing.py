@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from dataclasses import replace
-
 import msgspec
 import pytest
 from hypothesis import given
@@ -125,14 +123,14 @@ def test_an_answer_longer_than_an_endpoint_can_write_goes_elsewhere() -> None:
 
 
 def test_a_model_that_cannot_see_is_not_sent_pictures() -> None:
-    request = replace(a_request(), modalities=frozenset({"image"}))
+    request = msgspec.structs.replace(a_request(), modalities=frozenset({"image"}))
     assert _plan((CHEAP,), request).removed == ((CHEAP.id, Removal.MODALITY),)
     assert _providers(_plan((CHEAP,), request, inputs=frozenset({"text", "image"}))) == ["cheap"]
 
 
 def test_a_prompt_far_beyond_the_context_is_not_sent() -> None:
     small = an_endpoint("small", prompt="0", context_length=10)
-    request = replace(a_request(), characters=81)
+    request = msgspec.structs.replace(a_request(), characters=81)
     assert _providers(_plan((small, DEAR), request)) == ["dear"]
 
 

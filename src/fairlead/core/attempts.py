@@ -13,6 +13,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+import msgspec
+
 from fairlead.core.catalog import Endpoint
 from fairlead.core.errors import FAILURES, FailureKind, UpstreamFailure
 
@@ -21,8 +23,7 @@ __all__ = ["ATTEMPTS_MAX", "Attempts", "GiveUp", "Try"]
 ATTEMPTS_MAX: Final = 8  # a call that eight endpoints refused is not saved by a ninth
 
 
-@dataclass(frozen=True, slots=True)
-class Try:
+class Try(msgspec.Struct, frozen=True, gc=False):
     """Try this endpoint now."""
 
     endpoint: Endpoint

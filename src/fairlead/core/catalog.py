@@ -197,8 +197,7 @@ class Model(msgspec.Struct, frozen=True):
     family: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Resolved:
+class Resolved(msgspec.Struct, frozen=True, gc=False):
     """What a requested name means. variants: dynamic suffixes, in the order given, without colons."""
 
     model: Model

@@ -11,7 +11,6 @@ An answer is a sequence of `ChatEvent`s, whether it was streamed or not.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, Literal
 
@@ -353,8 +352,7 @@ class ChatBody(msgspec.Struct, frozen=True, omit_defaults=True):
     best_of: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ChatRequest:
+class ChatRequest(msgspec.Struct, frozen=True, gc=False):
     """One request, decoded.
 
     body: the typed view.

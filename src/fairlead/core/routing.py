@@ -10,9 +10,10 @@ dear. The price compared is prompt + completion per token.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, Protocol
+
+import msgspec
 
 from fairlead.core.catalog import Endpoint, EndpointStatus, Model
 from fairlead.core.chat import ChatRequest, ProviderPreferences
@@ -49,8 +50,7 @@ class HealthView(Protocol):
     def is_failing(self, endpoint: EndpointId) -> bool: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(msgspec.Struct, frozen=True, gc=False):
     """Endpoints to try, best first; and those that will not be tried."""
 
     endpoints: tuple[Endpoint, ...]

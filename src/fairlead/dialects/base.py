@@ -7,8 +7,9 @@ sockets or money beyond the numbers it is given to print.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Protocol
+
+import msgspec
 
 from fairlead.core.chat import ChatEvent, ChatRequest
 from fairlead.core.errors import Problem
@@ -19,8 +20,7 @@ from fairlead.core.usage import Usage
 __all__ = ["AnswerHead", "Closing", "Dialect", "StreamEncoder"]
 
 
-@dataclass(frozen=True, slots=True)
-class AnswerHead:
+class AnswerHead(msgspec.Struct, frozen=True, gc=False):
     """What is known when an answer begins.
 
     model: the slug that answers. provider: its display name. created_s: Unix seconds.
@@ -33,8 +33,7 @@ class AnswerHead:
     show_reasoning: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Closing:
+class Closing(msgspec.Struct, frozen=True, gc=False):
     """What is known when an answer ends. is_byok: the caller's own credential was used."""
 
     usage: Usage

@@ -175,7 +175,7 @@ class CallerSide:
 
     def watch(self) -> None:
         """Cancel the current task when the caller leaves. The body must have been read."""
-        self._serving = asyncio.current_task()
+        self._serving = asyncio.current_task(self._loop)
         self._timer = self._loop.call_later(WATCH_AFTER_S, self._begin_watch)
 
     async def unwatch(self) -> None:

@@ -14,9 +14,11 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from hashlib import sha256
 from typing import Final
+
+import msgspec
 
 from fairlead.core.attempts import Attempts, GiveUp
 from fairlead.core.catalog import Endpoint, Model, Resolved, Snapshot
@@ -533,7 +535,7 @@ def _with_presets(request: ChatRequest, model: Model) -> ChatRequest:
         effort=model.preset_effort,  # type: ignore[arg-type] # the catalogue was checked when it was read
         exclude=asked.exclude if asked is not None else False,
     )
-    return replace(request, reasoning=preset)
+    return msgspec.structs.replace(request, reasoning=preset)
 
 
 def _shows_reasoning(request: ChatRequest) -> bool:
