@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from fairlead.core.chat import ChatEvent, TextChunk
@@ -101,6 +101,7 @@ def chunk(envelope: dict[str, Any], choice: dict[str, Any], text: str) -> bytes:
     return msgspec.json.encode({**envelope, "choices": [{**choice, "delta": delta}]})
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(ENVELOPES, CHOICES, TEXTS), max_size=12), st.booleans())
 @example([({"id": "x"}, {"index": 0, "delta": {}}, text) for text in "abcdef"], False)
 @example([({"id": "x", "\x00the text": "\x00the text"}, {"index": 0, "delta": {}}, "a")] * 4, False)
@@ -113,6 +114,7 @@ def test_any_stream_is_written_the_same_way(
     assert_nobody_can_tell(b"".join(b"data: %b\n\n" % data for data in datas) + b"data: [DONE]\n\n")
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=6))
 @example(b"\xff")
 @example(b'","role":"tool')

@@ -75,6 +75,7 @@ _FINISH_REASONS: Final[Mapping[str, FinishReason]] = {
     "engine_overloaded": FinishReason.ERROR,
 }
 
+_PLAIN_KEYS: Final = frozenset({"role", "content", "refusal", "annotations"})
 _PADDING: Final = ("obfuscation", "p")
 # Fields of a chunk that say nothing when there is no choice in it.
 _ENVELOPE: Final = frozenset(
@@ -121,13 +122,14 @@ class AnswerReader:
     here, because they differ by provider.
     """
 
-    __slots__ = ("_choices", "_has_started", "_seed", "format", "usage")
+    __slots__ = ("_choices", "_has_error_finish", "_has_started", "_seed", "format", "usage")
 
     def __init__(self) -> None:
         self.format = WireFormat.OPENAI_CHAT
         self.usage: UsageReported | None = None
         self._choices: dict[int, _Choice] = {}
         self._has_started = False
+        self._has_error_finish = False
         self._seed = ""
 
     # --- chunks of a stream ---------------------------------------------------------------------------
@@ -412,7 +414,7 @@ class AnswerReader:
     @property
     def has_error_finish(self) -> bool:
         """Whether a choice ended because the provider failed."""
-        return any(state.finish is FinishReason.ERROR for state in self._choices.values())
+        return self._has_error_finish
 
     @property
     def has_content(self) -> bool:
@@ -502,6 +504,18 @@ class AnswerReader:
         """All of a delta or message but its tool calls: normalised, and told in the order it was thought."""
         before = len(events)
         content = delta.get("content")
+        if (
+            type(content) is str
+            and content
+            and delta.keys() <= _PLAIN_KEYS
+            and not (delta.get("refusal") or delta.get("annotations"))
+        ):
+            # The common case of a whole answer: text, and empty stand-ins.
+            delta.pop("refusal", None)
+            delta.pop("annotations", None)
+            state.has_content = True
+            events.append(TextDelta(content, choice=index, logprobs=_raw(choice.get("logprobs"))))
+            return
         if isinstance(content, list):
             _flatten_content(delta, content)
         elif content is not None and not isinstance(content, str):
@@ -583,6 +597,8 @@ class AnswerReader:
             choice.pop("native_finish_reason", None)
             return
         reason = state.finish = finish_reason_of(native)
+        if reason is FinishReason.ERROR:
+            self._has_error_finish = True
         told = choice.get("native_finish_reason")
         native = told if isinstance(told, str) and told else native
         choice["finish_reason"] = reason.value
