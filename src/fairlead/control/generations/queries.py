@@ -30,7 +30,9 @@ __all__ = [
 _MS_PER_S: Final = 1000
 _ATTEMPTS: Final = msgspec.json.Decoder(tuple[Attempt, ...])
 _CATEGORIES: Final = msgspec.json.Decoder(tuple[str, ...])
-_COUNTS: Final = tuple(name for name in Usage.__struct_fields__ if name != "source")
+_ENCODE: Final = msgspec.json.Encoder().encode
+_COUNTS: Final = Usage.__struct_fields__[:-1]  # all but `source`
+_COUNT_COLUMNS: Final = tuple(f"usage_{name}" for name in _COUNTS)
 _PROMPT_SIDE: Final = (
     "usage_prompt",
     "usage_cache_read",
@@ -151,8 +153,8 @@ def row(generation: Generation) -> dict[str, Any]:
         "app_user_agent": attribution.user_agent,
         "attempts": _text(generation.attempts),
     }
-    for name in _COUNTS:
-        values[f"usage_{name}"] = getattr(usage, name)
+    # Without `source`, the last of them, which has a column of another name above.
+    values.update(zip(_COUNT_COLUMNS, msgspec.structs.astuple(usage), strict=False))
     return values
 
 
@@ -198,4 +200,4 @@ def _generation(found: sa.Row[Any]) -> Generation:
 
 
 def _text(value: object) -> str:
-    return msgspec.json.encode(value).decode()
+    return _ENCODE(value).decode()
