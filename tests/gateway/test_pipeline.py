@@ -322,6 +322,35 @@ def test_a_fault_of_our_own_in_mid_stream_is_told_in_band_and_free(
     simulated(scenario, script=by_host(cheap=stream()))
 
 
+def test_an_upstream_that_ends_its_answer_but_not_its_message_is_not_waited_for() -> None:
+    async def scenario(gateway: GatewayInMemory, upstream: ScriptedUpstream) -> None:
+        answer = await gateway.chat(stream=True)
+        assert answer.body.endswith(b"data: [DONE]\n\n")
+        assert asyncio.get_running_loop().time() < 5
+        assert gateway.recorded[0].outcome is Outcome.COMPLETED
+
+    simulated(scenario, script=by_host(cheap=stream(end="hang")))
+
+
+@pytest.mark.parametrize("streamed", [True, False])
+def test_an_answer_that_cannot_be_written_is_not_charged(
+    streamed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object, **__: object) -> bytes:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("fairlead.dialects.openai_chat.OpenAIChat.whole", broken)
+    monkeypatch.setattr("fairlead.dialects.openai_chat.ChatStream.close", broken)
+
+    async def scenario(gateway: GatewayInMemory, upstream: ScriptedUpstream) -> None:
+        answer = await gateway.chat(stream=streamed)
+        assert answer.is_complete
+        assert answer.status == (200 if streamed else 500)
+        assert not any(generation.cost for generation in gateway.recorded)
+
+    simulated(scenario, script=by_host(cheap=stream() if streamed else whole()))
+
+
 def test_the_whole_call_is_bounded() -> None:
     async def scenario(gateway: GatewayInMemory, upstream: ScriptedUpstream) -> None:
         answer = await gateway.chat(stream=True)

@@ -66,7 +66,7 @@ _log = logging.getLogger(__name__)
 ERROR_BODY_BYTES_MAX: Final = 256 * 1024
 ANSWER_BYTES_MAX: Final = 64 * 1024 * 1024  # whole answers may hold images
 ATTRIBUTION_CHARACTERS_MAX: Final = 256
-SESSION_CHARACTERS_MAX: Final = 256
+END_S: Final = 1.0  # for an upstream to end its message once it has said that its answer is over
 APP_CATEGORIES_MAX: Final = 2
 
 
@@ -371,8 +371,10 @@ class _Call:
         else:
             self._let_go()
             self._services.health.succeeded(opened.endpoint.id)
-            closing = await self._settle(Outcome.COMPLETED)
-            body = self._dialect.whole(head, opened.events, closing)
+            body = await self._settle(
+                Outcome.COMPLETED,
+                lambda closing: self._dialect.whole(head, opened.events, closing),
+            )
             headers = (*_WHOLE_HEADERS, (b"x-generation-id", self.id.encode()))
             await self._side.answer(200, headers, body)
 
@@ -394,7 +396,9 @@ class _Call:
             is_over = opened.is_over
             while not is_over:
                 now_s = loop_time()
-                if now_s + between_s < self._deadline_s:
+                if decoder.is_over:
+                    exchange.expire_at(now_s + END_S, Phase.TOTAL)
+                elif now_s + between_s < self._deadline_s:
                     exchange.expire_at(now_s + between_s, Phase.BETWEEN_TOKENS)
                 else:
                     exchange.expire_at(self._deadline_s, Phase.TOTAL)
@@ -414,29 +418,32 @@ class _Call:
             failure = _meaning(broken) if isinstance(broken, TransportFailure) else broken
             self._let_go()
             services.health.failed(opened.endpoint.id, failure, now_s=loop_time())
-            closing = await self._settle(Outcome.FAILED, failure)
-            await side.end(encoder.fail(failure.problem(), closing))
+            problem = failure.problem()
+            end = await self._settle(
+                Outcome.FAILED, lambda closing: encoder.fail(problem, closing), failure
+            )
+            await side.end(end)
             return
         self._let_go()
         services.health.succeeded(opened.endpoint.id)
-        closing = await self._settle(Outcome.COMPLETED)
-        await side.end(encoder.close(closing))
+        await side.end(await self._settle(Outcome.COMPLETED, encoder.close))
 
     async def cancelled(self) -> None:
         """The caller left: the upstream is let go at once, what was used is settled."""
         self._let_go()
         if self._endpoint is not None and not self._is_settled:
-            await self._settle(Outcome.CANCELLED)
+            await self._settle(Outcome.CANCELLED, _nothing)
 
     async def cut_short(self, error: FairleadError) -> None:
         """We stop before the answer did. It is our fault, so it is free; the caller is told in band."""
         self._let_go()
         if self._endpoint is None or self._is_settled:
             return
-        closing = await self._settle(Outcome.FAILED)
+        head = AnswerHead(self.id, self._endpoint.model, self._endpoint.provider, 0)
+        stream, problem = self._dialect.stream(head), error.problem()
+        end = await self._settle(Outcome.FAILED, lambda closing: stream.fail(problem, closing))
         if self._side.has_started and not self._side.is_complete:
-            head = AnswerHead(self.id, self._endpoint.model, self._endpoint.provider, 0)
-            await self._side.end(self._dialect.stream(head).fail(error.problem(), closing))
+            await self._side.end(end)
 
     def _let_go(self) -> None:
         exchange, self._exchange = self._exchange, None
@@ -445,12 +452,20 @@ class _Call:
 
     # --- the record ---
 
-    async def _settle(self, outcome: Outcome, failure: UpstreamFailure | None = None) -> Closing:
-        """Price and record the call, exactly once. Raises Overloaded if it cannot be recorded."""
+    async def _settle(
+        self,
+        outcome: Outcome,
+        write: Callable[[Closing], bytes],
+        failure: UpstreamFailure | None = None,
+    ) -> bytes:
+        """Price the call, write its last bytes, record it: once. Returns the bytes.
+
+        They are written before the record is, so that an answer which cannot be written is not charged,
+        and sent after it. Raises Overloaded if the call cannot be recorded, and what `write` raises.
+        """
         assert self._endpoint is not None
         assert self._model is not None
         assert not self._is_settled
-        self._is_settled = True
         services, request, tally, endpoint = (
             self._services,
             self._request,
@@ -466,6 +481,8 @@ class _Call:
             counter=services.tokens,
             at_s=self._began_at_s,
         )
+        last = write(Closing(usage=usage, charge=charge))
+        self._is_settled = True
         now_s = services.loop.time()
         body = request.body
         recorded = services.generations.append(
@@ -503,7 +520,7 @@ class _Call:
         )
         if recorded is not None:
             await asyncio.shield(recorded)
-        return Closing(usage=usage, charge=charge)
+        return last
 
     def _note_attempt(
         self, endpoint: Endpoint, status: int | None, began_s: float, failure: FailureKind | None
@@ -522,6 +539,11 @@ class _Call:
     def _provider_name(self, endpoint: Endpoint) -> str:
         info = self._snapshot.providers.get(endpoint.provider)
         return endpoint.provider if info is None else info.name
+
+
+def _nothing(_: Closing) -> bytes:
+    """The last bytes for a caller who has left."""
+    return b""
 
 
 def _with_presets(request: ChatRequest, model: Model) -> ChatRequest:

@@ -69,6 +69,11 @@ class ChatDecoder(Protocol):
         """Events completed by these bytes. Raises UpstreamFailure for an error or garbage inside."""
         ...
 
+    @property
+    def is_over(self) -> bool:
+        """Whether the upstream has said that its answer is complete; what may follow means nothing."""
+        ...
+
     def finish(self) -> list[ChatEvent]:
         """The upstream closed. Raises UpstreamFailure (kind CUT) if the answer was not complete."""
         ...

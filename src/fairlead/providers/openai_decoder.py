@@ -41,6 +41,10 @@ class OpenAIWholeDecoder:
         self._size = 0
         self._is_finished = False
 
+    @property
+    def is_over(self) -> bool:
+        return self._is_finished
+
     def feed(self, chunk: bytes) -> list[ChatEvent]:
         self._size += len(chunk)
         if self._size > ANSWER_BYTES_MAX:
@@ -98,6 +102,10 @@ class OpenAIStreamDecoder:
         self._is_finished = False
         self._alike: Alike | None = None
         self._looks_left = LOOKS_MAX
+
+    @property
+    def is_over(self) -> bool:
+        return self._is_done
 
     def feed(self, chunk: bytes) -> list[ChatEvent]:
         if self._failure is not None:
