@@ -526,6 +526,23 @@ def test_a_slash_at_the_end_of_the_address_does_not_matter() -> None:
     simulated(scenario, script=by_host(cheap=whole()))
 
 
+def test_when_every_model_of_a_list_fails_each_failure_is_named() -> None:
+    second = a_model(an_endpoint("dear", model="acme/two"), slug="acme/two")
+    snapshot = a_snapshot(a_model(CHEAP), second, providers=PROVIDERS)
+
+    async def main() -> None:
+        upstream = ScriptedUpstream(by_host(cheap=error(429), dear=error(500)))
+        gateway = GatewayInMemory(upstream, snapshot)
+        problem = (await gateway.chat(models=["acme/two"])).json()["error"]
+        assert problem["code"] == 503
+        assert problem["metadata"]["provider_name"] == "Dear"
+        assert problem["metadata"]["previous_errors"] == [
+            {"provider": "Cheap", "code": "rate_limit_exceeded", "status": 429}
+        ]
+
+    run_simulated(main())
+
+
 def test_attribution_headers_are_recorded_and_not_forwarded() -> None:
     async def scenario(gateway: GatewayInMemory, upstream: ScriptedUpstream) -> None:
         await gateway.call(

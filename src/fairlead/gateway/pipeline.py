@@ -223,6 +223,7 @@ class _Call:
         self._deadline_s = self._began_s + services.timeouts.total
         self._snapshot: Snapshot = services.catalog.snapshot
         self._records: list[Attempt] = []
+        self._failures: list[tuple[Endpoint, UpstreamFailure]] = []  # of models given up
         self._tally = Tally()
         self._model: Model | None = None
         self._endpoint: Endpoint | None = None
@@ -283,7 +284,9 @@ class _Call:
         while True:
             step = attempts.next(services.loop.time())
             if isinstance(step, GiveUp):
-                raise exhausted(step, self._snapshot, self._request)
+                earlier = tuple(self._failures)
+                self._failures += step.failures
+                raise exhausted(step, self._snapshot, self._request, earlier=earlier)
             began_s = services.loop.time()
             try:
                 opened = await self._open(request, step.endpoint, began_s)

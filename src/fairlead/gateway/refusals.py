@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Final
 
 from fairlead.core.attempts import GiveUp
-from fairlead.core.catalog import Model, ModelKind, Snapshot, UnknownModel
+from fairlead.core.catalog import Endpoint, Model, ModelKind, Snapshot, UnknownModel
 from fairlead.core.chat import ChatRequest
 from fairlead.core.errors import (
     Availability,
@@ -18,6 +18,7 @@ from fairlead.core.errors import (
     ModelUnavailable,
     Problem,
     RequestInvalid,
+    UpstreamFailure,
 )
 from fairlead.core.ids import ProviderSlug
 from fairlead.core.routing import Plan, Removal
@@ -190,8 +191,17 @@ class AllFailed(FairleadError):
 _WORN_OUT: Final = frozenset({FailureKind.OVERLOADED, FailureKind.SERVER, FailureKind.TIMEOUT})
 
 
-def exhausted(given_up: GiveUp, snapshot: Snapshot, request: ChatRequest) -> FairleadError:
-    """The error for the caller once every endpoint was tried."""
+def exhausted(
+    given_up: GiveUp,
+    snapshot: Snapshot,
+    request: ChatRequest,
+    *,
+    earlier: Sequence[tuple[Endpoint, UpstreamFailure]] = (),
+) -> AllFailed:
+    """The error for the caller once every endpoint was tried.
+
+    earlier: failures of models that came before in the caller's list.
+    """
     verdict = given_up.verdict
     assert verdict is not None, "a plan without endpoints is refused earlier"
     problem = verdict.problem()
@@ -229,14 +239,15 @@ def exhausted(given_up: GiveUp, snapshot: Snapshot, request: ChatRequest) -> Fai
         problem = replace(problem, status=404, error_type=ErrorType.NOT_FOUND)
     metadata = dict(problem.metadata)
     metadata["provider_name"] = _name(snapshot, given_up.failures[-1][0].provider)
-    if len(given_up.failures) > 1:
+    previous = (*earlier, *given_up.failures[:-1])
+    if previous:
         metadata["previous_errors"] = [
             {
                 "provider": _name(snapshot, e.provider),
                 "code": f.error_type.value,
                 "status": f.status,
             }
-            for e, f in given_up.failures[:-1]
+            for e, f in previous
         ]
     headers = problem.headers
     if retry_after_s is not None and problem.status in (429, 503):
