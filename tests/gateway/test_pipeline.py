@@ -322,6 +322,16 @@ def test_a_fault_of_our_own_in_mid_stream_is_told_in_band_and_free(
     simulated(scenario, script=by_host(cheap=stream()))
 
 
+def test_a_whole_answer_that_arrives_slowly_but_steadily_is_let_arrive() -> None:
+    async def scenario(gateway: GatewayInMemory, upstream: ScriptedUpstream) -> None:
+        assert (await gateway.chat()).text() == "Hello to you"
+
+    body = chat_whole("Hello to you")
+    slowly = Script([(1.0, body[at : at + 1]) for at in range(len(body))])
+    patient = Timeouts(first_token=5, between_tokens=5, total=3600)
+    simulated(scenario, script=by_host(cheap=slowly), timeouts=patient)
+
+
 def test_an_upstream_that_ends_its_answer_but_not_its_message_is_not_waited_for() -> None:
     async def scenario(gateway: GatewayInMemory, upstream: ScriptedUpstream) -> None:
         answer = await gateway.chat(stream=True)

@@ -64,7 +64,6 @@ __all__ = ["Services", "Timeouts", "serve_chat"]
 _log = logging.getLogger(__name__)
 
 ERROR_BODY_BYTES_MAX: Final = 256 * 1024
-ANSWER_BYTES_MAX: Final = 64 * 1024 * 1024  # whole answers may hold images
 ATTRIBUTION_CHARACTERS_MAX: Final = 256
 END_S: Final = 1.0  # for an upstream to end its message once it has said that its answer is over
 APP_CATEGORIES_MAX: Final = 2
@@ -74,11 +73,12 @@ APP_CATEGORIES_MAX: Final = 2
 class Timeouts:
     """Of one call, in seconds. The time to connect is the client's own matter.
 
-    first_token: from asking an upstream until its first token. between_tokens: of a stream.
+    first_token: from asking an upstream until its first token; of a whole answer, its first byte, which
+        comes when a model has thought to the end. between_tokens: between two pieces of an answer.
     total: the whole call, all attempts together.
     """
 
-    first_token: float = 120.0
+    first_token: float = 300.0
     between_tokens: float = 60.0
     total: float = 600.0
 
@@ -320,14 +320,24 @@ class _Call:
                 raise adapter.failure(exchange.status, exchange.headers, body)
             decoder = adapter.decoder(streamed=request.streamed)
             if not request.streamed:
-                body = await exchange.read_all(ANSWER_BYTES_MAX)
-                events = decoder.feed(body)
-                events += decoder.finish()
-                self._watch(events)
-                return _Opened(endpoint, exchange, decoder, events, is_over=True)
+                return await self._whole_answer(endpoint, exchange, decoder)
             return await self._first_token(endpoint, exchange, decoder)
         except TransportFailure as failure:
             raise _meaning(failure) from failure
+
+    async def _whole_answer(
+        self, endpoint: Endpoint, exchange: Exchange, decoder: ChatDecoder
+    ) -> _Opened:
+        """An answer that is not streamed. One that arrives slowly but steadily is let arrive."""
+        events: list[ChatEvent] = []
+        between_s = self._services.timeouts.between_tokens
+        while chunk := await exchange.read():
+            events += decoder.feed(chunk)
+            soon_s = self._services.loop.time() + between_s
+            exchange.expire_at(min(soon_s, self._deadline_s), Phase.BETWEEN_TOKENS)
+        events += decoder.finish()
+        self._watch(events)
+        return _Opened(endpoint, exchange, decoder, events, is_over=True)
 
     async def _first_token(
         self, endpoint: Endpoint, exchange: Exchange, decoder: ChatDecoder

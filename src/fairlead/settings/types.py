@@ -98,8 +98,11 @@ class Timeouts(msgspec.Struct, frozen=True, kw_only=True):
 
     connect_s: Annotated[_Seconds, Meta(description="For the connection, TLS included.")] = 10.0
     first_token_s: Annotated[
-        _Seconds, Meta(description="From the request sent to the first token.")
-    ] = 120.0
+        _Seconds,
+        Meta(
+            description="From the request sent to the first token; without streaming that is the whole answer."
+        ),
+    ] = 300.0
     between_tokens_s: Annotated[_Seconds, Meta(description="Between two pieces of a stream.")] = (
         60.0
     )
