@@ -27,7 +27,7 @@ def _plan(
         a_model(*endpoints, inputs=inputs),
         health=NOBODY_FAILS,
         has_credential=lambda slug: configured is None or slug in configured,
-        data_policies={},
+        providers={},
     )
 
 
@@ -55,7 +55,7 @@ def test_a_failing_endpoint_comes_last() -> None:
             a_model(*ALL),
             health=outages.at(now_s),
             has_credential=lambda _: True,
-            data_policies={},
+            providers={},
         )
         return _providers(chosen)
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 import msgspec
 import pytest
 
-from fairlead.core.catalog import ModelKind, Snapshot
+from fairlead.core.catalog import DataPolicy, ModelKind, Snapshot
 from fairlead.core.chat import ChatEvent
 from fairlead.core.generation import Outcome
 from fairlead.core.usage import UsageSource
@@ -549,6 +549,27 @@ def test_when_every_model_of_a_list_fails_each_failure_is_named() -> None:
         assert problem["metadata"]["previous_errors"] == [
             {"provider": "Cheap", "code": "rate_limit_exceeded", "status": 429}
         ]
+
+    run_simulated(main())
+
+
+@pytest.mark.parametrize("wish", [{"data_collection": "deny"}, {"zdr": True}])
+def test_a_private_call_goes_only_where_nothing_is_kept(wish: dict[str, object]) -> None:
+    """An unknown policy counts as one that keeps prompts; a known good one is used."""
+    private = msgspec.structs.replace(
+        PROVIDERS[1], data_policy=DataPolicy(trains_on_prompts=False, retains_prompts=False)
+    )
+
+    async def main() -> None:
+        upstream = ScriptedUpstream(by_host(cheap=whole("cheap"), dear=whole("dear")))
+        for providers, status in (((PROVIDERS[0], private), 200), (PROVIDERS, 404)):
+            snapshot = a_snapshot(a_model(CHEAP, DEAR), providers=providers)
+            answer = await GatewayInMemory(upstream, snapshot).chat(provider=wish)
+            assert answer.status == status
+            if status == 200:
+                assert answer.text() == "dear"
+            else:
+                assert answer.json()["error"]["availability"]["code"] == "privacy_restricted"
 
     run_simulated(main())
 

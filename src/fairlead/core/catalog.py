@@ -41,8 +41,6 @@ NEAR_CHARACTERS_MAX: Final = 100  # of a wrong name are compared; the longest ri
 
 # Suffixes that work on every model because they change the order or add a plugin, not the endpoints.
 DYNAMIC_VARIANTS: Final = frozenset({"nitro", "floor", "online", "exacto", "beta"})
-# Suffixes that name endpoints of their own where the catalogue has them.
-STATIC_VARIANTS: Final = frozenset({"free", "extended", "thinking", "batch"})
 
 # The words that `supported_parameters` may hold: the public vocabulary, closed.
 PARAMETERS: Final = frozenset(

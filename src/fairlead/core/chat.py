@@ -20,7 +20,6 @@ from fairlead.core.usage import Usage
 
 __all__ = [
     "ABSENT",
-    "CONTENT_EVENTS",
     "AnnotationsAdded",
     "AssistantMessage",
     "AudioPart",
@@ -523,12 +522,3 @@ class TextChunk(msgspec.Struct, frozen=True, gc=False):
 
 
 ChatEvent = PlainEvent | Frame | TextChunk
-
-CONTENT_EVENTS: Final = (
-    TextDelta,
-    ReasoningDelta,
-    RefusalDelta,
-    ToolCallDelta,
-    MediaAdded,
-    AnnotationsAdded,
-)

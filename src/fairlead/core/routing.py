@@ -15,7 +15,7 @@ from typing import Final, Protocol
 
 import msgspec
 
-from fairlead.core.catalog import Endpoint, EndpointStatus, Model
+from fairlead.core.catalog import Endpoint, EndpointStatus, Model, ProviderInfo
 from fairlead.core.chat import ChatRequest, ProviderPreferences
 from fairlead.core.ids import EndpointId, ProviderSlug
 
@@ -63,12 +63,12 @@ def plan(
     *,
     health: HealthView,
     has_credential: Callable[[ProviderSlug], bool],
-    data_policies: Mapping[ProviderSlug, bool],
+    providers: Mapping[ProviderSlug, ProviderInfo],
 ) -> Plan:
     """The plan for one model.
 
     has_credential: whether the provider is configured here.
-    data_policies: providers to "neither retains nor trains, as far as is known"; absent means no.
+    providers: the snapshot's; one that is absent, or of unknown policy, is taken to keep prompts.
     """
     body = request.body
     wishes = (
@@ -85,7 +85,7 @@ def plan(
         if unreadable:
             reason: Removal | None = Removal.MODALITY
         else:
-            reason = _reason_against(endpoint, request, wishes, data_policies=data_policies)
+            reason = _reason_against(endpoint, request, wishes, providers=providers)
         if reason is None:
             kept.append(endpoint)
         else:
@@ -116,7 +116,7 @@ def _reason_against(
     request: ChatRequest,
     wishes: ProviderPreferences | None,
     *,
-    data_policies: Mapping[ProviderSlug, bool],
+    providers: Mapping[ProviderSlug, ProviderInfo],
 ) -> Removal | None:
     if endpoint.status is EndpointStatus.UNPRICED:
         return Removal.UNPRICED
@@ -134,10 +134,10 @@ def _reason_against(
         return Removal.NOT_ALLOWED
     if wishes.quantizations and endpoint.quantization not in wishes.quantizations:
         return Removal.QUANTIZATION
-    if (wishes.data_collection == "deny" or wishes.zdr) and not data_policies.get(
-        endpoint.provider
-    ):
-        return Removal.DATA_POLICY
+    if wishes.data_collection == "deny" or wishes.zdr:
+        info = providers.get(endpoint.provider)
+        if info is None or not info.data_policy.keeps_nothing:
+            return Removal.DATA_POLICY
     if wishes.require_parameters and not _sent(request) <= endpoint.supported_parameters:
         return Removal.UNSUPPORTED_PARAMETER
     return None

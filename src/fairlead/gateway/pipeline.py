@@ -276,7 +276,7 @@ class _Call:
             model,
             health=services.health.at(now_s),
             has_credential=services.credentials.has,
-            data_policies={},
+            providers=self._snapshot.providers,
         )
         if not chosen.endpoints:
             raise no_endpoints(self._request, model, chosen, self._snapshot, self._can_serve)
