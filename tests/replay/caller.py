@@ -94,6 +94,7 @@ class Caller:
 
     def generation(self, generation: str) -> dict[str, Any] | None:
         """The record of a call; None: there is none."""
+        self._connection.close()
         self._connection.request(
             "GET", f"/api/v1/generation?id={generation}", headers=self._headers
         )
@@ -107,6 +108,7 @@ class Caller:
     def send(self, body: dict[str, object], path: str = CHAT) -> None:
         """Only this; the answer is not waited for."""
         headers = {**self._headers, "content-type": "application/json"}
+        self._connection.close()  # one that idled through other tests may be dead; the next call opens anew
         self._connection.request("POST", path, json.dumps(body), headers)
 
     def _heard(self, response: http.client.HTTPResponse) -> Heard:
