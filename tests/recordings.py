@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import base64
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-__all__ = ["RecordedHeaders", "Recording", "load", "names", "recording"]
+__all__ = [
+    "RecordedHeaders",
+    "Recording",
+    "load",
+    "load_native",
+    "names",
+    "native_recording",
+    "recording",
+]
 
 FOLDER = Path(__file__).parent / "recordings"
+NATIVE = FOLDER / "native"
 
 
 @dataclass(frozen=True)
@@ -35,6 +45,7 @@ class Recording:
     status: int
     headers: RecordedHeaders
     body: bytes
+    request_headers: dict[str, str] = field(default_factory=dict)
 
     @property
     def is_sse(self) -> bool:
@@ -62,6 +73,18 @@ def recording(case_id: str) -> Recording:
     return next(case for case in load(provider) if case.id == case_id)
 
 
+@cache
+def load_native(name: str) -> tuple[Recording, ...]:
+    """All recordings of one file in `native/`: formats other than OpenAI's chat, in a fixed order."""
+    with (NATIVE / f"{name}.jsonl").open(encoding="utf-8") as lines:
+        return tuple(_recording(name, json.loads(line)) for line in lines)
+
+
+def native_recording(name: str, case_id: str) -> Recording:
+    """One recording of one file in `native/`."""
+    return next(case for case in load_native(name) if case.id == case_id)
+
+
 def _recording(provider: str, line: dict[str, Any]) -> Recording:
     return Recording(
         id=line["id"],
@@ -71,5 +94,10 @@ def _recording(provider: str, line: dict[str, Any]) -> Recording:
         request=line["request"],
         status=line["status"],
         headers=RecordedHeaders(line["headers"]),
-        body=line["response"].encode(),
+        body=(
+            base64.b64decode(line["response"])
+            if line.get("encoding") == "base64"
+            else line["response"].encode()
+        ),
+        request_headers=line.get("request_headers", {}),
     )
