@@ -196,11 +196,14 @@ class AssistantMessage(
 
 
 class ToolMessage(msgspec.Struct, frozen=True, tag="tool", tag_field="role", omit_defaults=True):
-    """tool_call_id: required by the format, but some providers' own callers do without."""
+    """tool_call_id: required by the format, but some providers' own callers do without.
+    is_error: the tool failed; formats that cannot say so send the content alone.
+    """
 
     content: Content
     tool_call_id: str | None = None
     name: str | None = None
+    is_error: bool | None = None
 
 
 class FunctionMessage(msgspec.Struct, frozen=True, tag="function", tag_field="role"):

@@ -306,12 +306,15 @@ class _Call:
     async def _open(self, request: ChatRequest, endpoint: Endpoint, began_s: float) -> _Opened:
         """Ask one endpoint until it has said something. Raises UpstreamFailure."""
         services = self._services
-        adapter = self._adapter(endpoint)
+        provider, adapter = self._provider(endpoint)
         self._tally = Tally()
         self._endpoint = endpoint
         expire_at_s = min(began_s + services.timeouts.first_token, self._deadline_s)
         credential = services.credentials.find(endpoint.provider)
         upstream_request = adapter.encode(request, endpoint, credential)
+        if provider.sign is not None:
+            now_s = services.clock.now_s()
+            upstream_request = provider.sign(upstream_request, credential, now_s)
         try:
             exchange = await services.upstream.send(upstream_request, expire_at_s=expire_at_s)
             self._exchange = exchange
@@ -354,13 +357,13 @@ class _Call:
         provider = self._services.providers(slug)
         return provider is not None and provider.chat is not None
 
-    def _adapter(self, endpoint: Endpoint) -> ChatAdapter:
+    def _provider(self, endpoint: Endpoint) -> tuple[Provider, ChatAdapter]:
         provider = self._services.providers(endpoint.provider)
         if provider is None or provider.chat is None:
             raise UpstreamFailure(
                 f"{endpoint.provider} does not serve chat here.", kind=FailureKind.MODEL_NOT_FOUND
             )
-        return provider.chat
+        return provider, provider.chat
 
     def _watch(self, events: list[ChatEvent]) -> bool:
         has_content = self._tally.watch(events)

@@ -6,7 +6,7 @@ and what a refusal means. Recorded bytes are therefore enough to test every prov
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -22,6 +22,7 @@ __all__ = [
     "Credential",
     "Provider",
     "ResponseHeaders",
+    "Signature",
     "UpstreamRequest",
 ]
 
@@ -91,9 +92,17 @@ class ChatAdapter(Protocol):
     def failure(self, status: int, headers: ResponseHeaders, body: bytes) -> UpstreamFailure: ...
 
 
+Signature = Callable[[UpstreamRequest, Credential, float], UpstreamRequest]
+
+
 @dataclass(frozen=True, slots=True)
 class Provider:
-    """One upstream. A capability it lacks is None."""
+    """One upstream. A capability it lacks is None.
+
+    sign: makes a finished request acceptable where a key in a header is not enough; takes the time as Unix
+        seconds. None: requests go as they are.
+    """
 
     slug: str
     chat: ChatAdapter | None = None
+    sign: Signature | None = None
