@@ -71,6 +71,19 @@ class ReadyAnswer:
         del bytes_max
         return b"".join(self._pieces)
 
+    async def pour(
+        self, take: Callable[[bytes], None], *, between_s: float, until_s: float
+    ) -> None:
+        del between_s, until_s
+        for piece in self._pieces:
+            take(piece)
+
+    def pause(self) -> None:
+        pass
+
+    def resume(self) -> None:
+        pass
+
     def expire_at(self, at_s: float, phase: object) -> None:
         pass
 

@@ -8,16 +8,20 @@ go wrong is a `TransportFailure` that says in which phase.
 An `Exchange` is one answer in progress. Its life:
 
     send() ──> status and headers known ──> read() ... read() == b"" ──> close()
-      │                                        │
+      │                                     pour()
       └ TransportFailure                       └ TransportFailure; the connection is gone
 
+`read` is for an answer that is wanted whole, `pour` for a stream that is passed on: it hands each piece over
+in the callback that brought it, without a task waking up for it.
+
 Time-outs are several and named (`Phase`). The client itself applies `connect_s`; all later ones are one
-re-armable deadline on the exchange, moved by the caller with `expire_at`, so that a stream of a
-thousand chunks costs one timer.
+re-armable deadline on the exchange, moved by the caller with `expire_at`, or by each arrival during a
+`pour`, so that a stream of a thousand chunks costs one timer.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
@@ -105,6 +109,33 @@ class Exchange(Protocol):
 
     async def read_all(self, bytes_max: int) -> bytes:
         """The whole body. Raises TransportFailure (READ) beyond `bytes_max`."""
+        ...
+
+    async def pour(
+        self, take: Callable[[bytes], None], *, between_s: float, until_s: float
+    ) -> None:
+        """Give every further piece of the body to `take` the moment it arrives; return at its proper end.
+
+        take: called with one piece after the other, never empty, from a callback of the event loop; what is
+            buffered already comes first, within this call. What it raises closes the exchange and comes out
+            of here. It may call `pause`, `resume`, `expire_at` and `close`.
+        between_s: how long nothing may come (BETWEEN_TOKENS), which does not count while paused.
+        until_s: event-loop time at which all must have been taken (TOTAL), paused or not. `expire_at` during
+            the pour replaces both.
+        Raises TransportFailure as `read` does, after all that came before it was taken; after a passed
+        deadline the rest is dropped. Cancelling closes the exchange.
+        """
+        ...
+
+    def pause(self) -> None:
+        """Let a pour take nothing and read nothing from the peer, so that a slow caller slows his upstream.
+
+        What was read already is held: at most one read of the socket, or `buffered_bytes_max`. Idempotent.
+        """
+        ...
+
+    def resume(self) -> None:
+        """Undo `pause`. What is held is given first, perhaps within this call. Idempotent, raises nothing."""
         ...
 
     def expire_at(self, at_s: float, phase: Phase) -> None:

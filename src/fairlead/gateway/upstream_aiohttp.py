@@ -18,6 +18,7 @@ from __future__ import annotations
 import asyncio
 import math
 import ssl
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import NoReturn
@@ -31,6 +32,7 @@ from fairlead.gateway.http.dial import tls_context
 from fairlead.gateway.http.proxies import ProxyChoice
 from fairlead.gateway.http.request_head import RequestHead, UnsendableRequest, encode_head
 from fairlead.gateway.upstream import HeaderView, Limits, Phase, TransportFailure
+from fairlead.gateway.upstream_pour import ReadPour
 from fairlead.providers.base import UpstreamRequest
 
 __all__ = ["AiohttpUpstreamClient"]
@@ -270,10 +272,11 @@ class _AiohttpExchange:
         self._is_complete = False
         self._decoder: BodyDecoder | None = None
         self._loop = asyncio.get_running_loop()
+        self._pour = ReadPour(self, self._loop)
         self._timer: asyncio.TimerHandle | None = None
         self._armed_s = math.inf
         open_exchanges.add(self)
-        self.expire_at(expire_at_s, Phase.FIRST_TOKEN)
+        self.set_deadline(expire_at_s, Phase.FIRST_TOKEN)
 
     def check_head(self) -> None:
         """Refuse what aiohttp lets pass. Raises TransportFailure."""
@@ -317,7 +320,22 @@ class _AiohttpExchange:
             pieces.append(piece)
         return b"".join(pieces)
 
+    async def pour(
+        self, take: Callable[[bytes], None], *, between_s: float, until_s: float
+    ) -> None:
+        await self._pour.run(take, between_s=between_s, until_s=until_s)
+
+    def pause(self) -> None:
+        self._pour.pause()
+
+    def resume(self) -> None:
+        self._pour.resume()
+
     def expire_at(self, at_s: float, phase: Phase) -> None:
+        self._pour.expire_at(at_s, phase)
+
+    def set_deadline(self, at_s: float, phase: Phase) -> None:
+        """As `expire_at`; a pour goes on as it was."""
         self._due_s, self._phase = at_s, phase
         if at_s < self._armed_s and self._response.connection is not None:
             if self._timer is not None:
@@ -373,6 +391,7 @@ class _AiohttpExchange:
             self._failure = TransportFailure(message, phase=phase, timed_out=timed_out)
         self._response.close()
         self._let_go()
+        self._pour.close()
 
     def _break(self, message: str) -> NoReturn:
         """Fail from the reader's side."""

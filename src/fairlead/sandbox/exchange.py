@@ -14,6 +14,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from fairlead.gateway.upstream import Exchange, HeaderView, Phase, TransportFailure
+from fairlead.gateway.upstream_pour import ReadPour
 from fairlead.providers.base import UpstreamRequest
 from fairlead.sandbox.perform import Ending, Incoming, Performance, Situation, respond
 
@@ -102,6 +103,7 @@ class _SandboxExchange:
         self._performance = performance
         self._loop = asyncio.get_running_loop()
         self._forget = forget
+        self._pour = ReadPour(self, self._loop)
         self._deadline_s = expire_at_s
         self._phase = Phase.FIRST_TOKEN
         self._waiter: asyncio.Future[None] | None = None
@@ -147,13 +149,29 @@ class _SandboxExchange:
             parts.append(part)
         return b"".join(parts)
 
+    async def pour(
+        self, take: Callable[[bytes], None], *, between_s: float, until_s: float
+    ) -> None:
+        await self._pour.run(take, between_s=between_s, until_s=until_s)
+
+    def pause(self) -> None:
+        self._pour.pause()
+
+    def resume(self) -> None:
+        self._pour.resume()
+
     def expire_at(self, at_s: float, phase: Phase) -> None:
+        self._pour.expire_at(at_s, phase)
+
+    def set_deadline(self, at_s: float, phase: Phase) -> None:
+        """As `expire_at`; a pour goes on as it was."""
         self._deadline_s, self._phase = at_s, phase
         self._wake()
 
     def close(self) -> None:
         self._closed = True
         self._forget(self)
+        self._pour.close()
         self._wake()
 
     # --- waiting ---

@@ -7,6 +7,7 @@ from the wire; and it counts what is open, so that a test can ask whether anythi
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -14,6 +15,7 @@ from typing import Literal
 import msgspec
 
 from fairlead.gateway.upstream import Phase, TransportFailure
+from fairlead.gateway.upstream_pour import ReadPour
 from fairlead.providers.base import UpstreamRequest
 
 __all__ = ["Answer", "Script", "ScriptedUpstream", "chat_stream", "chat_whole"]
@@ -65,27 +67,51 @@ class Answer:
         self._expire_at_s = expire_at_s
         self._phase = Phase.FIRST_TOKEN
         self._done = done
+        self._pour = ReadPour(self, loop)
+        self._waiter: asyncio.Future[None] | None = None
         self.is_closed = False
 
     async def wait(self, seconds: float) -> None:
-        """Time passes, unless the deadline comes first."""
-        left_s = self._expire_at_s - self._loop.time()
-        if seconds >= left_s:
-            await asyncio.sleep(max(0.0, left_s))
-            raise TransportFailure("scripted time-out", phase=self._phase, timed_out=True)
-        await asyncio.sleep(seconds)
+        """Time passes, unless the deadline comes first or somebody closes."""
+        await asyncio.sleep(0)
+        due_s = self._loop.time() + seconds
+        while True:
+            if self.is_closed:
+                raise TransportFailure("scripted answer was closed", phase=Phase.READ)
+            now_s = self._loop.time()
+            if now_s >= due_s:
+                return
+            if now_s >= self._expire_at_s:
+                raise TransportFailure("scripted time-out", phase=self._phase, timed_out=True)
+            await self._sleep_until(min(due_s, self._expire_at_s))
 
     async def read(self) -> bytes:
-        assert not self.is_closed, "read after close"
+        if self.is_closed:
+            raise TransportFailure("scripted answer was closed", phase=Phase.READ)
         if self._steps:
-            pause_s, data = self._steps.pop(0)
+            pause_s, data = self._steps[0]
             await self.wait(pause_s)
+            del self._steps[0]
             return data
         if self._script.end == "hang":
-            await self.wait(float("inf"))
+            await self.wait(math.inf)
         if self._script.end == "cut":
             raise TransportFailure("scripted cut", phase=Phase.READ)
         return b""
+
+    async def _sleep_until(self, at_s: float) -> None:
+        self._waiter = self._loop.create_future()
+        timer = None if at_s == math.inf else self._loop.call_at(at_s, self._wake)
+        try:
+            await self._waiter
+        finally:
+            self._waiter = None
+            if timer is not None:
+                timer.cancel()
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
 
     async def read_all(self, bytes_max: int) -> bytes:
         body = b""
@@ -95,13 +121,31 @@ class Answer:
                 raise TransportFailure("scripted answer too long", phase=Phase.READ)
         return body
 
+    async def pour(
+        self, take: Callable[[bytes], None], *, between_s: float, until_s: float
+    ) -> None:
+        await self._pour.run(take, between_s=between_s, until_s=until_s)
+
+    def pause(self) -> None:
+        self._pour.pause()
+
+    def resume(self) -> None:
+        self._pour.resume()
+
     def expire_at(self, at_s: float, phase: Phase) -> None:
+        self._pour.expire_at(at_s, phase)
+
+    def set_deadline(self, at_s: float, phase: Phase) -> None:
+        """As `expire_at`; a pour goes on as it was."""
         self._expire_at_s, self._phase = at_s, phase
+        self._wake()
 
     def close(self) -> None:
         if not self.is_closed:
             self.is_closed = True
             self._done()
+            self._pour.close()
+            self._wake()
 
 
 @dataclass(slots=True)

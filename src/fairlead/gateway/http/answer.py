@@ -6,11 +6,17 @@ connection, which may carry the next request before this reader has taken a sing
 States, each reached at most once and in this order: waiting for the head, in the body, and then either
 complete or failed. Bytes that came before a break are still read before the failure is raised; after a
 passed deadline nothing is.
+
+A reader either asks for the body (`read`: a future for each wait) or has it poured (`pour`: one future for
+all of it). A pour gives from within the callback that brought the bytes, after the parser is done with them,
+so that whatever its taker does (pause, close, raise) meets no parser in the middle of its work.
 """
 
 from __future__ import annotations
 
 import asyncio
+import math
+from collections.abc import Callable
 from typing import TYPE_CHECKING, NoReturn
 
 import httptools
@@ -57,6 +63,26 @@ class HeaderFields:
         ]
 
 
+class _Pour:
+    """A body on its way to its taker.
+
+    until_s, phase: the last moment of it all; kept here too, because the connection may be gone before a
+        paused taker has had everything. timer: runs only in that case.
+    error: what the taker raised.
+    """
+
+    __slots__ = ("error", "is_giving", "is_over", "phase", "take", "timer", "until_s")
+
+    def __init__(self, take: Callable[[bytes], None], until_s: float) -> None:
+        self.take = take
+        self.until_s = until_s
+        self.phase = Phase.TOTAL
+        self.timer: asyncio.TimerHandle | None = None
+        self.error: BaseException | None = None
+        self.is_giving = False
+        self.is_over = False
+
+
 class Answer:
     """Implements `Exchange`. The methods named `on_...` belong to the parser, the rest of the public ones
     in the second half to `Connection`."""
@@ -72,9 +98,11 @@ class Answer:
         "_framing",
         "_header_bytes_max",
         "_is_informational",
+        "_is_paused",
         "_label",
         "_loop",
         "_parser",
+        "_pour",
         "_raw",
         "_trailer_bytes",
         "_waiter",
@@ -111,6 +139,8 @@ class Answer:
         self._failure: TransportFailure | None = None
         self._framing = _CLOSED
         self._is_informational = False
+        self._is_paused = False
+        self._pour: _Pour | None = None
         self._trailer_bytes = 0
         self._waiter: asyncio.Future[None] | None = None
         self.buffered_bytes = 0
@@ -134,15 +164,49 @@ class Answer:
             await self._wait()
 
     async def read(self) -> bytes:
-        if self._decoder is not None:
-            return await self._read_decoded(self._decoder)
-        while not self._chunks:
+        assert self._pour is None, "an exchange has exactly one reader"
+        while not (piece := self._next_piece()):
             if self._failure is not None:
                 raise self._failure
             if self.is_complete:
                 return b""
             await self._wait()
-        return self._take()
+        return piece
+
+    async def pour(
+        self, take: Callable[[bytes], None], *, between_s: float, until_s: float
+    ) -> None:
+        assert self._pour is None, "an exchange has exactly one reader"
+        assert self._waiter is None, "an exchange has exactly one reader"
+        pour = self._pour = _Pour(take, until_s)
+        if self._connection is not None:
+            self._connection.expire_if_silent(between_s, until_s)
+        try:
+            self._give(pour)
+            if not pour.is_over:
+                await self._wait()
+        finally:
+            self._pour = None
+            if pour.timer is not None:
+                pour.timer.cancel()
+        if pour.error is not None:
+            raise pour.error
+        if self._failure is not None:
+            raise self._failure
+
+    def pause(self) -> None:
+        self._is_paused = True
+        if self._connection is not None:
+            self._connection.pause()
+
+    def resume(self) -> None:
+        if not self._is_paused:
+            return
+        self._is_paused = False
+        if self._connection is not None:
+            self._connection.resume()
+        if self._pour is not None:
+            self.wake()
 
     async def read_all(self, bytes_max: int) -> bytes:
         pieces: list[bytes] = []
@@ -157,17 +221,26 @@ class Answer:
     def expire_at(self, at_s: float, phase: Phase) -> None:
         if self._connection is not None:
             self._connection.expire_at(at_s, phase)
+        pour = self._pour
+        if pour is not None:
+            pour.until_s, pour.phase = at_s, phase
+            if pour.timer is not None:
+                self._watch_held(pour)
 
     def close(self) -> None:
-        if self._failure is None and (self._chunks or not self.is_complete):
+        is_read = self.is_complete and not self._chunks and self._decoder is None
+        if self._failure is None and not is_read:
             self._failure = TransportFailure(
                 f"the answer from {self._label} was closed before it was read", phase=Phase.READ
             )
         connection, self._connection = self._connection, None
         self._parser = None
+        self._decoder = None
         self._chunks.clear()
         if connection is not None:
             connection.drop()
+        if self._pour is not None:
+            self.wake()
 
     # ---- for the parser -------------------------------------------------------------------------
 
@@ -239,8 +312,17 @@ class Answer:
     def is_chunked(self) -> bool:
         return self._framing == _CHUNKED
 
+    @property
+    def is_poured(self) -> bool:
+        return self._pour is not None
+
     def wake(self) -> None:
-        """Tell a waiting reader that there is something new."""
+        """There is something new: give it to the taker, or tell a waiting reader."""
+        pour = self._pour
+        if pour is not None:
+            self._give(pour)
+            if not pour.is_over:
+                return
         waiter = self._waiter
         if waiter is not None and not waiter.done():
             waiter.set_result(None)
@@ -260,6 +342,7 @@ class Answer:
         self._parser = None
         if failure.timed_out:
             self._chunks.clear()
+            self._decoder = None
         self.wake()
 
     # ---- details --------------------------------------------------------------------------------
@@ -275,7 +358,55 @@ class Answer:
         finally:
             self._waiter = None
 
+    def _give(self, pour: _Pour) -> None:
+        """Give the taker all there is, unless he pauses; then see whether that was the end."""
+        if pour.is_giving:
+            return  # he resumed or closed from within `take`; the loop that called him goes on
+        pour.is_giving = True
+        try:
+            while not self._is_paused and (piece := self._next_piece()):
+                pour.take(piece)
+        except BaseException as error:  # noqa: BLE001 -- it is raised again, by `pour`
+            pour.error = error
+            pour.is_over = True
+            self.close()
+            return
+        finally:
+            pour.is_giving = False
+        if self.is_complete or self._failure is not None:
+            if not self._is_paused or not (self._chunks or self._decoder):
+                pour.is_over = True
+            elif self._connection is None and pour.timer is None:
+                self._watch_held(pour)
+
+    def _watch_held(self, pour: _Pour) -> None:
+        """There is no connection any more whose timer would end a pour that stays paused."""
+        if pour.timer is not None:
+            pour.timer.cancel()
+        at_s = pour.until_s
+        pour.timer = None if at_s == math.inf else self._loop.call_at(at_s, self._drop_held, pour)
+
+    def _drop_held(self, pour: _Pour) -> None:
+        message = f"the answer from {self._label} was not taken within the time-out '{pour.phase}'"
+        self.fail(TransportFailure(message, phase=pour.phase, timed_out=True))
+
+    def _next_piece(self) -> bytes:
+        """The next bytes of the body if there are any. Raises TransportFailure if their coding is broken."""
+        decoder = self._decoder
+        if decoder is None:
+            return self._take() if self._chunks else b""
+        try:
+            while not (piece := decoder.take()) and self._chunks:
+                decoder.feed(self._take())
+            if not piece and self.is_complete:
+                decoder.finish()
+                self._decoder = None
+        except BrokenCoding as error:
+            self._break(f"broken answer from {self._label}: {error}")
+        return piece
+
     def _take(self) -> bytes:
+        """All that arrived."""
         chunks = self._chunks
         body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
         chunks.clear()
@@ -283,23 +414,6 @@ class Answer:
         if self._connection is not None:
             self._connection.resume()
         return body
-
-    async def _read_decoded(self, decoder: BodyDecoder) -> bytes:
-        try:
-            while not (piece := decoder.take()):
-                while not self._chunks:
-                    if self._failure is not None:
-                        raise self._failure
-                    if self.is_complete:
-                        decoder.finish()
-                        return b""
-                    await self._wait()
-                decoder.feed(self._take())
-        except BrokenCoding as error:
-            self._break(f"broken answer from {self._label}: {error}")
-        if self._failure is not None and self._failure.timed_out:
-            raise self._failure
-        return piece
 
     def _break(self, message: str) -> NoReturn:
         """Fail from the reader's side."""

@@ -11,7 +11,8 @@ Invariants
   our own requests against truncation.
 - Exactly one timer per connection, for the exchange's deadline or the pool's patience. It is not moved when
   the due time moves later, only when it fires too early: a stream of a thousand chunks, or a thousand
-  requests in quick succession, cost one.
+  requests in quick succession, cost one. Silence is measured the same way: an arrival notes its time and
+  touches no timer.
 
 Writing relies on the transport's buffer: the body is in memory already, so it bounds what waits to be
 written. `pause_writing` only tells whether the request is fully written.
@@ -49,11 +50,13 @@ class Connection(asyncio.Protocol):
     __slots__ = (
         "_answer",
         "_armed_s",
+        "_between_s",
         "_due_s",
         "_feed",
         "_framing_bytes",
         "_has_answered",
         "_head_bytes",
+        "_heard_s",
         "_held",
         "_is_reading_paused",
         "_is_writing_paused",
@@ -80,7 +83,9 @@ class Connection(asyncio.Protocol):
         self._answer: Answer | None = None
         self._feed: Callable[[bytes], None] | None = None
         self._armed_s = math.inf
+        self._between_s = math.inf
         self._due_s = math.inf
+        self._heard_s = 0.0
         self._phase = Phase.FIRST_TOKEN
         self._timer: asyncio.TimerHandle | None = None
         self._sent_at_s = 0.0
@@ -123,13 +128,29 @@ class Connection(asyncio.Protocol):
     def expire_at(self, at_s: float, phase: Phase) -> None:
         self._phase = phase
         self._due_s = at_s
+        self._between_s = math.inf
         if at_s < self._armed_s:
             self._arm(at_s)
+
+    def expire_if_silent(self, between_s: float, until_s: float) -> None:
+        """Expire when no body has come for `between_s` although we read, and at `until_s` at the latest."""
+        self._phase = Phase.TOTAL
+        self._due_s = until_s
+        self._between_s = between_s
+        self._listen()
 
     def rest(self) -> None:
         """In the pool from now on; closed if unused for `idle_s`."""
         self.was_used = True
         self.expire_at(self._loop.time() + self._limits.idle_s, Phase.CONNECT)
+
+    def pause(self) -> None:
+        """The reader wants no more for now."""
+        if not self._is_reading_paused:
+            assert self._transport is not None
+            if not self._transport.is_closing():
+                self._is_reading_paused = True
+                self._transport.pause_reading()
 
     def resume(self) -> None:
         """The reader took what was buffered."""
@@ -138,6 +159,7 @@ class Connection(asyncio.Protocol):
             assert self._transport is not None
             if not self._transport.is_closing():  # which a failed write may have made it meanwhile
                 self._transport.resume_reading()
+            self._listen()
 
     def drop(self) -> None:
         """Close at once; nobody wants the rest of the answer."""
@@ -183,14 +205,9 @@ class Connection(asyncio.Protocol):
             return
         if answer.buffered_bytes != buffered_bytes:
             self._framing_bytes = 0
-            if (
-                answer.buffered_bytes > self._limits.buffered_bytes_max
-                and not self._is_reading_paused
-            ):
-                assert self._transport is not None
-                if not self._transport.is_closing():
-                    self._is_reading_paused = True
-                    self._transport.pause_reading()
+            self._heard_s = self._loop.time()
+            if answer.buffered_bytes > self._limits.buffered_bytes_max and not answer.is_poured:
+                self.pause()
         elif answer.is_head_complete and not self._is_framing_bounded(len(data)):
             return
         answer.wake()
@@ -303,6 +320,20 @@ class Connection(asyncio.Protocol):
         if self._transport is not None:
             self._transport.abort()
 
+    def _listen(self) -> None:
+        """Silence counts from now."""
+        self._heard_s = self._loop.time()
+        due_s = self._due()[0]
+        if due_s < self._armed_s:
+            self._arm(due_s)
+
+    def _due(self) -> tuple[float, Phase]:
+        """When the exchange expires as things stand, and in which phase."""
+        silent_s = self._heard_s + self._between_s
+        if silent_s < self._due_s and not self._is_reading_paused:
+            return silent_s, Phase.BETWEEN_TOKENS
+        return self._due_s, self._phase
+
     def _arm(self, at_s: float) -> None:
         if self._timer is not None:
             self._timer.cancel()
@@ -312,15 +343,15 @@ class Connection(asyncio.Protocol):
     def _on_timer(self) -> None:
         self._timer = None
         self._armed_s = math.inf
-        if self._loop.time() < self._due_s:
-            if self._due_s < math.inf:
-                self._arm(self._due_s)
+        due_s, phase = self._due()
+        if self._loop.time() < due_s:
+            if due_s < math.inf:
+                self._arm(due_s)
             return
         answer = self._answer
         if answer is None:
             self._abort()
             return
-        phase = self._phase
         if self._is_writing_paused and phase is Phase.FIRST_TOKEN:
             phase = Phase.SEND
         self._break(f"{self._label} exceeded the time-out '{phase}'", phase, timed_out=True)
