@@ -17,21 +17,12 @@ from typing import Final
 import msgspec
 
 from fairlead.core.chat import (
-    AssistantMessage,
-    AudioPart,
     ChatBody,
     ChatRequest,
-    Content,
-    FilePart,
-    ImagePart,
-    OtherPart,
     ReasoningSettings,
-    RefusalPart,
-    TextPart,
-    VideoPart,
     WireFormat,
 )
-from fairlead.core.errors import RequestInvalid
+from fairlead.dialects.reading import measure, not_json, wrong, wrong_type
 
 __all__ = ["read_request"]
 
@@ -48,8 +39,6 @@ _read_body: Final = msgspec.json.Decoder(ChatBody).decode
 _read_fields: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _read_any: Final = msgspec.json.Decoder().decode
 
-_PATH: Final = re.compile(r"^(?P<what>.*?)(?: - at `(?P<path>[^`]*)`)?$", re.DOTALL)
-_BYTE: Final = re.compile(r"\(byte (\d+)\)")
 _OTHER_TAG: Final = "\0other"
 # Parts that we type, and what must be in them for that.
 _PART_SHAPES: Final[Mapping[str, tuple[str, type]]] = {
@@ -72,15 +61,15 @@ def read_request(body: bytes, source: WireFormat) -> ChatRequest:
     except msgspec.ValidationError as error:
         typed = _read_with_other_parts(body, error)
     except (ValueError, RecursionError) as error:
-        raise _not_json(body, error) from None
+        raise not_json(body, error) from None
     fields = _read_fields(body)
     for name in fields:
         check = _CHECKS.get(name)
         if check is not None:
             check(typed)
     if source is WireFormat.OPENAI_CHAT and type(typed.logprobs) is int:
-        raise _wrong("logprobs", "must be true or false; only legacy completions take a number")
-    modalities, characters = _measure(typed)
+        raise wrong("logprobs", "must be true or false; only legacy completions take a number")
+    modalities, characters = measure(typed)
     return ChatRequest(
         source=source,
         fields=fields,
@@ -91,48 +80,6 @@ def read_request(body: bytes, source: WireFormat) -> ChatRequest:
     )
 
 
-# --- what is wrong with it ----------------------------------------------------------------------------
-
-
-def _not_json(body: bytes, error: Exception) -> RequestInvalid:
-    if not body.strip():
-        return RequestInvalid("The request has no body; a JSON object is expected.")
-    if isinstance(error, RecursionError):
-        return RequestInvalid("The request body is nested too deeply.")
-    at = _BYTE.search(str(error))
-    where = f" at byte {at.group(1)}" if at else ""
-    if isinstance(error, UnicodeDecodeError):
-        return RequestInvalid("The request body is not valid JSON: it is not UTF-8.")
-    if "truncated" in str(error):
-        return RequestInvalid(
-            f"The request body is not valid JSON: it ends early, at byte {len(body)}."
-        )
-    return RequestInvalid(f"The request body is not valid JSON{where}.")
-
-
-def _wrong_type(error: msgspec.ValidationError) -> RequestInvalid:
-    """msgspec's words in ours: "Expected `str`, got `int` - at `$.messages[0].content`"."""
-    found = _PATH.match(str(error))
-    what, path = (found["what"], found["path"] or "$") if found else (str(error), "$")
-    param = path.removeprefix("$").removeprefix(".")
-    missing = re.fullmatch(r"Object missing required field `([^`]*)`", what)
-    if missing:
-        param = f"{param}.{missing[1]}" if param else missing[1]
-        return RequestInvalid(f"`{param}` is required.", param=param)
-    what = what.replace(" | null`", "`").replace("`array`", "`list`")
-    if not param:
-        return RequestInvalid(f"The request body must be a JSON object: {_lowered(what)}.")
-    return RequestInvalid(f"`{param}` is not valid: {_lowered(what)}.", param=param)
-
-
-def _lowered(text: str) -> str:
-    return text[:1].lower() + text[1:]
-
-
-def _wrong(param: str, rule: str) -> RequestInvalid:
-    return RequestInvalid(f"`{param}` {rule}.", param=param)
-
-
 # --- parts we do not know -----------------------------------------------------------------------------
 
 
@@ -141,13 +88,13 @@ def _read_with_other_parts(body: bytes, first: msgspec.ValidationError) -> ChatB
     try:
         fields = _read_any(body)
     except (ValueError, RecursionError) as error:
-        raise _not_json(body, error) from None
+        raise not_json(body, error) from None
     if not isinstance(fields, dict) or not _wrap_unknown_parts(fields.get("messages")):
-        raise _wrong_type(first) from None
+        raise wrong_type(first) from None
     try:
         return _read_body(msgspec.json.encode(fields))
     except msgspec.ValidationError as error:
-        raise _wrong_type(error) from None
+        raise wrong_type(error) from None
 
 
 def _wrap_unknown_parts(messages: object) -> bool:
@@ -189,12 +136,12 @@ def _known_part(part: dict[str, object]) -> dict[str, object]:
 
 def _messages(body: ChatBody) -> None:
     if body.messages is not None and not body.messages:
-        raise _wrong("messages", "must hold at least one message")
+        raise wrong("messages", "must hold at least one message")
 
 
 def _prompt(body: ChatBody) -> None:
     if body.prompt is not None and not isinstance(body.prompt, str) and not body.prompt:
-        raise _wrong("prompt", "must not be an empty list")
+        raise wrong("prompt", "must not be an empty list")
 
 
 def _between(name: str, low: float, high: float) -> Callable[[ChatBody], None]:
@@ -203,7 +150,7 @@ def _between(name: str, low: float, high: float) -> Callable[[ChatBody], None]:
     def check(body: ChatBody) -> None:
         value = getattr(body, name)
         if value is not None and not low <= value <= high:
-            raise _wrong(name, f"{rule}, not {value:g}")
+            raise wrong(name, f"{rule}, not {value:g}")
 
     return check
 
@@ -212,7 +159,7 @@ def _at_least(name: str, low: int) -> Callable[[ChatBody], None]:
     def check(body: ChatBody) -> None:
         value = getattr(body, name)
         if value is not None and value < low:
-            raise _wrong(name, f"must be at least {low}, not {value}")
+            raise wrong(name, f"must be at least {low}, not {value}")
 
     return check
 
@@ -221,7 +168,7 @@ def _at_most_characters(name: str, characters_max: int) -> Callable[[ChatBody], 
     def check(body: ChatBody) -> None:
         value = getattr(body, name)
         if value is not None and len(value) > characters_max:
-            raise _wrong(name, f"must have at most {characters_max} characters, not {len(value)}")
+            raise wrong(name, f"must have at most {characters_max} characters, not {len(value)}")
 
     return check
 
@@ -230,14 +177,14 @@ def _top_logprobs(body: ChatBody) -> None:
     if body.top_logprobs is None:
         return
     if not 0 <= body.top_logprobs <= 20:
-        raise _wrong("top_logprobs", f"must be between 0 and 20, not {body.top_logprobs}")
+        raise wrong("top_logprobs", f"must be between 0 and 20, not {body.top_logprobs}")
     if body.logprobs is not True:
-        raise _wrong("top_logprobs", "needs `logprobs` to be true")
+        raise wrong("top_logprobs", "needs `logprobs` to be true")
 
 
 def _stop(body: ChatBody) -> None:
     if isinstance(body.stop, list) and len(body.stop) > STOPS_MAX:
-        raise _wrong("stop", f"may hold at most {STOPS_MAX} sequences, not {len(body.stop)}")
+        raise wrong("stop", f"may hold at most {STOPS_MAX} sequences, not {len(body.stop)}")
 
 
 def _tools(body: ChatBody) -> None:
@@ -245,12 +192,12 @@ def _tools(body: ChatBody) -> None:
         path = f"tools[{position}].function"
         if tool.function is None:
             if tool.type in ("function", None):
-                raise _wrong(path, "is required")
+                raise wrong(path, "is required")
             continue
         if not 0 < len(tool.function.name) <= TOOL_NAME_CHARACTERS_MAX:
-            raise _wrong(f"{path}.name", f"must have 1 to {TOOL_NAME_CHARACTERS_MAX} characters")
+            raise wrong(f"{path}.name", f"must have 1 to {TOOL_NAME_CHARACTERS_MAX} characters")
         if not _may_be_object(tool.function.parameters):
-            raise _wrong(f"{path}.parameters", "must be a JSON schema, an object")
+            raise wrong(f"{path}.parameters", "must be a JSON schema, an object")
 
 
 def _response_format(body: ChatBody) -> None:
@@ -259,12 +206,12 @@ def _response_format(body: ChatBody) -> None:
         return
     path = "response_format.json_schema"
     if wanted.json_schema is None:
-        raise _wrong(path, "is required for the type `json_schema`")
+        raise wrong(path, "is required for the type `json_schema`")
     name = wanted.json_schema.name  # the format requires one; Perplexity's callers do without
     if name is not None and _SCHEMA_NAME.fullmatch(name) is None:
-        raise _wrong(f"{path}.name", "must have 1 to 64 characters out of a-z, A-Z, 0-9, _ and -")
+        raise wrong(f"{path}.name", "must have 1 to 64 characters out of a-z, A-Z, 0-9, _ and -")
     if not _may_be_object(wanted.json_schema.schema):
-        raise _wrong(f"{path}.schema", "must be a JSON schema, an object")
+        raise wrong(f"{path}.schema", "must be a JSON schema, an object")
 
 
 _SCHEMA_NAME: Final = re.compile(r"[a-zA-Z0-9_-]{1,64}")
@@ -278,7 +225,7 @@ def _may_be_object(raw: msgspec.Raw) -> bool:
 def _object(name: str) -> Callable[[ChatBody], None]:
     def check(body: ChatBody) -> None:
         if not _may_be_object(getattr(body, name)):
-            raise _wrong(name, "must be an object")
+            raise wrong(name, "must be an object")
 
     return check
 
@@ -286,20 +233,20 @@ def _object(name: str) -> Callable[[ChatBody], None]:
 def _logit_bias(body: ChatBody) -> None:
     for token, bias in (body.logit_bias or {}).items():
         if not -100 <= bias <= 100:
-            raise _wrong(f"logit_bias.{token[:20]}", "must be between -100 and 100")
+            raise wrong(f"logit_bias.{token[:20]}", "must be between -100 and 100")
 
 
 def _metadata(body: ChatBody) -> None:
     metadata = body.metadata or {}
     if len(metadata) > METADATA_PAIRS_MAX:
-        raise _wrong("metadata", f"may hold at most {METADATA_PAIRS_MAX} pairs")
+        raise wrong("metadata", f"may hold at most {METADATA_PAIRS_MAX} pairs")
     for key, value in metadata.items():
         if len(key) > METADATA_KEY_CHARACTERS_MAX:
-            raise _wrong(
+            raise wrong(
                 "metadata", f"may have keys of at most {METADATA_KEY_CHARACTERS_MAX} characters"
             )
         if len(value) > METADATA_VALUE_CHARACTERS_MAX:
-            raise _wrong(
+            raise wrong(
                 f"metadata.{key}",
                 f"must have at most {METADATA_VALUE_CHARACTERS_MAX} characters",
             )
@@ -310,16 +257,16 @@ def _reasoning_fields(body: ChatBody) -> None:
     if given is None:
         return
     if given.effort is not None and given.max_tokens is not None:
-        raise _wrong("reasoning", "takes `effort` or `max_tokens`, not both")
+        raise wrong("reasoning", "takes `effort` or `max_tokens`, not both")
     if given.max_tokens is not None and given.max_tokens < 0:
-        raise _wrong("reasoning.max_tokens", "must be at least 0")
+        raise wrong("reasoning.max_tokens", "must be at least 0")
     if body.reasoning_effort is not None and given.effort not in (None, body.reasoning_effort):
-        raise _wrong(
+        raise wrong(
             "reasoning_effort",
             f"({body.reasoning_effort}) contradicts `reasoning.effort` ({given.effort})",
         )
     if body.reasoning_effort is not None and given.max_tokens is not None:
-        raise _wrong("reasoning_effort", "contradicts `reasoning.max_tokens`")
+        raise wrong("reasoning_effort", "contradicts `reasoning.max_tokens`")
 
 
 # Only fields that are in the body are checked, so a small request pays for what it says.
@@ -370,54 +317,3 @@ def _reasoning(body: ChatBody) -> ReasoningSettings | None:
     if body.include_reasoning is False and not given.exclude:
         given = msgspec.structs.replace(given, exclude=True)
     return given
-
-
-def _measure(body: ChatBody) -> tuple[frozenset[str], int]:
-    """(what the messages contain besides text, characters of text)."""
-    characters = 0
-    modalities: set[str] = set()
-    for message in body.messages or ():
-        content = message.content
-        if type(content) is str:
-            characters += len(content)
-        elif content is not None:
-            characters += _measure_parts(content, modalities)
-        if type(message) is AssistantMessage:
-            if message.tool_calls:
-                for call in message.tool_calls:
-                    if call.function is not None:
-                        characters += len(call.function.arguments) + len(call.function.name)
-            characters += len(message.reasoning or message.reasoning_content or "")
-    prompt = body.prompt
-    if prompt is not None:
-        if isinstance(prompt, str):
-            characters += len(prompt)
-        else:
-            for item in prompt:
-                # A token is counted as one character: an estimate on the low side.
-                characters += 1 if isinstance(item, int) else len(item)
-    return (frozenset(modalities) if modalities else _TEXT_ONLY), characters
-
-
-_TEXT_ONLY: Final[frozenset[str]] = frozenset()
-
-
-def _measure_parts(content: Content, modalities: set[str]) -> int:
-    characters = 0
-    for part in content or ():
-        match part:
-            case TextPart():
-                characters += len(part.text)
-            case ImagePart():
-                modalities.add("image")
-            case FilePart():
-                modalities.add("file")
-            case AudioPart():
-                modalities.add("audio")
-            case VideoPart():
-                modalities.add("video")
-            case RefusalPart():
-                characters += len(part.refusal)
-            case OtherPart() | str():
-                pass
-    return characters

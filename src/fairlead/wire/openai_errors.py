@@ -11,7 +11,7 @@ from typing import Final
 
 from fairlead.core.errors import Availability, ErrorType, Problem
 
-__all__ = ["error_fields", "problem_fields"]
+__all__ = ["availability_fields", "error_fields", "problem_fields"]
 
 _MASKED: Final = "Internal server error."
 _OURS: Final = frozenset({ErrorType.SERVER, ErrorType.UNMAPPED})
@@ -41,11 +41,12 @@ def error_fields(problem: Problem) -> dict[str, object]:
         "metadata": metadata,
     }
     if problem.availability is not None:
-        error["availability"] = _availability_fields(problem.availability)
+        error["availability"] = availability_fields(problem.availability)
     return error
 
 
-def _availability_fields(availability: Availability) -> dict[str, object]:
+def availability_fields(availability: Availability) -> dict[str, object]:
+    """The `availability` object, the same in every format."""
     fields: dict[str, object] = {
         "code": availability.code,
         "retryable": availability.retryable,
