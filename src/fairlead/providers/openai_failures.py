@@ -20,13 +20,15 @@ import msgspec
 
 from fairlead.core.errors import FailureKind, UpstreamFailure
 from fairlead.providers.base import ResponseHeaders
+from fairlead.providers.failures import (
+    BODY_BYTES_KEPT_MAX,
+    CODE_CHARACTERS_MAX,
+    MESSAGE_CHARACTERS_MAX,
+    retry_after_s,
+    shown_message,
+)
 
 __all__ = ["failure_inside", "failure_of"]
-
-MESSAGE_CHARACTERS_MAX: Final = 2000
-CODE_CHARACTERS_MAX: Final = 128
-BODY_BYTES_KEPT_MAX: Final = 16 * 1024
-RETRY_AFTER_S_MAX: Final = 3600.0  # a longer hint is as good as "not soon"
 
 _KIND = FailureKind
 
@@ -201,23 +203,6 @@ _REFUSALS: Final = tuple(
 _NOT_THE_MODEL: Final = re.compile(r"is not supported (in|with|by|for) this model", re.IGNORECASE)
 _TOO_MANY_TOKENS_A_MINUTE: Final = re.compile(r"per (minute|day|hour)|\b(TPM|RPM|TPD|RPD)\b")
 
-_SHOWN: Final = frozenset(
-    {_KIND.BAD_REQUEST, _KIND.CONTEXT_LENGTH, _KIND.CONTENT_POLICY, _KIND.IMAGE}
-)
-_OUR_WORDS: Final[Mapping[FailureKind, str]] = {
-    _KIND.BAD_REQUEST: "The provider refused the request.",
-    _KIND.CONTEXT_LENGTH: "The request is too long for the model.",
-    _KIND.CONTENT_POLICY: "The provider refused the request for its content.",
-    _KIND.IMAGE: "The provider could not use an image of the request.",
-    _KIND.AUTHENTICATION: "The provider refused our credential.",
-    _KIND.OUT_OF_QUOTA: "Our credit with the provider is used up.",
-    _KIND.MODEL_NOT_FOUND: "The provider does not serve this model.",
-    _KIND.RATE_LIMIT: "The provider limits the rate of requests; please retry later.",
-    _KIND.OVERLOADED: "The provider is overloaded; please retry later.",
-    _KIND.TIMEOUT: "The provider did not answer in time.",
-    _KIND.SERVER: "The provider failed.",
-}
-
 
 @dataclass(frozen=True, slots=True)
 class _Said:
@@ -234,11 +219,11 @@ def failure_of(status: int, headers: ResponseHeaders, body: bytes) -> UpstreamFa
     said = _read(body)
     kind = _kind_of(status, said)
     return UpstreamFailure(
-        _shown(kind, said),
+        shown_message(kind, said.message),
         kind=kind,
         status=status,
         provider_code=said.provider_code,
-        retry_after_s=_retry_after_s(headers),
+        retry_after_s=retry_after_s(headers),
         body=body[:BODY_BYTES_KEPT_MAX],
     )
 
@@ -249,7 +234,10 @@ def failure_inside(fields: Mapping[str, object]) -> UpstreamFailure:
     status = said.status or 502
     kind = _kind_of(status, said)
     return UpstreamFailure(
-        _shown(kind, said), kind=kind, status=said.status, provider_code=said.provider_code
+        shown_message(kind, said.message),
+        kind=kind,
+        status=said.status,
+        provider_code=said.provider_code,
     )
 
 
@@ -283,13 +271,6 @@ def _match(message: str) -> FailureKind | None:
         if pattern.search(message):
             return kind
     return None
-
-
-def _shown(kind: FailureKind, said: _Said) -> str:
-    """A caller who can mend the request reads why it was refused; all else is between us and the provider."""
-    if kind in _SHOWN and said.message:
-        return said.message[:MESSAGE_CHARACTERS_MAX]
-    return _OUR_WORDS.get(kind, "The provider failed.")
 
 
 def _read(body: bytes) -> _Said:
@@ -372,18 +353,3 @@ def _first_detail(detail: object) -> str:
     if isinstance(detail, list) and detail and isinstance(detail[0], dict):
         return _text(detail[0].get("msg"))
     return _text(detail.get("message")) if isinstance(detail, dict) else ""
-
-
-def _retry_after_s(headers: ResponseHeaders) -> float | None:
-    """Seconds to wait. A date is of no use here: pure code has no clock."""
-    for name, scale in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
-        text = headers.get(name)
-        if text is None:
-            continue
-        try:
-            value = float(text) * scale
-        except ValueError:
-            continue
-        if 0 <= value < float("inf"):
-            return min(value, RETRY_AFTER_S_MAX)
-    return None

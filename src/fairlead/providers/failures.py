@@ -1,0 +1,64 @@
+"""What every provider's failures have in common: which words a caller sees, and how long to wait."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from fairlead.core.errors import FailureKind
+from fairlead.providers.base import ResponseHeaders
+
+__all__ = [
+    "BODY_BYTES_KEPT_MAX",
+    "CODE_CHARACTERS_MAX",
+    "MESSAGE_CHARACTERS_MAX",
+    "retry_after_s",
+    "shown_message",
+]
+
+MESSAGE_CHARACTERS_MAX: Final = 2000
+CODE_CHARACTERS_MAX: Final = 128
+BODY_BYTES_KEPT_MAX: Final = 16 * 1024
+RETRY_AFTER_S_MAX: Final = 3600.0  # a longer hint is as good as "not soon"
+
+_KIND = FailureKind
+
+# Kinds that the caller can mend, if he reads why.
+_SHOWN: Final = frozenset(
+    {_KIND.BAD_REQUEST, _KIND.CONTEXT_LENGTH, _KIND.CONTENT_POLICY, _KIND.IMAGE}
+)
+_OUR_WORDS: Final[Mapping[FailureKind, str]] = {
+    _KIND.BAD_REQUEST: "The provider refused the request.",
+    _KIND.CONTEXT_LENGTH: "The request is too long for the model.",
+    _KIND.CONTENT_POLICY: "The provider refused the request for its content.",
+    _KIND.IMAGE: "The provider could not use an image of the request.",
+    _KIND.AUTHENTICATION: "The provider refused our credential.",
+    _KIND.OUT_OF_QUOTA: "Our credit with the provider is used up.",
+    _KIND.MODEL_NOT_FOUND: "The provider does not serve this model.",
+    _KIND.RATE_LIMIT: "The provider limits the rate of requests; please retry later.",
+    _KIND.OVERLOADED: "The provider is overloaded; please retry later.",
+    _KIND.TIMEOUT: "The provider did not answer in time.",
+    _KIND.SERVER: "The provider failed.",
+}
+
+
+def shown_message(kind: FailureKind, message: str) -> str:
+    """A caller who can mend the request reads why it was refused; all else is between us and the provider."""
+    if kind in _SHOWN and message:
+        return message[:MESSAGE_CHARACTERS_MAX]
+    return _OUR_WORDS.get(kind, "The provider failed.")
+
+
+def retry_after_s(headers: ResponseHeaders) -> float | None:
+    """Seconds to wait. A date is of no use here: pure code has no clock."""
+    for name, scale in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
+        text = headers.get(name)
+        if text is None:
+            continue
+        try:
+            value = float(text) * scale
+        except ValueError:
+            continue
+        if 0 <= value < float("inf"):
+            return min(value, RETRY_AFTER_S_MAX)
+    return None
