@@ -11,7 +11,7 @@ not know are never refused: they are wrapped, and providers of the same format g
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
 import msgspec
@@ -24,7 +24,7 @@ from fairlead.core.chat import (
 )
 from fairlead.dialects.reading import measure, not_json, wrong, wrong_type
 
-__all__ = ["read_request"]
+__all__ = ["check_parameters", "read_request"]
 
 SESSION_ID_CHARACTERS_MAX: Final = 256
 USER_CHARACTERS_MAX: Final = 256
@@ -63,10 +63,7 @@ def read_request(body: bytes, source: WireFormat) -> ChatRequest:
     except (ValueError, RecursionError) as error:
         raise not_json(body, error) from None
     fields = _read_fields(body)
-    for name in fields:
-        check = _CHECKS.get(name)
-        if check is not None:
-            check(typed)
+    check_parameters(typed, fields)
     if source is WireFormat.OPENAI_CHAT and type(typed.logprobs) is int:
         raise wrong("logprobs", "must be true or false; only legacy completions take a number")
     modalities, characters = measure(typed)
@@ -132,6 +129,14 @@ def _known_part(part: dict[str, object]) -> dict[str, object]:
 
 
 # --- checks -------------------------------------------------------------------------------------------
+
+
+def check_parameters(body: ChatBody, names: Iterable[str]) -> None:
+    """Check the parameters of these names; a name that is not known is passed. Raises RequestInvalid."""
+    for name in names:
+        check = _CHECKS.get(name)
+        if check is not None:
+            check(body)
 
 
 def _messages(body: ChatBody) -> None:
