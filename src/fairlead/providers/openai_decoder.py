@@ -13,12 +13,13 @@ from typing import Final
 
 import msgspec
 
-from fairlead.core.chat import ChatEvent, Frame, TextChunk
+from fairlead.core.chat import ChatEvent, Frame, TextChunk, WireFormat
 from fairlead.core.errors import FailureKind, UpstreamFailure
 from fairlead.core.sse import SSEDecoder, StreamTooLong
 from fairlead.providers.openai_failures import failure_inside
 from fairlead.wire.openai_alike import Alike, alike
 from fairlead.wire.openai_chat import AnswerReader
+from fairlead.wire.openai_plain import read_plain
 
 __all__ = ["ANSWER_BYTES_MAX", "OpenAIStreamDecoder", "OpenAIWholeDecoder"]
 
@@ -65,6 +66,9 @@ class OpenAIWholeDecoder:
 
 def read_whole(body: bytes) -> Frame:
     """One whole answer. Raises UpstreamFailure for an error or garbage in it."""
+    plain = read_plain(body)
+    if plain is not None:
+        return Frame(WireFormat.OPENAI_CHAT, *plain, is_whole=True)
     fields = _object(body)
     _raise_error_inside(fields)
     reader = AnswerReader()
