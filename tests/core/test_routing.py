@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+
 import msgspec
 import pytest
 from hypothesis import given
@@ -10,6 +12,7 @@ from fairlead.core.chat import ChatRequest
 from fairlead.core.errors import FailureKind, UpstreamFailure
 from fairlead.core.health import RecentOutages
 from fairlead.core.routing import Plan, Removal, plan
+from fairlead.dialects.openai_chat import OpenAIChat
 from fairlead.testing.builders import a_model, a_request, an_endpoint
 
 NOBODY_FAILS = RecentOutages().at(0)
@@ -130,8 +133,17 @@ def test_a_model_that_cannot_see_is_not_sent_pictures() -> None:
 
 def test_a_prompt_far_beyond_the_context_is_not_sent() -> None:
     small = an_endpoint("small", prompt="0", context_length=10)
-    request = msgspec.structs.replace(a_request(), characters=81)
-    assert _providers(_plan((small, DEAR), request)) == ["dear"]
+    request = a_request(messages=[{"role": "user", "content": "x" * 81}])
+    too_long = msgspec.structs.replace(request, characters=81)
+    assert _providers(_plan((small, DEAR), too_long)) == ["dear"]
+
+
+def test_a_prompt_is_as_long_as_its_text_and_not_as_its_bytes() -> None:
+    small = an_endpoint("small", prompt="0", context_length=10)
+    body = json.dumps({"messages": [{"role": "user", "content": "é" * 80}]}, ensure_ascii=True)
+    request = OpenAIChat().decode(body.encode())
+    assert request.characters > 6 * 80
+    assert _providers(_plan((small,), request)) == ["small"]
 
 
 _slugs = st.sampled_from(["cheap", "middle", "dear", "nobody"])

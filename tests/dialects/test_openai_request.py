@@ -8,11 +8,12 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fairlead.core.chat import (
     ABSENT,
+    ChatBody,
     ChatRequest,
     ImagePart,
     OtherPart,
@@ -22,8 +23,11 @@ from fairlead.core.chat import (
     VideoPart,
 )
 from fairlead.core.errors import RequestInvalid
+from fairlead.core.prompt import prompt_text
 from fairlead.dialects.openai_chat import OpenAIChat
 from fairlead.dialects.openai_completions import OpenAICompletions
+from fairlead.dialects.reading import measure
+from fairlead.wire.openai_messages import PlainMessages
 from tests.recordings import Recording, load, names
 
 CHAT = OpenAIChat()
@@ -274,7 +278,7 @@ def test_the_legacy_dialect_wants_a_prompt() -> None:
     legacy = OpenAICompletions()
     request = legacy.decode(b'{"model":"m","prompt":["ab","c"],"logprobs":3}')
     assert request.body.prompt == ["ab", "c"]
-    assert request.characters == 3
+    assert request.characters >= 3
     with pytest.raises(RequestInvalid) as caught:
         legacy.decode(b'{"model":"m"}')
     assert caught.value.param == "prompt"
@@ -326,6 +330,75 @@ def test_any_json_gives_a_request_or_a_refusal(
     assert {name: json.loads(bytes(raw)) for name, raw in request.fields.items()} == json.loads(
         body
     )
+
+
+# What plain messages are made of, and what is nearly that.
+TEXTS = st.sampled_from(["", "x", "[", "é", 'a"b\\n', "\U0001f600"])
+NEARLY = st.one_of(TEXTS, st.none(), st.integers(0, 1), st.just([]), st.just({}))
+PARTS = st.one_of(
+    st.fixed_dictionaries({"type": st.just("text"), "text": TEXTS}),
+    st.fixed_dictionaries({"type": st.just("text"), "text": NEARLY}),
+    st.fixed_dictionaries(
+        {"type": st.just("image_url"), "image_url": st.fixed_dictionaries({"url": NEARLY})}
+    ),
+    st.fixed_dictionaries({"type": st.just("image_url"), "image_url": NEARLY}),
+    st.fixed_dictionaries({"type": st.just("new")}),
+)
+CALLS = st.fixed_dictionaries(
+    {
+        "id": NEARLY,
+        "type": st.just("function"),
+        "function": st.fixed_dictionaries({"name": NEARLY, "arguments": NEARLY}),
+    }
+)
+MESSAGES = st.fixed_dictionaries(
+    {
+        "role": st.sampled_from(["system", "user", "assistant", "tool", "developer", "captain"]),
+        "content": TEXTS | st.lists(PARTS, max_size=2) | NEARLY,
+    },
+    optional={
+        "name": NEARLY,
+        "tool_call_id": TEXTS | NEARLY,
+        "tool_calls": st.lists(CALLS, max_size=2) | NEARLY,
+        "refusal": NEARLY,
+    },
+)
+
+
+@settings(max_examples=500)
+@given(st.lists(MESSAGES, min_size=1, max_size=3), st.booleans())
+def test_messages_that_are_not_read_are_what_they_would_be_read_as(
+    messages: list[dict[str, Any]], has_escapes: bool
+) -> None:
+    body = json.dumps({"messages": messages}, ensure_ascii=has_escapes).encode()
+    try:
+        request = CHAT.decode(body)
+    except RequestInvalid:
+        with pytest.raises(msgspec.ValidationError):
+            msgspec.json.decode(body, type=ChatBody)
+        return
+    told = request.body.messages
+    assert told is not None
+    assert len(told) == len(messages)
+    with contextlib.suppress(msgspec.ValidationError):  # unknown parts are wrapped
+        read = msgspec.json.decode(body, type=ChatBody)
+        assert told == read.messages
+        assert (request.modalities, len(prompt_text(read))) == (
+            measure(read)[0],
+            len(prompt_text(request.body)),
+        )
+        return
+    assert not isinstance(told, PlainMessages)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b'"\xff"', b'"\\q"', b'"\\u12"', b'"\\ud800"', b'"a\nb"', b'"\x01"', b'"', b"nul", b"01"],
+)
+def test_a_text_that_is_not_read_is_still_checked(content: bytes) -> None:
+    good = b'{"messages":[{"role":"user","content":%b}]}'
+    assert CHAT.decode(good % b'"x"').body.messages == [UserMessage("x")]
+    assert "not valid JSON" in refused(good % content).message
 
 
 def _readable(case: Recording) -> bool:

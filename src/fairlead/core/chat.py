@@ -10,7 +10,7 @@ An answer is a sequence of `ChatEvent`s, whether it was streamed or not.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Final, Literal
 
@@ -299,7 +299,7 @@ class ProviderPreferences(msgspec.Struct, frozen=True, omit_defaults=True):
 class ChatBody(msgspec.Struct, frozen=True, omit_defaults=True):
     """The typed view of a chat or completion request. Only what we act on or check is typed."""
 
-    messages: list[Message] | None = None
+    messages: Sequence[Message] | None = None
     prompt: str | list[str | int | list[int]] | None = None
     model: str | None = None
     models: list[str] | None = None
@@ -361,7 +361,7 @@ class ChatRequest(msgspec.Struct, frozen=True, gc=False):
     fields: the caller's own top-level fields in format `source`, byte for byte, unknown ones included.
     reasoning: one meaning out of `reasoning`, `reasoning_effort` and `include_reasoning`; None: not asked.
     modalities: what the messages contain besides text: image, file, audio, video.
-    characters: length of all text, for estimates.
+    characters: length of all text, or more: that of the body, where the text was not read.
     """
 
     source: WireFormat

@@ -18,6 +18,7 @@ import msgspec
 from fairlead.core.catalog import Endpoint, EndpointStatus, Model, ProviderInfo
 from fairlead.core.chat import ChatRequest, ProviderPreferences
 from fairlead.core.ids import EndpointId, ProviderSlug
+from fairlead.core.prompt import prompt_text
 
 __all__ = ["HealthView", "Plan", "Removal", "plan"]
 
@@ -120,7 +121,7 @@ def _reason_against(
 ) -> Removal | None:
     if endpoint.status is EndpointStatus.UNPRICED:
         return Removal.UNPRICED
-    if request.characters > endpoint.context_length * _CHARACTERS_PER_TOKEN_MAX > 0:
+    if _is_too_long(request, endpoint):
         return Removal.CONTEXT_LENGTH
     limit = endpoint.max_completion_tokens
     wanted = request.max_tokens
@@ -141,6 +142,14 @@ def _reason_against(
     if wishes.require_parameters and not _sent(request) <= endpoint.supported_parameters:
         return Removal.UNSUPPORTED_PARAMETER
     return None
+
+
+def _is_too_long(request: ChatRequest, endpoint: Endpoint) -> bool:
+    """Whether the prompt cannot fit, however the model cuts it into tokens. It is read only when in doubt."""
+    characters_max = endpoint.context_length * _CHARACTERS_PER_TOKEN_MAX
+    return (
+        request.characters > characters_max > 0 and len(prompt_text(request.body)) > characters_max
+    )
 
 
 def _unreadable(request: ChatRequest, model: Model) -> frozenset[str]:

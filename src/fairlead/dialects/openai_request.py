@@ -2,7 +2,9 @@
 
 The body is read twice, both times by compiled decoders: once into the typed view, once into a map of its
 top-level fields as they were written, so that what we do not know survives. What we do know is checked
-here and nowhere else; past this file a request is right by construction.
+here and nowhere else; past this file a request is right by construction. Plain messages, the common ones
+by far, are checked without being read (see wire/openai_messages.py); what is not plain, or is wrong, is read
+again by decoders that know all of the format and say precisely what is wrong.
 
 A null for an optional field is as if the field were absent. Parts of a message whose type or shape we do
 not know are never refused: they are wrapped, and providers of the same format get them as they were.
@@ -23,6 +25,7 @@ from fairlead.core.chat import (
     WireFormat,
 )
 from fairlead.dialects.reading import measure, not_json, wrong, wrong_type
+from fairlead.wire.openai_messages import PlainMessage, PlainMessages, plain_modalities
 
 __all__ = ["check_parameters", "read_request"]
 
@@ -35,6 +38,14 @@ METADATA_PAIRS_MAX: Final = 16
 METADATA_KEY_CHARACTERS_MAX: Final = 64
 METADATA_VALUE_CHARACTERS_MAX: Final = 512
 
+
+class _PlainBody(ChatBody, frozen=True):
+    """One with plain messages."""
+
+    messages: list[PlainMessage] | None = None  # type: ignore[assignment] # until they are replaced
+
+
+_read_plain_body: Final = msgspec.json.Decoder(_PlainBody).decode
 _read_body: Final = msgspec.json.Decoder(ChatBody).decode
 _read_fields: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _read_any: Final = msgspec.json.Decoder().decode
@@ -54,19 +65,22 @@ _PART_SHAPES: Final[Mapping[str, tuple[str, type]]] = {
 def read_request(body: bytes, source: WireFormat) -> ChatRequest:
     """Decode a body. Raises RequestInvalid with the path of the first field that is wrong."""
     try:
-        str(
-            body, "utf-8"
-        )  # the decoder checks only the text that it keeps, and we pass on the rest too
-        typed = _read_body(body)
-    except msgspec.ValidationError as error:
-        typed = _read_with_other_parts(body, error)
-    except (ValueError, RecursionError) as error:
-        raise not_json(body, error) from None
-    fields = _read_fields(body)
+        if not body.isascii():
+            str(body, "utf-8")  # the decoder checks only what it reads, and we pass on the rest too
+        plain = _read_plain_body(body)
+        messages = plain.messages or ()
+        modalities, characters = plain_modalities(messages), len(body)
+        fields = _read_fields(body)
+        if messages:
+            as_written = PlainMessages(fields["messages"], len(messages))
+            msgspec.structs.force_setattr(plain, "messages", as_written)
+        typed: ChatBody = plain
+    except (ValueError, RecursionError):
+        typed, fields = _read_any_body(body)
+        modalities, characters = measure(typed)
     check_parameters(typed, fields)
     if source is WireFormat.OPENAI_CHAT and type(typed.logprobs) is int:
         raise wrong("logprobs", "must be true or false; only legacy completions take a number")
-    modalities, characters = measure(typed)
     return ChatRequest(
         source=source,
         fields=fields,
@@ -75,6 +89,18 @@ def read_request(body: bytes, source: WireFormat) -> ChatRequest:
         modalities=modalities,
         characters=characters,
     )
+
+
+def _read_any_body(body: bytes) -> tuple[ChatBody, dict[str, msgspec.Raw]]:
+    """The typed view and the fields of a body that is not plain, or is wrong: then RequestInvalid is raised."""
+    try:
+        str(body, "utf-8")
+        typed = _read_body(body)
+    except msgspec.ValidationError as error:
+        typed = _read_with_other_parts(body, error)
+    except (ValueError, RecursionError) as error:
+        raise not_json(body, error) from None
+    return typed, _read_fields(body)
 
 
 # --- parts we do not know -----------------------------------------------------------------------------

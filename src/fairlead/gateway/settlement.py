@@ -16,8 +16,6 @@ from typing import Final
 
 from fairlead.core.catalog import Endpoint, Model
 from fairlead.core.chat import (
-    AssistantMessage,
-    ChatBody,
     ChatEvent,
     ChatRequest,
     Finished,
@@ -28,13 +26,13 @@ from fairlead.core.chat import (
     Started,
     TextChunk,
     TextDelta,
-    TextPart,
     ToolCallDelta,
     UsageReported,
 )
 from fairlead.core.generation import Outcome
 from fairlead.core.money import NanoUSD, parse_amount
 from fairlead.core.pricing import Charge, charge
+from fairlead.core.prompt import prompt_text
 from fairlead.core.usage import Usage, UsageSource
 from fairlead.gateway.ports import TokenCounter
 
@@ -188,28 +186,3 @@ def closing_charge(
     if usage.completion_tokens == 0 and tally.finish is None:
         return usage, FREE
     return usage, charge(usage, endpoint.prices, at_s=at_s)
-
-
-def prompt_text(body: ChatBody) -> str:
-    """All text that the model reads: messages, tool calls and results, tool definitions."""
-    pieces: list[str] = []
-    for message in body.messages or ():
-        content = message.content
-        if isinstance(content, str):
-            pieces.append(content)
-        elif content is not None:
-            pieces.extend(part.text for part in content if isinstance(part, TextPart))
-        if isinstance(message, AssistantMessage):
-            for call in message.tool_calls or ():
-                if call.function is not None:
-                    pieces += (call.function.name, call.function.arguments)
-    if isinstance(body.prompt, str):
-        pieces.append(body.prompt)
-    elif body.prompt is not None:  # several prompts; those given as token numbers have no text
-        pieces.extend(piece for piece in body.prompt if isinstance(piece, str))
-    for tool in body.tools or ():
-        if tool.function is not None:
-            pieces += (tool.function.name, tool.function.description or "")
-            if tool.function.parameters is not None:
-                pieces.append(bytes(tool.function.parameters).decode("utf-8", "replace"))
-    return "\n".join(pieces)

@@ -13,9 +13,9 @@ JSON values, so that fields we do not know still survive.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Final, Literal
+from typing import Final, Literal
 
 import msgspec
 
@@ -32,8 +32,9 @@ from fairlead.core.chat import (
 from fairlead.core.errors import RequestInvalid
 from fairlead.providers.base import Credential, UpstreamRequest
 from fairlead.providers.openai_reasoning import ReasoningStyle, reasoning_fields
+from fairlead.wire.openai_messages import PlainMessages
 
-__all__ = ["Row", "are_plain", "encode_request"]
+__all__ = ["Row", "encode_request"]
 
 Fields = dict[str, object]
 
@@ -245,6 +246,8 @@ def _messages(row: Row, request: ChatRequest, endpoint: Endpoint) -> object:
     body = request.body
     if body.messages is None:
         return [{"role": "user", "content": _prompt_text(body)}]
+    if isinstance(body.messages, PlainMessages):
+        return request.fields["messages"]
     is_openai_model = endpoint.model.startswith(_OPENAI_AUTHOR)
     prefixes_names = not (row.takes_names or is_openai_model) and _has_names(body.messages)
     keeps_developer = row.developer == "always" or (
@@ -252,8 +255,6 @@ def _messages(row: Row, request: ChatRequest, endpoint: Endpoint) -> object:
     )
     if request.source in _OPENAI_SOURCES:
         raw = request.fields["messages"]
-        if not prefixes_names and are_plain(raw):
-            return raw
     else:
         raw = msgspec.Raw(_encode(body.messages))
     messages = _decode_messages(raw)
@@ -270,81 +271,6 @@ def _messages(row: Row, request: ChatRequest, endpoint: Endpoint) -> object:
     return messages if has_changed else raw
 
 
-# What every provider takes as it is. Texts stay raw: the dialect has checked them, and to skip a text costs
-# a third of reading it.
-class _Plain(msgspec.Struct, forbid_unknown_fields=True, gc=False):
-    pass
-
-
-class _PlainText(_Plain, tag="text", tag_field="type"):
-    text: msgspec.Raw
-
-
-class _PlainImageUrl(_Plain):
-    url: msgspec.Raw
-    detail: Literal["auto", "low", "high"] | None = None
-
-
-class _PlainImage(_Plain, tag="image_url", tag_field="type"):
-    image_url: _PlainImageUrl
-
-
-class _PlainFunction(_Plain):
-    name: msgspec.Raw
-    arguments: msgspec.Raw
-
-
-class _PlainCall(_Plain):
-    id: msgspec.Raw
-    type: Literal["function"]
-    function: _PlainFunction
-
-
-class _PlainSystem(_Plain, tag="system", tag_field="role"):
-    content: msgspec.Raw
-    name: str | None = None
-
-
-class _PlainUser(_Plain, tag="user", tag_field="role"):
-    content: msgspec.Raw
-    name: str | None = None
-
-
-class _PlainAssistant(_Plain, tag="assistant", tag_field="role"):
-    content: msgspec.Raw
-    tool_calls: Annotated[list[_PlainCall], msgspec.Meta(min_length=1)] | msgspec.UnsetType = (
-        msgspec.UNSET
-    )
-
-
-class _PlainTool(_Plain, tag="tool", tag_field="role"):
-    content: msgspec.Raw
-    tool_call_id: str
-    name: str | None = None
-
-
-_decode_plain: Final = msgspec.json.Decoder(
-    list[_PlainSystem | _PlainUser | _PlainAssistant | _PlainTool]
-).decode
-_OPENING_BRACKET: Final = ord("[")
-_decode_plain_parts: Final = msgspec.json.Decoder(list[_PlainText | _PlainImage]).decode
-
-
-def are_plain(messages: msgspec.Raw) -> bool:
-    """Whether every provider takes these messages, byte for byte: nothing in them is to be rewritten.
-
-    One pass of a compiled decoder that knows nothing else; a search for each thing that some provider
-    refuses costs ten times that.
-    """
-    try:
-        for message in _decode_plain(messages):
-            if memoryview(message.content)[0] == _OPENING_BRACKET:
-                _decode_plain_parts(message.content)
-    except msgspec.ValidationError:
-        return False
-    return True
-
-
 def _prompt_text(body: ChatBody) -> str:
     """A prompt as one user message, for a provider that only chats."""
     prompt = body.prompt
@@ -358,7 +284,7 @@ def _prompt_text(body: ChatBody) -> str:
     )
 
 
-def _has_names(messages: list[Message]) -> bool:
+def _has_names(messages: Sequence[Message]) -> bool:
     return any(
         message.name and not isinstance(message, ToolMessage | FunctionMessage)
         for message in messages
