@@ -24,6 +24,7 @@ class AnswerHead(msgspec.Struct, frozen=True, gc=False):
     """What is known when an answer begins.
 
     model: the slug that answers. provider: its display name. created_s: Unix seconds.
+    request: what is answered, for dialects that repeat it; None if it was never read.
     """
 
     generation: GenerationId
@@ -31,14 +32,19 @@ class AnswerHead(msgspec.Struct, frozen=True, gc=False):
     provider: str
     created_s: int
     show_reasoning: bool = True
+    request: ChatRequest | None = None
 
 
 class Closing(msgspec.Struct, frozen=True, gc=False):
-    """What is known when an answer ends. is_byok: the caller's own credential was used."""
+    """What is known when an answer ends.
+
+    is_byok: the caller's own credential was used. completed_s: Unix seconds, None if nobody looked.
+    """
 
     usage: Usage
     charge: Charge
     is_byok: bool = False
+    completed_s: int | None = None
 
 
 class StreamEncoder(Protocol):
