@@ -8,7 +8,15 @@ from typing import Final
 
 from fairlead.providers.base import Provider
 from fairlead.providers.compatible import COMPATIBLE
+from fairlead.providers.google import GOOGLE_AI_STUDIO
+from fairlead.providers.google_vertex import GOOGLE_VERTEX
 
 __all__ = ["PROVIDERS"]
 
-PROVIDERS: Final[Mapping[str, Provider]] = MappingProxyType({**COMPATIBLE})
+PROVIDERS: Final[Mapping[str, Provider]] = MappingProxyType(
+    {
+        **COMPATIBLE,
+        GOOGLE_AI_STUDIO.slug: GOOGLE_AI_STUDIO,
+        GOOGLE_VERTEX.slug: GOOGLE_VERTEX,
+    }
+)
