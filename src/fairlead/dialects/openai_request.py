@@ -39,7 +39,7 @@ METADATA_KEY_CHARACTERS_MAX: Final = 64
 METADATA_VALUE_CHARACTERS_MAX: Final = 512
 
 
-class _PlainBody(ChatBody, frozen=True):
+class _PlainBody(ChatBody, frozen=True, gc=False):
     """One with plain messages."""
 
     messages: list[PlainMessage] | None = None  # type: ignore[assignment] # until they are replaced
@@ -79,7 +79,7 @@ def read_request(body: bytes, source: WireFormat) -> ChatRequest:
         typed, fields = _read_any_body(body)
         modalities, characters = measure(typed)
     check_parameters(typed, fields)
-    if source is WireFormat.OPENAI_CHAT and type(typed.logprobs) is int:
+    if type(typed.logprobs) is int and source is WireFormat.OPENAI_CHAT:
         raise wrong("logprobs", "must be true or false; only legacy completions take a number")
     return ChatRequest(
         source=source,

@@ -13,7 +13,7 @@ JSON values, so that fields we do not know still survive.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -71,11 +71,12 @@ class Row:
     adjust: Callable[[Fields, ChatRequest, Endpoint], None] | None = None
 
 
-_OPENAI_SOURCES: Final = frozenset({WireFormat.OPENAI_CHAT, WireFormat.OPENAI_COMPLETIONS})
+_COMPLETIONS: Final = WireFormat.OPENAI_COMPLETIONS
+_OPENAI_SOURCES: Final = (WireFormat.OPENAI_CHAT, _COMPLETIONS)
 _OPENAI_AUTHOR: Final = "openai/"
 
 # Written by us, or not for providers' eyes.
-_OWN: Final = frozenset(
+_OURS: Final = frozenset(
     {
         "model", "models", "provider", "plugins", "route", "preset", "session_id", "usage", "trace", "debug",
         "transforms", "user", "stream", "stream_options", "messages", "prompt", "max_tokens",
@@ -91,6 +92,7 @@ _ONLY_SOME_TAKE: Final = frozenset(
         "structured_outputs",
     }
 )  # fmt: skip
+_WITHHELD: Final = _OURS | _ONLY_SOME_TAKE
 _ONLY_IN_COMPLETIONS: Final = frozenset({"suffix", "echo", "best_of"})
 # What is copied from the typed view of a request in another format.
 _TYPED: Final = (
@@ -117,7 +119,7 @@ def encode_request(
         fields["messages"] = _messages(row, request, endpoint)
     _copy_parameters(fields, row, request, endpoint, is_completion=is_completion)
     limit = request.max_tokens
-    if limit is not None and _supports(endpoint, "max_tokens", "max_completion_tokens"):
+    if limit is not None and _takes_limit(endpoint):
         fields[_limit_field(row, endpoint) if not is_completion else "max_tokens"] = limit
     if request.reasoning is not None and not is_completion:
         fields.update(
@@ -142,7 +144,7 @@ _INCLUDE_USAGE: Final = msgspec.Raw(b'{"include_usage":true}')
 
 
 def _is_completion(row: Row, request: ChatRequest, endpoint: Endpoint) -> bool:
-    if request.source is not WireFormat.OPENAI_COMPLETIONS or request.body.messages is not None:
+    if request.source is not _COMPLETIONS or request.body.messages is not None:
         return False
     if isinstance(row.completions, bool):
         return row.completions
@@ -155,9 +157,13 @@ def _url(credential: Credential, path: str) -> str:
     return f"{url}?api-version={version}" if version else url
 
 
+_CONTENT_TYPE: Final = ("content-type", "application/json")
+_WHOLE_HEADERS: Final = (_CONTENT_TYPE, ("accept", "application/json"))
+_STREAM_HEADERS: Final = (_CONTENT_TYPE, ("accept", "text/event-stream"))
+
+
 def _headers(row: Row, credential: Credential, *, streamed: bool) -> tuple[tuple[str, str], ...]:
-    accepted = "text/event-stream" if streamed else "application/json"
-    headers = (("content-type", "application/json"), ("accept", accepted))
+    headers = _STREAM_HEADERS if streamed else _WHOLE_HEADERS
     if not credential.api_key:
         return headers
     if row.key_header == "authorization":
@@ -165,10 +171,13 @@ def _headers(row: Row, credential: Credential, *, streamed: bool) -> tuple[tuple
     return (*headers, (row.key_header, credential.api_key))
 
 
-def _supports(endpoint: Endpoint, *names: str) -> bool:
+_LIMITS: Final = frozenset({"max_tokens", "max_completion_tokens"})
+
+
+def _takes_limit(endpoint: Endpoint) -> bool:
     """An endpoint of which no abilities are known, as a local server's, is taken to have all."""
     supported = endpoint.supported_parameters
-    return not supported or any(name in supported for name in names)
+    return not supported or not supported.isdisjoint(_LIMITS)
 
 
 def _limit_field(row: Row, endpoint: Endpoint) -> str:
@@ -187,41 +196,40 @@ def _copy_parameters(
     supported = endpoint.supported_parameters
     renames = row.renames
     for name, value in _given(request):
-        if (name in _OWN or name in _ONLY_SOME_TAKE) and name not in row.takes:
+        if name in _WITHHELD and name not in row.takes:
             continue
         if supported and name in PARAMETERS and name not in supported:
             continue
         if not is_completion and name in _ONLY_IN_COMPLETIONS:
             continue
+        if value == _NULL:
+            continue
         if renames is not None and name in renames:
             name = renames[name]
         fields[name] = value
-    if "tools" not in fields:
+    if fields.get("tools", _NO_TOOLS) == _NO_TOOLS:
         # A choice among no tools is refused as a mistake.
-        fields.pop("tool_choice", None)
-        fields.pop("parallel_tool_calls", None)
-    if not is_completion and request.source is WireFormat.OPENAI_COMPLETIONS:
+        for name in _ABOUT_TOOLS:
+            fields.pop(name, None)
+    if not is_completion and request.source is _COMPLETIONS:
         logprobs = request.body.logprobs
         if "logprobs" in fields and not isinstance(logprobs, bool):
             del fields["logprobs"]  # a number there, a switch here
 
 
-def _given(request: ChatRequest) -> list[tuple[str, object]]:
-    """The caller's parameters with a value, as written where that can be."""
+_NULL: Final = msgspec.Raw(b"null")
+_NO_TOOLS: Final = msgspec.Raw(b"[]")
+_ABOUT_TOOLS: Final = ("tools", "tool_choice", "parallel_tool_calls")
+
+
+def _given(request: ChatRequest) -> Iterable[tuple[str, object]]:
+    """The caller's parameters, as written where that can be."""
     if request.source in _OPENAI_SOURCES:
-        return [
-            (name, raw)
-            for name, raw in request.fields.items()
-            if raw != _NULL and not (name == "tools" and raw == _NO_TOOLS)
-        ]
+        return request.fields.items()
     body = request.body
     return [
         (name, value) for name in _TYPED if (value := getattr(body, name)) not in (None, [], ABSENT)
     ]
-
-
-_NULL: Final = msgspec.Raw(b"null")
-_NO_TOOLS: Final = msgspec.Raw(b"[]")
 
 
 # --- messages -----------------------------------------------------------------------------------------

@@ -74,6 +74,7 @@ PlainMessage = _System | _User | _Assistant | _Tool
 _read_parts: Final = msgspec.json.Decoder(list[_Text | _Image]).decode
 _read_messages: Final = msgspec.json.Decoder(list[Message]).decode
 _QUOTE, _BRACKET, _N = b'"[n'
+_MAY_BE_NULL: Final = (_Assistant, _Tool)
 _NO_MODALITIES: Final[frozenset[str]] = frozenset()
 _IMAGES: Final = frozenset({"image"})
 
@@ -83,9 +84,11 @@ def plain_modalities(messages: Sequence[PlainMessage]) -> frozenset[str]:
     has_image = False
     for message in messages:
         opening = memoryview(message.content)[0]
+        if opening == _QUOTE:
+            continue
         if opening == _BRACKET:
             has_image |= _has_image(message.content)
-        elif opening != _QUOTE and not (opening == _N and isinstance(message, _Assistant | _Tool)):
+        elif opening != _N or not isinstance(message, _MAY_BE_NULL):
             raise msgspec.ValidationError("this content is neither text nor a list")
     return _IMAGES if has_image else _NO_MODALITIES
 
@@ -94,8 +97,8 @@ def _has_image(content: msgspec.Raw) -> bool:
     has_image = False
     for part in _read_parts(content):
         is_image = isinstance(part, _Image)
-        value = part.image_url.url if isinstance(part, _Image) else part.text
-        if memoryview(value)[0] != _QUOTE:
+        text = part.image_url.url if isinstance(part, _Image) else part.text
+        if memoryview(text)[0] != _QUOTE:
             raise msgspec.ValidationError("this is no text")
         has_image |= is_image
     return has_image
