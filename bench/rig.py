@@ -221,7 +221,7 @@ class Rig:
             )
             by_outcome = {str(outcome): int(count) for outcome, count in outcomes}
             free, prompt = database.execute(
-                "SELECT coalesce(sum(cost_nano <= 0), 0), coalesce(sum(usage_prompt), 0) FROM generations"
+                "SELECT coalesce(sum(cost_nano <= 0), 0), coalesce(sum(prompt_tokens), 0) FROM generations"
                 " WHERE outcome = 'completed'"
             ).fetchone()
         return Ledger(by_outcome, int(free), int(prompt))

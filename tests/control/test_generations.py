@@ -28,6 +28,7 @@ from fairlead.store.database import DATABASE_FILE, Database, DatabaseUnreadable,
 from fairlead.store.journal import Durability, Journal
 from fairlead.store.journal_files import journals
 from fairlead.store.journal_format import frame, segment_path
+from fairlead.store.records import pack
 from fairlead.store.tables import generations, journal_positions
 from fairlead.testing.generations import arbitrary_generation, plain_generation
 
@@ -63,7 +64,7 @@ def test_every_field_comes_back_as_it_was(
     migrate.prepare(database)
     written = [arbitrary_generation(source, number) for number in range(5)]
     with database.begin() as connection:
-        queries.insert_new(database, connection, [queries.row(one) for one in written])
+        queries.insert_new(database, connection, [queries.row(one, pack(one)) for one in written])
     store = GenerationStore(database, journals=None)
     assert [store.look_up(one.id, one.account) for one in written] == written
     database.close()
@@ -250,7 +251,7 @@ def test_damage_in_a_dead_writers_journal_is_reported_and_kept(
 def test_an_impossible_value_is_put_aside_and_holds_up_nobody(
     database: Database, data: Path, journal: Journal, caplog: pytest.LogCaptureFixture
 ):
-    impossible = plain_generation(2, upstream_cost=2**63)
+    impossible = plain_generation(2, cost=2**63)
     for generation in (plain_generation(1), impossible, plain_generation(3)):
         journal.append(generation)
     Settler(database, journal).settle()

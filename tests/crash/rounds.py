@@ -30,8 +30,10 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
+from fairlead.control.generations import queries
+from fairlead.core.generation import Generation, Outcome
+from fairlead.store.records import unpack
 from fairlead.testing.serving import (
     Program,
     RunningFairlead,
@@ -51,10 +53,6 @@ EARLY_KILLS_SHARE = 0.2  # ... in which it dies while it settles what the last o
 _ADDRESS = re.compile(r"ready at (http://\S+)")
 _KEY = re.compile(r"shown this once: (\S+)")
 _TWIN_BILL_MAX = 100_000
-_QUERY = (
-    "SELECT id, upstream_id, outcome, usage_prompt, usage_completion, cost_nano, streamed"
-    " FROM generations"
-)
 
 
 @dataclass
@@ -187,23 +185,23 @@ def _compare(stage: _Stage, where: str) -> None:
     tags_seen: set[str] = set()
     prompt_nano, completion_nano = PRICES_NANO
     for record in records:
-        bill = given.get(record["upstream_id"])
-        assert bill is not None, f"{where}: {record['id']} was recorded, but no upstream served it"
-        assert bill["state"] == "completed", f"{where}: {record['id']} was not complete: {bill}"
+        bill = given.get(record.upstream_id or "")
+        assert bill is not None, f"{where}: {record.id} was recorded, but no upstream served it"
+        assert bill["state"] == "completed", f"{where}: {record.id} was not complete: {bill}"
         assert bill["tag"] not in tags_seen, f"{where}: {bill['tag']} was recorded twice"
         tags_seen.add(bill["tag"])
         call = by_tag[bill["tag"]]
-        assert call.generation in (None, record["id"])
-        assert record["outcome"] == "completed"
-        assert record["streamed"] == call.streamed
-        tokens = (record["usage_prompt"], record["usage_completion"])
+        assert call.generation in (None, record.id)
+        assert record.outcome is Outcome.COMPLETED
+        assert record.streamed == call.streamed
+        tokens = (record.usage.prompt, record.usage.completion)
         assert tokens == (bill["prompt_tokens"], bill["completion_tokens"])
-        assert record["cost_nano"] == tokens[0] * prompt_nano + tokens[1] * completion_nano
+        assert record.cost == tokens[0] * prompt_nano + tokens[1] * completion_nano
         if call.is_finished:
             told = call.usage
             assert tokens == (told["prompt_tokens"], told["completion_tokens"])
-            assert record["cost_nano"] == round(told["cost"] * 1e9)
-    recorded = {record["id"] for record in records}
+            assert record.cost == round(told["cost"] * 1e9)
+    recorded = {record.id for record in records}
     assert len(recorded) == len(records)
     assert finished.keys() <= recorded, f"{where}: lost {finished.keys() - recorded}"
     report = stage.report
@@ -215,12 +213,14 @@ def _compare(stage: _Stage, where: str) -> None:
 def _wait_until_recorded(data: Path, wanted: set[str | None], where: str) -> None:
     """The settler's work is seen in the database alone, so this looks again and again."""
     give_up_s = time.monotonic() + SETTLE_S
-    while missing := wanted - {record["id"] for record in _records(data)}:
+    while missing := wanted - {record.id for record in _records(data)}:
         assert time.monotonic() < give_up_s, f"{where}: lost {missing}"
         time.sleep(0.05)
 
 
-def _records(data: Path) -> list[dict[str, Any]]:
+def _records(data: Path) -> list[Generation]:
     with contextlib.closing(sqlite3.connect(data / "fairlead.db")) as connection:
-        connection.row_factory = sqlite3.Row
-        return [dict(row) for row in connection.execute(_QUERY)]
+        rows = connection.execute("SELECT * FROM generations").fetchall()
+    records = [unpack(row[-1]) for row in rows]
+    assert rows == [queries.row(record, row[-1]) for record, row in zip(records, rows, strict=True)]
+    return records

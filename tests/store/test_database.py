@@ -10,7 +10,13 @@ import pytest
 import sqlalchemy as sa
 
 from fairlead.store import database as database_module
-from fairlead.store.database import DATABASE_FILE, Database, DatabaseUnreadable, open_database
+from fairlead.store.database import (
+    DATABASE_FILE,
+    ROWS_PER_STATEMENT,
+    Database,
+    DatabaseUnreadable,
+    open_database,
+)
 from fairlead.store.tables import meta, price_sheets
 
 PATIENCE_S = 30.0
@@ -64,13 +70,21 @@ def test_errors_do_not_quote_the_values_of_a_statement(database: Database):
     assert "missing" in str(raised.value)
 
 
-def test_rows_that_are_there_are_left_as_they_are(database: Database):
-    rows = [{"version": "v", "sheet": text, "first_seen_ms": 1} for text in ("first", "second")]
-    for row in rows:
+@pytest.mark.parametrize(
+    "count", [0, 1, ROWS_PER_STATEMENT - 1, ROWS_PER_STATEMENT, ROWS_PER_STATEMENT * 2 + 1]
+)
+def test_rows_that_are_there_are_left_as_they_are(database: Database, count: int):
+    def rows(text: str, numbers: range) -> list[tuple[object, ...]]:
+        return [(f"{number:04}", text, 1) for number in numbers]
+
+    first, second = rows("first", range(0, count * 2, 2)), rows("second", range(count))
+    for some in (first, second, second + second):
         with database.begin() as connection:
-            database.insert_many_new(connection, price_sheets, [row])
+            database.insert_many_new(connection, price_sheets, some)
     with database.read() as connection:
-        assert connection.execute(sa.select(price_sheets.c.sheet)).scalars().all() == ["first"]
+        found = connection.execute(sa.select(price_sheets)).all()
+    expected = {row[0]: row for row in second} | {row[0]: row for row in first}
+    assert sorted(found) == sorted(expected.values())
 
 
 @pytest.mark.anyio

@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 
 from fairlead.store.journal_format import (
     RECORD_BYTES_MAX,
-    RecordImpossible,
     Tail,
     frame,
     parse,
 )
+from fairlead.store.records import RecordImpossible
 from fairlead.testing.generations import arbitrary_generation, plain_generation
 
 MANY = 1000

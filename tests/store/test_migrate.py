@@ -9,15 +9,22 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
+from fairlead.control.generations import queries
+from fairlead.core.generation import Attempt, Attribution, Generation, Outcome
+from fairlead.core.ids import AccountId, GenerationId, KeyId
+from fairlead.core.money import NanoUSD
+from fairlead.core.usage import Usage, UsageSource
 from fairlead.store import migrate
 from fairlead.store.database import DATABASE_FILE, Database, DatabaseUnreadable, open_database
 from fairlead.store.migrate import Current, DatabaseOld, DatabaseUnknown, Fresh, Old, Unknown
-from fairlead.store.tables import metadata
+from fairlead.store.records import unpack
+from fairlead.store.tables import generations, metadata
 
 NEXT_REVISION = '''
 """A test's own step."""
@@ -25,7 +32,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "testnext"
-down_revision = "0001"
+down_revision = "0002"
 branch_labels = None
 depends_on = None
 
@@ -95,7 +102,7 @@ def test_several_processes_that_start_at_once_set_it_up_once(data: Path):
 
 def test_an_old_database_is_refused_in_one_line(database: Database, data: Path):
     newer = a_newer_program(data)
-    assert migrate.state(database, migrations=newer) == Old("0001")
+    assert migrate.state(database, migrations=newer) == Old("0002")
     with pytest.raises(DatabaseOld) as raised:
         migrate.prepare(database, migrations=newer)
     assert "\n" not in str(raised.value)
@@ -167,6 +174,90 @@ def test_what_is_no_database_is_refused_in_one_line(data: Path):
         with pytest.raises(DatabaseUnreadable) as raised:
             open_database(where)
         assert "\n" not in str(raised.value)
+
+
+def test_generations_of_the_first_tables_become_records(fresh: Database):
+    with fresh.begin() as connection:
+        command.upgrade(alembic_config(connection), "0001")
+        table = sa.Table("generations", sa.MetaData(), autoload_with=connection)
+        plain = {
+            column.name: 0 if isinstance(column.type, sa.Integer) else "text"
+            for column in table.columns
+            if not column.nullable
+        } | {
+            "outcome": "completed",
+            "usage_source": "reported",
+            "streamed": False,
+            "attempts": "[]",
+        }
+        full = plain | {
+            "id": "gen-full",
+            "created_ms": 1_763_700_000_001,
+            "outcome": "failed",
+            "streamed": True,
+            "cost_nano": 2**63 - 1,
+            "upstream_cost_nano": 5,
+            "finish_reason": "stop",
+            "usage_prompt": 10,
+            "usage_cache_read": 4,
+            "usage_completion": 7,
+            "usage_reasoning": 3,
+            "usage_source": "estimated",
+            "app_categories": '["one","two"]',
+            "attempts": '[["a:x","a","m",null,12,"timeout"],["b:x","b","m",200,3]]',
+            "catalog_version": "c",
+        }
+        many = [plain | {"id": f"gen-{number:04}"} for number in range(2500)]
+        connection.execute(sa.insert(table), many)
+        connection.execute(sa.insert(table).values(full))
+    migrate.upgrade(fresh)
+    with fresh.read() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(context, metadata) == []
+        rows = connection.execute(sa.select(generations).order_by(generations.c.id)).all()
+    assert [row.id for row in rows] == [*(row["id"] for row in many), "gen-full"]
+    for row in (rows[0], rows[-1]):
+        assert tuple(row) == queries.row(unpack(row.record), row.record)
+    assert unpack(rows[-1].record) == Generation(
+        id=GenerationId("gen-full"),
+        account=AccountId("text"),
+        key=KeyId("text"),
+        created_s=1_763_700_000.001,
+        api_type="text",
+        requested_model="text",
+        model="text",
+        endpoint="text",
+        provider="text",
+        price_version="text",
+        outcome=Outcome.FAILED,
+        usage=Usage(
+            prompt=10,
+            cache_read=4,
+            completion=7,
+            reasoning=3,
+            requests=0,
+            source=UsageSource.ESTIMATED,
+        ),
+        cost=NanoUSD(2**63 - 1),
+        cost_prompt=NanoUSD(0),
+        cost_completion=NanoUSD(0),
+        streamed=True,
+        attempts=(
+            Attempt("a:x", "a", "m", None, 12, "timeout"),
+            Attempt("b:x", "b", "m", 200, 3),
+        ),
+        finish_reason="stop",
+        upstream_cost=NanoUSD(5),
+        attribution=Attribution(categories=("one", "two")),
+        catalog_version="c",
+    )
+
+
+def alembic_config(connection: sa.Connection) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(migrate.MIGRATIONS))
+    config.attributes["connection"] = connection
+    return config
 
 
 def test_the_head_that_is_known_without_alembic_is_alembics() -> None:

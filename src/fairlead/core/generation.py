@@ -1,6 +1,9 @@
 """The record of one call: what the journal holds, what the ledger will charge, what `/generation` shows.
 
 It holds no prompt and no answer. Times are Unix seconds (floats only here: they are never money).
+
+Everything here is kept by position (`store/records.py`): a field stays in its place for ever, and a new one
+goes to the end, with a default.
 """
 
 from __future__ import annotations
@@ -24,7 +27,7 @@ class Outcome(StrEnum):
     FAILED = "failed"  # after the answer had begun: an error inside the answer
 
 
-class Attempt(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, array_like=True):
+class Attempt(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """One try at one endpoint. status: HTTP status there, None if no answer came. failure: FailureKind."""
 
     endpoint: str
@@ -35,7 +38,7 @@ class Attempt(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, array_l
     failure: str | None = None
 
 
-class Attribution(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+class Attribution(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """Which app called, from its headers; each cut to a bounded length."""
 
     referer: str | None = None
@@ -44,7 +47,7 @@ class Attribution(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     user_agent: str | None = None
 
 
-class Generation(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+class Generation(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """One finished call, settled exactly once under `id`.
 
     cost: what the caller is charged, nanodollars. upstream_cost: what the provider says it charged us.

@@ -22,8 +22,8 @@ class UsageSource(StrEnum):
     NONE = "none"  # nothing was produced and nothing was reported
 
 
-class Usage(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
-    """Counts of one generation; all >= 0.
+class Usage(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """Counts of one generation; all >= 0. Kept by position, as core.generation.Generation is.
 
     Prompt side: prompt, cache_read, cache_write, cache_write_1h, prompt_audio, prompt_image,
         prompt_video. `prompt` is whatever has no bucket of its own: uncached text, normally.

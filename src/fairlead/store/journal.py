@@ -41,17 +41,17 @@ from fairlead.store.journal_files import START, create_and_lock, drop_segments, 
 from fairlead.store.journal_format import (
     JournalCorrupt,
     Position,
-    RecordImpossible,
     frame,
     segment_path,
     segments,
 )
+from fairlead.store.records import RecordImpossible
 
 __all__ = ["JOURNAL_DIRECTORY", "Durability", "Journal", "JournalUnwritable"]
 
 JOURNAL_DIRECTORY: Final = "journal"  # below the data directory
-SEGMENT_BYTES_MAX: Final = 16 << 20  # some 25,000 records
-BACKLOG_BYTES_MAX: Final = 1 << 30  # about 1.5 million calls, hours of a database that is away
+SEGMENT_BYTES_MAX: Final = 16 << 20  # some 50,000 records
+BACKLOG_BYTES_MAX: Final = 1 << 30  # about 3 million calls, hours of a database that is away
 WAITERS_MAX: Final = 10_000
 
 _LOG: Final = logging.getLogger(__name__)

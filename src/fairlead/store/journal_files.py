@@ -17,10 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-import msgspec
-
 from fairlead.core.generation import Generation
 from fairlead.store.journal_format import (
+    Frames,
     JournalCorrupt,
     Position,
     Tail,
@@ -28,6 +27,7 @@ from fairlead.store.journal_format import (
     segment_path,
     segments,
 )
+from fairlead.store.records import readable
 
 __all__ = [
     "QUARANTINE_DIRECTORY",
@@ -45,7 +45,7 @@ __all__ = [
 
 START: Final = Position(1, 0)
 QUARANTINE_DIRECTORY: Final = "quarantine"
-READ_BYTES_MAX: Final = 4 << 20  # at once; some 6,000 records
+READ_BYTES_MAX: Final = 1 << 20  # at once; some 3,500 records
 LOCK_TRIES_MAX: Final = 100
 DAMAGE_READS: Final = 3
 
@@ -54,11 +54,13 @@ DAMAGE_READS: Final = 3
 class Batch:
     """Records in the order in which they were written, and the place after them.
 
+    records: of `generations`, one by one, as `records.pack` makes them.
     is_torn: the journal ends inside a record. With a dead writer that record is lost for good, and its
     caller was never told that it was written; with a live one there is more to come.
     """
 
     generations: list[Generation]
+    records: list[bytes]
     end: Position
     is_torn: bool
 
@@ -72,16 +74,19 @@ def read_batch(directory: Path, position: Position, *, records_max: int) -> Batc
     # any more, so its end is its end. The other way round a record written in between would be skipped.
     last = max(segments(directory), default=0)
     generations: list[Generation] = []
+    records: list[bytes] = []
     while len(generations) < records_max:
-        wanted = records_max - len(generations)
         try:
-            end, tail, reason = _extend(generations, directory, position, records_max=wanted)
+            frames = _read(directory, position, records_max=records_max - len(generations))
         except FileNotFoundError:
             if last <= position.segment:
                 break
-            end, tail, reason = position, Tail.DAMAGED, "the segment is missing"
-        has_progressed = end != position
-        position = end
+            frames = Frames([], [], position.offset, Tail.DAMAGED, "the segment is missing")
+        generations += frames.generations
+        records += frames.records
+        tail, reason = frames.tail, frames.reason
+        has_progressed = frames.end != position.offset
+        position = Position(position.segment, frames.end)
         if tail is Tail.TORN and not has_progressed and last > position.segment:
             tail, reason = Tail.DAMAGED, "the segment ends inside a record, and another follows"
         if tail is Tail.DAMAGED:
@@ -91,16 +96,14 @@ def read_batch(directory: Path, position: Position, *, records_max: int) -> Batc
         if has_progressed:
             continue
         if tail is Tail.TORN:
-            return Batch(generations, position, is_torn=True)
+            return Batch(generations, records, position, is_torn=True)
         if last <= position.segment:
             break
         position = Position(position.segment + 1, 0)
-    return Batch(generations, position, is_torn=False)
+    return Batch(generations, records, position, is_torn=False)
 
 
-def _extend(
-    generations: list[Generation], directory: Path, position: Position, *, records_max: int
-) -> tuple[Position, Tail, str]:
+def _read(directory: Path, position: Position, *, records_max: int) -> Frames:
     """Read on in one segment. Damage must show several times before it is believed.
 
     A live writer that ran out of space takes back a part of a record and may write another in its place;
@@ -114,9 +117,7 @@ def _extend(
         )
         reads_left -= 1
         if frames.tail is not Tail.DAMAGED or not reads_left:
-            break
-    generations += frames.generations
-    return Position(position.segment, frames.end), frames.tail, frames.reason
+            return frames
 
 
 def lock_directory(directory: Path) -> int | None:
@@ -181,7 +182,7 @@ def put_aside_record(root: Path, generation: Generation) -> Path:
     quarantine = root.parent / QUARANTINE_DIRECTORY
     quarantine.mkdir(exist_ok=True)
     target = quarantine / f"{generation.id}.json"
-    target.write_bytes(msgspec.json.encode(generation))
+    target.write_bytes(readable(generation))
     return target
 
 

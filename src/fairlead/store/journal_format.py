@@ -2,11 +2,13 @@
 
 A segment is frames one after another. A frame is a 16-byte header and a payload:
 
-    bytes   0..3    magic, "FLJ1"
+    bytes   0..3    magic, "FLJ2"
             4..7    length of the payload, little-endian
             8..11   the same with every bit turned over
             12..15  CRC-32 of the payload
-            16..    payload: one core.generation.Generation in MessagePack
+            16..    payload: one generation (`records.py`)
+
+A frame with the magic "FLJ1" has a first record as its payload; it is read as if it were one of ours.
 
 The length is there twice because a damaged one would otherwise look like a record that is still being
 written. So the end of the data is one of three, and never in doubt:
@@ -26,16 +28,20 @@ from enum import Enum
 from pathlib import Path
 from typing import Final
 
-import msgspec
-
 from fairlead.core.generation import Generation
+from fairlead.store.records import (
+    RecordImpossible,
+    RecordUnreadable,
+    pack,
+    unpack,
+    unpack_first,
+)
 
 __all__ = [
     "RECORD_BYTES_MAX",
     "Frames",
     "JournalCorrupt",
     "Position",
-    "RecordImpossible",
     "Tail",
     "frame",
     "parse",
@@ -45,21 +51,15 @@ __all__ = [
     "segments",
 ]
 
-RECORD_BYTES_MAX: Final = (
-    1 << 20
-)  # a record is about 600 bytes; what it quotes from headers is cut earlier
+# A record is about 300 bytes; what it quotes from headers is cut earlier.
+RECORD_BYTES_MAX: Final = 1 << 20
 HEADER_BYTES: Final = 16
 SEGMENT_DIGITS: Final = 8
 
-_MAGIC: Final = b"FLJ1"
+_MAGIC: Final = b"FLJ2"
+_MAGICS: Final = (_MAGIC, b"FLJ1")
 _HEADER: Final = struct.Struct("<4sIII")
 _ALL_BITS: Final = 0xFFFF_FFFF
-_ENCODER: Final = msgspec.msgpack.Encoder()
-_DECODER: Final = msgspec.msgpack.Decoder(Generation)
-
-
-class RecordImpossible(ValueError):
-    """Larger than RECORD_BYTES_MAX, a number beyond 64 bits, text that is not Unicode."""
 
 
 class JournalCorrupt(Exception):
@@ -92,9 +92,13 @@ class Tail(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Frames:
-    """What was read. end: offset after the last whole record. reason: of damage."""
+    """What was read. end: offset after the last whole record. reason: of damage.
+
+    records: of `generations`, one by one, as `records.pack` makes them.
+    """
 
     generations: list[Generation]
+    records: list[bytes]
     end: int
     tail: Tail
     reason: str = ""
@@ -102,14 +106,11 @@ class Frames:
 
 def frame(generation: Generation) -> bytes:
     """One record, ready to be appended. Raises RecordImpossible."""
-    try:
-        payload = _ENCODER.encode(generation)
-    except (OverflowError, UnicodeEncodeError) as error:
-        raise RecordImpossible(str(error)) from error
-    length = len(payload)
+    record = pack(generation)
+    length = len(record)
     if length > RECORD_BYTES_MAX:
         raise RecordImpossible(f"it has {length} bytes, more than {RECORD_BYTES_MAX}")
-    return _HEADER.pack(_MAGIC, length, length ^ _ALL_BITS, zlib.crc32(payload)) + payload
+    return _HEADER.pack(_MAGIC, length, length ^ _ALL_BITS, zlib.crc32(record)) + record
 
 
 def parse(data: bytes, *, records_max: int, start: int = 0) -> Frames:
@@ -118,29 +119,39 @@ def parse(data: bytes, *, records_max: int, start: int = 0) -> Frames:
     start: where in the segment `data` begins; offsets in the answer count from the segment's beginning.
     """
     generations: list[Generation] = []
+    records: list[bytes] = []
     at, size = 0, len(data)
+
+    def ending(tail: Tail, reason: str = "") -> Frames:
+        return Frames(generations, records, start + at, tail, reason)
+
     while at < size and len(generations) < records_max:
         if size - at < HEADER_BYTES:
-            return Frames(generations, start + at, Tail.TORN)
+            return ending(Tail.TORN)
         magic, length, length_again, checksum = _HEADER.unpack_from(data, at)
-        if magic != _MAGIC or length != length_again ^ _ALL_BITS:
-            return Frames(
-                generations, start + at, Tail.DAMAGED, "this is not the header of a record"
-            )
+        if magic not in _MAGICS or length != length_again ^ _ALL_BITS:
+            return ending(Tail.DAMAGED, "this is not the header of a record")
         if length > RECORD_BYTES_MAX:
-            return Frames(generations, start + at, Tail.DAMAGED, f"a record of {length} bytes")
-        payload_end = at + HEADER_BYTES + length
-        if payload_end > size:
-            return Frames(generations, start + at, Tail.TORN)
-        payload = data[at + HEADER_BYTES : payload_end]
-        if zlib.crc32(payload) != checksum:
-            return Frames(generations, start + at, Tail.DAMAGED, "the record's checksum is wrong")
+            return ending(Tail.DAMAGED, f"a record of {length} bytes")
+        record_at = at + HEADER_BYTES
+        record_end = record_at + length
+        if record_end > size:
+            return ending(Tail.TORN)
+        record = data[record_at:record_end]
+        if zlib.crc32(record) != checksum:
+            return ending(Tail.DAMAGED, "the record's checksum is wrong")
         try:
-            generations.append(_DECODER.decode(payload))
-        except msgspec.MsgspecError as error:
-            return Frames(generations, start + at, Tail.DAMAGED, f"not a generation: {error}")
-        at = payload_end
-    return Frames(generations, start + at, Tail.CLEAN)
+            if magic == _MAGIC:
+                generation = unpack(record)
+            else:
+                generation = unpack_first(record)
+                record = pack(generation)
+        except RecordUnreadable as error:
+            return ending(Tail.DAMAGED, f"not a generation: {error}")
+        generations.append(generation)
+        records.append(record)
+        at = record_end
+    return ending(Tail.CLEAN)
 
 
 def read_frames(path: Path, *, offset: int, records_max: int, bytes_max: int) -> Frames:

@@ -79,8 +79,9 @@ api_keys: Final = sa.Table(
     sa.Index(None, "account_id", "created_ms"),
 )
 
-# One row for each core.generation.Generation. No foreign keys: what was used is recorded whatever has
-# become of its account, key or price.
+# One row for each core.generation.Generation. `record` is all of it, as the journal had it; the columns
+# beside it are what queries choose by and add up, and can be had from it again when they want another.
+# No foreign keys: what was used is recorded whatever has become of its account, key or price.
 generations: Final = sa.Table(
     "generations",
     metadata,
@@ -88,49 +89,16 @@ generations: Final = sa.Table(
     sa.Column("account_id", sa.Text, nullable=False),
     sa.Column("key_id", sa.Text, nullable=False),
     sa.Column("created_ms", sa.BigInteger, nullable=False),
-    sa.Column("api_type", sa.Text, nullable=False),
-    sa.Column("requested_model", sa.Text, nullable=False),
     sa.Column("model", sa.Text, nullable=False),
     sa.Column("endpoint", sa.Text, nullable=False),
     sa.Column("provider", sa.Text, nullable=False),
-    sa.Column("price_version", sa.Text, nullable=False),
-    sa.Column("catalog_version", sa.Text, nullable=False),
     sa.Column("outcome", sa.Text, nullable=False),
-    sa.Column("streamed", sa.Boolean, nullable=False),
-    sa.Column("latency_ms", sa.Integer, nullable=False),
-    sa.Column("duration_ms", sa.Integer, nullable=False),
-    sa.Column("finish_reason", sa.Text),
-    sa.Column("native_finish_reason", sa.Text),
-    sa.Column("upstream_id", sa.Text),
-    sa.Column("service_tier", sa.Text),
-    sa.Column("session_id", sa.Text),
-    sa.Column("external_user", sa.Text),
-    sa.Column("error_type", sa.Text),
+    sa.Column("prompt_tokens", sa.BigInteger, nullable=False),  # all of them
+    sa.Column("cached_tokens", sa.BigInteger, nullable=False),  # ... of those, read from a cache
+    sa.Column("completion_tokens", sa.BigInteger, nullable=False),  # all of them
+    sa.Column("reasoning_tokens", sa.BigInteger, nullable=False),  # ... of those
     sa.Column("cost_nano", sa.BigInteger, nullable=False),
-    sa.Column("cost_prompt_nano", sa.BigInteger, nullable=False),
-    sa.Column("cost_completion_nano", sa.BigInteger, nullable=False),
-    sa.Column("upstream_cost_nano", sa.BigInteger),
-    sa.Column("usage_source", sa.Text, nullable=False),
-    sa.Column("usage_prompt", sa.BigInteger, nullable=False),
-    sa.Column("usage_cache_read", sa.BigInteger, nullable=False),
-    sa.Column("usage_cache_write", sa.BigInteger, nullable=False),
-    sa.Column("usage_cache_write_1h", sa.BigInteger, nullable=False),
-    sa.Column("usage_prompt_audio", sa.BigInteger, nullable=False),
-    sa.Column("usage_prompt_image", sa.BigInteger, nullable=False),
-    sa.Column("usage_prompt_video", sa.BigInteger, nullable=False),
-    sa.Column("usage_completion", sa.BigInteger, nullable=False),
-    sa.Column("usage_reasoning", sa.BigInteger, nullable=False),
-    sa.Column("usage_completion_audio", sa.BigInteger, nullable=False),
-    sa.Column("usage_completion_image", sa.BigInteger, nullable=False),
-    sa.Column("usage_requests", sa.BigInteger, nullable=False),
-    sa.Column("usage_web_searches", sa.BigInteger, nullable=False),
-    sa.Column("usage_accepted_prediction", sa.BigInteger, nullable=False),
-    sa.Column("usage_rejected_prediction", sa.BigInteger, nullable=False),
-    sa.Column("app_referer", sa.Text),
-    sa.Column("app_title", sa.Text),
-    sa.Column("app_categories", sa.Text),  # JSON
-    sa.Column("app_user_agent", sa.Text),
-    sa.Column("attempts", sa.Text, nullable=False),  # JSON: core.generation.Attempt, as arrays
+    sa.Column("record", sa.LargeBinary, nullable=False),  # see store.records
     sa.Index(None, "account_id", "created_ms"),
     sa.Index(None, "key_id", "created_ms"),
 )

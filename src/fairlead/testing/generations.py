@@ -15,6 +15,7 @@ from fairlead.core.usage import Usage, UsageSource
 __all__ = ["arbitrary_generation", "plain_generation"]
 
 BIGINT_MAX = 2**63 - 1
+COUNT_MAX = 2**60 - 1  # up to seven of them are added up
 
 
 def plain_generation(number: int, **changes: Any) -> Generation:  # noqa: ANN401 - any field
@@ -49,10 +50,7 @@ def plain_generation(number: int, **changes: Any) -> Generation:  # noqa: ANN401
 
 
 def arbitrary_generation(source: random.Random, number: int) -> Generation:
-    """Every field at its extremes, every optional one there or not; the same number has the same id.
-
-    Times are whole milliseconds: the database keeps no finer ones.
-    """
+    """Every field at its extremes, every optional one there or not; the same number has the same id."""
 
     def text() -> str:
         return "".join(chr(source.choice((32, 65, 233, 0x4E2D, 0x1F600))) for _ in range(3))
@@ -60,10 +58,10 @@ def arbitrary_generation(source: random.Random, number: int) -> Generation:
     def maybe(value: object) -> Any:  # noqa: ANN401 - fits any optional field
         return value if source.random() < 0.5 else None
 
-    def amount() -> int:
-        return source.choice((0, 1, 4096, BIGINT_MAX))
+    def amount(most: int = BIGINT_MAX) -> int:
+        return source.choice((0, 1, 4096, most))
 
-    counts = {name: amount() for name in Usage.__struct_fields__ if name != "source"}
+    counts = {name: amount(COUNT_MAX) for name in Usage.__struct_fields__ if name != "source"}
     attempts = tuple(
         Attempt(text(), text(), text(), maybe(500), source.choice((0, 9)), maybe(text()))
         for _ in range(source.choice((0, 1, 3)))
@@ -76,7 +74,7 @@ def arbitrary_generation(source: random.Random, number: int) -> Generation:
     )
     return plain_generation(
         number,
-        created_s=source.choice((0, 1_763_700_000_001, 4_102_444_800_999)) / 1000,
+        created_s=source.choice((0, 1_763_700_000_001, 4_102_444_800_999.25)) / 1000,
         outcome=source.choice(list(Outcome)),
         usage=Usage(**counts, source=source.choice(list(UsageSource))),
         cost=amount(),

@@ -12,7 +12,7 @@ import logging
 import threading
 import time
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import sqlalchemy as sa
 
@@ -22,6 +22,7 @@ from fairlead.store.database import Database, DatabaseUnreadable
 from fairlead.store.journal import Durability, Journal
 from fairlead.store.journal_files import (
     START,
+    Batch,
     adopted,
     drop_segments,
     journals,
@@ -135,7 +136,7 @@ class Settler:
                 continue
             if batch.end == self._position:
                 break
-            self._commit_batch(journal.name, batch.generations, batch.end)
+            self._commit_batch(journal.name, batch)
             self._position = batch.end
             journal.settled(batch.end)
             count += len(batch.generations)
@@ -168,7 +169,7 @@ class Settler:
                 self._commit(directory.name, position)
                 continue
             if batch.generations:
-                self._commit_batch(directory.name, batch.generations, batch.end)
+                self._commit_batch(directory.name, batch)
                 count += len(batch.generations)
             elif batch.end == position:
                 break
@@ -198,20 +199,20 @@ class Settler:
         with self._database.begin() as connection:
             queries.save_position(self._database, connection, name, position)
 
-    def _commit_batch(self, name: str, generations: list[Generation], end: Position) -> None:
-        rows = [queries.row(generation) for generation in generations]
+    def _commit_batch(self, name: str, batch: Batch) -> None:
+        rows = list(map(queries.row, batch.generations, batch.records))
         try:
             with self._database.begin() as connection:
                 if rows:
                     queries.insert_new(self._database, connection, rows)
-                queries.save_position(self._database, connection, name, end)
+                queries.save_position(self._database, connection, name, batch.end)
         except _UNSTORABLE:
             # One impossible value, a count beyond 64 bits perhaps, must not hold up everybody's bill.
-            for generation, row in zip(generations, rows, strict=True):
+            for generation, row in zip(batch.generations, rows, strict=True):
                 self._commit_alone(generation, row)
-            self._commit(name, end)
+            self._commit(name, batch.end)
 
-    def _commit_alone(self, generation: Generation, row: dict[str, Any]) -> None:
+    def _commit_alone(self, generation: Generation, row: tuple[object, ...]) -> None:
         try:
             with self._database.begin() as connection:
                 queries.insert_new(self._database, connection, [row])
