@@ -1185,14 +1185,35 @@ async def test_proxy_url_that_is_none_is_refused_without_repeating_it(
 Outcome = tuple[object, ...]
 
 
-async def outcome_of(client_type: ClientType, pieces: list[bytes]) -> Outcome:
+async def read_whole(exchange: Exchange) -> bytes:
+    return await exchange.read_all(1 << 20)
+
+
+async def pour_with_pauses(exchange: Exchange) -> bytes:
+    taken: list[bytes] = []
+
+    def take(piece: bytes) -> None:
+        taken.append(piece)
+        if len(taken) % 2:
+            exchange.pause()
+            asyncio.get_running_loop().call_soon(exchange.resume)
+
+    await exchange.pour(take, between_s=PATIENCE_S, until_s=in_s(5.0))
+    return b"".join(taken)
+
+
+async def outcome_of(
+    client_type: ClientType,
+    pieces: list[bytes],
+    take_all: Callable[[Exchange], Awaitable[bytes]] = read_whole,
+) -> Outcome:
     """What a caller gets from these bytes, sent in these pieces: status and body, or the phase it failed in."""
     limits = Limits(header_bytes_max=512, buffered_bytes_max=64)
     async with serving(once(*pieces), client_type, limits) as (server, client):
         try:
             patience_s = 5.0 if client_type is NativeUpstreamClient else 1.0
             exchange = await client.send(post(server.url), expire_at_s=in_s(patience_s))
-            body = await exchange.read_all(1 << 20)
+            body = await take_all(exchange)
         except TransportFailure as failure:
             return (failure.phase,)
         exchange.close()
@@ -1253,6 +1274,19 @@ def test_any_cutting_of_the_bytes_gives_the_same_answer(
         assert len(in_pieces) == 1
     else:
         assert in_pieces == whole
+
+
+@pytest.mark.parametrize("on_uvloop", [False, True], ids=["asyncio", "uvloop"])
+@given(answer=answers(), cuts=st.lists(st.integers(0, 10_000), max_size=8))
+@PROPERTY
+def test_pouring_with_pauses_gives_what_reading_gives(
+    on_uvloop: bool, answer: bytes, cuts: list[int]
+) -> None:
+    """Only ours: aiohttp may notice what is malformed at the deadline only."""
+    whole = run(outcome_of(NativeUpstreamClient, [answer]), on_uvloop=on_uvloop)
+    pieces = cut(answer, cuts)
+    poured = run(outcome_of(NativeUpstreamClient, pieces, pour_with_pauses), on_uvloop=on_uvloop)
+    assert poured == whole
 
 
 PARTS = st.one_of(

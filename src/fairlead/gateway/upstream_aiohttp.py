@@ -5,7 +5,7 @@ leaves this file. What it does less well than the native client:
 
 - bytes that came right before a connection broke may be lost to the reader;
 - a body that ends with the connection seems whole when the connection was reset;
-- a chunked body that is cut while its socket is paused may be noticed at the deadline only;
+- a chunked body that is malformed, or cut while its socket is paused, may be noticed at the deadline only;
 - only each header line, not yet the whole head, is bounded while it arrives;
 - header values beyond ASCII are sent as UTF-8;
 - an answer in one piece with bytes that do not belong to it is dropped;
