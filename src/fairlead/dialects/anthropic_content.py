@@ -255,8 +255,10 @@ class ContentWriter:
             self._call = event.index
             self._arguments = _Arguments()
             self.has_calls = True
-        if event.arguments:
-            self._arguments.feed(event.arguments)
+        self._arguments.feed(event.arguments)
+        if (
+            event.arguments and not self._arguments.are_empty
+        ):  # some clients cannot read blanks alone
             self._delta({"type": "input_json_delta", "partial_json": event.arguments}, told)
 
     def _media(self, event: MediaAdded, told: list[Fields]) -> None:
