@@ -115,9 +115,12 @@ class ConverseWholeDecoder:
 def read_whole(body: bytes) -> list[PlainEvent]:
     """One whole answer. Raises UpstreamFailure for anything else."""
     try:
-        answer = _decode_whole(body)
-    except (ValueError, RecursionError):
+        return _told(_decode_whole(body))
+    except (ValueError, RecursionError):  # also text that is kept raw and is not UTF-8
         raise garbage("it is no answer of Converse") from None
+
+
+def _told(answer: _Whole) -> list[PlainEvent]:
     reader = MessageReader()
     tier = answer.service_tier
     events = reader.begin(service_tier=tier.type if tier is not None else None)

@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import Final
 
 from fairlead.providers.base import Provider
+from fairlead.providers.bedrock import BEDROCK
 from fairlead.providers.compatible import COMPATIBLE
 from fairlead.providers.google import GOOGLE_AI_STUDIO
 from fairlead.providers.google_vertex import GOOGLE_VERTEX
@@ -16,6 +17,7 @@ __all__ = ["PROVIDERS"]
 PROVIDERS: Final[Mapping[str, Provider]] = MappingProxyType(
     {
         **COMPATIBLE,
+        BEDROCK.slug: BEDROCK,
         GOOGLE_AI_STUDIO.slug: GOOGLE_AI_STUDIO,
         GOOGLE_VERTEX.slug: GOOGLE_VERTEX,
     }
