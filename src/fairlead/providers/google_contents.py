@@ -102,7 +102,7 @@ def conversation(messages: Sequence[Message], generation: Generation) -> Convers
                 assert_never(message)
     if not told.contents:
         # A request needs a turn; instructions without one are what is asked.
-        told.add("user", [{"text": text} for text in told.system if text])
+        told.add("user", [{"text": text} for text in told.system or ("",)])
         told.system.clear()
     return told
 
@@ -143,14 +143,14 @@ def _part(part: Part, at: str) -> GooglePart | None:
         case RefusalPart():
             return {"text": part.refusal} if part.refusal else None
         case ImagePart():
-            return _media(part.image_url.url, "image/*")
+            return _media(part.image_url.url, "image/jpeg")
         case FilePart():
             return _file(part.file, at)
         case AudioPart():
             audio = part.input_audio
             return _inline(_AUDIO_TYPES.get(audio.format, f"audio/{audio.format}"), audio.data)
         case VideoPart():
-            return _media(part.video_url.url, "video/*")
+            return _media(part.video_url.url, "video/mp4")
         case OtherPart():
             return None  # of a format that this is not
         case _:
@@ -188,20 +188,15 @@ def _file(file: FileData, at: str) -> GooglePart:
 
 
 def _media(url: str, kind: str) -> GooglePart:
-    """A data URL or an address. kind: what it is unless it says otherwise; a wildcard is not sent."""
+    """A data URL or an address. kind: what it is unless it says otherwise; Vertex AI insists on a type."""
     if not url.startswith("data:"):
         mime_type = _TYPES_BY_ENDING.get(_ending(url.partition("?")[0])) or kind
-        if mime_type.endswith("/*"):
-            return {"fileData": {"fileUri": url}}
         return {"fileData": {"mimeType": mime_type, "fileUri": url}}
     head, _, data = url[len("data:") :].partition(",")
     mime_type, *parameters = head.split(";")
     if "base64" not in parameters:
         data = base64.b64encode(unquote_to_bytes(data)).decode()
-    return _inline(mime_type or _UNSAID.get(kind, kind), data)
-
-
-_UNSAID: Final = {"image/*": "image/jpeg", "video/*": "video/mp4"}
+    return _inline(mime_type or kind, data)
 
 
 def _inline(mime_type: str, data: str) -> GooglePart:
@@ -271,7 +266,7 @@ def _model_parts(
         said[-1]["thoughtSignature"] = signatures.of_text
     parts += said
     for position, image in enumerate(message.images or ()):
-        part = _media(image.image_url.url, "image/*")
+        part = _media(image.image_url.url, "image/jpeg")
         if signature := signatures.by_id.get(image_signature_id(position)):
             part["thoughtSignature"] = signature
         parts.append(part)
@@ -359,7 +354,7 @@ def _result_parts(
 
 
 def _mime_type(part: GooglePart) -> object:
-    blob = part.get("inlineData")
+    blob = part.get("inlineData") or part.get("fileData")
     return blob.get("mimeType") if isinstance(blob, dict) else None
 
 
