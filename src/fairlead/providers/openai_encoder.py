@@ -31,6 +31,7 @@ from fairlead.core.chat import (
 )
 from fairlead.core.errors import RequestInvalid
 from fairlead.providers.base import Credential, UpstreamRequest
+from fairlead.providers.openai_foreign import messages_for_openai, tools_for_openai
 from fairlead.providers.openai_reasoning import ReasoningStyle, reasoning_fields
 from fairlead.wire.openai_messages import PlainMessages
 
@@ -195,7 +196,7 @@ def _copy_parameters(
 ) -> None:
     supported = endpoint.supported_parameters
     renames = row.renames
-    for name, value in _given(request):
+    for name, value in _given(row, request):
         if name in _WITHHELD and name not in row.takes:
             continue
         if supported and name in PARAMETERS and name not in supported:
@@ -222,11 +223,14 @@ _NO_TOOLS: Final = msgspec.Raw(b"[]")
 _ABOUT_TOOLS: Final = ("tools", "tool_choice", "parallel_tool_calls")
 
 
-def _given(request: ChatRequest) -> Iterable[tuple[str, object]]:
+def _given(row: Row, request: ChatRequest) -> Iterable[tuple[str, object]]:
     """The caller's parameters, as written where that can be."""
     if request.source in _OPENAI_SOURCES:
         return request.fields.items()
     body = request.body
+    if body.tools:
+        tools = tools_for_openai(body.tools, keeps_marks=row.takes_cache_control)
+        body = msgspec.structs.replace(body, tools=tools)
     return [
         (name, value) for name in _TYPED if (value := getattr(body, name)) not in (None, [], ABSENT)
     ]
@@ -264,7 +268,8 @@ def _messages(row: Row, request: ChatRequest, endpoint: Endpoint) -> object:
     if request.source in _OPENAI_SOURCES:
         raw = request.fields["messages"]
     else:
-        raw = msgspec.Raw(_encode(body.messages))
+        adapted = messages_for_openai(body.messages, keeps_marks=row.takes_cache_control)
+        raw = msgspec.Raw(_encode(adapted))
     messages = _decode_messages(raw)
     has_changed = False
     for message in messages:
