@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from fairlead.core.chat import ChatEvent, TextChunk
+from fairlead.core.chat import ChatEvent, Frame, TextChunk, TextDelta
 from fairlead.core.errors import UpstreamFailure
 from fairlead.core.ids import GenerationId
 from fairlead.dialects.base import AnswerHead, StreamEncoder
@@ -112,6 +112,45 @@ def test_any_stream_is_written_the_same_way(
         pieces = [(pieces[0][0], pieces[0][1], text) for _, _, text in pieces]
     datas = [chunk(*piece) for piece in pieces]
     assert_nobody_can_tell(b"".join(b"data: %b\n\n" % data for data in datas) + b"data: [DONE]\n\n")
+
+
+PADDINGS = st.one_of(
+    st.text(max_size=4), st.sampled_from(["", "a", "x", "abc", '"', "\\", 'a","p":"b', "id", "p"])
+)
+
+
+@settings(deadline=None)
+@given(
+    st.sampled_from(["obfuscation", "p", "pad"]),
+    st.lists(st.tuples(TEXTS, PADDINGS), max_size=8),
+    st.booleans(),
+    st.booleans(),
+)
+@example("p", [("a", "bcd"), ("b", "c"), ("c", 'd","usage":"')], True, False)
+@example("p", [("a", "a"), ("b", "c"), ("c", "d")], False, False)
+def test_any_padded_stream_is_written_the_same_way(
+    name: str, pieces: list[tuple[str, str]], comes_last: bool, has_both: bool
+) -> None:
+    choice = {"index": 0, "delta": {}}
+    datas = []
+    for text, padding in pieces:
+        pads = {name: padding, **({"obfuscation": "x"} if has_both else {})}
+        fields = msgspec.json.decode(chunk({"id": "x"}, choice, text))
+        fields = {**fields, **pads} if comes_last else {**pads, **fields}
+        datas.append(msgspec.json.encode(fields))
+    assert_nobody_can_tell(b"".join(b"data: %b\n\n" % data for data in datas) + b"data: [DONE]\n\n")
+
+
+def test_padding_and_escapes_do_not_hide_that_chunks_are_alike() -> None:
+    padded = [case for case in STREAMS if b'"obfuscation":"' in case.body or b'"p":"' in case.body]
+    assert len(padded) > 10
+    short = parsed = 0
+    for case in padded:
+        for event in written(case.body, OpenAIChat().stream(HEAD))[1]:
+            short += isinstance(event, TextChunk)
+            if isinstance(event, Frame):
+                parsed += any(isinstance(inner, TextDelta) for inner in event.events)
+    assert short > 10 * parsed
 
 
 @settings(deadline=None)

@@ -35,12 +35,12 @@ class SSEDecoder:
 
     def feed(self, chunk: bytes) -> list[Event]:
         """Events that these bytes complete. Raises StreamTooLong beyond the bound."""
-        # The common case by far: nothing held over, and the chunk is whole events of one data line each.
-        if (
-            not (self._buffer or self._data or self._name)
-            and chunk.endswith(b"\n\n")
-            and b"\r" not in chunk
-        ):
+        # The common case by far: nothing held over, and the chunk is whole events of one data line each,
+        # most often one.
+        is_idle = not (self._buffer or self._data or self._name)
+        if is_idle and chunk.endswith(b"\n\n") and b"\r" not in chunk:
+            if chunk.startswith(b"data: ") and chunk.find(b"\n") == len(chunk) - 2:
+                return [("", chunk[6:-2])]
             events: list[Event] = []
             for block in chunk[:-2].split(b"\n\n"):
                 if block.startswith(b"data: ") and b"\n" not in block:

@@ -53,6 +53,7 @@ __all__ = ["OpenAIChat"]
 
 KEEP_ALIVE: Final = b": FAIRLEAD PROCESSING\n\n"
 
+_CHAT: Final = WireFormat.OPENAI_CHAT
 _encode: Final = msgspec.json.Encoder().encode
 _REASONING: Final = ("reasoning", "reasoning_details", "reasoning_content")
 _MARK: Final = "\x00the text"  # not a text that a likeness is made of
@@ -136,7 +137,7 @@ class ChatStream:
                 else:
                     self._text_chunk(event, written)
             elif isinstance(event, Frame):
-                if event.format is WireFormat.OPENAI_CHAT and not event.is_whole:
+                if event.format is _CHAT and not event.is_whole:
                     self._note(event.events)
                     fields = event.fields
                     choices = fields.get("choices")
@@ -176,7 +177,7 @@ class ChatStream:
     def _text_chunk(self, event: TextChunk, written: list[bytes]) -> None:
         """The first of its likeness: write it, and keep what is around its text for those that follow."""
         likeness = event.likeness
-        if likeness.format is not WireFormat.OPENAI_CHAT:
+        if likeness.format is not _CHAT:
             self._plain(event.delta, written)
             return
         around = self._rewritten(likeness.fields_with(_MARK)).split(_encode(_MARK))

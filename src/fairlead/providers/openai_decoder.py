@@ -25,8 +25,8 @@ __all__ = ["ANSWER_BYTES_MAX", "OpenAIStreamDecoder", "OpenAIWholeDecoder"]
 
 ANSWER_BYTES_MAX: Final = 128 * 1024 * 1024  # a whole answer may hold several base64 images
 
-# Chunks that are taken for the model of those to come. A stream in which no two are alike, because each is
-# padded at random, is not looked at for ever.
+# Chunks that are taken for the model of those to come. A stream in which no two are alike is not looked at
+# for ever.
 LOOKS_MAX: Final = 8
 
 _decode: Final = msgspec.json.Decoder().decode
@@ -114,14 +114,20 @@ class OpenAIStreamDecoder:
     def feed(self, chunk: bytes) -> list[ChatEvent]:
         if self._failure is not None:
             raise self._failure
-        if self._whole is not None:
-            return self._whole.feed(chunk)
-        if not self._reader.has_begun and chunk.lstrip()[:1] == b"{" and not self._sse.pending:
-            self._whole = OpenAIWholeDecoder()
-            return self._whole.feed(chunk)
+        if self._alike is None:
+            if self._whole is not None:
+                return self._whole.feed(chunk)
+            if not self._reader.has_begun and chunk.lstrip()[:1] == b"{" and not self._sse.pending:
+                self._whole = OpenAIWholeDecoder()
+                return self._whole.feed(chunk)
         events: list[ChatEvent] = []
         try:
             for name, data in self._sse.feed(chunk):
+                if self._alike is not None and not name:
+                    text = self._alike.text_in(data)
+                    if text is not None:
+                        events.append(TextChunk(text, self._alike.likeness))
+                        continue
                 self._read(name, data, events)
         except StreamTooLong as error:
             self._fail(_garbage(str(error)), events)
@@ -154,13 +160,9 @@ class OpenAIStreamDecoder:
             return
         if data.startswith(b"[DONE]"):
             self._is_done = True
+            self._alike = None
             events.extend(self._reader.end())
             return
-        if self._alike is not None:
-            text = self._alike.text_in(data)
-            if text is not None and not name:
-                events.append(TextChunk(text, self._alike.likeness))
-                return
         if not data or data.isspace():
             return
         fields = _object(data)

@@ -1,9 +1,12 @@
 """Chunks of a stream that are alike: most differ from the one before in nothing but their text.
 
 Such a chunk need not be parsed: if it begins and ends with the same bytes as one that was parsed, and
-between them is a text in JSON that holds no quote, no escape and nothing unprintable, then what it says
-differs in that text alone. `Alike` is made from a parsed chunk, by trial: the text in its bytes is exchanged,
-and it is taken only if parsing then gives the same with the text exchanged.
+between them is one text in JSON and nothing else, then what it says differs in that text alone. `Alike` is
+made from a parsed chunk, by trial: the text in its bytes is exchanged, and it is taken only if parsing then
+gives the same with the text exchanged.
+
+Some providers pad every chunk at random, so that its length tells nothing of its text. Their chunks differ
+in two texts, of which the second means nothing; what is between the two is the same again.
 """
 
 from __future__ import annotations
@@ -14,19 +17,28 @@ import msgspec
 
 from fairlead.core.chat import Likeness, PlainEvent, TextDelta, WireFormat
 
-__all__ = ["Alike", "alike"]
+__all__ = ["PADDING", "Alike", "alike"]
+
+PADDING: Final = ("obfuscation", "p")  # OpenAI's name of it, and Mistral's
 
 _OTHER_TEXT: Final = "another text"
+_OTHER_PADDING: Final = "another padding"
 _decode: Final = msgspec.json.Decoder().decode
+_decode_text: Final = msgspec.json.Decoder(str).decode
 
 
 class Alike:
-    """Recognises chunks that are like one that was parsed."""
+    """Recognises chunks that are like one that was parsed.
 
-    __slots__ = ("_after", "_before", "_end", "_start", "likeness")
+    before, after: their first and last bytes, up to the text and from its end (or the end of the padding).
+    between: from the end of the text to the padding; "" if they are not padded.
+    """
 
-    def __init__(self, before: bytes, after: bytes, likeness: Likeness) -> None:
+    __slots__ = ("_after", "_before", "_between", "_end", "_start", "likeness")
+
+    def __init__(self, before: bytes, between: str, after: bytes, likeness: Likeness) -> None:
         self._before = before
+        self._between = between
         self._after = after
         self._start = len(before)
         self._end = -len(after)
@@ -40,8 +52,21 @@ class Alike:
             text = data[self._start : self._end].decode()
         except UnicodeDecodeError:
             return None
-        if text and text.isprintable() and '"' not in text and "\\" not in text:
-            return text
+        if self._between:
+            # It holds quotes without a backslash before them, and no text does: it is where it is found first.
+            text, between, padding = text.partition(self._between)
+            if not between or _read(padding) is None:
+                return None
+        return _read(text) or None
+
+
+def _read(written: str) -> str | None:
+    """The text that is written so between quotes in JSON; None: that is not one text."""
+    if written.isprintable() and '"' not in written and "\\" not in written:
+        return written
+    try:
+        return _decode_text(f'"{written}"')
+    except msgspec.DecodeError:
         return None
 
 
@@ -59,19 +84,32 @@ def alike(data: bytes, fields: dict[str, object], meaning: tuple[PlainEvent, ...
     assert isinstance(choices, list)  # the reader has made it one
     if len(choices) != 1 or choices[0].get("delta") != {"content": delta.text}:
         return None
+    expected = _decode(data)
+    expected["choices"][0]["delta"]["content"] = _OTHER_TEXT
     before, quoted, after = data.partition(b'"' + delta.text.encode() + b'"')
     if not quoted:
         return None
-    before, after = before + b'"', b'"' + after
-    expected = _decode(data)
-    expected["choices"][0]["delta"]["content"] = _OTHER_TEXT
+    before, between, after = before + b'"', b"", b'"' + after
+    tried = before + _OTHER_TEXT.encode() + after
+    for name in PADDING:
+        padding = expected.get(name)
+        if isinstance(padding, str):
+            between, quoted, after = after.partition(b'"' + padding.encode() + b'"')
+            if not quoted:
+                return None
+            between, after = between + b'"', b'"' + after
+            tried = before + _OTHER_TEXT.encode() + between + _OTHER_PADDING.encode() + after
+            expected[name] = _OTHER_PADDING
+            break
     try:
-        if _decode(before + _OTHER_TEXT.encode() + after) != expected:
+        if _decode(tried) != expected:
             return None  # it was another text, which happens to be the same
-    except msgspec.DecodeError:
+        between_text = between.decode()
+    except (msgspec.DecodeError, UnicodeDecodeError):
         return None  # it was no text at all: `": "` is also between two others
     return Alike(
         before,
+        between_text,
         after,
         Likeness(
             WireFormat.OPENAI_CHAT,

@@ -38,6 +38,7 @@ from fairlead.core.chat import (
     WireFormat,
 )
 from fairlead.core.errors import FailureKind, UpstreamFailure
+from fairlead.wire.openai_alike import PADDING
 from fairlead.wire.openai_usage import read_cost_usd, read_usage
 
 __all__ = ["CHOICES_MAX", "TOOL_CALLS_MAX", "AnswerReader", "finish_reason_of"]
@@ -76,7 +77,6 @@ _FINISH_REASONS: Final[Mapping[str, FinishReason]] = {
 }
 
 _PLAIN_KEYS: Final = frozenset({"role", "content", "refusal", "annotations"})
-_PADDING: Final = ("obfuscation", "p")
 # Fields of a chunk that say nothing when there is no choice in it.
 _ENVELOPE: Final = frozenset(
     {
@@ -148,7 +148,7 @@ class AnswerReader:
             choices = fields["choices"] = []
         if not isinstance(choices, list):
             raise _garbage("`choices` is no list")
-        for name in _PADDING:
+        for name in PADDING:
             fields.pop(name, None)
         self._take_usage(fields, events)
         for position, choice in enumerate(choices):
@@ -182,7 +182,7 @@ class AnswerReader:
         if fields.get("usage") or "x_groq" in fields or "usage" in choice or "message" in choice:
             return None
         fields.pop("usage", None)
-        for name in _PADDING:
+        for name in PADDING:
             fields.pop(name, None)
         choice["finish_reason"] = None
         state.has_content = True
