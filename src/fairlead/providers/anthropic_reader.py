@@ -60,19 +60,20 @@ _encode: Final = msgspec.json.Encoder().encode
 
 
 class _Block:
-    """A block in progress. kind: its type, or "answer" for a call of `ANSWER_TOOL`.
+    """A block in progress. kind: its type; "answer" for a call of `ANSWER_TOOL`, "" if it has no meaning.
 
-    number: which tool call, or which item of reasoning, of the message. given: what it was opened with.
+    number: which tool call, or which item of reasoning, of the message. input: what a call was opened with.
+    text_start: characters of the message's text before this block.
     """
 
-    __slots__ = ("citations", "given", "has_pieces", "kind", "number", "signature", "text_start")
+    __slots__ = ("citations", "has_pieces", "input", "kind", "number", "signature", "text_start")
 
     def __init__(
-        self, kind: str, number: int, given: Mapping[str, object], text_start: int
+        self, kind: str, *, number: int = 0, given: object = None, text_start: int = 0
     ) -> None:
         self.kind = kind
         self.number = number
-        self.given = given
+        self.input = given
         self.text_start = text_start
         self.has_pieces = False
         self.signature = ""
@@ -234,13 +235,13 @@ class MessageReader:
         kind = _word(given.get("type")) or ""
         match kind:
             case "text":
-                block = self._blocks[index] = _Block(kind, 0, given, self._text_characters)
+                block = self._blocks[index] = _Block(kind, text_start=self._text_characters)
                 self._text(_text(given.get("text")), events)
                 citations = given.get("citations")
                 if isinstance(citations, list):
                     block.citations.extend(c for c in citations if isinstance(c, dict))
             case "thinking":
-                block = self._blocks[index] = _Block(kind, self._thoughts, given, 0)
+                block = self._blocks[index] = _Block(kind, number=self._thoughts)
                 self._thoughts += 1
                 block.signature = _text(given.get("signature"))
                 self._thought(block, _text(given.get("thinking")), events)
@@ -255,11 +256,11 @@ class MessageReader:
                 self._has_content = True
                 events.append(ReasoningDelta("", details=(detail,)))
             case "tool_use" if given.get("name") == ANSWER_TOOL:
-                self._blocks[index] = _Block("answer", 0, given, self._text_characters)
+                self._blocks[index] = _Block("answer", given=given.get("input"))
             case "tool_use":
                 self._call(index, given, events, is_whole=is_whole)
             case _:
-                self._blocks[index] = _Block("", 0, given, 0)
+                self._blocks[index] = _Block("")
 
     def _delta(self, fields: Mapping[str, object], events: list[PlainEvent]) -> None:
         delta = fields.get("delta")
@@ -293,8 +294,8 @@ class MessageReader:
             case "thinking" if block.signature:
                 self._sign(block, events)
             case "tool_use" | "answer" if not block.has_pieces:
-                given = block.given.get("input")
-                self._arguments(block, _json(given) if given else _NO_ARGUMENTS, events)
+                arguments = _json(block.input) if block.input else _NO_ARGUMENTS
+                self._arguments(block, arguments, events)
             case _:
                 pass
 
@@ -325,7 +326,9 @@ class MessageReader:
     def _call(
         self, index: int, given: Mapping[str, object], events: list[PlainEvent], *, is_whole: bool
     ) -> None:
-        block = self._blocks[index] = _Block("tool_use", self._calls, given, 0)
+        block = self._blocks[index] = _Block(
+            "tool_use", number=self._calls, given=given.get("input")
+        )
         self._calls += 1
         self._has_content = True
         name = _text(given.get("name"))

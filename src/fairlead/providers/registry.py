@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
+from fairlead.providers.anthropic import ANTHROPIC
 from fairlead.providers.base import Provider
 from fairlead.providers.bedrock import BEDROCK
 from fairlead.providers.compatible import COMPATIBLE
@@ -17,6 +18,7 @@ __all__ = ["PROVIDERS"]
 PROVIDERS: Final[Mapping[str, Provider]] = MappingProxyType(
     {
         **COMPATIBLE,
+        ANTHROPIC.slug: ANTHROPIC,
         BEDROCK.slug: BEDROCK,
         GOOGLE_AI_STUDIO.slug: GOOGLE_AI_STUDIO,
         GOOGLE_VERTEX.slug: GOOGLE_VERTEX,
