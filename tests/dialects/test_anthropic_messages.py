@@ -27,8 +27,11 @@ from fairlead.core.chat import (
     WireFormat,
 )
 from fairlead.core.errors import (
+    HTTP_STATUS,
+    ErrorType,
     FailureKind,
     Overloaded,
+    Problem,
     RequestInvalid,
     UpstreamFailure,
 )
@@ -39,6 +42,7 @@ from fairlead.core.usage import Usage
 from fairlead.dialects import anthropic_content
 from fairlead.dialects.anthropic_messages import AnthropicMessages, count_answer
 from fairlead.dialects.base import AnswerHead, Closing
+from fairlead.wire.anthropic_errors import error_word
 from tests.dialects.anthropic_client import (
     StreamRefused,
     assert_official_order,
@@ -469,6 +473,14 @@ def test_a_block_that_its_provider_forgot_to_close_is_closed() -> None:
     assert len(read_stream(streamed(forgetful)).content) == 3
 
 
+def test_a_stream_of_frames_without_a_reason_ends_for_what_it_holds() -> None:
+    call_block = {"type": "tool_use", "id": "t", "name": "f", "input": {}}
+    opened = frame({"type": "content_block_start", "index": 0, "content_block": call_block})
+    stopped = frame({"type": "message_stop"}, Finished(FinishReason.TOOL_CALLS))
+    assert read_stream(streamed([opened, stopped])).stop_reason == "tool_use"
+    assert read_stream(streamed([own_stream()[0], stopped])).stop_reason == "end_turn"
+
+
 def test_a_whole_frame_keeps_what_we_do_not_know() -> None:
     def whole(head: AnswerHead) -> dict[str, Any]:
         fields = {
@@ -600,6 +612,20 @@ def test_an_error_comes_in_the_envelope_of_the_format() -> None:
     }
     late = json.loads(DIALECT.problem(Overloaded("Later.").problem(), GenerationId("gen-2")))
     assert (late["error"]["type"], late["request_id"]) == ("overloaded_error", "gen-2")
+
+
+@pytest.mark.parametrize("error_type", list(ErrorType))
+def test_the_client_raises_the_error_that_was_meant(error_type: ErrorType) -> None:
+    status = HTTP_STATUS[error_type]
+    body = DIALECT.problem(Problem(status, error_type, "Why."), GenerationId("gen-2"))
+    with pytest.raises(StreamRefused) as caught:
+        read_whole(body, status)
+    error = caught.value
+    assert error.status_code == status
+    assert error.type == error_word(error_type)
+    named = {400: "BadRequest", 401: "Authentication", 403: "PermissionDenied", 404: "NotFound",
+             413: "ContentTooLarge", 422: "UnprocessableEntity", 429: "RateLimit"}  # fmt: skip
+    assert type(error).__name__.startswith(named.get(status, ""))
 
 
 def test_the_keep_alive_is_a_ping_that_clients_skip() -> None:

@@ -24,6 +24,12 @@ RECORDED = load_native("anthropic")
 MARK = {"type": "ephemeral"}
 IMAGE = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "AAAA"}}
 
+PDF = {
+    "type": "document",
+    "title": "a.pdf",
+    "source": {"type": "base64", "media_type": "application/pdf", "data": "AAAA"},
+}
+
 MESSAGES: Any = pydantic.TypeAdapter(list[ChatCompletionMessageParam])
 TOOLS: Any = pydantic.TypeAdapter(list[ChatCompletionToolParam])
 # The client's types say what a value is like; that no other key may be there, they leave to the server.
@@ -63,7 +69,7 @@ def test_a_conversation_with_tools_keeps_its_meaning() -> None:
         {
             "system": [{"type": "text", "text": "Be"}, {"type": "text", "text": "kind."}],
             "messages": [
-                {"role": "user", "content": [IMAGE, {"type": "text", "text": "What?"}]},
+                {"role": "user", "content": [IMAGE, PDF, {"type": "text", "text": "What?"}]},
                 {"role": "assistant", "content": [
                     {"type": "thinking", "thinking": "hm", "signature": "s"},
                     {"type": "text", "text": "I "}, {"type": "text", "text": "look."},
@@ -82,13 +88,15 @@ def test_a_conversation_with_tools_keeps_its_meaning() -> None:
             "metadata": {"user_id": "u"},
         }
     )  # fmt: skip
+    data = "data:application/pdf;base64,AAAA"
+    file = {"type": "file", "file": {"filename": "a.pdf", "file_data": data}}
     url = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}
     assert body == {
         "model": "their-name",
         "max_completion_tokens": 100,
         "messages": [
             {"role": "system", "content": "Be\n\nkind."},
-            {"role": "user", "content": [url, {"type": "text", "text": "What?"}]},
+            {"role": "user", "content": [url, file, {"type": "text", "text": "What?"}]},
             {
                 "role": "assistant",
                 "content": "I look.",

@@ -26,6 +26,7 @@ from fairlead.core.answer import plain
 from fairlead.core.chat import (
     ChatEvent,
     ChatRequest,
+    Finished,
     FinishReason,
     Frame,
     PlainEvent,
@@ -219,6 +220,8 @@ class MessagesStream:
                 self._started = event
             elif isinstance(event, UsageReported):
                 self._usage = event.usage
+            elif isinstance(event, Finished):
+                self._content.finished = event
         match fields.get("type"):
             case "message_start":
                 self._indexes.clear()
@@ -260,6 +263,7 @@ class MessagesStream:
                 self._indexes[theirs] = self._open_block = self._content.next_index(told)
             if isinstance(block, dict):
                 _complete_block(block)
+                self._content.has_calls |= block.get("type") == "tool_use"
         ours = self._indexes.get(theirs)
         if ours is not None and ours == self._open_block:
             fields["index"] = ours
