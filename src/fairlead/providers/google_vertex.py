@@ -17,6 +17,7 @@ https://cloud.google.com/vertex-ai/generative-ai/docs/maas/call-open-model-apis.
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import Final
 
@@ -24,10 +25,11 @@ import msgspec
 
 from fairlead.core.catalog import Endpoint
 from fairlead.core.chat import ChatEvent, ChatRequest
-from fairlead.core.errors import FailureKind, RequestInvalid, UpstreamFailure
+from fairlead.core.errors import FailureKind, UpstreamFailure
 from fairlead.core.sse import SSEDecoder, StreamTooLong
 from fairlead.providers import anthropic_failures, google_failures, openai_failures
 from fairlead.providers.anthropic_decoder import AnthropicStreamDecoder, AnthropicWholeDecoder
+from fairlead.providers.anthropic_encoder import Platform, anthropic_betas, anthropic_body
 from fairlead.providers.base import (
     ChatDecoder,
     Credential,
@@ -48,6 +50,9 @@ from fairlead.providers.openai_reasoning import ReasoningStyle
 
 __all__ = ["GOOGLE_VERTEX", "AnyFormatDecoder", "GoogleVertexChat", "located"]
 
+_encode: Final = msgspec.json.Encoder().encode
+_decode: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+
 _AS_A_SERVICE: Final = Row("google-vertex", reasoning=ReasoningStyle.TEMPLATE)
 _OF_PARTNERS: Final = Row(
     "google-vertex",
@@ -55,6 +60,16 @@ _OF_PARTNERS: Final = Row(
     takes_stream_options=False,
     renames={"seed": "random_seed"},
 )
+# Structured outputs are there for some models, and switched off by default for a whole organisation.
+# Sources (read 2026-11-21): https://docs.claude.com/en/api/claude-on-vertex-ai,
+# https://docs.cloud.google.com/vertex-ai/generative-ai/docs/partner-models/claude/structured_outputs.
+_CLAUDE: Final = Platform(
+    version="vertex-2023-10-16",
+    takes_urls=False,
+    takes_schemas=False,
+    refuses=frozenset({"service_tier", "container", "inference_geo", "speed"}),
+)
+_DATED: Final = re.compile(r"-(20\d{6})$")  # here a version is set apart by another sign
 # Partners' models, by how their ids begin.
 _PARTNERS: Final = (
     ("mistral", "mistralai"),
@@ -74,7 +89,7 @@ class GoogleVertexChat:
         model_id = endpoint.provider_model_id
         base_url = located(credential.base_url)
         if model_id.startswith("claude"):
-            raise RequestInvalid("Claude cannot be asked at Vertex AI yet.")
+            return _for_claude(request, endpoint, base_url, credential)
         if "/" in model_id:
             open_models = replace(credential, base_url=f"{base_url}/endpoints/openapi")
             return encode_request(_AS_A_SERVICE, request, endpoint, open_models)
@@ -103,6 +118,25 @@ class GoogleVertexChat:
         if "error" in fields or body.lstrip().startswith(b"["):
             return google_failures.failure_of(status, headers, body)
         return openai_failures.failure_of(status, headers, body)
+
+
+def _for_claude(
+    request: ChatRequest, endpoint: Endpoint, base_url: str, credential: Credential
+) -> UpstreamRequest:
+    """Model and stream are in the address; the stream, oddly, in the body as well."""
+    body = anthropic_body(request, endpoint, _CLAUDE)
+    if request.streamed:
+        body["stream"] = True
+    betas = anthropic_betas(request)
+    beta_headers = (("anthropic-beta", ",".join(betas)),) if betas else ()
+    model_id = _DATED.sub(r"@\1", endpoint.provider_model_id)
+    method = "streamRawPredict" if request.streamed else "rawPredict"
+    return UpstreamRequest(
+        method="POST",
+        url=model_url(base_url, f"publishers/anthropic/models/{model_id}", method),
+        headers=(*headers_of(request), *_bearer(credential), *beta_headers),
+        body=_encode(body),
+    )
 
 
 def located(base_url: str) -> str:
@@ -186,9 +220,6 @@ class AnyFormatDecoder:
         held = b"".join(self._held)
         self._held = []
         return held
-
-
-_decode: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
 def _peek(data: bytes) -> dict[str, bytes]:
