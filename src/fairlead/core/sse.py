@@ -15,6 +15,10 @@ __all__ = ["DONE", "LINE_BYTES_MAX", "Event", "SSEDecoder", "StreamTooLong", "da
 LINE_BYTES_MAX: Final = 16 * 1024 * 1024  # one event may hold a whole base64 image
 DONE: Final = b"data: [DONE]\n\n"
 
+# A byte is found in bytes several times faster by its number.
+_LF: Final = ord("\n")
+_CR: Final = ord("\r")
+
 Event = tuple[str, bytes]  # (event name, "" if none; data)
 
 
@@ -36,19 +40,24 @@ class SSEDecoder:
     def feed(self, chunk: bytes) -> list[Event]:
         """Events that these bytes complete. Raises StreamTooLong beyond the bound."""
         # The common case by far: nothing held over, and the chunk is whole events of one data line each,
-        # most often one.
+        # most often one, perhaps with a name before it.
         is_idle = not (self._buffer or self._data or self._name)
-        if is_idle and chunk.endswith(b"\n\n") and b"\r" not in chunk:
+        if is_idle and chunk.endswith(b"\n\n") and _CR not in chunk:
             if chunk.startswith(b"data: ") and chunk.find(b"\n") == len(chunk) - 2:
                 return [("", chunk[6:-2])]
             events: list[Event] = []
             for block in chunk[:-2].split(b"\n\n"):
-                if block.startswith(b"data: ") and b"\n" not in block:
+                if block.startswith(b"data: ") and _LF not in block:
                     events.append(("", block[6:]))
-                else:
-                    for line in block.split(b"\n"):
-                        self._line(line)
-                    self._dispatch(events)
+                    continue
+                if block.startswith(b"event: "):
+                    name, _, data = block[7:].partition(b"\ndata: ")
+                    if data and _LF not in name and _LF not in data:
+                        events.append((name.decode("utf-8", "replace"), data))
+                        continue
+                for line in block.split(b"\n"):
+                    self._line(line)
+                self._dispatch(events)
             return events
         return self._feed_slowly(chunk)
 
