@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from fairlead.core.money import NanoUSD
 from fairlead.core.pricing import Charge
 from fairlead.core.usage import Usage
-from fairlead.wire.openai_usage import read_cost_usd, read_usage, usage_fields
+from fairlead.wire.openai_usage import read_cost_usd, read_usage, written_usage
 from tests.recordings import load, names
 
 COUNTS = st.integers(0, 1_000_000)
@@ -236,6 +236,13 @@ def test_a_cost_is_a_number_of_dollars(fields: dict[str, Any], cost: float | Non
     assert read_cost_usd(fields) == cost
 
 
+def written(usage: Usage, charge: Charge) -> dict[str, object]:
+    """As a caller gets it."""
+    fields = msgspec.to_builtins(written_usage(usage, charge, is_byok=False))
+    assert isinstance(fields, dict)
+    return fields
+
+
 def test_the_documented_object_has_every_field() -> None:
     usage = Usage(
         prompt=1, cache_read=2, cache_write=3, cache_write_1h=4, prompt_audio=5, prompt_image=6,
@@ -243,7 +250,7 @@ def test_the_documented_object_has_every_field() -> None:
         web_searches=12, accepted_prediction=13, rejected_prediction=14,
     )  # fmt: skip
     charge = Charge(NanoUSD(45_000_000), NanoUSD(15_000_000), NanoUSD(30_000_000))
-    assert usage_fields(usage, charge, is_byok=False) == {
+    assert written(usage, charge) == {
         "prompt_tokens": 28,
         "completion_tokens": 38,
         "total_tokens": 66,
@@ -285,4 +292,4 @@ def test_the_documented_object_has_every_field() -> None:
 def test_what_we_write_we_read_back(prompt: int, cached: int, answer: int, thought: int) -> None:
     usage = Usage(prompt=prompt, cache_read=cached, completion=answer, reasoning=thought)
     charge = Charge(NanoUSD(0), NanoUSD(0), NanoUSD(0))
-    assert read_usage(usage_fields(usage, charge, is_byok=False)) == usage
+    assert read_usage(written(usage, charge)) == usage

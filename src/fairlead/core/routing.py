@@ -45,6 +45,13 @@ class Removal(StrEnum):
     FALLBACKS_OFF = "fallbacks_off"
 
 
+# Python 3.11 takes longer to look a member up than to compare it, and most offers of most models are looked at
+# for these alone.
+_NO_CREDENTIAL: Final = Removal.NO_CREDENTIAL
+_UNPRICED: Final = EndpointStatus.UNPRICED
+_DEPRECATED: Final = EndpointStatus.DEPRECATED
+
+
 class HealthView(Protocol):
     """What recent outcomes say about an endpoint."""
 
@@ -81,7 +88,7 @@ def plan(
     for endpoint in model.endpoints:
         # The two commonest reasons first: most offers of most models are not configured here.
         if not has_credential(endpoint.provider):
-            removed.append((endpoint.id, Removal.NO_CREDENTIAL))
+            removed.append((endpoint.id, _NO_CREDENTIAL))
             continue
         if unreadable:
             reason: Removal | None = Removal.MODALITY
@@ -119,7 +126,7 @@ def _reason_against(
     *,
     providers: Mapping[ProviderSlug, ProviderInfo],
 ) -> Removal | None:
-    if endpoint.status is EndpointStatus.UNPRICED:
+    if endpoint.status is _UNPRICED:
         return Removal.UNPRICED
     if _is_too_long(request, endpoint):
         return Removal.CONTEXT_LENGTH
@@ -201,7 +208,7 @@ def _rank(
     return (
         _position(endpoint, order) if order else 0,
         health.is_failing(endpoint.id),
-        endpoint.status is EndpointStatus.DEPRECATED,
+        endpoint.status is _DEPRECATED,
         endpoint.prices.prompt + endpoint.prices.completion,
         endpoint.id,
     )

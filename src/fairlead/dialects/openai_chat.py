@@ -16,7 +16,7 @@ not take a broken answer for a whole one.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Final, assert_never
 
 import msgspec
@@ -47,7 +47,7 @@ from fairlead.core.sse import DONE, data_frame
 from fairlead.dialects.base import AnswerHead, Closing
 from fairlead.dialects.openai_request import read_request
 from fairlead.wire.openai_errors import error_fields, problem_fields
-from fairlead.wire.openai_usage import usage_fields
+from fairlead.wire.openai_usage import WrittenUsage, written_usage
 
 __all__ = ["OpenAIChat"]
 
@@ -314,9 +314,9 @@ def _whole_fields(
     return fields
 
 
-def _only_whole_frame(events: Iterable[ChatEvent]) -> Frame | None:
+def _only_whole_frame(events: Sequence[ChatEvent]) -> Frame | None:
     frames = [event for event in events if isinstance(event, Frame)]
-    if len(frames) == 1 and frames[0].is_whole and frames[0].format is WireFormat.OPENAI_CHAT:
+    if len(frames) == 1 and frames[0].is_whole and frames[0].format is _CHAT:
         return frames[0]
     return None
 
@@ -432,5 +432,5 @@ def _meta(closing: Closing) -> dict[str, object]:
     return {"usage": {"credits_used": cost_usd * _CREDITS_PER_USD, "usd_spent": cost_usd}}
 
 
-def _usage(closing: Closing) -> dict[str, object]:
-    return usage_fields(closing.usage, closing.charge, is_byok=closing.is_byok)
+def _usage(closing: Closing) -> WrittenUsage:
+    return written_usage(closing.usage, closing.charge, is_byok=closing.is_byok)

@@ -31,7 +31,7 @@ from fairlead.dialects.base import AnswerHead, Closing
 from fairlead.dialects.openai_chat import KEEP_ALIVE
 from fairlead.dialects.openai_request import read_request
 from fairlead.wire.openai_errors import error_fields, problem_fields
-from fairlead.wire.openai_usage import usage_fields
+from fairlead.wire.openai_usage import written_usage
 
 __all__ = ["OpenAICompletions"]
 
@@ -108,7 +108,7 @@ class CompletionStream:
 
     def close(self, closing: Closing) -> bytes:
         fields = self._chunk(_piece(0, ""))
-        fields["usage"] = usage_fields(closing.usage, closing.charge, is_byok=closing.is_byok)
+        fields["usage"] = written_usage(closing.usage, closing.charge, is_byok=closing.is_byok)
         return data_frame(_encode(fields)) + DONE
 
     def fail(self, problem: Problem, closing: Closing | None) -> bytes:
@@ -118,7 +118,7 @@ class CompletionStream:
         fields = self._chunk(choice)
         fields["error"] = error_fields(problem)
         if closing is not None:
-            fields["usage"] = usage_fields(closing.usage, closing.charge, is_byok=closing.is_byok)
+            fields["usage"] = written_usage(closing.usage, closing.charge, is_byok=closing.is_byok)
         return data_frame(_encode(fields))
 
     def _plain(self, event: PlainEvent, written: list[bytes]) -> None:
@@ -161,7 +161,7 @@ def _whole_fields(
             "choices": [_choice_fields(choice, head) for choice in answer.choices],
         }
     _take_over(fields, head)
-    fields["usage"] = usage_fields(closing.usage, closing.charge, is_byok=closing.is_byok)
+    fields["usage"] = written_usage(closing.usage, closing.charge, is_byok=closing.is_byok)
     return fields
 
 

@@ -122,25 +122,25 @@ class Tally:
             self._reasoning.add(event.text)  # type: ignore[union-attr]
             return True
         match event:
+            case Finished():
+                self.finish = str(event.reason)
+                self.native_finish = event.native
+                return False
+            case UsageReported():
+                self.usage = event.usage
+                if event.cost_usd is not None:
+                    self.upstream_cost_usd = event.cost_usd
+                return False
+            case Started():
+                self.upstream_id = event.id or self.upstream_id
+                self.service_tier = event.service_tier or self.service_tier
+                return False
             case ToolCallDelta():
                 if event.name:
                     self._text.add(event.name)
                 if event.arguments:
                     self._text.add(event.arguments)
                 return True
-            case UsageReported():
-                self.usage = event.usage
-                if event.cost_usd is not None:
-                    self.upstream_cost_usd = event.cost_usd
-                return False
-            case Finished():
-                self.finish = event.reason.value
-                self.native_finish = event.native
-                return False
-            case Started():
-                self.upstream_id = event.id or self.upstream_id
-                self.service_tier = event.service_tier or self.service_tier
-                return False
             case _:
                 return True  # media and annotations
 
@@ -178,11 +178,12 @@ def closing_charge(
     at_s: float,
 ) -> tuple[Usage, Charge]:
     """Usage and charge of one ended call; see the table above. at_s: when the call began."""
-    if outcome is Outcome.CANCELLED and not tally.has_produced and tally.usage is None:
-        return NO_USAGE, FREE
+    if outcome is not Outcome.COMPLETED:
+        if outcome is Outcome.FAILED:
+            return tally.used(request, model, counter), FREE
+        if not tally.has_produced and tally.usage is None:
+            return NO_USAGE, FREE
     usage = tally.used(request, model, counter)
-    if outcome is Outcome.FAILED:
-        return usage, FREE
     if usage.completion_tokens == 0 and tally.finish is None:
         return usage, FREE
     return usage, charge(usage, endpoint.prices, at_s=at_s)

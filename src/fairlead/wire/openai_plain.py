@@ -17,6 +17,7 @@ from fairlead.wire.openai_usage import DocumentedUsage
 
 __all__ = ["read_plain"]
 
+_UNSET: Final = msgspec.UNSET
 _Word = Annotated[str, msgspec.Meta(min_length=1)]
 
 
@@ -49,10 +50,10 @@ class _PlainAnswer(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     model: str
     object: str
     # What travels on, if it is there.
-    service_tier: str | msgspec.UnsetType | None = msgspec.UNSET
-    system_fingerprint: str | msgspec.UnsetType | None = msgspec.UNSET
-    usage_breakdown: msgspec.UnsetType | None = msgspec.UNSET
-    x_groq: dict[Literal["id", "seed"], str | int] | msgspec.UnsetType = msgspec.UNSET
+    service_tier: str | msgspec.UnsetType | None = _UNSET
+    system_fingerprint: str | msgspec.UnsetType | None = _UNSET
+    usage_breakdown: msgspec.UnsetType | None = _UNSET
+    x_groq: dict[Literal["id", "seed"], str | int] | msgspec.UnsetType = _UNSET
 
 
 _OPTIONAL: Final = ("service_tier", "system_fingerprint", "usage_breakdown", "x_groq")
@@ -90,8 +91,7 @@ def read_plain(body: bytes) -> tuple[dict[str, object], tuple[PlainEvent, ...]] 
         ],
     }  # fmt: skip
     for name in _OPTIONAL:
-        value = getattr(answer, name)
-        if value is not msgspec.UNSET:
+        if (value := getattr(answer, name)) is not _UNSET:
             fields[name] = value
     tier, fingerprint = answer.service_tier, answer.system_fingerprint
     started = Started(answer.id or None, answer.model or None, tier or None, fingerprint or None)

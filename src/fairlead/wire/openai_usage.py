@@ -18,7 +18,14 @@ from fairlead.core.money import usd
 from fairlead.core.pricing import Charge
 from fairlead.core.usage import Usage
 
-__all__ = ["TOKENS_MAX", "DocumentedUsage", "read_cost_usd", "read_usage", "usage_fields"]
+__all__ = [
+    "TOKENS_MAX",
+    "DocumentedUsage",
+    "WrittenUsage",
+    "read_cost_usd",
+    "read_usage",
+    "written_usage",
+]
 
 # A count above this is not a count. The largest context known is 10 million tokens.
 TOKENS_MAX: Final = 1_000_000_000
@@ -188,44 +195,81 @@ def read_cost_usd(reported: Mapping[str, object]) -> float | None:
     return float(cost) if 0 <= cost < TOKENS_MAX else None
 
 
-def usage_fields(usage: Usage, charge: Charge, *, is_byok: bool) -> dict[str, object]:
+class _WrittenPromptDetails(msgspec.Struct, frozen=True, gc=False):
+    cached_tokens: int
+    cache_write_tokens: int
+    audio_tokens: int
+    image_tokens: int
+    video_tokens: int
+
+
+class _WrittenCompletionDetails(msgspec.Struct, frozen=True, gc=False):
+    reasoning_tokens: int
+    audio_tokens: int
+    image_tokens: int
+    accepted_prediction_tokens: int
+    rejected_prediction_tokens: int
+
+
+class _WrittenCosts(msgspec.Struct, frozen=True, gc=False):
+    upstream_inference_cost: float | None
+    upstream_inference_prompt_cost: float
+    upstream_inference_completions_cost: float
+
+
+class _WrittenServerTools(msgspec.Struct, frozen=True, gc=False):
+    tool_calls_requested: int
+    tool_calls_executed: int
+    web_search_requests: int
+
+
+class WrittenUsage(msgspec.Struct, frozen=True, gc=False):
     """The documented `usage` object. Costs are dollars.
 
     Server tools appear under both documented names, because clients of either exist.
     """
-    server_tools = {
-        "tool_calls_requested": usage.web_searches,
-        "tool_calls_executed": usage.web_searches,
-        "web_search_requests": usage.web_searches,
-    }
-    return {
-        "prompt_tokens": usage.prompt_tokens,
-        "completion_tokens": usage.completion_tokens,
-        "total_tokens": usage.total_tokens,
-        "prompt_tokens_details": {
-            "cached_tokens": usage.cache_read,
-            "cache_write_tokens": usage.cache_write + usage.cache_write_1h,
-            "audio_tokens": usage.prompt_audio,
-            "image_tokens": usage.prompt_image,
-            "video_tokens": usage.prompt_video,
-        },
-        "completion_tokens_details": {
-            "reasoning_tokens": usage.reasoning,
-            "audio_tokens": usage.completion_audio,
-            "image_tokens": usage.completion_image,
-            "accepted_prediction_tokens": usage.accepted_prediction,
-            "rejected_prediction_tokens": usage.rejected_prediction,
-        },
-        "cost": usd(charge.total),
-        "is_byok": is_byok,
-        "cost_details": {
-            "upstream_inference_cost": None,
-            "upstream_inference_prompt_cost": usd(charge.prompt),
-            "upstream_inference_completions_cost": usd(charge.completion),
-        },
-        "server_tool_use": server_tools,
-        "server_tool_use_details": server_tools,
-    }
+
+    prompt_tokens: int
+    completion_tokens: int
+    total_tokens: int
+    prompt_tokens_details: _WrittenPromptDetails
+    completion_tokens_details: _WrittenCompletionDetails
+    cost: float
+    is_byok: bool
+    cost_details: _WrittenCosts
+    server_tool_use: _WrittenServerTools
+    server_tool_use_details: _WrittenServerTools
+
+
+def written_usage(usage: Usage, charge: Charge, *, is_byok: bool) -> WrittenUsage:
+    """What a caller is told of one generation."""
+    prompt_tokens, completion_tokens = usage.prompt_tokens, usage.completion_tokens
+    searches = usage.web_searches
+    server_tools = _WrittenServerTools(searches, searches, searches)
+    return WrittenUsage(
+        prompt_tokens,
+        completion_tokens,
+        prompt_tokens + completion_tokens,
+        _WrittenPromptDetails(
+            cached_tokens=usage.cache_read,
+            cache_write_tokens=usage.cache_write + usage.cache_write_1h,
+            audio_tokens=usage.prompt_audio,
+            image_tokens=usage.prompt_image,
+            video_tokens=usage.prompt_video,
+        ),
+        _WrittenCompletionDetails(
+            reasoning_tokens=usage.reasoning,
+            audio_tokens=usage.completion_audio,
+            image_tokens=usage.completion_image,
+            accepted_prediction_tokens=usage.accepted_prediction,
+            rejected_prediction_tokens=usage.rejected_prediction,
+        ),
+        cost=usd(charge.total),
+        is_byok=is_byok,
+        cost_details=_WrittenCosts(None, usd(charge.prompt), usd(charge.completion)),
+        server_tool_use=server_tools,
+        server_tool_use_details=server_tools,
+    )
 
 
 def _count(value: object) -> int | None:
