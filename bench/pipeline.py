@@ -29,11 +29,13 @@ from fairlead.control.generations.jobs import Settler
 from fairlead.core.catalog import Snapshot
 from fairlead.core.generation import Generation
 from fairlead.gateway.ports import Generations
+from fairlead.gateway.server.connection import Connections
 from fairlead.providers.base import UpstreamRequest
 from fairlead.store.database import open_database
 from fairlead.store.journal import Durability, Journal
 from fairlead.store.migrate import prepare
 from fairlead.testing.builders import a_model, a_provider, a_snapshot, an_endpoint
+from fairlead.testing.caller_line import CallerLine, Reader
 from fairlead.testing.gateway import KEY, GatewayInMemory
 from fairlead.testing.upstream import chat_stream, chat_whole
 
@@ -66,6 +68,9 @@ class ReadyAnswer:
 
     async def read(self) -> bytes:
         return next(self._pieces, b"")
+
+    def take_whole(self) -> bytes:
+        return b"".join(self._pieces)
 
     async def read_all(self, bytes_max: int) -> bytes:
         del bytes_max
@@ -103,27 +108,31 @@ def caller(
 ) -> tuple[GatewayInMemory, Callable[[], Awaitable[None]]]:
     """A data plane, and a function that makes one call to it."""
     gateway = GatewayInMemory(ReadyUpstream(pieces), snapshot())  # type: ignore[arg-type] # enough of one
-    headers = [
-        (b"host", b"127.0.0.1"),
-        (b"authorization", b"Bearer " + KEY.encode()),
-        (b"content-type", b"application/json"),
-        (b"content-length", str(len(body)).encode()),
-        (b"user-agent", b"bench/1"),
-    ]
-    scope = {"type": "http", "method": "POST", "path": "/v1/chat/completions", "headers": headers}
-    message = {"type": "http.request", "body": body, "more_body": False}
-
-    async def receive() -> dict[str, object]:
-        return message
-
-    async def send(sent: object) -> None:
-        pass
+    head = (
+        "POST /v1/chat/completions HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\n"
+        f"authorization: Bearer {KEY}\r\nuser-agent: bench/1\r\ncontent-length: {len(body)}\r\n\r\n"
+    ).encode()
+    line = Wire(gateway.connections)
 
     async def call() -> None:
         gateway.recorded.clear()
-        await gateway.app(dict(scope), receive, send)
+        line.connection.data_received(head + body)
+        serving = line.connection.serving
+        assert serving is not None
+        assert serving.task is not None
+        await serving.task
 
     return gateway, call
+
+
+class Wire(CallerLine):
+    """A caller who takes everything at once and looks at none of it."""
+
+    def __init__(self, connections: Connections) -> None:
+        super().__init__(connections, Reader())
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        pass
 
 
 def fixed_loop() -> int:

@@ -98,10 +98,23 @@ class Stage:
         return BATCH
 
     async def calls(self) -> int:
+        """As the pipeline calls: by hand, without a wait, what came with the head."""
+        send, loop_time = self.client.send, self.loop.time
         for _ in range(BATCH):
-            exchange = await self.send()
-            body = await exchange.read_all(1 << 20)
+            exchange = await send(REQUEST, expire_at_s=loop_time() + 30)
+            body = exchange.take_whole()
+            assert body is not None
             assert len(body) == len(ANSWER_BODY)
+            exchange.close()
+        return BATCH
+
+    async def read_calls(self) -> int:
+        """The same answers in a loop of reads, each with its deadline."""
+        send, loop_time = self.client.send, self.loop.time
+        for _ in range(BATCH):
+            exchange = await send(REQUEST, expire_at_s=loop_time() + 30)
+            while await exchange.read():
+                exchange.expire_at(loop_time() + 30, Phase.BETWEEN_TOKENS)
             exchange.close()
         return BATCH
 
@@ -159,10 +172,12 @@ async def measure(seconds: float) -> None:
     stage = Stage(asyncio.get_running_loop())
     floor_us = await best_us(stage.floor, seconds)
     call_us = await best_us(stage.calls, seconds)
+    read_call_us = await best_us(stage.read_calls, seconds)
     read_us = await best_us(stage.read_chunks, seconds)
     poured_us = await best_us(stage.poured_chunks, seconds)
     await stage.client.aclose()
-    print(f"{floor_us:8.2f} {call_us:8.2f} {read_us:12.2f} {poured_us:14.2f}")
+    costs_us = (floor_us, call_us, read_call_us, read_us, poured_us)
+    print(" ".join(f"{cost_us:12.2f}" for cost_us in costs_us))
 
 
 async def profile_calls() -> None:
@@ -182,7 +197,8 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=1.0, help="of each row")
     parser.add_argument("--profile", action="store_true")
     arguments = parser.parse_args()
-    print(f"{'loop':8} {'floor':>8} {'us/call':>8} {'us/read chunk':>12} {'us/poured chunk':>14}")
+    columns = ("floor", "call", "read call", "read chunk", "poured chunk")
+    print("us      ", " ".join(f"{column:>12}" for column in columns))
     for name, factory in (("uvloop", uvloop.new_event_loop), ("asyncio", asyncio.new_event_loop)):
         with asyncio.Runner(loop_factory=factory) as runner:
             print(f"{name:8} ", end="")

@@ -7,6 +7,7 @@ tests at the end that say so.
 from __future__ import annotations
 
 import asyncio
+import gc
 import gzip
 import os
 import socket
@@ -23,6 +24,7 @@ import uvloop
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from fairlead.gateway.http.answer import Answer
 from fairlead.gateway.upstream import Exchange, Limits, Phase, TransportFailure, UpstreamClient
 from fairlead.gateway.upstream_aiohttp import AiohttpUpstreamClient
 from fairlead.gateway.upstream_native import NativeUpstreamClient
@@ -1325,6 +1327,98 @@ async def test_bytes_before_a_break_are_read_before_the_failure() -> None:
     async with serving(once(CHUNKED + b"5\r\nhello\r\n"), NativeUpstreamClient) as (server, client):
         received, _ = await pieces_until_failure(await send(client, server.url))
         assert received == b"hello"
+
+
+async def test_whole_answer_that_came_with_its_head_is_taken_without_a_wait() -> None:
+    answer = b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello"
+    async with serving(always(answer), NativeUpstreamClient) as (server, client):
+        for _ in range(2):
+            exchange = await send(client, server.url)
+            assert exchange.take_whole() == b"hello"
+            assert await exchange.read() == b""
+            exchange.close()
+        assert len(server.peers) == 1
+
+
+@pytest.mark.parametrize(
+    ("pieces", "body"),
+    [
+        pytest.param((CHUNKED, b"5\r\nhello\r\n", b"0\r\n\r\n"), b"hello", id="more to come"),
+        pytest.param((CHUNKED + b"5\r\nhello\r\n", b"zz\r\n"), None, id="a failure to come"),
+        pytest.param(
+            (
+                b"HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: %d\r\n\r\n%b"
+                % (len(gzip.compress(b"hello", mtime=0)), gzip.compress(b"hello", mtime=0)),
+            ),
+            b"hello",
+            id="compressed",
+        ),
+    ],
+)
+async def test_answer_that_is_not_ready_yet_is_taken_by_reading(
+    client_type: ClientType, pieces: tuple[bytes, ...], body: bytes | None
+) -> None:
+    async def script(peer: Peer) -> None:
+        await peer.request()
+        for piece in pieces:
+            await peer.send(piece)
+            await go.wait()
+        await peer.gone()
+
+    go = asyncio.Event()
+    async with serving(script, client_type) as (server, client):
+        exchange = await client.send(post(server.url), expire_at_s=in_s(PATIENCE_S))
+        assert exchange.take_whole() is None
+        go.set()
+        if body is None:
+            exchange.expire_at(in_s(SOON_S), Phase.TOTAL)  # where aiohttp notices
+            await failure_of(exchange.read_all(10))
+            assert exchange.take_whole() is None
+        else:
+            assert await exchange.read_all(10) == body
+        exchange.close()
+
+
+async def test_chunked_message_leaves_none_of_its_trailer_in_the_next_head() -> None:
+    """httptools keeps the last trailer, and would hand it out as the next message's first header."""
+    trailed = CHUNKED + b"5\r\nhello\r\n0\r\nx-sum: 1\r\n\r\n"
+    plain = b"HTTP/1.1 200 OK\r\nx-a: b\r\ncontent-length: 2\r\n\r\nok"
+
+    async def script(peer: Peer) -> None:
+        while True:
+            request = await peer.request()
+            await peer.send(trailed if request.body == b"trailed" else plain)
+
+    async with serving(script, NativeUpstreamClient) as (server, client):
+        for body in (b"plain", b"trailed", b"plain", b"plain", b"trailed", b"trailed", b"plain"):
+            exchange = await send(client, server.url, body)
+            expected = ["transfer-encoding"] if body == b"trailed" else ["x-a", "content-length"]
+            assert [name for name, _ in exchange.headers.items()] == expected
+            await exchange.read_all(10)
+        assert len(server.peers) == 1
+
+
+async def test_trailers_in_one_piece_are_bounded_too() -> None:
+    trailers = b"".join(b"x-%d: b\r\n" % number for number in range(100))
+    answer = CHUNKED + b"5\r\nhello\r\n0\r\n" + trailers + b"\r\n"
+    limits = Limits(header_bytes_max=512)
+    async with serving(once(answer), NativeUpstreamClient, limits) as (server, client):
+        failure = await failure_of(ask(client, server.url))
+        assert failure.phase is Phase.READ
+        assert "trailers" in str(failure)
+
+
+async def test_calls_leave_no_garbage_for_the_collector() -> None:
+    async with serving(echo, NativeUpstreamClient) as (server, client):
+        await ask(client, server.url)
+        gc.collect()
+        gc.disable()
+        try:
+            for _ in range(5):
+                await ask(client, server.url, b"hello")
+            assert not [thing for thing in gc.get_objects() if isinstance(thing, Answer)]
+        finally:
+            gc.enable()
 
 
 async def test_connection_used_last_is_used_first() -> None:

@@ -107,6 +107,11 @@ class Exchange(Protocol):
         """
         ...
 
+    def take_whole(self) -> bytes | None:
+        """The rest of the body if its proper end has come already, as with most short answers; None, and
+        nothing is taken, if there may be more to wait for or a failure to raise: then `read`."""
+        ...
+
     async def read_all(self, bytes_max: int) -> bytes:
         """The whole body. Raises TransportFailure (READ) beyond `bytes_max`."""
         ...

@@ -310,6 +310,9 @@ class _AiohttpExchange:
             raise self._failure
         return piece
 
+    def take_whole(self) -> None:
+        return None
+
     async def read_all(self, bytes_max: int) -> bytes:
         pieces: list[bytes] = []
         length = 0

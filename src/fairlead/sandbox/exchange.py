@@ -136,6 +136,9 @@ class _SandboxExchange:
             self._held = b""
         return b"".join(parts)
 
+    def take_whole(self) -> None:
+        return None
+
     async def read_all(self, bytes_max: int) -> bytes:
         parts: list[bytes] = []
         size = 0

@@ -113,6 +113,9 @@ class Answer:
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 
+    def take_whole(self) -> None:
+        return None
+
     async def read_all(self, bytes_max: int) -> bytes:
         body = b""
         while chunk := await self.read():

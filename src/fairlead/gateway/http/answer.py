@@ -1,4 +1,4 @@
-"""One answer in progress: the parser's callbacks on one side, the reader on the other.
+"""One answer in progress, between the parser that fills it and its reader.
 
 The body lives here and not in the connection. When the message is complete the answer lets go of its
 connection, which may carry the next request before this reader has taken a single byte.
@@ -17,26 +17,16 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn
 
-import httptools
-
-from fairlead.gateway.http.content_coding import BodyDecoder, BrokenCoding, body_decoder
+from fairlead.gateway.http.content_coding import BodyDecoder, BrokenCoding
 from fairlead.gateway.upstream import Phase, TransportFailure
 
 if TYPE_CHECKING:
     from fairlead.gateway.http.connection import Connection
 
-__all__ = ["Answer", "HeaderFields", "Violation"]
-
-# content-length, content-encoding, transfer-encoding: the only headers looked at while parsing.
-_FRAMING_NAME_LENGTHS = frozenset({14, 16, 17})
-_NO_BODY_STATUSES = frozenset({204, 304})
-_CHUNKED, _COUNTED, _CLOSED = range(3)  # how the end of the body is known
-
-
-class Violation(Exception):
-    """The peer broke the protocol in a way the parser does not see. Stops the parser."""
+__all__ = ["Answer", "HeaderFields", "Terms"]
 
 
 class HeaderFields:
@@ -83,85 +73,88 @@ class _Pour:
         self.is_over = False
 
 
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What all answers of one connection have in common. label: host:port, for messages."""
+
+    loop: asyncio.AbstractEventLoop
+    label: str
+    header_bytes_max: int
+    buffered_bytes_max: int
+
+
 class Answer:
-    """Implements `Exchange`. The methods named `on_...` belong to the parser, the rest of the public ones
-    in the second half to `Connection`."""
+    """Implements `Exchange`. Everything public beyond it is for the parser and the connection.
+
+    fields: the headers as received.
+    chunks, buffered_bytes: the part of the body that arrived and was not taken.
+    decoder: undoes the body's coding, if it has one that was not undone completely.
+    is_reusable: whether the connection may serve another request after this message.
+    died_unused: the connection was lost before the peer can have seen the request.
+    """
 
     __slots__ = (
-        "_buffered_bytes_max",
-        "_chunks",
-        "_coding",
         "_connection",
-        "_decoder",
-        "_expects_body",
         "_failure",
-        "_framing",
-        "_header_bytes_max",
-        "_is_informational",
         "_is_paused",
-        "_label",
-        "_loop",
-        "_parser",
         "_pour",
-        "_raw",
-        "_trailer_bytes",
+        "_terms",
         "_waiter",
         "buffered_bytes",
+        "chunks",
+        "decoder",
         "died_unused",
-        "headers",
+        "expects_body",
+        "fields",
         "is_complete",
         "is_head_complete",
         "is_reusable",
         "status",
-        "violation",
     )
 
-    def __init__(
-        self,
-        connection: Connection,
-        loop: asyncio.AbstractEventLoop,
-        *,
-        label: str,
-        expects_body: bool,
-        header_bytes_max: int,
-        buffered_bytes_max: int,
-    ) -> None:
+    def __init__(self, connection: Connection, terms: Terms, *, expects_body: bool) -> None:
         self._connection: Connection | None = connection
-        self._loop = loop
-        self._label = label
-        self._expects_body = expects_body
-        self._header_bytes_max = header_bytes_max
-        self._buffered_bytes_max = buffered_bytes_max
-        self._raw: list[tuple[bytes, bytes]] = []
-        self._chunks: list[bytes] = []
-        self._coding = ""
-        self._decoder: BodyDecoder | None = None
+        self._terms = terms
         self._failure: TransportFailure | None = None
-        self._framing = _CLOSED
-        self._is_informational = False
         self._is_paused = False
         self._pour: _Pour | None = None
-        self._trailer_bytes = 0
         self._waiter: asyncio.Future[None] | None = None
         self.buffered_bytes = 0
+        self.chunks: list[bytes] = []
+        self.decoder: BodyDecoder | None = None
         self.died_unused = False
+        self.expects_body = expects_body
+        self.fields: list[tuple[bytes, bytes]] = []
         self.is_complete = False
         self.is_head_complete = False
         self.is_reusable = False
         self.status = 0
-        self.violation = ""
-        # One parser a message: httptools keeps the last trailer of a message and would hand it out as the
-        # first header of the next.
-        self._parser: httptools.HttpResponseParser | None = httptools.HttpResponseParser(self)
 
     # ---- for the caller -------------------------------------------------------------------------
 
     async def wait_for_head(self) -> None:
         """Return once status and headers are there. Raises TransportFailure."""
-        while not self.is_head_complete:
-            if self._failure is not None:
-                raise self._failure
-            await self._wait()
+        if not self.is_head_complete and self._failure is None:
+            waiter = self._waiter = self._terms.loop.create_future()
+            try:
+                await waiter
+            except asyncio.CancelledError:
+                self.close()
+                raise
+            finally:
+                self._waiter = None
+        if not self.is_head_complete:
+            assert self._failure is not None
+            raise self._failure
+
+    @property
+    def headers(self) -> HeaderFields:
+        return HeaderFields(self.fields)
+
+    def take_whole(self) -> bytes | None:
+        if not self.is_complete or self.decoder is not None or self._failure is not None:
+            return None
+        return self._take()
 
     async def read(self) -> bytes:
         assert self._pour is None, "an exchange has exactly one reader"
@@ -209,12 +202,14 @@ class Answer:
             self.wake()
 
     async def read_all(self, bytes_max: int) -> bytes:
+        if self.buffered_bytes <= bytes_max and (whole := self.take_whole()) is not None:
+            return whole
         pieces: list[bytes] = []
         length = 0
         while piece := await self.read():
             length += len(piece)
             if length > bytes_max:
-                self._break(f"the body from {self._label} is longer than {bytes_max} bytes")
+                self._break(f"the body from {self._terms.label} is longer than {bytes_max} bytes")
             pieces.append(piece)
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
@@ -228,89 +223,21 @@ class Answer:
                 self._watch_held(pour)
 
     def close(self) -> None:
-        is_read = self.is_complete and not self._chunks and self._decoder is None
+        is_read = self.is_complete and not self.chunks and self.decoder is None
         if self._failure is None and not is_read:
             self._failure = TransportFailure(
-                f"the answer from {self._label} was closed before it was read", phase=Phase.READ
+                f"the answer from {self._terms.label} was closed before it was read",
+                phase=Phase.READ,
             )
         connection, self._connection = self._connection, None
-        self._parser = None
-        self._decoder = None
-        self._chunks.clear()
+        self.decoder = None
+        self.chunks.clear()
         if connection is not None:
             connection.drop()
         if self._pour is not None:
             self.wake()
 
-    # ---- for the parser -------------------------------------------------------------------------
-
-    def on_message_begin(self) -> None:
-        if self.is_complete:
-            raise Violation  # a second message that nobody asked for; the first one stands
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        if self.is_head_complete:
-            self._trailer_bytes += len(name) + len(value) + 4
-            if self._trailer_bytes > self._header_bytes_max:
-                self._refuse(f"trailers are longer than {self._header_bytes_max} bytes")
-            return
-        self._raw.append((name, value))
-        if len(name) in _FRAMING_NAME_LENGTHS:
-            self._note_framing(name.lower(), value)
-
-    def on_headers_complete(self) -> None:
-        parser = self._parser
-        assert parser is not None
-        status = parser.get_status_code()
-        if status < 200:
-            if status == 101:
-                self._refuse("the server switched protocols unasked")
-            self._is_informational = True
-            self._raw = []
-            self._framing = _CLOSED
-            self._coding = ""
-            return
-        self._is_informational = False
-        self.status = status
-        self.headers = HeaderFields(self._raw)
-        self.is_head_complete = True
-        self.is_reusable = parser.should_keep_alive()
-        if self._framing == _CHUNKED and parser.get_http_version() != "1.1":
-            self.is_reusable = (
-                False  # RFC 9112, 6.1: the framing is not to be trusted beyond this message
-            )
-        if not self._expects_body or status in _NO_BODY_STATUSES:
-            # To a HEAD, the parser would now wait for the body that the headers announce.
-            # A peer that sends one anyway must not have it taken for the next answer.
-            self.is_complete = True
-            self.is_reusable = self.is_reusable and self._expects_body
-        elif self._coding:
-            self._decoder = body_decoder(self._coding, self._buffered_bytes_max)
-
-    def on_body(self, body: bytes) -> None:
-        if self.is_complete:
-            raise Violation  # a body where there can be none
-        self._chunks.append(body)
-        self.buffered_bytes += len(body)
-
-    def on_message_complete(self) -> None:
-        if not self._is_informational:
-            self.is_complete = True
-
     # ---- for the connection ---------------------------------------------------------------------
-
-    def feeder(self) -> httptools.HttpResponseParser:
-        """The parser of this message, ready to be fed."""
-        assert self._parser is not None
-        return self._parser
-
-    def ends_with_the_connection(self) -> bool:
-        """Whether the closing of the connection is the proper end of this message."""
-        return self.is_head_complete and self._framing == _CLOSED
-
-    @property
-    def is_chunked(self) -> bool:
-        return self._framing == _CHUNKED
 
     @property
     def is_poured(self) -> bool:
@@ -331,7 +258,6 @@ class Answer:
         """The message is complete: the connection goes its own way."""
         self.is_complete = True
         self._connection = None
-        self._parser = None
         self.wake()
 
     def fail(self, failure: TransportFailure, *, died_unused: bool = False) -> None:
@@ -339,17 +265,16 @@ class Answer:
         self._failure = failure
         self.died_unused = died_unused
         self._connection = None
-        self._parser = None
         if failure.timed_out:
-            self._chunks.clear()
-            self._decoder = None
+            self.chunks.clear()
+            self.decoder = None
         self.wake()
 
     # ---- details --------------------------------------------------------------------------------
 
     async def _wait(self) -> None:
         assert self._waiter is None, "an exchange has exactly one reader"
-        self._waiter = self._loop.create_future()
+        self._waiter = self._terms.loop.create_future()
         try:
             await self._waiter
         except asyncio.CancelledError:
@@ -374,7 +299,7 @@ class Answer:
         finally:
             pour.is_giving = False
         if self.is_complete or self._failure is not None:
-            if not self._is_paused or not (self._chunks or self._decoder):
+            if not self._is_paused or not (self.chunks or self.decoder):
                 pour.is_over = True
             elif self._connection is None and pour.timer is None:
                 self._watch_held(pour)
@@ -384,30 +309,34 @@ class Answer:
         if pour.timer is not None:
             pour.timer.cancel()
         at_s = pour.until_s
-        pour.timer = None if at_s == math.inf else self._loop.call_at(at_s, self._drop_held, pour)
+        pour.timer = (
+            None if at_s == math.inf else self._terms.loop.call_at(at_s, self._drop_held, pour)
+        )
 
     def _drop_held(self, pour: _Pour) -> None:
-        message = f"the answer from {self._label} was not taken within the time-out '{pour.phase}'"
+        message = (
+            f"the answer from {self._terms.label} was not taken within the time-out '{pour.phase}'"
+        )
         self.fail(TransportFailure(message, phase=pour.phase, timed_out=True))
 
     def _next_piece(self) -> bytes:
         """The next bytes of the body if there are any. Raises TransportFailure if their coding is broken."""
-        decoder = self._decoder
+        decoder = self.decoder
         if decoder is None:
-            return self._take() if self._chunks else b""
+            return self._take() if self.chunks else b""
         try:
-            while not (piece := decoder.take()) and self._chunks:
+            while not (piece := decoder.take()) and self.chunks:
                 decoder.feed(self._take())
             if not piece and self.is_complete:
                 decoder.finish()
-                self._decoder = None
+                self.decoder = None
         except BrokenCoding as error:
-            self._break(f"broken answer from {self._label}: {error}")
+            self._break(f"broken answer from {self._terms.label}: {error}")
         return piece
 
     def _take(self) -> bytes:
         """All that arrived."""
-        chunks = self._chunks
+        chunks = self.chunks
         body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
         chunks.clear()
         self.buffered_bytes = 0
@@ -421,18 +350,3 @@ class Answer:
         self.close()
         self._failure = failure
         raise failure from None
-
-    def _note_framing(self, name: bytes, value: bytes) -> None:
-        if name == b"content-length":
-            self._framing = _COUNTED  # the parser checks the value and refuses a second one
-        elif name == b"transfer-encoding":
-            if self._framing == _CHUNKED or value.strip(b" \t").lower() != b"chunked":
-                self._refuse("a transfer-encoding other than chunked")
-            self._framing = _CHUNKED
-        elif name == b"content-encoding":
-            # Several codings are none that we decode; joined they are refused on reading.
-            self._coding = self._coding + "," * bool(self._coding) + value.decode("latin-1")
-
-    def _refuse(self, violation: str) -> NoReturn:
-        self.violation = violation
-        raise Violation

@@ -23,12 +23,12 @@ from __future__ import annotations
 import asyncio
 import math
 import socket
-from collections.abc import Callable
 from typing import TYPE_CHECKING, cast
 
 import httptools
 
-from fairlead.gateway.http.answer import Answer
+from fairlead.gateway.http.answer import Answer, Terms
+from fairlead.gateway.http.answer_parser import AnswerParser
 from fairlead.gateway.http.request_head import RequestHead
 from fairlead.gateway.upstream import Limits, Phase, TransportFailure
 
@@ -40,6 +40,7 @@ __all__ = ["Connection"]
 _JOINED_BODY_BYTES_MAX = (
     64 * 1024
 )  # below it, copying head and body together is cheaper than two writes
+_NEVER_S = math.inf
 _PROTOCOL_NAME = b"HTTP/1."
 # A pooled connection that dies this soon after a request, without a byte of answer, was closed by a peer
 # that had not seen the request. Later than that it may well have been working on it.
@@ -52,7 +53,6 @@ class Connection(asyncio.Protocol):
         "_armed_s",
         "_between_s",
         "_due_s",
-        "_feed",
         "_framing_bytes",
         "_has_answered",
         "_head_bytes",
@@ -64,8 +64,10 @@ class Connection(asyncio.Protocol):
         "_limits",
         "_loop",
         "_origin",
+        "_parser",
         "_phase",
         "_sent_at_s",
+        "_terms",
         "_timer",
         "_transport",
         "is_closed",
@@ -79,12 +81,13 @@ class Connection(asyncio.Protocol):
         self._loop = loop
         self._limits = limits
         self._label = label
+        self._terms = Terms(loop, label, limits.header_bytes_max, limits.buffered_bytes_max)
+        self._parser = AnswerParser(self._terms)
         self._transport: asyncio.Transport | None = None
         self._answer: Answer | None = None
-        self._feed: Callable[[bytes], None] | None = None
-        self._armed_s = math.inf
-        self._between_s = math.inf
-        self._due_s = math.inf
+        self._armed_s = _NEVER_S
+        self._between_s = _NEVER_S
+        self._due_s = _NEVER_S
         self._heard_s = 0.0
         self._phase = Phase.FIRST_TOKEN
         self._timer: asyncio.TimerHandle | None = None
@@ -105,15 +108,8 @@ class Connection(asyncio.Protocol):
         transport = self._transport
         assert transport is not None, "not connected"
         assert self._answer is None, "one answer at a time"
-        answer = self._answer = Answer(
-            self,
-            self._loop,
-            label=self._label,
-            expects_body=head.expects_body,
-            header_bytes_max=self._limits.header_bytes_max,
-            buffered_bytes_max=self._limits.buffered_bytes_max,
-        )
-        self._feed = answer.feeder().feed_data
+        answer = self._answer = Answer(self, self._terms, expects_body=head.expects_body)
+        self._parser.begin(answer)
         self._head_bytes = self._framing_bytes = 0
         self._has_answered = False
         self._sent_at_s = self._loop.time()
@@ -128,7 +124,7 @@ class Connection(asyncio.Protocol):
     def expire_at(self, at_s: float, phase: Phase) -> None:
         self._phase = phase
         self._due_s = at_s
-        self._between_s = math.inf
+        self._between_s = _NEVER_S
         if at_s < self._armed_s:
             self._arm(at_s)
 
@@ -163,7 +159,7 @@ class Connection(asyncio.Protocol):
 
     def drop(self) -> None:
         """Close at once; nobody wants the rest of the answer."""
-        self._answer = self._feed = None
+        self._answer = None
         self._abort()
 
     def shut(self) -> None:
@@ -183,20 +179,21 @@ class Connection(asyncio.Protocol):
         self._transport.set_write_buffer_limits(high=1, low=0)
 
     def data_received(self, data: bytes) -> None:
-        answer, feed = self._answer, self._feed
-        if answer is None or feed is None:
+        answer = self._answer
+        if answer is None:
             self._abort()
             return
         buffered_bytes = answer.buffered_bytes
         try:
             if answer.is_head_complete:
-                feed(data)
-            elif not self._feed_head(answer, feed, data):
+                self._parser.feed(data)
+            elif not self._feed_head(answer, data):
                 return
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             if not answer.is_complete:
                 self._break(
-                    f"broken answer from {self._label}: {answer.violation or error}", Phase.READ
+                    f"broken answer from {self._label}: {self._parser.violation or error}",
+                    Phase.READ,
                 )
                 return
             answer.is_reusable = False  # the message stands, what follows it does not
@@ -208,14 +205,14 @@ class Connection(asyncio.Protocol):
             self._heard_s = self._loop.time()
             if answer.buffered_bytes > self._limits.buffered_bytes_max and not answer.is_poured:
                 self.pause()
-        elif answer.is_head_complete and not self._is_framing_bounded(len(data)):
+        elif not answer.is_head_complete or not self._is_framing_bounded(len(data)):
             return
         answer.wake()
 
     def eof_received(self) -> None:
         self.is_closed = True  # the transport closes itself after this
         answer = self._answer
-        if answer is not None and answer.ends_with_the_connection():
+        if answer is not None and self._parser.ends_with_the_connection():
             answer.is_reusable = False
             self._finish(answer)
 
@@ -230,7 +227,7 @@ class Connection(asyncio.Protocol):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        answer, self._answer, self._feed = self._answer, None, None
+        answer, self._answer = self._answer, None
         if answer is not None:
             answer.fail(
                 self._loss(answer, exc),
@@ -239,12 +236,14 @@ class Connection(asyncio.Protocol):
                 and self._loop.time() - self._sent_at_s < _DIED_UNUSED_WITHIN_S,
             )
         self._transport = None
+        self._parser.end()
         self._origin.forget(self)
 
     # ---- details --------------------------------------------------------------------------------
 
-    def _feed_head(self, answer: Answer, feed: Callable[[bytes], None], data: bytes) -> bool:
+    def _feed_head(self, answer: Answer, data: bytes) -> bool:
         """Feed bytes of which at least the first belong to the head. False if that ended the exchange."""
+        feed = self._parser.feed
         if not self._has_answered:
             # The parser would also take RTSP, empty lines and other versions for an answer.
             if self._held:
@@ -285,8 +284,9 @@ class Connection(asyncio.Protocol):
 
     def _finish(self, answer: Answer) -> None:
         """The message is complete."""
-        self._answer = self._feed = None
-        self.resume()
+        self._answer = None
+        if self._is_reading_paused:
+            self.resume()
         if answer.is_reusable and not self._is_writing_paused:
             self._origin.release(self)
         else:
@@ -295,7 +295,7 @@ class Connection(asyncio.Protocol):
 
     def _break(self, message: str, phase: Phase, *, timed_out: bool = False) -> None:
         """End the connection; its answer, if any, fails."""
-        answer, self._answer, self._feed = self._answer, None, None
+        answer, self._answer = self._answer, None
         if answer is not None:
             answer.fail(TransportFailure(message, phase=phase, timed_out=timed_out))
         self._abort()
@@ -342,10 +342,10 @@ class Connection(asyncio.Protocol):
 
     def _on_timer(self) -> None:
         self._timer = None
-        self._armed_s = math.inf
+        self._armed_s = _NEVER_S
         due_s, phase = self._due()
         if self._loop.time() < due_s:
-            if due_s < math.inf:
+            if due_s < _NEVER_S:
                 self._arm(due_s)
             return
         answer = self._answer

@@ -79,7 +79,8 @@ class RequestHead:
     def with_body(self, body: bytes) -> bytes:
         """Head and body in one piece."""
         if body or self.states_length:
-            return b"%bcontent-length: %d\r\n\r\n%b" % (self.prefix, len(body), body)
+            # Joined, not formatted: that copies the body once.
+            return b"".join((self.prefix, b"content-length: %d\r\n\r\n" % len(body), body))
         return self.prefix + b"\r\n"
 
     def before_body(self, length: int) -> bytes:
