@@ -9,6 +9,7 @@ from typing import Final
 from fairlead.providers.anthropic import ANTHROPIC
 from fairlead.providers.base import Provider
 from fairlead.providers.bedrock import BEDROCK
+from fairlead.providers.cohere import COHERE
 from fairlead.providers.compatible import COMPATIBLE
 from fairlead.providers.google import GOOGLE_AI_STUDIO
 from fairlead.providers.google_vertex import GOOGLE_VERTEX
@@ -20,6 +21,7 @@ PROVIDERS: Final[Mapping[str, Provider]] = MappingProxyType(
         **COMPATIBLE,
         ANTHROPIC.slug: ANTHROPIC,
         BEDROCK.slug: BEDROCK,
+        COHERE.slug: COHERE,
         GOOGLE_AI_STUDIO.slug: GOOGLE_AI_STUDIO,
         GOOGLE_VERTEX.slug: GOOGLE_VERTEX,
     }
