@@ -100,8 +100,9 @@ def test_what_the_endpoint_does_not_support_is_left_out() -> None:
     assert set(body) == {"messages", "inferenceConfig"}
 
 
-def test_recent_claude_gets_one_of_the_two_samplings() -> None:
+def test_recent_claude_gets_one_of_the_two_samplings_and_the_latest_none() -> None:
     asked = {"temperature": 0.5, "top_p": 0.5}
+    assert set(sent({**asked, "top_k": 5}, NEWEST)) == {"messages"}
     assert sent(asked)["inferenceConfig"] == {"temperature": 0.5}
     assert sent(asked, SONNET_4)["inferenceConfig"] == {"temperature": 0.5, "topP": 0.5}
 
@@ -194,9 +195,41 @@ def test_the_documented_budgets_hold_at_their_bounds() -> None:
     assert thinking["thinking"]["budget_tokens"] == 128_000
 
 
-def test_a_budget_needs_room_for_the_answer() -> None:
-    assert refused({"reasoning": {"effort": "low"}, "max_tokens": 1000}).param == "max_tokens"
-    assert refused({"reasoning": {"max_tokens": 3000}, "max_tokens": 3000}).param == "max_tokens"
+def test_a_budget_leaves_room_for_the_answer() -> None:
+    most = sent({"reasoning": {"max_tokens": 3000}, "max_tokens": 3000})
+    assert most["additionalModelRequestFields"]["thinking"]["budget_tokens"] == 2999
+    few = sent({"reasoning": {"effort": "low"}, "max_tokens": 1024})
+    assert "additionalModelRequestFields" not in few
+
+
+@pytest.mark.parametrize(
+    "asked", [{"tools": [TOOL], "tool_choice": "required"}, {"response_format": WANTED}]
+)
+@pytest.mark.parametrize("effort", ["low", "high"])
+def test_claude_does_not_think_where_it_must_call_a_tool(asked: Any, effort: str) -> None:
+    body = sent({**asked, "reasoning": {"effort": effort}, "temperature": 0.5}, SONNET_4)
+    assert "additionalModelRequestFields" not in body
+    assert "auto" not in body["toolConfig"]["toolChoice"]
+    assert body["inferenceConfig"] == {"temperature": 0.5}
+
+
+@pytest.mark.parametrize(
+    ("model", "asked", "effort"),
+    [
+        (NEWEST, {"verbosity": "low"}, "low"),
+        (NEWEST, {"verbosity": "low", "reasoning": {"effort": "high"}}, "low"),
+        (SONNET, {"verbosity": "low"}, None),
+        (NOVA, {"verbosity": "low"}, None),
+    ],
+)
+def test_verbosity_is_claudes_effort(model: str, asked: Any, effort: str | None) -> None:
+    fields = sent(asked, model).get("additionalModelRequestFields", {})
+    assert fields.get("output_config", {}).get("effort") == effort
+
+
+def test_thoughts_that_nobody_wants_stay_away() -> None:
+    fields = sent({"reasoning": {"effort": "low", "exclude": True}}, NEWEST)
+    assert fields["additionalModelRequestFields"]["thinking"]["display"] == "omitted"
 
 
 def test_reasoning_that_is_mandatory_cannot_be_switched_off() -> None:
@@ -219,13 +252,11 @@ def test_thinking_claude_gets_nothing_that_it_refuses_then() -> None:
             "temperature": 0.2,
             "top_k": 5,
             "top_p": 0.5,
-            "tools": [TOOL],
-            "tool_choice": "required",
         }
     )
     assert body["inferenceConfig"] == {"maxTokens": 9000}
-    assert "top_k" not in body["additionalModelRequestFields"]
-    assert body["toolConfig"]["toolChoice"] == {"auto": {}}
+    assert set(body["additionalModelRequestFields"]) == {"thinking"}
+    assert "topP" in sent({"reasoning": {"effort": "low"}, "top_p": 0.97})["inferenceConfig"]
 
 
 def test_nova_at_its_highest_gets_no_limits() -> None:
@@ -362,7 +393,6 @@ def test_elsewhere_a_tool_takes_the_answer(model: str, schema: Any) -> None:
     ("fields", "model"),
     [
         ({"response_format": WANTED}, LLAMA),
-        ({"response_format": WANTED, "reasoning": {"effort": "low"}}, SONNET_4),
         ({"response_format": {"type": "json_object"}}, SONNET),
     ],
 )

@@ -278,4 +278,7 @@ def _closed(node: Any) -> Any:
         return node
     if node.get("type") == "object":
         node = {"additionalProperties": False, **node}
+    if "minLength" in node:  # a limit that Claude reads in words
+        limit = node.pop("minLength")
+        node = {**node, "description": f"(minLength: {limit})"}
     return {name: _closed(value) for name, value in node.items()}

@@ -17,8 +17,9 @@ from urllib.parse import quote
 import msgspec
 
 from fairlead.core.catalog import Endpoint
-from fairlead.core.chat import ChatBody, ChatRequest, JsonSchema, NamedTool, Tool
+from fairlead.core.chat import ChatBody, ChatRequest, JsonSchema, NamedTool, Tool, WireFormat
 from fairlead.core.errors import RequestInvalid
+from fairlead.providers.anthropic_schema import fitted_schema
 from fairlead.providers.base import Credential, UpstreamRequest
 from fairlead.providers.bedrock_blocks import ANSWER_TOOL
 from fairlead.providers.bedrock_content import Block, cache_point
@@ -36,6 +37,7 @@ _OWN_FIELDS: Final = (
     "additionalModelResponseFieldPaths",
 )  # fmt: skip
 _MODEL_FIELDS: Final = "additionalModelRequestFields"
+_SYSTEM_TOOL: Final = "systemTool"  # one that Bedrock runs itself
 _NO_CALLS: Final = "Answer in words now: do not call any tool."
 _ANY_OBJECT: Final = {"type": "object", "properties": {}}
 _NULL: Final = msgspec.Raw(b"null")
@@ -74,13 +76,17 @@ def _fields(request: ChatRequest, endpoint: Endpoint) -> Fields:
         told.add("user", [{"text": _prompt_text(body)}])
     else:
         told = conversation(body.messages, family)
-    model_fields = thinking_fields(family, request, endpoint)
-    if _is_budget(model_fields) and not told.may_think_by_budget:
-        model_fields = {}
-    thinks = _is_on(model_fields)
     fields: Fields = {}
-    tools = _tools(request, endpoint, family, told, thinks=thinks)
-    _ask_for_format(fields, tools, request, endpoint, family, told, thinks=thinks)
+    tools = _tools(request, endpoint, family, told)
+    _ask_for_format(fields, tools, request, endpoint, family, told)
+    model_fields = thinking_fields(
+        family,
+        request,
+        endpoint,
+        may_think=not _is_forced(tools),
+        may_budget=told.may_think_by_budget,
+    )
+    thinks = _is_on(model_fields)
     inference = _inference(request, endpoint, family, thinks=thinks)
     if _is_nova_at_its_highest(model_fields):
         for name in ("maxTokens", "temperature", "topP"):  # it refuses them then
@@ -127,11 +133,6 @@ def _offers_tier(endpoint: Endpoint, name: str) -> bool:
 # --- parameters ---------------------------------------------------------------------------------------
 
 
-def _is_budget(model_fields: Fields) -> bool:
-    thinking = model_fields.get("thinking")
-    return isinstance(thinking, dict) and "budget_tokens" in thinking
-
-
 def _is_on(model_fields: Fields) -> bool:
     """Whether Claude will think: then it refuses some of the rest."""
     thinking = model_fields.get("thinking")
@@ -150,11 +151,13 @@ def _inference(request: ChatRequest, endpoint: Endpoint, family: Family, *, thin
     if limit is not None and _supports(endpoint, "max_tokens", "max_completion_tokens"):
         inference["maxTokens"] = limit
     temperature, top_p = body.temperature, body.top_p
+    samplings_left = family.samplings
     if temperature is not None and not thinks and _supports(endpoint, "temperature"):
-        inference["temperature"] = min(temperature, 1.0)
-    if top_p is not None and _supports(endpoint, "top_p"):
-        is_free = family.takes_both_samplings or "temperature" not in inference
-        if is_free and (not thinks or top_p >= _TOP_P_WITH_THINKING_MIN):
+        if samplings_left:
+            inference["temperature"] = min(temperature, 1.0)
+            samplings_left -= 1
+    if top_p is not None and samplings_left and _supports(endpoint, "top_p"):
+        if not thinks or top_p >= _TOP_P_WITH_THINKING_MIN:
             inference["topP"] = top_p
     stops = [body.stop] if isinstance(body.stop, str) else body.stop or []
     stops = [stop for stop in stops if stop]
@@ -167,7 +170,9 @@ def _add_top_k(
     model_fields: Fields, request: ChatRequest, endpoint: Endpoint, family: Family, *, thinks: bool
 ) -> None:
     top_k = request.body.top_k
-    if not top_k or thinks or not family.top_k or not _supports(endpoint, "top_k"):
+    if not top_k or thinks or not (family.top_k and family.samplings):
+        return
+    if not _supports(endpoint, "top_k"):
         return
     *holders, name = family.top_k
     place = model_fields
@@ -204,24 +209,23 @@ def _tools(
     endpoint: Endpoint,
     family: Family,
     told: Conversation,
-    *,
-    thinks: bool,
 ) -> Fields:
     """toolConfig; empty if there is nothing to say. May add to the system's words."""
     body = request.body
     offered: list[Block] = []
     if body.tools and _supports(endpoint, "tools"):
-        raw_tools = request.fields.get("tools")
+        is_as_written = request.source is WireFormat.OPENAI_CHAT
+        raw_tools = request.fields.get("tools") if is_as_written else None
         for position, tool in enumerate(body.tools):
             offered += _tool(tool, family)
-            if tool.type == "systemTool" and raw_tools is not None:
-                own = _decode_tools(raw_tools)[position].get("systemTool")
+            if tool.type == _SYSTEM_TOOL and raw_tools is not None:
+                own = _decode_tools(raw_tools)[position].get(_SYSTEM_TOOL)
                 if own is not None:
-                    offered.append({"systemTool": own})
+                    offered.append({_SYSTEM_TOOL: own})
     choice = body.tool_choice
     if offered and choice != "none":
         tools: Fields = {"tools": offered}
-        chosen = _choice(choice, family, thinks=thinks)
+        chosen = _choice(choice, family)
         if chosen is not None and _supports(endpoint, "tool_choice"):
             tools["toolChoice"] = chosen
         return tools
@@ -254,15 +258,19 @@ def _spec(name: str, description: str | None, schema: object) -> dict[str, Field
     return {"toolSpec": spec}
 
 
-def _choice(choice: str | NamedTool | None, family: Family, *, thinks: bool) -> Fields | None:
-    """None: the model's own default, which is to decide for itself. Claude cannot be forced while it thinks."""
+def _choice(choice: str | NamedTool | None, family: Family) -> Fields | None:
+    """None: the model's own default, which is to decide for itself."""
     if choice is None or not family.takes_any_tool:
         return None
-    if thinks:
-        return {"auto": {}}
     if isinstance(choice, NamedTool):
         return {"tool": {"name": choice.function.name}} if choice.function is not None else None
     return {"any": {}} if choice == "required" else {"auto": {}}
+
+
+def _is_forced(tools: Fields) -> bool:
+    """Whether some tool must be called."""
+    chosen = tools.get("toolChoice")
+    return isinstance(chosen, dict) and "auto" not in chosen
 
 
 # --- the format of the answer -------------------------------------------------------------------------
@@ -275,8 +283,6 @@ def _ask_for_format(
     endpoint: Endpoint,
     family: Family,
     told: Conversation,
-    *,
-    thinks: bool,
 ) -> None:
     """Adds what `response_format` needs: to the fields, to the tools, or to the system's words."""
     wanted = request.body.response_format
@@ -289,11 +295,11 @@ def _ask_for_format(
         told.system.append({"text": "Answer with one JSON object, and nothing else."})
         return
     if family.takes_schema:
-        native = _closed(schema.schema) if family.closes_objects else schema.schema
+        native = _fitted(schema.schema) if family.is_claude else schema.schema
         if native is not None:
             fields["outputConfig"] = _output_config(schema, native)
             return
-    if not family.takes_any_tool or thinks:
+    if not family.takes_any_tool:
         asked = "Answer with JSON that matches this schema, and nothing else:\n"
         told.system.append({"text": asked + bytes(schema.schema).decode()})
         return
@@ -302,8 +308,7 @@ def _ask_for_format(
     about = schema.description or "Gives the answer. Call this, and nothing else, to answer."
     offered.append(_spec(ANSWER_TOOL, about, schema.schema))
     may_call_others = len(offered) > 1 and request.body.tool_choice != "none"
-    chosen = tools.get("toolChoice")
-    if not isinstance(chosen, dict) or "auto" in chosen:
+    if not _is_forced(tools):
         tools["toolChoice"] = {"any": {}} if may_call_others else {"tool": {"name": ANSWER_TOOL}}
 
 
@@ -314,28 +319,15 @@ def _output_config(schema: JsonSchema, native: msgspec.Raw) -> Fields:
     return {"textFormat": {"type": "json_schema", "structure": {"jsonSchema": definition}}}
 
 
-def _closed(schema: msgspec.Raw) -> msgspec.Raw | None:
-    """The schema with every object in it closed; None if one is open on purpose."""
+def _fitted(schema: msgspec.Raw) -> msgspec.Raw | None:
+    """The schema in the part of the language that Claude takes; None if it does not fit."""
     try:
-        fields = _decode(schema)
-        return msgspec.Raw(_encode(fields)) if _close(fields) else None
+        fitted = fitted_schema(_decode(schema))
     except RecursionError:
         raise RequestInvalid(
             "The JSON schema is nested too deeply.", param="response_format.json_schema.schema"
         ) from None
-
-
-def _close(node: object) -> bool:
-    """Close every object that does not say whether it is. Whether all could be."""
-    if isinstance(node, list):
-        return all(_close(item) for item in node)
-    if not isinstance(node, dict):
-        return True
-    kind = node.get("type")
-    if kind == "object" or (isinstance(kind, list) and "object" in kind):
-        if node.setdefault("additionalProperties", False) is not False:
-            return False
-    return all(_close(value) for value in node.values())
+    return None if fitted is None else msgspec.Raw(_encode(fitted))
 
 
 # --- caching ------------------------------------------------------------------------------------------

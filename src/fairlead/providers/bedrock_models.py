@@ -37,24 +37,23 @@ class Thinking(StrEnum):
 class Family:
     """What a family takes. The defaults are those of the open models that came last.
 
-    takes_schema: answers to a JSON schema natively. closes_objects: wants every object in it closed.
+    takes_schema: answers to a JSON schema natively.
     takes_any_tool: can be made to call some tool, or a certain one; otherwise it decides.
     mixes_results: takes results of tools and words of the user in one message.
     caches, caches_tools: takes cache marks in messages and system; among tools.
     is_claude: signs its thoughts, and takes them back only signed.
-    takes_both_samplings: temperature and top_p in one request.
+    samplings: how many of temperature and top_p it takes in one request; none of top_k either if 0.
     top_k: the path of that parameter among the model's own fields; empty if it has none.
     """
 
     thinking: Thinking = Thinking.NONE
     takes_schema: bool = True
-    closes_objects: bool = False
     takes_any_tool: bool = True
     mixes_results: bool = True
     caches: bool = False
     caches_tools: bool = False
     is_claude: bool = False
-    takes_both_samplings: bool = True
+    samplings: int = 2
     top_k: tuple[str, ...] = ()
 
 
@@ -62,11 +61,10 @@ def _claude(thinking: Thinking, *, takes_schema: bool, is_recent: bool = True) -
     return Family(
         thinking=thinking,
         takes_schema=takes_schema,
-        closes_objects=True,
         caches=is_recent,
         caches_tools=is_recent,
         is_claude=True,
-        takes_both_samplings=not takes_schema,
+        samplings=0 if thinking is Thinking.ADAPTIVE else 1 if takes_schema else 2,
         top_k=("top_k",),
     )
 

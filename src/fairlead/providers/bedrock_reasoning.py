@@ -24,14 +24,19 @@ _COMMON_EFFORTS: Final = ("high", "medium", "low")
 Fields = dict[str, object]
 
 
-def thinking_fields(family: Family, request: ChatRequest, endpoint: Endpoint) -> Fields:
-    """The model's fields for the caller's wish; empty if it has no say, or the caller no wish.
+def thinking_fields(
+    family: Family, request: ChatRequest, endpoint: Endpoint, *, may_think: bool, may_budget: bool
+) -> Fields:
+    """The model's fields for the caller's wishes; empty if it has no say, or the caller no wish.
 
-    Raises RequestInvalid for reasoning that cannot be switched off, or leaves no room for an answer.
+    may_think: Claude does not think where it must call a tool. may_budget: nor, by a budget, in a turn that
+        began without thoughts.
+    Raises RequestInvalid for reasoning that cannot be switched off.
     """
+    fields = _verbosity(family, request, endpoint) if family.is_claude else {}
     settings = request.reasoning
     if settings is None:
-        return {}
+        return fields
     is_off = settings.effort == "none" or settings.enabled is False or settings.max_tokens == 0
     if is_off and endpoint.reasoning.mandatory:
         raise RequestInvalid(
@@ -40,42 +45,62 @@ def thinking_fields(family: Family, request: ChatRequest, endpoint: Endpoint) ->
         )
     supported = endpoint.supported_parameters
     if supported and not supported & {"reasoning", "reasoning_effort"}:
-        return {}
-    if not (is_off or settings.effort or settings.max_tokens or settings.enabled):
-        return {}
+        return fields
+    if is_off:
+        return {**fields, **_off(family, endpoint)}
+    if not (settings.effort or settings.max_tokens or settings.enabled):
+        return fields
     match family.thinking:
         case Thinking.NONE:
             return {}
-        case Thinking.BUDGET | Thinking.ADAPTIVE | Thinking.EITHER:
-            if is_off:
-                return {"thinking": {"type": "disabled"}} if endpoint.reasoning.toggle else {}
-            if family.thinking is Thinking.BUDGET or (
-                family.thinking is Thinking.EITHER and settings.max_tokens
-            ):
-                return {"thinking": _budget(settings, request, endpoint)}
-            effort = _effort(settings, request, endpoint, _CLAUDE_EFFORTS)
-            thinking = {"type": "adaptive"}
-            if family.thinking is Thinking.ADAPTIVE:
-                thinking["display"] = "summarized"  # these hide their thoughts unless asked
-            return {"thinking": thinking, "output_config": {"effort": effort}}
+        case Thinking.BUDGET | Thinking.ADAPTIVE | Thinking.EITHER if not may_think:
+            return fields
+        case Thinking.EITHER if not settings.max_tokens:
+            return {**_adaptive(settings, request, endpoint, display=None), **fields}
+        case Thinking.BUDGET | Thinking.EITHER:
+            budget = _budget(settings, request, endpoint) if may_budget else None
+            return fields if budget is None else {**fields, "thinking": budget}
+        case Thinking.ADAPTIVE:  # these hide their thoughts unless asked
+            display = "omitted" if settings.exclude else "summarized"
+            return {**_adaptive(settings, request, endpoint, display=display), **fields}
         case Thinking.NOVA:
-            if is_off:
-                return {"reasoningConfig": {"type": "disabled"}}
             effort = _effort(settings, request, endpoint, _COMMON_EFFORTS)
             return {"reasoningConfig": {"type": "enabled", "maxReasoningEffort": effort}}
         case Thinking.EFFORT:
-            if is_off and "none" not in endpoint.reasoning.efforts:
-                return {}
-            wanted = "none" if is_off else _effort(settings, request, endpoint, _COMMON_EFFORTS)
-            return {"reasoning_effort": wanted}
+            return {"reasoning_effort": _effort(settings, request, endpoint, _COMMON_EFFORTS)}
         case Thinking.CONFIG:
-            if is_off:
-                return {}
-            return {
-                "reasoning_config": _effort(settings, request, endpoint, _COMMON_EFFORTS),
-            }
+            return {"reasoning_config": _effort(settings, request, endpoint, _COMMON_EFFORTS)}
         case _:
             assert_never(family.thinking)
+
+
+def _off(family: Family, endpoint: Endpoint) -> Fields:
+    """Most do not reason unless asked, and some have no word for it."""
+    if family.is_claude and endpoint.reasoning.toggle:
+        return {"thinking": {"type": "disabled"}}
+    if family.thinking is Thinking.NOVA:
+        return {"reasoningConfig": {"type": "disabled"}}
+    if family.thinking is Thinking.EFFORT and "none" in endpoint.reasoning.efforts:
+        return {"reasoning_effort": "none"}
+    return {}
+
+
+def _verbosity(family: Family, request: ChatRequest, endpoint: Endpoint) -> Fields:
+    """How much Claude says is its effort, too: there is one word for both, and the plainer wish wins."""
+    wanted = request.body.verbosity
+    has_efforts = family.thinking in (Thinking.ADAPTIVE, Thinking.EITHER)
+    if wanted not in _CLAUDE_EFFORTS or not (has_efforts or endpoint.reasoning.efforts):
+        return {}
+    settings = msgspec.convert({"effort": wanted}, ReasoningSettings)
+    return {"output_config": {"effort": _effort(settings, request, endpoint, _CLAUDE_EFFORTS)}}
+
+
+def _adaptive(
+    settings: ReasoningSettings, request: ChatRequest, endpoint: Endpoint, *, display: str | None
+) -> Fields:
+    thinking = {"type": "adaptive"} if display is None else {"type": "adaptive", "display": display}
+    effort = _effort(settings, request, endpoint, _CLAUDE_EFFORTS)
+    return {"thinking": thinking, "output_config": {"effort": effort}}
 
 
 def _limit(request: ChatRequest, endpoint: Endpoint) -> int:
@@ -92,18 +117,12 @@ def _effort(
     return effort_of(settings, model, _limit(request, endpoint), is_off=False)
 
 
-def _budget(settings: ReasoningSettings, request: ChatRequest, endpoint: Endpoint) -> Fields:
-    """Claude's budget. The limit on the answer counts thoughts too, so it must be larger."""
+def _budget(settings: ReasoningSettings, request: ChatRequest, endpoint: Endpoint) -> Fields | None:
+    """Claude's budget; None where the limit, which counts thoughts too, leaves no room for the least one."""
     limit = _limit(request, endpoint)
-    if settings.max_tokens:
-        wanted = settings.max_tokens
-    else:
-        share = EFFORT_SHARES[settings.effort or _DEFAULT_EFFORT]
-        wanted = min(int(share * limit), BUDGET_TOKENS_MAX)
-    budget = max(wanted, BUDGET_TOKENS_MIN)
-    if budget >= limit:
-        raise RequestInvalid(
-            f"`max_tokens` must be above the {budget} tokens that go to reasoning, not {limit}.",
-            param="max_tokens",
-        )
+    share = EFFORT_SHARES[settings.effort or _DEFAULT_EFFORT]
+    wanted = settings.max_tokens or min(int(share * limit), BUDGET_TOKENS_MAX)
+    budget = min(max(wanted, BUDGET_TOKENS_MIN), limit - 1)
+    if budget < BUDGET_TOKENS_MIN:
+        return None
     return {"type": "enabled", "budget_tokens": budget}
