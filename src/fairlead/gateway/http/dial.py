@@ -2,14 +2,22 @@
 
 Certificates are always verified, against the system's roots and, if given, one file of additional ones.
 Time limits are the caller's.
+
+A name may have several addresses, some of which lead nowhere: an IPv6 address where there is no such route
+is the common case. They are tried in turn, families alternating, the next one when the one before failed or
+has kept silent for a moment, and the first that answers is taken (RFC 8305).
 """
 
 from __future__ import annotations
 
 import asyncio
+import ipaddress
+import socket
 import ssl
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Final, cast
+
+from aiohappyeyeballs import AddrInfoType, start_connection
 
 from fairlead.gateway.http.connection import Connection
 from fairlead.gateway.http.request_head import Proxy, Route
@@ -20,7 +28,11 @@ if TYPE_CHECKING:
 
 __all__ = ["Dialler", "tls_context"]
 
-_TUNNEL_REPLY_BYTES_MAX = 16 * 1024
+_TUNNEL_REPLY_BYTES_MAX: Final = 16 * 1024
+_ADDRESSES_MAX: Final = 8  # of a name that are tried
+_STAGGER_S: Final = (
+    0.25  # RFC 8305, 5: how long an address may keep silent before the next one is tried
+)
 
 
 def tls_context(ca_file: Path | None) -> ssl.SSLContext:
@@ -70,15 +82,34 @@ class Dialler:
     async def _open(
         self, protocol: asyncio.Protocol, host: str, port: int, *, is_tls: bool
     ) -> None:
+        tls = self._tls() if is_tls else None
+        server_hostname = host if is_tls else None
+        # Beyond our own limit, which covers name, TCP and TLS together and so ends first.
+        handshake_s = 2 * self._limits.connect_s if is_tls else None
+        if _is_address(host):
+            await self._loop.create_connection(
+                lambda: protocol,
+                host,
+                port,
+                ssl=tls,
+                server_hostname=server_hostname,
+                ssl_handshake_timeout=handshake_s,
+            )
+            return
+        addresses = await self.resolve(host, port)
+        connected = await connect_first(addresses, self._loop)
         await self._loop.create_connection(
             lambda: protocol,
-            host,
-            port,
-            ssl=self._tls() if is_tls else None,
-            server_hostname=host if is_tls else None,
-            # Beyond our own limit, which covers name, TCP and TLS together and so ends first.
-            ssl_handshake_timeout=2 * self._limits.connect_s if is_tls else None,
+            sock=connected,
+            ssl=tls,
+            server_hostname=server_hostname,
+            ssl_handshake_timeout=handshake_s,
         )
+
+    async def resolve(self, host: str, port: int) -> list[AddrInfoType]:
+        """The addresses of a name, in the system's order of preference. Raises OSError, UnicodeError."""
+        found = await self._loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        return list(found)
 
     async def _dial_through(self, proxy: Proxy, route: Route, connection: Connection) -> None:
         """Ask the proxy for a tunnel (RFC 9110, 9.3.6), then talk TLS through it."""
@@ -104,6 +135,23 @@ class Dialler:
         if self._context is None:
             self._context = tls_context(self._ca_file)
         return self._context
+
+
+async def connect_first(
+    addresses: list[AddrInfoType], loop: asyncio.AbstractEventLoop
+) -> socket.socket:
+    """A socket connected to the first address that answers. Raises OSError if none does."""
+    return await start_connection(
+        addresses[:_ADDRESSES_MAX], happy_eyeballs_delay=_STAGGER_S, interleave=1, loop=loop
+    )
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 class _Tunnel(asyncio.Protocol):
