@@ -114,8 +114,10 @@ class AnthropicStreamDecoder:
         return events
 
     def _read(self, name: str, data: bytes, events: list[ChatEvent]) -> None:
-        if self._reader.is_over or data.isspace() or data.startswith(b"[DONE]"):
+        if self._reader.is_over:
             return
+        if not data.startswith(b"{") and (data.isspace() or data.startswith(b"[DONE]")):
+            return  # some proxies end every stream as OpenAI does
         try:
             frame = self._reader.event(_fields(data), name)
         except RecursionError:
