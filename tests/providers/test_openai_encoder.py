@@ -416,10 +416,20 @@ def test_what_every_provider_takes_is_plain(message: dict[str, Any]) -> None:
 def test_no_provider_has_plain_messages_rewritten(messages: list[dict[str, Any]]) -> None:
     if not are_plain(messages):
         return
-    # One message with an unknown field has all of them looked at one by one.
-    looked_at = {"role": "user", "content": "x", "unknown": 1}
+    # A message with an unknown field is looked at.
+    looked_at = [{**message, "unknown": 1} for message in messages]
     for provider in ("openai", "groq", "mistral", "openrouter", "deepseek"):
-        assert sent_to(provider, {"messages": [*messages, looked_at]})["messages"][:-1] == messages
+        assert sent_to(provider, {"messages": looked_at})["messages"] == looked_at
+
+
+def test_messages_around_one_that_is_rewritten_stay_as_they_were() -> None:
+    plain, odd = b'{ "role":"user", "content":"1" }', b'{"role":"developer","content":"2"}'
+    body = b'{"messages":[%b,%b,%b]}' % (plain, odd, plain)
+    chat = PROVIDERS["groq"].chat
+    assert chat is not None
+    sent = chat.encode(OpenAIChat().decode(body), endpoint("groq"), KEY).body
+    rewritten = b'{"role":"system","content":"2"}'
+    assert b'"messages":[%b,%b,%b]' % (plain, rewritten, plain) in sent
 
 
 @pytest.mark.parametrize("message", [message for message in ODD if "unknown" not in message])

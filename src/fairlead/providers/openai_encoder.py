@@ -7,8 +7,8 @@ misread or refuse is changed:
 - a parameter that the endpoint does not support is dropped, unknown ones are passed on;
 - the limit on tokens, reasoning settings, roles, names and cache marks are put as the provider takes them.
 
-Messages are passed byte for byte unless something in them needs a change; then they are rewritten as
-JSON values, so that fields we do not know still survive.
+A message is passed byte for byte unless something in it needs a change; then it is rewritten as a JSON
+value, so that fields we do not know still survive.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from fairlead.core.errors import RequestInvalid
 from fairlead.providers.base import Credential, UpstreamRequest
 from fairlead.providers.openai_foreign import messages_for_openai, tools_for_openai
 from fairlead.providers.openai_reasoning import ReasoningStyle, reasoning_fields
-from fairlead.wire.openai_messages import PlainMessages
+from fairlead.wire.openai_messages import PlainMessages, is_plain
 
 __all__ = ["Row", "encode_request"]
 
@@ -104,7 +104,8 @@ _TYPED: Final = (
 )  # fmt: skip
 
 _encode: Final = msgspec.json.Encoder().encode
-_decode_messages: Final = msgspec.json.Decoder(list[dict[str, object]]).decode
+_split: Final = msgspec.json.Decoder(list[msgspec.Raw]).decode
+_decode_message: Final = msgspec.json.Decoder(dict[str, object]).decode
 
 
 def encode_request(
@@ -270,17 +271,25 @@ def _messages(row: Row, request: ChatRequest, endpoint: Endpoint) -> object:
     else:
         adapted = messages_for_openai(body.messages, keeps_marks=row.takes_cache_control)
         raw = msgspec.Raw(_encode(adapted))
-    messages = _decode_messages(raw)
+    as_written = _split(raw)
+    messages: list[object] = [*as_written]
     has_changed = False
-    for message in messages:
+    for position, written in enumerate(as_written):
+        if is_plain(written):
+            continue
+        message = _decode_message(written)
+        needs_change = False
         if message.get("role") == "developer" and not keeps_developer:
             message["role"] = "system"
-            has_changed = True
+            needs_change = True
         if prefixes_names:
-            has_changed |= _prefix_name(message)
-        has_changed |= _clean_parts(message, row)
+            needs_change |= _prefix_name(message)
+        needs_change |= _clean_parts(message, row)
         if message.get("role") == "assistant":
-            has_changed |= _clean_assistant(message, row)
+            needs_change |= _clean_assistant(message, row)
+        if needs_change:
+            messages[position] = message
+            has_changed = True
     return messages if has_changed else raw
 
 

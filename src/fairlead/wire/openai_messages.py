@@ -15,7 +15,7 @@ import msgspec
 
 from fairlead.core.chat import Message
 
-__all__ = ["PlainMessage", "PlainMessages", "plain_modalities"]
+__all__ = ["PlainMessage", "PlainMessages", "is_plain", "plain_modalities"]
 
 
 class _Plain(msgspec.Struct, forbid_unknown_fields=True, gc=False):
@@ -72,6 +72,7 @@ class _Tool(_Plain, tag="tool", tag_field="role"):
 PlainMessage = _System | _User | _Assistant | _Tool
 
 _read_parts: Final = msgspec.json.Decoder(list[_Text | _Image]).decode
+_read_message: Final = msgspec.json.Decoder(PlainMessage).decode
 _read_messages: Final = msgspec.json.Decoder(list[Message]).decode
 _QUOTE, _BRACKET, _N = b'"[n'
 _MAY_BE_NULL: Final = (_Assistant, _Tool)
@@ -102,6 +103,14 @@ def _has_image(content: msgspec.Raw) -> bool:
             raise msgspec.ValidationError("this is no text")
         has_image |= is_image
     return has_image
+
+
+def is_plain(message: msgspec.Raw) -> bool:
+    try:
+        plain_modalities((_read_message(message),))
+    except msgspec.ValidationError:
+        return False
+    return True
 
 
 class PlainMessages(Sequence[Message]):
