@@ -141,6 +141,46 @@ def test_a_damaged_answer_ends_in_events_or_a_typed_failure(
             events_of(case, [bytes(damaged)])
 
 
+@pytest.mark.parametrize("case", [case for case in ANSWERS if not case.streamed], ids=repr)
+def test_an_answer_goes_back_as_it_came(case: Recording) -> None:
+    """What a caller returns to us in the next turn is what Bedrock said, thoughts and signatures included."""
+    choice = collect(events_of(case)).choices[0]
+    answer = {
+        "role": "assistant",
+        "content": choice.text,
+        "reasoning": choice.reasoning,
+        "reasoning_details": choice.reasoning_details,
+        "tool_calls": [
+            {
+                "id": call.id,
+                "type": "function",
+                "function": {"name": call.name, "arguments": call.arguments},
+            }
+            for call in choice.calls
+        ],
+    }
+    history = [{"role": "user", "content": "Hi"}, answer, {"role": "user", "content": "And?"}]
+    model = model_of(case.path)
+    endpoint = an_endpoint("amazon-bedrock", model=f"author/{model}", supported=frozenset())
+    request = OpenAIChat().decode(msgspec.json.encode({"messages": history}))
+    sent = json.loads(ADAPTER.encode(request, endpoint, UNSIGNED).body)
+    came = json.loads(case.body)["output"]["message"]["content"]
+    told = [block for m in sent["messages"] if m["role"] == "assistant" for block in m["content"]]
+    assert told == returnable(came, is_claude="anthropic" in model)
+
+
+def returnable(blocks: list[dict[str, Any]], *, is_claude: bool) -> list[dict[str, Any]]:
+    """What of an answer Bedrock takes back: only Claude's thoughts, and of citations the words."""
+    kept: list[dict[str, Any]] = []
+    for block in blocks:
+        if "citationsContent" in block:
+            kept.append({"text": "".join(c["text"] for c in block["citationsContent"]["content"])})
+        elif is_claude or "reasoningContent" not in block:
+            _normal_block(block)
+            kept.append(block)
+    return _joined_texts(kept)
+
+
 # --- refusals -----------------------------------------------------------------------------------------
 
 MEANINGS = {

@@ -117,6 +117,32 @@ def test_the_end_of_a_stream_is_known_without_its_mark(case: Recording) -> None:
     assert events_of(case, [case.body[: case.body.index(b"data: [DONE]")]]) == events_of(case)
 
 
+@pytest.mark.parametrize("case", [case for case in ANSWERS if not case.streamed], ids=repr)
+def test_an_answer_goes_back_as_it_came(case: Recording) -> None:
+    """What a caller returns to us in the next turn is what Cohere said, plan and thoughts included."""
+    message = json.loads(case.body)["message"]
+    choice = collect(events_of(case)).choices[0]
+    calls = [
+        {"id": c.id, "type": "function", "function": {"name": c.name, "arguments": c.arguments}}
+        for c in choice.calls
+    ]
+    answer = {
+        "role": "assistant",
+        "content": choice.text or None,
+        "reasoning_details": choice.reasoning_details or None,
+        "tool_calls": calls or None,
+    }
+    thinks = any("thinking" in content for content in message.get("content") or ())
+    endpoint = msgspec.structs.replace(an_endpoint("cohere"), reasoning=Reasoning(supported=thinks))
+    history = [{"role": "user", "content": "Hi"}, answer, {"role": "user", "content": "And?"}]
+    request = OpenAIChat().decode(msgspec.json.encode({"messages": history}))
+    sent = json.loads(ADAPTER.encode(request, endpoint, KEY).body)["messages"][1]
+    message.pop("citations", None)
+    if not thinks and message.get("content"):
+        message["content"] = message["content"][0]["text"]
+    assert sent == {name: value for name, value in message.items() if value not in ("", [], None)}
+
+
 @pytest.mark.parametrize("case", FAILED, ids=repr)
 def test_an_answer_that_ends_with_an_error_is_a_failure_behind_its_events(case: Recording) -> None:
     said = read_cohere(case.body, is_sse=True)

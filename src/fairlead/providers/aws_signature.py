@@ -91,12 +91,7 @@ def _canonical(
 
 def _host(url: SplitResult) -> str:
     """As the client writes it into `host`: without a port that is the default."""
-    host = url.hostname or ""
-    if ":" in host:
-        host = f"[{host}]"
-    if url.port is None or url.port == _DEFAULT_PORTS.get(url.scheme):
-        return host
-    return f"{host}:{url.port}"
+    return url.netloc.rpartition("@")[2].removesuffix(f":{_DEFAULT_PORTS.get(url.scheme)}")
 
 
 def _path(path: str) -> str:
