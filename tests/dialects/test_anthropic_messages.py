@@ -176,6 +176,7 @@ def test_thinking_is_signed_at_its_end() -> None:
 
 
 def test_two_thoughts_are_two_blocks() -> None:
+    assert said(told([*SIGNED, *SIGNED, END])) == [("thinking", "hm", "sig")] * 2
     other = {**THOUGHT, "index": 1, "text": "x"}
     message = told([*SIGNED[:2], ReasoningDelta("x", details=(other,)), *SIGNED, END])
     assert [block[1] for block in said(message)] == ["hm", "x", "hm"]
@@ -258,13 +259,13 @@ def test_calls_told_one_after_the_other_are_blocks_in_order() -> None:
 
 
 def test_calls_told_at_once_wait_for_each_other() -> None:
-    first, second = call(0, "f", '{"a"', ': "\\', '"}"}'), call(1, "g", '{"b"', ":2}")
+    first, second = call(0, "f", '{"a": "\\', '"}', '"}'), call(1, "g", '{"b"', ":2}")
     events: list[ChatEvent] = [
-        first[0], second[0], first[1], second[1], TextDelta("x"), second[2], TextDelta("y"), first[2],
+        first[0], second[0], first[1], second[1], TextDelta("x"), first[2], second[2], TextDelta("y"),
     ]  # fmt: skip
     encoder = DIALECT.stream(HEAD)
     early = encoder.feed(events)
-    assert b"call_g" not in early
+    assert b"call_g" not in early  # the braces so far are inside of a text
     late = encoder.feed([first[3]])
     assert b"call_g" in late
     message = read_stream(early + late + encoder.close(CLOSING))
@@ -308,6 +309,15 @@ def test_what_waited_and_was_told_waits_no_more(monkeypatch: pytest.MonkeyPatch)
 def test_a_piece_for_a_call_that_had_ended_is_dropped() -> None:
     message = told([*call(0, "f", "{}"), TextDelta("x"), ToolCallDelta(0, "{}"), END])
     assert said(message) == [("tool", "call_f", "f", {}), ("text", "x")]
+
+
+def test_text_goes_on_in_a_block_of_its_own() -> None:
+    around = [TextDelta("a"), TextDelta("b"), *call(0, "f", "{}"), TextDelta("c"), TextDelta("d")]
+    assert said(told([*around, END])) == [
+        ("text", "ab"),
+        ("tool", "call_f", "f", {}),
+        ("text", "cd"),
+    ]
 
 
 def test_citations_belong_to_the_text() -> None:
@@ -470,6 +480,7 @@ def test_a_block_that_its_provider_forgot_to_close_is_closed() -> None:
         for event in own_stream()
         if not (isinstance(event, Frame) and event.fields["type"] == "content_block_stop")
     ]
+    assert_official_order(streamed(_fresh(forgetful)))
     assert len(read_stream(streamed(forgetful)).content) == 3
 
 
