@@ -16,11 +16,17 @@ import pytest
 from pydantic import TypeAdapter
 
 from fairlead.core.catalog import Endpoint, Reasoning
-from fairlead.core.chat import WireFormat
+from fairlead.core.ids import GenerationId
+from fairlead.core.money import NanoUSD
+from fairlead.core.pricing import Charge
+from fairlead.core.usage import Usage
+from fairlead.dialects.anthropic_messages import AnthropicMessages
+from fairlead.dialects.base import AnswerHead, Closing
 from fairlead.dialects.openai_chat import OpenAIChat
 from fairlead.providers.anthropic import AnthropicChat
 from fairlead.providers.base import Credential
 from fairlead.testing.builders import an_endpoint
+from tests import anthropic_truth as truth
 from tests.recordings import Recording, load_native
 
 KEY = Credential("https://example.test/v1", "secret", {})
@@ -327,20 +333,42 @@ ALL = [case for case in load_native("anthropic") if "count_tokens" not in case.p
 
 @pytest.mark.parametrize("case", [pytest.param(case, id=case.id) for case in ALL])
 def test_a_request_in_this_format_travels_as_it_was_written(case: Recording) -> None:
-    written = msgspec.json.encode(case.request)
-    decoded = OpenAIChat().decode(
-        msgspec.json.encode(
-            {"messages": [{"role": "user", "content": "x"}], "stream": case.request.get("stream")}
-        )
-    )
-    request = msgspec.structs.replace(
-        decoded,
-        source=WireFormat.ANTHROPIC_MESSAGES,
-        fields=msgspec.json.decode(written, type=dict[str, msgspec.Raw]),
-    )
+    request = AnthropicMessages().decode(msgspec.json.encode(case.request))
     sent = json.loads(AnthropicChat().encode(request, endpoint_of(case.request), KEY).body)
     expected = {"max_tokens": 32_000, **case.request}
     for body in (sent, expected):
         if not body.get("stream"):
             body.pop("stream", None)
     assert sent == expected
+
+
+THOUGHTFUL = [
+    case
+    for case in ALL
+    if case.status == 200 and (b'"signature"' in case.body or b'"redacted_thinking"' in case.body)
+]
+
+
+def test_there_are_recorded_thoughts() -> None:
+    assert len(THOUGHTFUL) > 40
+
+
+@pytest.mark.parametrize("case", [pytest.param(case, id=case.id) for case in THOUGHTFUL])
+def test_a_caller_who_returns_our_answer_returns_claudes_thinking(case: Recording) -> None:
+    """Signatures survive the way to a caller of OpenAI's format and back in his next request."""
+    adapter, dialect = AnthropicChat(), OpenAIChat()
+    decoder = adapter.decoder(streamed=case.is_sse)
+    events = decoder.feed(case.body) + decoder.finish()
+    closing = Closing(Usage(), Charge(NanoUSD(0), NanoUSD(0), NanoUSD(0)))
+    head = AnswerHead(GenerationId("gen-1"), "anthropic/claude", "Anthropic", 0)
+    answer = json.loads(dialect.whole(head, events, closing))["choices"][0]["message"]
+    asked = {"role": "user", "content": "Go on."}
+    request = dialect.decode(msgspec.json.encode({"messages": [asked, answer, asked]}))
+    sent = json.loads(adapter.encode(request, endpoint_of(case.request), KEY).body)
+    returned = [
+        (block.get("thinking", ""), block.get("signature", ""), block.get("data", ""))
+        for block in sent["messages"][1]["content"]
+        if block["type"] in ("thinking", "redacted_thinking")
+    ]
+    said = truth.read(case.body, is_sse=case.is_sse)
+    assert returned == [(t.text, t.signature, t.data) for t in said.thoughts]
