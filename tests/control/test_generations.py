@@ -28,7 +28,7 @@ from fairlead.store.database import DATABASE_FILE, Database, DatabaseUnreadable,
 from fairlead.store.journal import Durability, Journal
 from fairlead.store.journal_files import journals
 from fairlead.store.journal_format import frame, segment_path
-from fairlead.store.records import pack
+from fairlead.store.records import front, pack
 from fairlead.store.tables import generations, journal_positions
 from fairlead.testing.generations import arbitrary_generation, plain_generation
 
@@ -64,7 +64,10 @@ def test_every_field_comes_back_as_it_was(
     migrate.prepare(database)
     written = [arbitrary_generation(source, number) for number in range(5)]
     with database.begin() as connection:
-        queries.insert_new(database, connection, [queries.row(one, pack(one)) for one in written])
+        records = list(map(pack, written))
+        queries.insert_new(
+            database, connection, list(map(queries.row, map(front, records), records))
+        )
     store = GenerationStore(database, journals=None)
     assert [store.look_up(one.id, one.account) for one in written] == written
     database.close()
@@ -167,7 +170,7 @@ def test_a_kill_at_any_moment_loses_nothing_and_counts_nothing_twice(
         data, life = Path(sys.argv[1]), int(sys.argv[2])
         journal = Journal(data / "journal", writer=f"w{life}", segment_bytes_max=20_000)
         settler = Settler(
-            open_database(data / "fairlead.db"), journal, linger_s=0.0, adopt_every_s=0.01
+            open_database(data / "fairlead.db"), journal, tick_s=0.001, adopt_every_s=0.01
         )
         settler.start()
         for number in range(1_000_000):
@@ -318,7 +321,7 @@ def test_a_database_that_is_away_is_tried_again_and_nothing_is_lost(
     database: Database, journal: Journal, caplog: pytest.LogCaptureFixture
 ):
     away = AwayDatabase(database)
-    settler = Settler(away, journal, tick_s=0.01, linger_s=0.0)
+    settler = Settler(away, journal, tick_s=0.01)
     settler.start()
     journal.append(plain_generation(1))
     assert away.refused.wait(PATIENCE_S)

@@ -33,7 +33,7 @@ from pathlib import Path
 
 from fairlead.control.generations import queries
 from fairlead.core.generation import Generation, Outcome
-from fairlead.store.records import unpack
+from fairlead.store.records import front, unpack
 from fairlead.testing.serving import (
     Program,
     RunningFairlead,
@@ -221,6 +221,6 @@ def _wait_until_recorded(data: Path, wanted: set[str | None], where: str) -> Non
 def _records(data: Path) -> list[Generation]:
     with contextlib.closing(sqlite3.connect(data / "fairlead.db")) as connection:
         rows = connection.execute("SELECT * FROM generations").fetchall()
-    records = [unpack(row[-1]) for row in rows]
-    assert rows == [queries.row(record, row[-1]) for record, row in zip(records, rows, strict=True)]
-    return records
+    records: list[bytes] = [row[-1] for row in rows]
+    assert rows == [queries.row(front(record), record) for record in records]
+    return list(map(unpack, records))

@@ -34,6 +34,7 @@ from fairlead.store.journal_format import (
     segment_path,
     segments,
 )
+from fairlead.store.records import unpack
 from fairlead.testing.generations import plain_generation
 
 MANY = 10_000
@@ -43,10 +44,7 @@ PATIENCE_S = 30.0
 
 def everything(directory: Path, position: Position = START) -> list[str]:
     """The ids of all records from there on."""
-    return [
-        generation.id
-        for generation in read_batch(directory, position, records_max=MANY).generations
-    ]
+    return [front.id for front in read_batch(directory, position, records_max=MANY).fronts]
 
 
 def ids(*numbers: int) -> list[str]:
@@ -62,10 +60,8 @@ def journal(data: Path):
 
 def test_a_record_is_written_when_append_returns(journal: Journal):
     assert journal.append(plain_generation(1)) is None
-    assert read_batch(journal.directory, START, records_max=MANY).generations == [
-        plain_generation(1)
-    ]
-    assert journal.appended.is_set()
+    batch = read_batch(journal.directory, START, records_max=MANY)
+    assert list(map(unpack, batch.records)) == [plain_generation(1)]
 
 
 def test_reading_goes_on_across_segments_and_settled_ones_are_deleted(data: Path):
@@ -75,7 +71,7 @@ def test_reading_goes_on_across_segments_and_settled_ones_are_deleted(data: Path
     assert segments(journal.directory) == [1, 2, 3, 4]
     assert everything(journal.directory) == ids(*range(7))
     first = read_batch(journal.directory, START, records_max=5)
-    assert [generation.id for generation in first.generations] == ids(*range(5))
+    assert [front.id for front in first.fronts] == ids(*range(5))
     journal.settled(first.end)
     assert segments(journal.directory) == [3, 4]
     assert everything(journal.directory, first.end) == ids(5, 6)
@@ -97,7 +93,7 @@ def test_a_record_that_is_written_while_the_reader_looks_is_not_skipped(
 
     def read_and_then_more(*arguments, **options):
         frames = true_read(*arguments, **options)
-        for _ in range(0 if frames.generations else 2):
+        for _ in range(0 if frames.records else 2):
             if (number := next(numbers, None)) is not None:
                 journal.append(plain_generation(number))
         return frames
@@ -106,7 +102,7 @@ def test_a_record_that_is_written_while_the_reader_looks_is_not_skipped(
     position, read = START, []
     for _ in range(10):
         batch = read_batch(journal.directory, position, records_max=MANY)
-        read += [generation.id for generation in batch.generations]
+        read += [front.id for front in batch.fronts]
         position = batch.end
     assert read == ids(*range(8))
     journal.close()
@@ -126,7 +122,7 @@ def test_wherever_a_writer_dies_its_whole_records_are_read(
     segment_path(directory, last).write_bytes(content[:size])
     batch = read_batch(directory, START, records_max=MANY)
     whole, part = divmod(min(size, len(content)), RECORD_BYTES)
-    assert [generation.id for generation in batch.generations] == expected + ids(*range(whole))
+    assert [front.id for front in batch.fronts] == expected + ids(*range(whole))
     assert batch.is_torn == bool(part)
 
 
@@ -135,7 +131,7 @@ def test_a_record_that_is_being_written_is_read_when_it_is_whole(data: Path):
     record = frame(plain_generation(1))
     path.write_bytes(record[:100])
     torn = read_batch(data, START, records_max=MANY)
-    assert (torn.generations, torn.end, torn.is_torn) == ([], START, True)
+    assert (torn.records, torn.end, torn.is_torn) == ([], START, True)
     path.write_bytes(record)
     assert everything(data, torn.end) == ids(1)
 
@@ -146,7 +142,7 @@ def test_damage_in_the_middle_is_reported_after_what_is_whole_before_it(data: Pa
     segment_path(data, 1).write_bytes(b"".join(records))
     segment_path(data, 2).write_bytes(frame(plain_generation(3)))
     before = read_batch(data, START, records_max=MANY)
-    assert [generation.id for generation in before.generations] == ids(0)
+    assert [front.id for front in before.fronts] == ids(0)
     with pytest.raises(JournalCorrupt, match=r"segment 1 at byte .*checksum") as raised:
         read_batch(data, before.end, records_max=MANY)
     assert raised.value.position == before.end

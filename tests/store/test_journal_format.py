@@ -14,7 +14,7 @@ from fairlead.store.journal_format import (
     frame,
     parse,
 )
-from fairlead.store.records import RecordImpossible
+from fairlead.store.records import RecordImpossible, unpack
 from fairlead.testing.generations import arbitrary_generation, plain_generation
 
 MANY = 1000
@@ -29,7 +29,7 @@ def test_what_is_written_is_read(source: random.Random, count: int):
     written = [arbitrary_generation(source, number) for number in range(count)]
     data = b"".join(map(frame, written))
     read = parse(data, records_max=MANY)
-    assert read.generations == written
+    assert list(map(unpack, read.records)) == written
     assert (read.end, read.tail) == (len(data), Tail.CLEAN)
 
 
@@ -37,7 +37,7 @@ def test_any_truncation_leaves_the_whole_records_before_it():
     for size in range(len(SEGMENT) + 1):
         whole = max(index for index, end in enumerate(BOUNDARIES) if end <= size)
         read = parse(SEGMENT[:size], records_max=MANY)
-        assert read.generations == WRITTEN[:whole]
+        assert list(map(unpack, read.records)) == WRITTEN[:whole]
         assert read.end == BOUNDARIES[whole]
         assert read.tail is (Tail.CLEAN if size in BOUNDARIES else Tail.TORN)
 
@@ -48,14 +48,14 @@ def test_any_flipped_bit_is_damage_and_nothing_after_it_is_trusted(bit: int):
     data[bit // 8] ^= 1 << bit % 8
     whole = max(index for index, end in enumerate(BOUNDARIES) if end <= bit // 8)
     read = parse(bytes(data), records_max=MANY)
-    assert read.generations == WRITTEN[:whole]
+    assert list(map(unpack, read.records)) == WRITTEN[:whole]
     assert (read.end, read.tail) == (BOUNDARIES[whole], Tail.DAMAGED)
 
 
 @given(st.binary(max_size=200), st.integers(0, 4))
 def test_arbitrary_bytes_after_whole_records_never_become_a_record(rest: bytes, count: int):
     read = parse(SEGMENT[: BOUNDARIES[count]] + rest, records_max=MANY)
-    assert read.generations == WRITTEN[:count]
+    assert list(map(unpack, read.records)) == WRITTEN[:count]
     assert read.end == BOUNDARIES[count]
     assert (read.tail is Tail.CLEAN) == (not rest)
 
@@ -65,8 +65,8 @@ def test_reading_stops_at_the_number_asked_for_and_goes_on_from_there(at_once: i
     read, end = [], start
     while end < start + len(SEGMENT):
         frames = parse(SEGMENT[end - start :], records_max=at_once, start=end)
-        assert 1 <= len(frames.generations) <= at_once
-        read += frames.generations
+        assert 1 <= len(frames.records) <= at_once
+        read += map(unpack, frames.records)
         end = frames.end
     assert read == WRITTEN
 

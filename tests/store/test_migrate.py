@@ -23,7 +23,7 @@ from fairlead.core.usage import Usage, UsageSource
 from fairlead.store import migrate
 from fairlead.store.database import DATABASE_FILE, Database, DatabaseUnreadable, open_database
 from fairlead.store.migrate import Current, DatabaseOld, DatabaseUnknown, Fresh, Old, Unknown
-from fairlead.store.records import unpack
+from fairlead.store.records import front, unpack
 from fairlead.store.tables import generations, metadata
 
 NEXT_REVISION = '''
@@ -217,7 +217,7 @@ def test_generations_of_the_first_tables_become_records(fresh: Database):
         rows = connection.execute(sa.select(generations).order_by(generations.c.id)).all()
     assert [row.id for row in rows] == [*(row["id"] for row in many), "gen-full"]
     for row in (rows[0], rows[-1]):
-        assert tuple(row) == queries.row(unpack(row.record), row.record)
+        assert tuple(row) == queries.row(front(row.record), row.record)
     assert unpack(rows[-1].record) == Generation(
         id=GenerationId("gen-full"),
         account=AccountId("text"),

@@ -14,7 +14,9 @@ from fairlead.core.generation import Attempt, Attribution, Generation, Outcome
 from fairlead.core.usage import Usage, UsageSource
 from fairlead.store.journal_format import Tail, frame, parse
 from fairlead.store.records import (
+    Front,
     RecordUnreadable,
+    front,
     pack,
     readable,
     unpack,
@@ -44,10 +46,10 @@ FIRST_WRITTEN = [
 ]
 # The places of the fields in records that are out there: only ever longer.
 PLACES = {
-    Generation: "id account key created_s api_type requested_model model endpoint provider price_version"
-    " outcome usage cost cost_prompt cost_completion streamed attempts latency_ms duration_ms finish_reason"
-    " native_finish_reason upstream_id upstream_cost service_tier session_id external_user attribution"
-    " error_type catalog_version",
+    Generation: "id account key created_s model endpoint provider outcome usage cost"
+    " api_type requested_model price_version cost_prompt cost_completion streamed attempts latency_ms"
+    " duration_ms finish_reason native_finish_reason upstream_id upstream_cost service_tier session_id"
+    " external_user attribution error_type catalog_version",
     Usage: "prompt cache_read cache_write cache_write_1h prompt_audio prompt_image prompt_video completion"
     " reasoning completion_audio completion_image requests web_searches accepted_prediction"
     " rejected_prediction source",
@@ -59,7 +61,10 @@ PLACES = {
 @given(st.randoms(use_true_random=False))
 def test_what_is_packed_is_unpacked(source: random.Random):
     written = arbitrary_generation(source, 1)
-    assert unpack(pack(written)) == written
+    record = pack(written)
+    assert unpack(record) == written
+    values = {name: getattr(written, name) for name in Front.__struct_fields__}
+    assert front(record) == Front(**values)
 
 
 @pytest.mark.parametrize("shape", PLACES)
@@ -82,13 +87,14 @@ def test_a_record_with_a_field_more_is_read_without_it():
 
 def test_first_records_are_read_and_kept_like_ours():
     read = parse(FIRST_SEGMENT, records_max=9)
-    assert (read.generations, read.tail) == (FIRST_WRITTEN, Tail.CLEAN)
-    assert read.records == [pack(generation) for generation in FIRST_WRITTEN]
+    assert (list(map(unpack, read.records)), read.tail) == (FIRST_WRITTEN, Tail.CLEAN)
+    assert read.records == list(map(pack, FIRST_WRITTEN))
+    assert read.fronts == list(map(front, read.records))
 
 
 def test_a_segment_may_change_from_first_records_to_ours():
     read = parse(FIRST_SEGMENT + frame(plain_generation(4)), records_max=9)
-    assert read.generations == [*FIRST_WRITTEN, plain_generation(4)]
+    assert list(map(unpack, read.records)) == [*FIRST_WRITTEN, plain_generation(4)]
 
 
 @pytest.mark.parametrize(
@@ -102,7 +108,7 @@ def test_a_segment_may_change_from_first_records_to_ours():
     ],
 )
 def test_other_bytes_are_no_record(record: bytes):
-    for read in (unpack, unpack_first):
+    for read in (front, unpack, unpack_first):
         with pytest.raises(RecordUnreadable):
             read(record)
 

@@ -54,19 +54,21 @@ class Generation(msgspec.Struct, frozen=True, gc=False, array_like=True):
     price_version: the price sheet that was in force.
     """
 
+    # What the database has columns for comes first; see store.records.Front.
     id: GenerationId
     account: AccountId
     key: KeyId
     created_s: float
-    api_type: str
-    requested_model: str
     model: str
     endpoint: str
     provider: str
-    price_version: str
     outcome: Outcome
     usage: Usage
     cost: NanoUSD
+    # The rest.
+    api_type: str
+    requested_model: str
+    price_version: str
     cost_prompt: NanoUSD
     cost_completion: NanoUSD
     streamed: bool

@@ -109,7 +109,7 @@ class Journal:
         self.name = writer
         self.directory = root / writer
         self.durability = durability
-        self.appended = threading.Event()  # set by `append`, cleared by the settler
+        self.awaited = threading.Event()  # someone waits for the database; the settler clears it
         self._segment_bytes_max = segment_bytes_max
         self._backlog_bytes_max = backlog_bytes_max
         # Guards everything below. Held for a write, never for a sync or a deletion.
@@ -164,12 +164,10 @@ class Journal:
         except RecordImpossible as error:
             _LOG.error("usage journal: generation %s: %s", generation.id, error)
             raise Overloaded("The usage of this call cannot be written down.") from error
-        waiter: _Waiter | None = None
         with self._lock:
-            if self._offset >= self._smooth_until:
+            is_smooth = self._offset < self._smooth_until
+            if not is_smooth:
                 self._make_way()
-            if len(self._waiters) >= WAITERS_MAX:
-                raise Overloaded("Too many calls wait for their usage to be recorded.")
             try:
                 written = os.write(self._descriptor, record)
             except OSError as error:
@@ -177,18 +175,7 @@ class Journal:
             if written != len(record):
                 raise self._refusal(f"only {written} of {len(record)} bytes could be written")
             self._offset += written
-            if self._is_failing:
-                self._is_failing = False
-                self._look_ahead()
-                _LOG.warning("usage journal %s: recording again", self.name)
-            if self.durability is not Durability.PROCESS:
-                waiter = _Waiter(Position(self._segment, self._offset))
-                self._waiters.append(waiter)
-                if self._syncer is not None:
-                    self._sync_wanted.notify()
-        if not self.appended.is_set():
-            self.appended.set()
-        return None if waiter is None else waiter.future
+            return None if is_smooth else self._follow_up()
 
     def settled(self, position: Position) -> None:
         """Everything before `position` is committed: answer those who waited, delete what is finished."""
@@ -259,12 +246,32 @@ class Journal:
                 # Short of descriptors, perhaps. The old segment is as good, only large.
                 _LOG.warning("usage journal %s: no new segment yet: %s", self.name, error)
                 self._rotate_at = self._offset + self._segment_bytes_max
+        if len(self._waiters) >= WAITERS_MAX:
+            raise Overloaded("Too many calls wait for their usage to be recorded.")
         self._look_ahead()
 
+    def _follow_up(self) -> Awaitable[None] | None:
+        """What must happen after a record, now and then. Returns what `append` does."""
+        if self._is_failing:
+            self._is_failing = False
+            self._look_ahead()
+            _LOG.warning("usage journal %s: recording again", self.name)
+        if self.durability is Durability.PROCESS:
+            return None
+        waiter = _Waiter(Position(self._segment, self._offset))
+        self._waiters.append(waiter)
+        if self._syncer is not None:
+            self._sync_wanted.notify()
+        else:
+            self.awaited.set()
+        return waiter.future
+
     def _look_ahead(self) -> None:
-        """Say how long appending is only a write: `append` has one comparison for everything rare."""
+        """Say how long appending is only a write: `append` has one comparison for everything else."""
         room = self._settled_bytes + self._backlog_bytes_max - self._written_bytes
-        is_smooth = not (self._is_closed or self._is_torn or self._is_failing)
+        is_smooth = self.durability is Durability.PROCESS and not (
+            self._is_closed or self._is_torn or self._is_failing
+        )
         self._smooth_until = min(self._rotate_at, room) if is_smooth else 0
 
     def _refusal(self, reason: str) -> Overloaded:

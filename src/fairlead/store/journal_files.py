@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from fairlead.core.generation import Generation
 from fairlead.store.journal_format import (
     Frames,
     JournalCorrupt,
@@ -27,7 +26,7 @@ from fairlead.store.journal_format import (
     segment_path,
     segments,
 )
-from fairlead.store.records import readable
+from fairlead.store.records import Front, readable, unpack
 
 __all__ = [
     "QUARANTINE_DIRECTORY",
@@ -54,12 +53,12 @@ DAMAGE_READS: Final = 3
 class Batch:
     """Records in the order in which they were written, and the place after them.
 
-    records: of `generations`, one by one, as `records.pack` makes them.
+    records: as `records.pack` makes them. fronts: of each.
     is_torn: the journal ends inside a record. With a dead writer that record is lost for good, and its
     caller was never told that it was written; with a live one there is more to come.
     """
 
-    generations: list[Generation]
+    fronts: list[Front]
     records: list[bytes]
     end: Position
     is_torn: bool
@@ -73,16 +72,16 @@ def read_batch(directory: Path, position: Position, *, records_max: int) -> Batc
     # Looked up before anything is read: if a later segment exists by now, nothing is added to this one
     # any more, so its end is its end. The other way round a record written in between would be skipped.
     last = max(segments(directory), default=0)
-    generations: list[Generation] = []
+    fronts: list[Front] = []
     records: list[bytes] = []
-    while len(generations) < records_max:
+    while len(records) < records_max:
         try:
-            frames = _read(directory, position, records_max=records_max - len(generations))
+            frames = _read(directory, position, records_max=records_max - len(records))
         except FileNotFoundError:
             if last <= position.segment:
                 break
             frames = Frames([], [], position.offset, Tail.DAMAGED, "the segment is missing")
-        generations += frames.generations
+        fronts += frames.fronts
         records += frames.records
         tail, reason = frames.tail, frames.reason
         has_progressed = frames.end != position.offset
@@ -90,17 +89,17 @@ def read_batch(directory: Path, position: Position, *, records_max: int) -> Batc
         if tail is Tail.TORN and not has_progressed and last > position.segment:
             tail, reason = Tail.DAMAGED, "the segment ends inside a record, and another follows"
         if tail is Tail.DAMAGED:
-            if generations:
+            if records:
                 break
             raise JournalCorrupt(position, reason)
         if has_progressed:
             continue
         if tail is Tail.TORN:
-            return Batch(generations, records, position, is_torn=True)
+            return Batch(fronts, records, position, is_torn=True)
         if last <= position.segment:
             break
         position = Position(position.segment + 1, 0)
-    return Batch(generations, records, position, is_torn=False)
+    return Batch(fronts, records, position, is_torn=False)
 
 
 def _read(directory: Path, position: Position, *, records_max: int) -> Frames:
@@ -177,10 +176,11 @@ def drop_segments(directory: Path, *, before: int) -> None:
             segment_path(directory, segment).unlink(missing_ok=True)
 
 
-def put_aside_record(root: Path, generation: Generation) -> Path:
+def put_aside_record(root: Path, record: bytes) -> Path:
     """Keep, for the operator, one record that the database will not take. root: of all journals."""
     quarantine = root.parent / QUARANTINE_DIRECTORY
     quarantine.mkdir(exist_ok=True)
+    generation = unpack(record)
     target = quarantine / f"{generation.id}.json"
     target.write_bytes(readable(generation))
     return target

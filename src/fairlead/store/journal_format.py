@@ -30,10 +30,11 @@ from typing import Final
 
 from fairlead.core.generation import Generation
 from fairlead.store.records import (
+    Front,
     RecordImpossible,
     RecordUnreadable,
+    front,
     pack,
-    unpack,
     unpack_first,
 )
 
@@ -94,10 +95,10 @@ class Tail(Enum):
 class Frames:
     """What was read. end: offset after the last whole record. reason: of damage.
 
-    records: of `generations`, one by one, as `records.pack` makes them.
+    records: as `records.pack` makes them. fronts: of each.
     """
 
-    generations: list[Generation]
+    fronts: list[Front]
     records: list[bytes]
     end: int
     tail: Tail
@@ -118,14 +119,14 @@ def parse(data: bytes, *, records_max: int, start: int = 0) -> Frames:
 
     start: where in the segment `data` begins; offsets in the answer count from the segment's beginning.
     """
-    generations: list[Generation] = []
+    fronts: list[Front] = []
     records: list[bytes] = []
     at, size = 0, len(data)
 
     def ending(tail: Tail, reason: str = "") -> Frames:
-        return Frames(generations, records, start + at, tail, reason)
+        return Frames(fronts, records, start + at, tail, reason)
 
-    while at < size and len(generations) < records_max:
+    while at < size and len(records) < records_max:
         if size - at < HEADER_BYTES:
             return ending(Tail.TORN)
         magic, length, length_again, checksum = _HEADER.unpack_from(data, at)
@@ -141,14 +142,11 @@ def parse(data: bytes, *, records_max: int, start: int = 0) -> Frames:
         if zlib.crc32(record) != checksum:
             return ending(Tail.DAMAGED, "the record's checksum is wrong")
         try:
-            if magic == _MAGIC:
-                generation = unpack(record)
-            else:
-                generation = unpack_first(record)
-                record = pack(generation)
+            if magic != _MAGIC:
+                record = pack(unpack_first(record))
+            fronts.append(front(record))
         except RecordUnreadable as error:
             return ending(Tail.DAMAGED, f"not a generation: {error}")
-        generations.append(generation)
         records.append(record)
         at = record_end
     return ending(Tail.CLEAN)

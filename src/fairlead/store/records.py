@@ -14,19 +14,40 @@ from typing import Any, Final
 import msgspec
 
 from fairlead.core.generation import Attribution, Generation
+from fairlead.core.ids import AccountId, GenerationId, KeyId
+from fairlead.core.money import NanoUSD
 from fairlead.core.usage import Usage
 
 __all__ = [
+    "Front",
     "RecordImpossible",
     "RecordUnreadable",
+    "front",
     "pack",
     "readable",
     "unpack",
     "unpack_first",
 ]
 
+
+class Front(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """The first fields of a generation, for those who pass many records on: half the work of all fields."""
+
+    id: GenerationId
+    account: AccountId
+    key: KeyId
+    created_s: float
+    model: str
+    endpoint: str
+    provider: str
+    outcome: str
+    usage: Usage
+    cost: NanoUSD
+
+
 _ENCODER: Final = msgspec.msgpack.Encoder()
 _DECODER: Final = msgspec.msgpack.Decoder(Generation)
+_FRONT_DECODER: Final = msgspec.msgpack.Decoder(Front)
 _FIRST_DECODER: Final = msgspec.msgpack.Decoder(dict[str, Any])
 
 
@@ -50,6 +71,14 @@ def unpack(record: bytes) -> Generation:
     """Raises RecordUnreadable."""
     try:
         return _DECODER.decode(record)
+    except msgspec.MsgspecError as error:
+        raise RecordUnreadable(str(error)) from error
+
+
+def front(record: bytes) -> Front:
+    """As `unpack`, but looks no further than what is wanted. Raises RecordUnreadable."""
+    try:
+        return _FRONT_DECODER.decode(record)
     except msgspec.MsgspecError as error:
         raise RecordUnreadable(str(error)) from error
 

@@ -17,9 +17,8 @@ from typing import Final
 import sqlalchemy as sa
 
 from fairlead.control.generations import queries
-from fairlead.core.generation import Generation
 from fairlead.store.database import Database, DatabaseUnreadable
-from fairlead.store.journal import Durability, Journal
+from fairlead.store.journal import Journal
 from fairlead.store.journal_files import (
     START,
     Batch,
@@ -35,8 +34,7 @@ from fairlead.store.journal_format import JournalCorrupt, Position
 __all__ = ["Settler"]
 
 BATCH_RECORDS_MAX: Final = 1000  # above it, a bigger transaction saves nothing; about 0.1 s of one
-LINGER_S: Final = 0.5  # after a wake-up, so that a busy gateway gets batches and not single rows
-TICK_S: Final = 1.0  # when nobody wakes us
+TICK_S: Final = 0.5  # between two looks, so that a busy gateway gets batches and not single rows
 ADOPT_EVERY_S: Final = 10.0
 RETRY_AFTER_S: Final = (0.1, 0.5, 1.0, 2.0, 5.0)  # while the database is away; the last one repeats
 
@@ -56,7 +54,7 @@ class Settler:
     journal.close()
 
     journal: of this process; None: only finish the journals of dead processes below `root`.
-    linger_s: how long to gather after a wake-up; None: not at all if callers wait for the database.
+    tick_s: between two looks at the journals. Who waits for the database does not wait for the tick.
     """
 
     def __init__(
@@ -66,7 +64,6 @@ class Settler:
         *,
         root: Path | None = None,
         batch_records_max: int = BATCH_RECORDS_MAX,
-        linger_s: float | None = None,
         tick_s: float = TICK_S,
         adopt_every_s: float = ADOPT_EVERY_S,
     ) -> None:
@@ -76,15 +73,11 @@ class Settler:
         self._journal = journal
         self._root = chosen
         self._batch_records_max = batch_records_max
-        self._linger_s = linger_s
-        if linger_s is None:
-            is_awaited = journal is not None and journal.durability is Durability.DATABASE
-            self._linger_s = 0.0 if is_awaited else LINGER_S
         self._tick_s = tick_s
         self._adopt_every_s = adopt_every_s
         self._position: Position | None = None  # of our own journal; None: not asked yet
         self._stopping = threading.Event()
-        self._wake = journal.appended if journal is not None else threading.Event()
+        self._wake = journal.awaited if journal is not None else threading.Event()
         self._deadline_s = 0.0
         self._failures_in_a_row = 0
         self._thread: threading.Thread | None = None
@@ -139,7 +132,7 @@ class Settler:
             self._commit_batch(journal.name, batch)
             self._position = batch.end
             journal.settled(batch.end)
-            count += len(batch.generations)
+            count += len(batch.records)
         return count
 
     def adopt(self) -> int:
@@ -168,9 +161,9 @@ class Settler:
                 position = Position(corrupt.position.segment + 1, 0)
                 self._commit(directory.name, position)
                 continue
-            if batch.generations:
+            if batch.records:
                 self._commit_batch(directory.name, batch)
-                count += len(batch.generations)
+                count += len(batch.records)
             elif batch.end == position:
                 break
             position = batch.end
@@ -197,30 +190,30 @@ class Settler:
 
     def _commit(self, name: str, position: Position) -> None:
         with self._database.begin() as connection:
-            queries.save_position(self._database, connection, name, position)
+            queries.save_position(connection, name, position)
 
     def _commit_batch(self, name: str, batch: Batch) -> None:
-        rows = list(map(queries.row, batch.generations, batch.records))
+        rows = list(map(queries.row, batch.fronts, batch.records))
         try:
             with self._database.begin() as connection:
                 if rows:
                     queries.insert_new(self._database, connection, rows)
-                queries.save_position(self._database, connection, name, batch.end)
+                queries.save_position(connection, name, batch.end)
         except _UNSTORABLE:
             # One impossible value, a count beyond 64 bits perhaps, must not hold up everybody's bill.
-            for generation, row in zip(batch.generations, rows, strict=True):
-                self._commit_alone(generation, row)
+            for row, record in zip(rows, batch.records, strict=True):
+                self._commit_alone(row, record)
             self._commit(name, batch.end)
 
-    def _commit_alone(self, generation: Generation, row: tuple[object, ...]) -> None:
+    def _commit_alone(self, row: tuple[object, ...], record: bytes) -> None:
         try:
             with self._database.begin() as connection:
                 queries.insert_new(self._database, connection, [row])
         except _UNSTORABLE as error:
-            kept = put_aside_record(self._root, generation)
+            kept = put_aside_record(self._root, record)
             _LOG.critical(
                 "generation %s cannot be stored and is NOT recorded: %s. It is kept in %s.",
-                generation.id,
+                row[0],
                 error,
                 kept,
             )
@@ -230,7 +223,7 @@ class Settler:
     def _follow(self) -> None:
         adopt_at_s = 0.0
         while True:
-            self._wake.clear()  # before reading: what is appended from here on wakes us again
+            self._wake.clear()  # before reading: who waits from here on wakes us again
             is_last = self._stopping.is_set()
             try:
                 self.settle()
@@ -258,8 +251,8 @@ class Settler:
             time.sleep(RETRY_AFTER_S[0])
         elif failures:
             self._stopping.wait(RETRY_AFTER_S[min(failures, len(RETRY_AFTER_S)) - 1])
-        elif self._wake.wait(self._tick_s):
-            self._stopping.wait(self._linger_s)
+        else:
+            self._wake.wait(self._tick_s)
 
     def _is_out_of_time(self) -> bool:
         return self._stopping.is_set() and time.monotonic() >= self._deadline_s

@@ -13,7 +13,7 @@ from fairlead.core.ids import AccountId, GenerationId, KeyId
 from fairlead.core.money import NanoUSD
 from fairlead.store.database import Database
 from fairlead.store.journal_format import Position
-from fairlead.store.records import unpack
+from fairlead.store.records import Front, unpack
 from fairlead.store.tables import generations, journal_positions
 
 __all__ = [
@@ -27,6 +27,13 @@ __all__ = [
 ]
 
 _MS_PER_S: Final = 1000
+# As text, because building and compiling it for each batch costs as much as thirty records.
+_SAVE_POSITION: Final = sa.text(
+    "INSERT INTO journal_positions (journal, segment, offset_bytes)"
+    " VALUES (:journal, :segment, :offset)"
+    " ON CONFLICT (journal) DO UPDATE"
+    " SET segment = excluded.segment, offset_bytes = excluded.offset_bytes"
+)
 
 
 def insert_new(
@@ -76,14 +83,10 @@ def position(connection: sa.Connection, journal: str) -> Position | None:
     return None if found is None else Position(found.segment, found.offset_bytes)
 
 
-def save_position(
-    database: Database, connection: sa.Connection, journal: str, reached: Position
-) -> None:
-    values = {"segment": reached.segment, "offset_bytes": reached.offset}
+def save_position(connection: sa.Connection, journal: str, reached: Position) -> None:
     connection.execute(
-        database.insert(journal_positions)
-        .values(journal=journal, **values)
-        .on_conflict_do_update(index_elements=["journal"], set_=values)
+        _SAVE_POSITION,
+        {"journal": journal, "segment": reached.segment, "offset": reached.offset},
     )
 
 
@@ -91,26 +94,26 @@ def forget_position(connection: sa.Connection, journal: str) -> None:
     connection.execute(sa.delete(journal_positions).where(journal_positions.c.journal == journal))
 
 
-def row(generation: Generation, record: bytes) -> tuple[object, ...]:
-    """One row, in the order of the table's columns. record: the generation as `records.pack` makes it.
+def row(front: Front, record: bytes) -> tuple[object, ...]:
+    """One row, in the order of the table's columns. record: the whole of which `front` is the front.
 
     Only values that a driver takes as they are: Python's SQLite spends a microsecond on each None, bytes
-    or StrEnum to ask for an adapter, and none on str, int and bytearray.
+    or bool to ask for an adapter, and none on str, int and bytearray.
     """
-    usage = generation.usage
+    usage = front.usage
     return (
-        generation.id,
-        generation.account,
-        generation.key,
-        round(generation.created_s * _MS_PER_S),
-        generation.model,
-        generation.endpoint,
-        generation.provider,
-        str(generation.outcome),
+        front.id,
+        front.account,
+        front.key,
+        round(front.created_s * _MS_PER_S),
+        front.model,
+        front.endpoint,
+        front.provider,
+        front.outcome,
         usage.prompt_tokens,
         usage.cache_read,
         usage.completion_tokens,
         usage.reasoning,
-        generation.cost,
+        front.cost,
         bytearray(record),
     )

@@ -13,6 +13,7 @@ from fairlead.core.ids import AccountId, GenerationId, KeyId
 from fairlead.store.database import Database, DatabaseUnreadable
 from fairlead.store.journal_files import START, journals, read_batch
 from fairlead.store.journal_format import JournalCorrupt
+from fairlead.store.records import unpack
 
 __all__ = ["GenerationStore"]
 
@@ -72,13 +73,13 @@ class GenerationStore:
                     batch = read_batch(directory, position, records_max=READ_RECORDS)
                 except JournalCorrupt:
                     break  # the settler reports it; what is whole before it has been looked at
-                for generation in batch.generations:
-                    if generation.id == wanted and generation.account == account:
-                        return generation
-                records_left -= len(batch.generations)
+                for front, record in zip(batch.fronts, batch.records, strict=True):
+                    if front.id == wanted and front.account == account:
+                        return unpack(record)
+                records_left -= len(batch.records)
                 if records_left <= 0:
                     raise Overloaded("Generations are being recorded with a delay at the moment.")
-                if not batch.generations:
+                if not batch.records:
                     break
                 position = batch.end
         return None
