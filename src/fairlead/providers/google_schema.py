@@ -31,9 +31,7 @@ DEPTH_MAX: Final = 100
 
 Schema = dict[str, object]
 
-_MAPS: Final = frozenset(
-    {"properties", "patternProperties", "$defs", "definitions", "dependentSchemas"}
-)
+_MAPS: Final = frozenset({"properties", "patternProperties", "dependentSchemas"})
 _LISTS: Final = frozenset({"anyOf", "oneOf", "allOf", "prefixItems"})
 _SINGLE: Final = frozenset(
     {
@@ -41,9 +39,9 @@ _SINGLE: Final = frozenset(
         "unevaluatedItems", "unevaluatedProperties",
     }
 )  # fmt: skip
-_DEFINITIONS: Final = ("$defs", "definitions")
+# What was for readers of the schema, and definitions: they are put where they are used.
+_LEFT_OUT: Final = frozenset({"$schema", "$id", "$comment", "$defs", "definitions"})
 _BESIDE_A_REFERENCE: Final[tuple[str, ...]] = ("description", "default")
-_ABOUT_THE_SCHEMA: Final = ("$schema", "$id", "$comment")
 
 
 def json_schema(schema: object) -> Schema:
@@ -56,10 +54,7 @@ def json_schema(schema: object) -> Schema:
 
 def openapi_schema(schema: object) -> Schema:
     """The nearest schema in OpenAPI's subset. Raises as `json_schema`."""
-    inlined = _Inliner(_object(schema)).whole()
-    for name in _DEFINITIONS:
-        inlined.pop(name, None)
-    return _openapi(inlined)
+    return _openapi(_Inliner(_object(schema)).whole())
 
 
 def _object(schema: object) -> Schema:
@@ -72,33 +67,36 @@ def _object(schema: object) -> Schema:
 
 
 class _Inliner:
-    """Copies a schema without its references."""
+    """Copies a schema without its references, but for those into what they are part of."""
 
     __slots__ = ("_kept", "_nodes", "_root")
 
     def __init__(self, root: Schema) -> None:
         self._root = root
         self._nodes = 0
-        self._kept: set[str] = set()  # pointers of references that stay
+        self._kept: dict[
+            str, str
+        ] = {}  # pointers of references that stay, and the names of their targets
 
     def whole(self) -> Schema:
-        root = {name: value for name, value in self._root.items() if name not in _DEFINITIONS}
-        whole = self._schema(root, (), 0)
-        done: set[str] = set()
-        while left := sorted(self._kept - done):
+        whole = self._schema(self._root, (), 0)
+        definitions: Schema = {}
+        while left := [pointer for pointer in self._kept if self._kept[pointer] not in definitions]:
             for pointer in left:
-                done.add(pointer)
-                self._keep(whole, pointer)
+                target = _found(self._root, pointer)
+                definitions[self._kept[pointer]] = self._schema(target, (pointer,), 1)
+        if definitions:
+            whole["$defs"] = definitions
         return whole
 
-    def _keep(self, whole: Schema, pointer: str) -> None:
-        """A definition that refers to itself goes along. (A reference to the root needs none.)"""
-        path = _path(pointer)
-        if len(path) != 2 or path[0] not in _DEFINITIONS:
-            return
-        definitions = whole.setdefault(path[0], {})
-        assert isinstance(definitions, dict)  # set here, or by an earlier round
-        definitions[path[1]] = self._schema(_found(self._root, pointer), (pointer,), 1)
+    def _name(self, pointer: str) -> str:
+        """Of a definition that stays; no two have the same."""
+        if pointer not in self._kept:
+            name = (_path(pointer) or ["whole"])[-1].replace("/", "_").replace("~", "_")
+            while name in self._kept.values():
+                name += "_"
+            self._kept[pointer] = name
+        return self._kept[pointer]
 
     def _schema(self, value: object, inside: tuple[str, ...], depth: int) -> Schema:
         """inside: the pointers of the definitions that this one is part of."""
@@ -112,7 +110,7 @@ class _Inliner:
             return self._referred(reference, value, inside, depth)
         copied: Schema = {}
         for name, inner in value.items():
-            if name in _ABOUT_THE_SCHEMA:
+            if name in _LEFT_OUT:
                 continue
             if name in _MAPS and isinstance(inner, dict):
                 copied[name] = {
@@ -136,8 +134,7 @@ class _Inliner:
         if target is None:
             return self._schema(beside, inside, depth + 1)  # it points nowhere: anything
         if reference in inside:
-            self._kept.add(reference)
-            kept: Schema = {"$ref": reference}
+            kept: Schema = {"$ref": f"#/$defs/{self._name(reference)}"}
             kept.update((name, beside[name]) for name in _BESIDE_A_REFERENCE if name in beside)
             return kept
         found = self._schema(target, (*inside, reference), depth + 1)
