@@ -114,6 +114,19 @@ async def streams(client: UpstreamClient, url: str, count: int) -> int:
     return count * CHUNKS_PER_STREAM
 
 
+async def poured_streams(client: UpstreamClient, url: str, count: int) -> int:
+    """The same streams, poured."""
+    loop = asyncio.get_running_loop()
+    request = UpstreamRequest("POST", f"{url}/stream", HEADERS, REQUEST_BODY)
+    for _ in range(count):
+        exchange = await client.send(request, expire_at_s=loop.time() + 30)
+        pieces: list[bytes] = []
+        await exchange.pour(pieces.append, between_s=30, until_s=loop.time() + 300)
+        exchange.close()
+        assert sum(map(len, pieces)) == CHUNKS_PER_STREAM * len(EVENT)
+    return count * CHUNKS_PER_STREAM
+
+
 Work = Callable[[UpstreamClient, str, int], Awaitable[int]]
 
 
@@ -138,7 +151,8 @@ def main() -> None:
     url = f"http://127.0.0.1:{ours.recv()}"
     pin(-1)
     print(
-        f"{'loop':8} {'client':8} {'us/request':>11} {'us/chunk':>9}   (medians of {rounds} rounds)"
+        f"{'loop':8} {'client':8} {'us/request':>11} {'us/chunk read':>14} {'poured':>8}"
+        f"   (medians of {rounds} rounds)"
     )
     for loop_name, factory in (
         ("uvloop", uvloop.new_event_loop),
@@ -148,18 +162,21 @@ def main() -> None:
             ("native", NativeUpstreamClient),
             ("aiohttp", AiohttpUpstreamClient),
         ):
-            figures: list[tuple[float, float]] = []
+            figures: list[tuple[float, float, float]] = []
             for _ in range(rounds):
                 with asyncio.Runner(loop_factory=factory) as runner:
                     request_us = runner.run(
                         cost_us(client_type, url, requests, callers=64, count=50)
                     )
-                    chunk_us = runner.run(cost_us(client_type, url, streams, callers=50, count=4))
-                figures.append((request_us, chunk_us))
-            request_us, chunk_us = (
+                    read_us, poured_us = (
+                        runner.run(cost_us(client_type, url, work, callers=10, count=8))
+                        for work in (streams, poured_streams)
+                    )
+                figures.append((request_us, read_us, poured_us))
+            request_us, read_us, poured_us = (
                 statistics.median(column) for column in zip(*figures, strict=True)
             )
-            print(f"{loop_name:8} {name:8} {request_us:11.1f} {chunk_us:9.1f}")
+            print(f"{loop_name:8} {name:8} {request_us:11.1f} {read_us:14.1f} {poured_us:8.1f}")
     server.terminate()
     server.join()
 

@@ -1057,6 +1057,20 @@ async def test_tls_with_a_trusted_certificate(
         assert names == ["localhost"]
 
 
+async def test_pauses_of_a_pour_lose_nothing_of_what_tls_holds(
+    client_type: ClientType, authority: trustme.CA, ca_file: Path
+) -> None:
+    body = os.urandom(1 << 20) * 3
+    async with scripted_upstream(echo, tls=server_context(authority), host="localhost") as server:
+        client = client_type(ca_file=ca_file)
+        for _ in range(2):
+            exchange = await send(client, server.url, body)
+            assert await pour_with_pauses(exchange) == body
+            exchange.close()
+        await client.aclose()
+        assert len(server.peers) == 1
+
+
 @pytest.mark.parametrize(
     ("name", "is_authority_known"), [("localhost", False), ("other.test", True)]
 )

@@ -1,6 +1,7 @@
 """Our own HTTP/1.1 client: the default behind `UpstreamClient`. The pieces are in `http/`.
 
-No task, no background work: everything happens in the caller's task or in a callback of the event loop.
+No background work: everything happens in the caller's task or in a callback of the event loop. The only
+tasks are those that race for the first connection to a name with several addresses, while a caller waits.
 """
 
 from __future__ import annotations
