@@ -16,17 +16,27 @@ from fairlead.core.pricing import Charge
 from fairlead.core.usage import Usage
 from fairlead.dialects.anthropic_messages import AnthropicMessages
 from fairlead.dialects.base import AnswerHead, Closing
+from fairlead.providers.base import ChatAdapter
 from fairlead.providers.compatible import OpenAIFormatChat
 from fairlead.providers.openai_encoder import Row
+from fairlead.providers.registry import PROVIDERS
 from tests.dialects.anthropic_client import (
     StreamRefused,
     assert_official_order,
     read_stream,
     read_whole,
 )
-from tests.recordings import Recording, load, names
+from tests.recordings import Recording, load, load_native, names
 
-ADAPTER = OpenAIFormatChat(Row("recorded"))
+OPENAI_FORMAT = OpenAIFormatChat(Row("recorded"))
+# Formats of their own: the file of recordings, and who reads it.
+NATIVE = {
+    "native/gemini": "google-ai-studio",
+    "native/vertex": "google-vertex",
+    "native/bedrock": "amazon-bedrock",
+    "native/cohere": "cohere",
+}
+ALL = [*names(), *NATIVE]
 DIALECT = AnthropicMessages()
 HEAD = AnswerHead(GenerationId("gen-1"), "author/model", "Somebody", 1_700_000_000)
 CHARGE = Charge(NanoUSD(3), NanoUSD(1), NanoUSD(2))
@@ -40,9 +50,14 @@ STOP_REASONS = {
 
 
 def _answers(name: str) -> list[tuple[Recording, list[ChatEvent]]]:
+    chat: ChatAdapter | None = OPENAI_FORMAT
+    if name in NATIVE:
+        chat = PROVIDERS[NATIVE[name]].chat
+    assert chat is not None
     answers: list[tuple[Recording, list[ChatEvent]]] = []
-    for case in load(name):
-        decoder = ADAPTER.decoder(streamed=case.is_sse)
+    for case in load_native(name.removeprefix("native/")) if name in NATIVE else load(name):
+        streamed = case.is_sse or (name in NATIVE and case.streamed)
+        decoder = chat.decoder(streamed=streamed)
         try:
             events = decoder.feed(case.body) + decoder.finish()
         except UpstreamFailure:
@@ -53,9 +68,10 @@ def _answers(name: str) -> list[tuple[Recording, list[ChatEvent]]]:
 
 def test_most_recordings_are_answers() -> None:
     assert sum(len(_answers(name)) for name in names()) > 900
+    assert all(len(_answers(name)) > 20 for name in NATIVE)
 
 
-@pytest.mark.parametrize("name", names())
+@pytest.mark.parametrize("name", ALL)
 def test_every_answer_comes_through(name: str) -> None:
     """Streamed and whole, whatever way it came: equal in text, calls, reasoning, end and usage."""
     for case, events in _answers(name):
@@ -119,10 +135,10 @@ def _is_object(arguments: str) -> bool:
         return False
 
 
-@pytest.mark.parametrize("name", names())
+@pytest.mark.parametrize("name", ALL)
 def test_a_cut_of_a_stream_anywhere_is_told_as_one(name: str) -> None:
     """A sample of cuts through the longest stream of each provider."""
-    streams = [list(plain(events)) for case, events in _answers(name) if case.is_sse]
+    streams = [list(plain(events)) for case, events in _answers(name) if case.streamed]
     events = max(streams, key=len, default=[])
     for position in range(0, len(events) + 1, max(1, len(events) // 12)):
         encoder = DIALECT.stream(HEAD)
