@@ -36,13 +36,15 @@ from fairlead.core.ids import GenerationId, ProviderSlug, generation_id
 from fairlead.core.pricing import PriceSheet
 from fairlead.dialects.openai_chat import OpenAIChat
 from fairlead.dialects.openai_completions import OpenAICompletions
-from fairlead.gateway.app import DataPlane, Patience
+from fairlead.gateway.app import DataPlane
 from fairlead.gateway.credentials import CredentialBook, book
 from fairlead.gateway.engines import EngineLists
 from fairlead.gateway.figures import CountedGenerations, exposition
 from fairlead.gateway.pipeline import Services, Timeouts
-from fairlead.gateway.server import ServerBounds, StopOrder
-from fairlead.gateway.server import serve as serve_http
+from fairlead.gateway.server.asgi import asgi
+from fairlead.gateway.server.connection import ServerBounds
+from fairlead.gateway.server.listener import StopOrder
+from fairlead.gateway.server.listener import serve as serve_http
 from fairlead.gateway.tokens import EstimatingCounter
 from fairlead.gateway.upstream import Limits, UpstreamClient
 from fairlead.gateway.upstream_native import NativeUpstreamClient
@@ -193,8 +195,7 @@ async def _serve(
     app = DataPlane(
         services,
         {"/chat/completions": OpenAIChat(), "/completions": OpenAICompletions()},
-        web,
-        Patience(keep_alive_s=settings.server.keep_alive_comment_s),
+        asgi(web),
     )
     _spare_the_collector()
     settler.start()
@@ -211,9 +212,11 @@ async def _serve(
                 bounds=ServerBounds(
                     head_bytes_max=settings.server.header_bytes_max,
                     drain_s=settings.server.drain_s,
+                    keep_alive_s=settings.server.keep_alive_comment_s,
                 ),
                 stop=orders.stop,
                 on_ready=on_ready,
+                wall_s=clock.now_s,
             )
             for task in background:
                 task.cancel()

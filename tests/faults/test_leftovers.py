@@ -43,7 +43,7 @@ FAULTS = (
     "error_event_after=3",
     "garbage",
     "garbage_after_events=3",
-    "drip_bytes=1;drip_ms=40",
+    "drip_bytes=24;drip_ms=40",
     "gzip;cut_after_events=4",
     "close",
 )
@@ -73,7 +73,12 @@ def leave_in_the_middle(upstream: ReplayServer, caller: Caller, *, streamed: boo
     upstream.forget()
     fault = "hang_after_events=4" if streamed else "hang=body"
     upstream.on(answer=STREAMS["tools"] if streamed else STREAMS[WHOLE], fault=fault)
-    caller.leave(ask(FIRST, streamed=streamed), after_bytes=1 if streamed else 0)
+    if streamed:
+        caller.leave(ask(FIRST, streamed=True), after_bytes=1)
+    else:
+        caller.send(ask(FIRST, streamed=False))
+        upstream.wait_until(lambda: len(upstream.received) == 1)
+        caller.close()
     upstream.wait_until(
         lambda: [request.outcome for request in upstream.received] == ["client_gone"]
     )

@@ -1,193 +1,152 @@
-"""The caller's side of a call: bounded bodies, streams that are kept alive, hang-ups that are noticed."""
+"""An ASGI app on our server: what a framework is told, and what becomes of what it says."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
+from starlette.routing import Route
 
-from fairlead.core.errors import PayloadTooLarge, RequestInvalid
-from fairlead.gateway.asgi import CallerSide
-from fairlead.testing.vtime import run_simulated
+from fairlead.gateway.server.asgi import asgi
+from fairlead.testing.server import ServerInMemory, request, served, served_by
 
 Message = MutableMapping[str, Any]
 
 
-class Connection:
-    """A caller in memory: what it sends, what it got, and a switch to hang up."""
+async def echo(asked: Request) -> Response:
+    body = await asked.body()
+    return JSONResponse(
+        {
+            "method": asked.method,
+            "path": asked.url.path,
+            "query": dict(asked.query_params),
+            "cookies": asked.cookies,
+            "body": body.decode(),
+        }
+    )
 
-    def __init__(self, *body: bytes, headers: dict[str, str] | None = None) -> None:
-        self._messages: list[Message] = [
-            {"type": "http.request", "body": piece, "more_body": index + 1 < len(body)}
-            for index, piece in enumerate(body)
+
+async def counted(_: Request) -> Response:
+    async def numbers() -> Any:
+        for number in range(3):
+            yield f"{number}\n"
+
+    return StreamingResponse(numbers(), media_type="text/plain")
+
+
+async def broken(_: Request) -> Response:
+    raise RuntimeError("a secret in a message")
+
+
+async def two_cookies(_: Request) -> Response:
+    answer = PlainTextResponse("x")
+    answer.set_cookie("a", "1")
+    answer.set_cookie("b", "2")
+    return answer
+
+
+METHODS = ["GET", "POST"]
+SITE = asgi(
+    Starlette(
+        routes=[
+            Route("/echo/{rest:path}", echo, methods=METHODS),
+            Route("/counted", counted),
+            Route("/broken", broken),
+            Route("/cookies", two_cookies),
         ]
-        self.headers = [(k.encode(), v.encode()) for k, v in (headers or {}).items()]
-        self.gone = asyncio.Event()
-        self.sent: list[Message] = []
-        self.taking = asyncio.Event()
-        self.taking.set()
-
-    async def receive(self) -> Message:
-        if self._messages:
-            return self._messages.pop(0)
-        await self.gone.wait()
-        return {"type": "http.disconnect"}
-
-    async def send(self, message: Message) -> None:
-        await self.taking.wait()
-        self.sent.append(message)
-
-    def side(self, *, keep_alive_s: float = 30.0, stall_s: float = 60.0) -> CallerSide:
-        return CallerSide(
-            {"headers": self.headers},
-            self.receive,
-            self.send,
-            loop=asyncio.get_running_loop(),
-            keep_alive_s=keep_alive_s,
-            stall_s=stall_s,
-        )
-
-    @property
-    def body(self) -> bytes:
-        return b"".join(m.get("body", b"") for m in self.sent if m["type"] == "http.response.body")
-
-
-def run(test: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    """Virtual time: hours of silence pass in milliseconds."""
-    run_simulated(test())
-
-
-def test_a_body_in_pieces_is_joined() -> None:
-    async def scenario() -> None:
-        assert await Connection(b"one ", b"two ", b"three").side().body(100) == b"one two three"
-
-    run(scenario)
-
-
-@pytest.mark.parametrize(
-    "connection",
-    [
-        lambda: Connection(b"x" * 11),
-        lambda: Connection(b"x" * 6, b"x" * 6),
-        lambda: Connection(b"", headers={"content-length": "11"}),
-    ],
+    )
 )
-def test_a_body_over_the_limit_is_refused(connection: Callable[[], Connection]) -> None:
-    async def scenario() -> None:
-        with pytest.raises(PayloadTooLarge, match="10 bytes"):
-            await connection().side().body(10)
-
-    run(scenario)
 
 
-def test_a_body_that_breaks_off_is_noticed() -> None:
-    async def scenario() -> None:
-        connection = Connection()
-        connection.gone.set()
-        side = connection.side()
-        with pytest.raises(RequestInvalid):
-            await side.body(10)
-        assert side.has_left
-
-    run(scenario)
+def test_a_framework_sees_the_whole_request() -> None:
+    line = served_by(SITE, request(b"hello", "cookie: c=d", target="/echo/a%20b?e=f%20g"))
+    assert line.answer.json() == {
+        "method": "POST", "path": "/echo/a b", "query": {"e": "f g"}, "cookies": {"c": "d"},
+        "body": "hello",
+    }  # fmt: skip
 
 
-def test_a_silent_stream_is_kept_alive_and_the_head_is_sent_once() -> None:
-    async def scenario() -> None:
-        connection = Connection(b"{}")
-        side = connection.side(keep_alive_s=10)
-        await side.body(10)
-        side.watch()
-        side.stream(((b"content-type", b"text/event-stream"),), keep_alive=b": wait\n\n")
-        await asyncio.sleep(25)
-        assert connection.body == b": wait\n\n" * 2
-        await side.write(b"data: 1\n\n")
-        await asyncio.sleep(9)
-        await side.end(b"data: 2\n\n")
-        await side.unwatch()
-        assert connection.body == b": wait\n\n" * 2 + b"data: 1\n\ndata: 2\n\n"
-        assert [m["type"] for m in connection.sent].count("http.response.start") == 1
-
-    run(scenario)
+def test_a_large_request_body_comes_in_pieces_and_whole() -> None:
+    line = served_by(SITE, request(b"x" * 2_000_000, target="/echo/"))
+    assert len(line.answer.json()["body"]) == 2_000_000
 
 
-def test_nothing_is_sent_into_a_whole_answer_however_long_it_takes() -> None:
-    async def scenario() -> None:
-        connection = Connection(b"{}")
-        side = connection.side(keep_alive_s=10)
-        await side.body(10)
-        side.watch()
-        await asyncio.sleep(100)
-        assert connection.sent == []
-        await side.answer(200, (), b"{}")
-        await side.unwatch()
-
-    run(scenario)
+def test_a_streamed_response_arrives_in_its_pieces() -> None:
+    line = served_by(SITE, request(method="GET", target="/counted"))
+    assert [piece for _, piece in line.answer.pieces] == [b"0\n", b"1\n", b"2\n"]
+    assert line.answer.headers["transfer-encoding"] == "chunked"
 
 
-def test_a_hang_up_cancels_the_serving_task_at_once() -> None:
-    async def scenario() -> None:
-        connection = Connection(b"{}")
-        side = connection.side()
-        noticed_s: list[float] = []
-
-        async def serve() -> None:
-            await side.body(10)
-            side.watch()
-            try:
-                await asyncio.sleep(1000)
-            except asyncio.CancelledError:
-                noticed_s.append(asyncio.get_running_loop().time())
-                assert side.has_left
-            finally:
-                await side.unwatch()
-
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(serve())
-            await asyncio.sleep(5)
-            connection.gone.set()
-        assert noticed_s == [pytest.approx(5, abs=0.1)]
-
-    run(scenario)
+def test_repeated_headers_stay_repeated() -> None:
+    line = served_by(SITE, request(method="GET", target="/cookies"))
+    assert line.received.count(b"set-cookie: ") == 2
 
 
-def test_a_caller_who_takes_nothing_is_taken_for_gone() -> None:
-    async def scenario() -> None:
-        connection = Connection(b"{}")
-        side = connection.side(keep_alive_s=10, stall_s=60)
-        ended_s: list[float] = []
-
-        async def serve() -> None:
-            await side.body(10)
-            side.stream((), keep_alive=b":\n\n")
-            side.watch()
-            connection.taking.clear()
-            try:
-                await side.write(b"data: 1\n\n")
-            except asyncio.CancelledError:
-                ended_s.append(asyncio.get_running_loop().time())
-            finally:
-                await side.unwatch()
-
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(serve())
-        assert ended_s
-        assert 60 <= ended_s[0] < 90
-
-    run(scenario)
-
-
-def test_no_task_is_left_when_a_call_is_over() -> None:
-    async def scenario() -> None:
-        connection = Connection(b"{}")
-        side = connection.side()
-        await side.body(10)
-        side.watch()
+def test_a_question_for_the_head_alone_gets_no_body() -> None:
+    async def scenario(server: ServerInMemory) -> None:
+        line = server.line()
+        line.send(request(method="HEAD", target="/cookies"))
         await asyncio.sleep(1)
-        assert len(asyncio.all_tasks()) == 2
-        await side.unwatch()
-        assert len(asyncio.all_tasks()) == 1
+        assert b"content-length: 1\r\n" in line.received
+        assert line.received.endswith(b"\r\n\r\n")
 
-    run(scenario)
+    served(SITE, scenario)
+
+
+@pytest.mark.usefixtures("caplog")
+def test_a_mistake_in_the_app_is_an_answer_without_its_words() -> None:
+    line = served_by(SITE, request(method="GET", target="/broken"))
+    assert line.answer.status == 500
+    assert b"secret" not in line.received
+
+
+def test_a_response_that_breaks_off_breaks_the_connection() -> None:
+    async def app(
+        scope: Message,
+        receive: Callable[[], Awaitable[Message]],
+        send: Callable[[Message], Awaitable[None]],
+    ) -> None:
+        del scope, receive
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"half", "more_body": True})
+        raise RuntimeError("lost")
+
+    async def scenario(server: ServerInMemory) -> None:
+        line = server.line()
+        line.send(request())
+        await line.is_over.wait()
+        assert line.answer.body == b"half"
+        assert not line.answer.is_complete
+        assert line.is_closing()
+
+    served(asgi(app), scenario)
+
+
+def test_an_app_is_told_when_its_caller_leaves() -> None:
+    told: list[str] = []
+
+    async def app(
+        scope: Message,
+        receive: Callable[[], Awaitable[Message]],
+        send: Callable[[Message], Awaitable[None]],
+    ) -> None:
+        del scope
+        told.append((await receive())["type"])
+        told.append((await receive())["type"])
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"to nobody"})
+
+    async def scenario(server: ServerInMemory) -> None:
+        line = server.line()
+        line.send(request())
+        await asyncio.sleep(5)
+        line.abort()
+        await asyncio.sleep(5)
+
+    served(asgi(app), scenario)
+    assert told == ["http.request", "http.disconnect"]

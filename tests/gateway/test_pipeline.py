@@ -14,8 +14,8 @@ from fairlead.core.chat import ChatEvent
 from fairlead.core.generation import Outcome
 from fairlead.core.usage import UsageSource
 from fairlead.dialects.openai_chat import ChatStream
-from fairlead.gateway.app import Patience
 from fairlead.gateway.pipeline import Timeouts
+from fairlead.gateway.server.connection import ServerBounds
 from fairlead.providers.base import UpstreamRequest
 from fairlead.testing.builders import a_model, a_provider, a_snapshot, an_endpoint
 from fairlead.testing.gateway import Answer, GatewayInMemory, Reader
@@ -252,7 +252,7 @@ def test_a_silent_upstream_does_not_silence_the_stream() -> None:
         assert answer.text() == "Hello to you"
 
     slow = replace(stream(), head_after_s=45)
-    simulated(scenario, script=by_host(cheap=slow), patience=Patience(keep_alive_s=10))
+    simulated(scenario, script=by_host(cheap=slow), bounds=ServerBounds(keep_alive_s=10))
 
 
 def test_a_failure_after_comments_were_sent_still_falls_back_and_then_reports_in_band() -> None:
@@ -478,7 +478,7 @@ class TestRefusals:
                 calls = [tasks.create_task(gateway.chat()) for _ in range(5)]
             assert sorted(call.result().status for call in calls) == [200, 200, 200, 503, 503]
 
-        simulated(scenario, script=by_host(cheap=whole()), patience=Patience(calls_max=3))
+        simulated(scenario, script=by_host(cheap=whole()), calls_max=3)
 
 
 def test_the_callers_list_of_models_is_tried_in_order() -> None:

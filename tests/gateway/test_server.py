@@ -1,21 +1,20 @@
-"""The bounds in front of the data plane, on real sockets."""
+"""The server on real sockets: its bounds, how it stops, and the control plane's framework on it."""
 
 from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
 
-from fairlead.gateway import server
-from fairlead.gateway.server import ServerBounds, StopOrder, serve
+from fairlead.gateway.caller_side import CallerApp, CallerSide
+from fairlead.gateway.server.connection import ServerBounds
+from fairlead.gateway.server.listener import StopOrder, serve
 
 pytestmark = pytest.mark.anyio
-
-Message = MutableMapping[str, Any]
 
 
 class App:
@@ -27,29 +26,30 @@ class App:
         self.may_answer.set()
         self.has_begun = asyncio.Event()
 
-    async def __call__(
-        self,
-        scope: Message,
-        receive: Callable[[], Awaitable[Message]],
-        send: Callable[[Message], Awaitable[None]],
-    ) -> None:
+    async def __call__(self, side: CallerSide) -> None:
         self.has_begun.set()
         try:
             await self.may_answer.wait()
         except asyncio.CancelledError:
             self.was_cancelled = True
             raise
-        await send({"type": "http.response.start", "status": 200, "headers": []})
-        await send({"type": "http.response.body", "body": b"done"})
+        side.answer(200, b"", b"done")
 
 
 @asynccontextmanager
-async def running(app: App, **bounds: Any) -> AsyncIterator[tuple[int, StopOrder]]:
+async def running(app: CallerApp, **bounds: Any) -> AsyncIterator[tuple[int, StopOrder]]:
     listener = socket.create_server(("127.0.0.1", 0))
     stop, is_ready = StopOrder(), asyncio.Event()
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(
-            serve(app, listener, bounds=ServerBounds(**bounds), stop=stop, on_ready=is_ready.set)
+            serve(
+                app,
+                listener,
+                bounds=ServerBounds(**bounds),
+                stop=stop,
+                on_ready=is_ready.set,
+                wall_s=lambda: 0.0,
+            )
         )
         await is_ready.wait()
         yield listener.getsockname()[1], stop
@@ -95,9 +95,8 @@ async def test_the_refusal_arrives_however_much_is_still_to_be_sent() -> None:
         writer.close()
 
 
-async def test_a_head_that_does_not_arrive_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server, "HEAD_S", 0.2)
-    async with running(App()) as (port, _):
+async def test_a_head_that_does_not_arrive_is_given_up() -> None:
+    async with running(App(), head_s=0.2) as (port, _):
         assert await said(port, b"") == b""
         assert await said(port, b"GET / HTTP/1.1\r\nhost:") == b""
 
@@ -107,7 +106,7 @@ async def test_a_usual_request_is_answered_and_the_connection_kept() -> None:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         for _ in range(3):
             writer.write(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n")
-            assert (await reader.readuntil(b"done\r\n0\r\n\r\n")).startswith(b"HTTP/1.1 200 ")
+            assert (await reader.readuntil(b"\r\n\r\ndone")).startswith(b"HTTP/1.1 200 ")
         writer.close()
 
 

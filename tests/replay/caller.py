@@ -114,7 +114,7 @@ class Caller:
     def _heard(self, response: http.client.HTTPResponse) -> Heard:
         body = response.read()  # raises IncompleteRead without a proper end
         headers = {name.lower(): value for name, value in response.getheaders()}
-        assert headers.get("connection") != "close"
+        assert headers.get("connection") != "close", (response.status, headers, body[:500])
         return Heard(response.status, headers, body)
 
 

@@ -1,38 +1,22 @@
-"""The data plane as an ASGI app: the path picks the dialect; everything else goes to the control plane.
+"""The data plane: the path picks the dialect; everything else goes to the control plane.
 
-One table of paths, no framework: on the hot path a route is one dictionary look-up.
+One table of targets, no framework: on the hot path a route is one dictionary look-up.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Coroutine, Mapping
+from typing import Any, Final
 
 from fairlead.core.errors import MethodNotAllowed, Overloaded
 from fairlead.dialects.base import Dialect
-from fairlead.gateway.asgi import CallerSide, Receive, Scope, Send
+from fairlead.gateway.caller_side import CallerApp, CallerSide
 from fairlead.gateway.pipeline import Services, refuse, serve_chat
 
-__all__ = ["API_PREFIXES", "AsgiApp", "DataPlane", "Patience"]
+__all__ = ["API_PREFIXES", "CALLS_MAX", "DataPlane"]
 
 API_PREFIXES: Final = ("/api/v1", "/v1")
-
-AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
-
-
-@dataclass(frozen=True, slots=True)
-class Patience:
-    """How long, and how many at once.
-
-    keep_alive_s: silence in a stream before a comment is sent.
-    stall_s: a caller who takes nothing for this long is taken for gone.
-    calls_max: calls under way at once; more are refused with 503.
-    """
-
-    keep_alive_s: float = 10.0
-    stall_s: float = 120.0
-    calls_max: int = 16_384
+CALLS_MAX: Final = 16_384  # under way at once; more are refused with 503
 
 
 class DataPlane:
@@ -42,48 +26,43 @@ class DataPlane:
         self,
         services: Services,
         dialects: Mapping[str, Dialect],
-        fallback: AsgiApp,
-        patience: Patience,
+        fallback: CallerApp,
+        *,
+        calls_max: int = CALLS_MAX,
     ) -> None:
         """dialects: path below the API base ("/chat/completions") to the dialect spoken there."""
         self._services = services
         # With and without a slash at the end: some clients join addresses carelessly.
         self._routes = {
-            prefix + path + slash: dialect
+            (prefix + path + slash).encode(): dialect
             for path, dialect in dialects.items()
             for prefix in API_PREFIXES
             for slash in ("", "/")
         }
         self._fallback = fallback
-        self._patience = patience
+        self._calls_max = calls_max
         self._calls = 0
 
     @property
     def calls_under_way(self) -> int:
         return self._calls
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        dialect = self._routes.get(scope["path"]) if scope["type"] == "http" else None
-        if dialect is None or scope["method"] == "OPTIONS":
-            await self._fallback(scope, receive, send)
-            return
-        side = CallerSide(
-            scope,
-            receive,
-            send,
-            loop=self._services.loop,
-            keep_alive_s=self._patience.keep_alive_s,
-            stall_s=self._patience.stall_s,
-        )
-        if scope["method"] != "POST":
+    def __call__(self, side: CallerSide) -> Coroutine[Any, Any, None]:
+        dialect = self._routes.get(side.target) or self._routes.get(side.path.encode())
+        if dialect is None or side.method == "OPTIONS":
+            return self._fallback(side)
+        return self._serve(side, dialect)
+
+    async def _serve(self, side: CallerSide, dialect: Dialect) -> None:
+        if side.method != "POST":
             wrong = MethodNotAllowed(
-                f"{scope['path']} takes POST, not {scope['method']}.", allowed=("POST",)
+                f"{side.path} takes POST, not {side.method}.", allowed=("POST",)
             )
-            await refuse(side, dialect, wrong.problem(), None)
+            refuse(side, dialect, wrong.problem(), None)
             return
-        if self._calls >= self._patience.calls_max:
-            full = Overloaded(f"{self._patience.calls_max} calls are under way here already.")
-            await refuse(side, dialect, full.problem(), None)
+        if self._calls >= self._calls_max:
+            full = Overloaded(f"{self._calls_max} calls are under way here already.")
+            refuse(side, dialect, full.problem(), None)
             return
         self._calls += 1
         try:

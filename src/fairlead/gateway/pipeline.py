@@ -36,7 +36,7 @@ from fairlead.core.generation import Attempt, Attribution, Generation, Outcome
 from fairlead.core.ids import GenerationId, IdSource, ProviderSlug
 from fairlead.core.routing import plan
 from fairlead.dialects.base import AnswerHead, Closing, Dialect, StreamEncoder
-from fairlead.gateway.asgi import CallerSide
+from fairlead.gateway.caller_side import CallerSide, header_lines
 from fairlead.gateway.ports import (
     Caller,
     CatalogFeed,
@@ -109,13 +109,12 @@ async def serve_chat(caller_side: CallerSide, dialect: Dialect, services: Servic
         caller = await authenticate(caller_side, services)
         request = dialect.decode(await caller_side.body(services.body_bytes_max))
         call = _Call(caller_side, dialect, services, caller, request)
-        caller_side.watch()
         await call.run()
     except FairleadError as error:
         if not caller_side.has_left:
-            await refuse(caller_side, dialect, error.problem(), call.id if call else None)
+            refuse(caller_side, dialect, error.problem(), call.id if call else None)
     except asyncio.CancelledError:
-        # The watch cancels us when the caller leaves; anybody else means it.
+        # We are cancelled when the caller leaves; anybody else means it.
         task = asyncio.current_task()
         if not caller_side.has_left or task is None:
             if call is not None:
@@ -129,9 +128,7 @@ async def serve_chat(caller_side: CallerSide, dialect: Dialect, services: Servic
         masked = FairleadError(_MASKED)
         if call is not None:
             await call.cut_short(masked)
-        await refuse(caller_side, dialect, masked.problem(), call.id if call else None)
-    finally:
-        await caller_side.unwatch()
+        refuse(caller_side, dialect, masked.problem(), call.id if call else None)
 
 
 _STOPPING: Final = "The server is stopping. Please send the call again."
@@ -160,7 +157,7 @@ async def authenticate(caller_side: CallerSide, services: Services) -> Caller:
     return found
 
 
-async def refuse(
+def refuse(
     caller_side: CallerSide, dialect: Dialect, problem: Problem, generation: GenerationId | None
 ) -> None:
     """Answer with an error, in band if the answer has already begun."""
@@ -169,25 +166,27 @@ async def refuse(
     if caller_side.has_started:
         # Keep-alive comments went out before any token: status 200 is gone, the stream must say it.
         head = AnswerHead(generation or GenerationId(""), "", "", 0)
-        await caller_side.end(dialect.stream(head).fail(problem, None))
+        caller_side.end(dialect.stream(head).fail(problem, None))
         return
-    headers = [(b"content-type", b"application/json"), *_CORS]
-    headers += [(name.encode(), value.encode("latin-1")) for name, value in problem.headers]
+    own = [(name.encode(), value.encode("latin-1")) for name, value in problem.headers]
     if generation is not None:
-        headers.append((b"x-generation-id", generation.encode()))
-    await caller_side.answer(problem.status, tuple(headers), dialect.problem(problem, generation))
+        own.append((b"x-generation-id", generation.encode()))
+    body = dialect.problem(problem, generation)
+    caller_side.answer(problem.status, _WHOLE_HEAD + header_lines(own), body)
 
 
 _CORS: Final = (
     (b"access-control-allow-origin", b"*"),
     (b"access-control-expose-headers", b"x-generation-id, retry-after"),
 )
-_WHOLE_HEADERS: Final = ((b"content-type", b"application/json"), *_CORS)
-_STREAM_HEADERS: Final = (
-    (b"content-type", b"text/event-stream; charset=utf-8"),
-    (b"cache-control", b"no-cache"),
-    (b"x-accel-buffering", b"no"),  # a proxy in front of us must not collect the events
-    *_CORS,
+_WHOLE_HEAD: Final = header_lines(((b"content-type", b"application/json"), *_CORS))
+_STREAM_HEAD: Final = header_lines(
+    (
+        (b"content-type", b"text/event-stream; charset=utf-8"),
+        (b"cache-control", b"no-cache"),
+        (b"x-accel-buffering", b"no"),  # a proxy in front of us must not collect the events
+        *_CORS,
+    )
 )
 
 
@@ -235,8 +234,8 @@ class _Call:
     async def run(self) -> None:
         """Plan, attempt, relay. Raises FairleadError while nothing has reached the caller."""
         if self._request.streamed:
-            headers = (*_STREAM_HEADERS, (b"x-generation-id", self.id.encode()))
-            self._side.stream(headers, keep_alive=self._dialect.keep_alive)
+            head = b"%bx-generation-id: %b\r\n" % (_STREAM_HEAD, self.id.encode())
+            self._side.stream(head, keep_alive=self._dialect.keep_alive)
         told: FairleadError | None = None
         for resolved in self._models():
             try:
@@ -391,58 +390,60 @@ class _Call:
                 Outcome.COMPLETED,
                 lambda closing: self._dialect.whole(head, opened.events, closing),
             )
-            headers = (*_WHOLE_HEADERS, (b"x-generation-id", self.id.encode()))
-            await self._side.answer(200, headers, body)
+            head_lines = b"%bx-generation-id: %b\r\n" % (_WHOLE_HEAD, self.id.encode())
+            self._side.answer(200, head_lines, body)
 
     async def _relay(self, opened: _Opened, encoder: StreamEncoder) -> None:
-        """The stream: read, translate, write, one step at a time, so that a slow caller slows his upstream."""
-        services, side, exchange, decoder = (
+        """The stream: each piece is translated and written the moment it arrives, in the upstream's callback.
+
+        A caller who takes less than comes pauses his own upstream, and nobody else's.
+        """
+        services, side, exchange, decoder, tally = (
             self._services,
             self._side,
             opened.exchange,
             opened.decoder,
+            self._tally,
         )
-        between_s = services.timeouts.between_tokens
-        loop_time = services.loop.time
+
+        def take(chunk: bytes) -> None:
+            forward(decoder.feed(chunk))
+            if decoder.is_over:
+                exchange.expire_at(services.loop.time() + END_S, Phase.TOTAL)
+
+        def forward(events: list[ChatEvent]) -> None:
+            if events:
+                tally.watch(events)
+                if data := encoder.feed(events):
+                    side.write(data)
+
         try:
-            # While the caller takes his time with a piece, the provider owes nothing but the whole.
             if data := encoder.feed(opened.events):
-                exchange.expire_at(self._deadline_s, Phase.TOTAL)
-                await side.write(data)
-            is_over = opened.is_over
-            while not is_over:
-                now_s = loop_time()
+                side.write(data)
+            if not opened.is_over:
+                side.when_congested(exchange.pause, exchange.resume)
+                between_s, until_s = services.timeouts.between_tokens, self._deadline_s
                 if decoder.is_over:
-                    exchange.expire_at(now_s + END_S, Phase.TOTAL)
-                elif now_s + between_s < self._deadline_s:
-                    exchange.expire_at(now_s + between_s, Phase.BETWEEN_TOKENS)
-                else:
-                    exchange.expire_at(self._deadline_s, Phase.TOTAL)
+                    until_s = min(until_s, services.loop.time() + END_S)
                 try:
-                    chunk = await exchange.read()
+                    await exchange.pour(take, between_s=between_s, until_s=until_s)
                 except TransportFailure as lost:
-                    events, is_over = _last_events(decoder, lost), True
+                    forward(_last_events(decoder, lost))
                 else:
-                    is_over = not chunk
-                    events = decoder.finish() if is_over else decoder.feed(chunk)
-                if events:
-                    self._tally.watch(events)
-                    if data := encoder.feed(events):
-                        exchange.expire_at(self._deadline_s, Phase.TOTAL)
-                        await side.write(data)
+                    forward(decoder.finish())
         except (UpstreamFailure, TransportFailure) as broken:
             failure = _meaning(broken) if isinstance(broken, TransportFailure) else broken
             self._let_go()
-            services.health.failed(opened.endpoint.id, failure, now_s=loop_time())
+            services.health.failed(opened.endpoint.id, failure, now_s=services.loop.time())
             problem = failure.problem()
             end = await self._settle(
                 Outcome.FAILED, lambda closing: encoder.fail(problem, closing), failure
             )
-            await side.end(end)
+            side.end(end)
             return
         self._let_go()
         services.health.succeeded(opened.endpoint.id)
-        await side.end(await self._settle(Outcome.COMPLETED, encoder.close))
+        side.end(await self._settle(Outcome.COMPLETED, encoder.close))
 
     async def cancelled(self) -> None:
         """The caller left: the upstream is let go at once, what was used is settled."""
@@ -459,7 +460,7 @@ class _Call:
         stream, problem = self._dialect.stream(head), error.problem()
         end = await self._settle(Outcome.FAILED, lambda closing: stream.fail(problem, closing))
         if self._side.has_started and not self._side.is_complete:
-            await self._side.end(end)
+            self._side.end(end)
 
     def _let_go(self) -> None:
         exchange, self._exchange = self._exchange, None

@@ -10,10 +10,9 @@ Callers may read slowly and hang up; time is whatever the event loop says, so it
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, MutableMapping
-from dataclasses import dataclass, field
+from collections.abc import Awaitable
 from hashlib import sha256
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
@@ -25,17 +24,18 @@ from fairlead.core.health import RecentOutages
 from fairlead.core.ids import AccountId, GenerationId, KeyId, ProviderSlug, generation_id
 from fairlead.dialects.openai_chat import OpenAIChat
 from fairlead.dialects.openai_completions import OpenAICompletions
-from fairlead.gateway.app import DataPlane, Patience
+from fairlead.gateway.app import CALLS_MAX, DataPlane
+from fairlead.gateway.caller_side import CallerSide
 from fairlead.gateway.pipeline import Services, Timeouts
+from fairlead.gateway.server.connection import Connections, ServerBounds
 from fairlead.gateway.upstream import UpstreamClient
 from fairlead.providers.base import Credential
 from fairlead.providers.registry import PROVIDERS
+from fairlead.testing.caller_line import Answer, CallerLine, Reader
 
 __all__ = ["KEY", "Answer", "GatewayInMemory", "Reader"]
 
 KEY: Final = "sk-fl-v1-" + "0" * 64
-
-Message = MutableMapping[str, Any]
 
 
 class KeysInMemory:
@@ -113,51 +113,6 @@ class LoopClock:
         return 1_767_225_600.0 + asyncio.get_running_loop().time()
 
 
-@dataclass(slots=True)
-class Answer:
-    """What a caller got. pieces: each write, with the moment it came. is_complete: properly ended."""
-
-    status: int = 0
-    headers: dict[str, str] = field(default_factory=dict)
-    pieces: list[tuple[float, bytes]] = field(default_factory=list)
-    is_complete: bool = False
-
-    @property
-    def body(self) -> bytes:
-        return b"".join(piece for _, piece in self.pieces)
-
-    def json(self) -> Any:  # noqa: ANN401 — tests look into it freely
-        return msgspec.json.decode(self.body)
-
-    def events(self) -> list[Any]:
-        """The JSON payloads of a stream, without comments and `[DONE]`."""
-        lines = self.body.split(b"\n\n")
-        datas = [line[6:] for line in lines if line.startswith(b"data: ")]
-        return [msgspec.json.decode(data) for data in datas if data != b"[DONE]"]
-
-    def text(self) -> str:
-        """All text of the first choice, streamed or whole."""
-        if self.headers.get("content-type", "").startswith("text/event-stream"):
-            return "".join(
-                choice["delta"].get("content") or ""
-                for event in self.events()
-                for choice in event["choices"][:1]
-            )
-        text = self.json()["choices"][0]["message"]["content"]
-        assert isinstance(text, str)
-        return text
-
-
-@dataclass(frozen=True, slots=True)
-class Reader:
-    """How a caller behaves. pause_s: before taking each piece. leaves_after_s: hangs up then.
-    leaves_after_pieces: hangs up after so many writes."""
-
-    pause_s: float = 0.0
-    leaves_after_s: float | None = None
-    leaves_after_pieces: int | None = None
-
-
 _PATIENT: Final = Reader()
 
 
@@ -170,7 +125,8 @@ class GatewayInMemory:
         snapshot: Snapshot,
         *,
         timeouts: Timeouts | None = None,
-        patience: Patience | None = None,
+        bounds: ServerBounds | None = None,
+        calls_max: int = CALLS_MAX,
         missing_credentials: frozenset[str] = frozenset(),
         body_bytes_max: int = 1 << 20,
     ) -> None:
@@ -196,7 +152,10 @@ class GatewayInMemory:
             self.services,
             {"/chat/completions": OpenAIChat(), "/completions": OpenAICompletions()},
             _not_found,
-            patience or Patience(),
+            calls_max=calls_max,
+        )
+        self.connections = Connections(
+            self.app, bounds or ServerBounds(), self.services.loop, self.services.clock.now_s
         )
 
     @property
@@ -221,67 +180,24 @@ class GatewayInMemory:
         """body: bytes as they are, anything else as JSON."""
         raw = body if isinstance(body, bytes) else msgspec.json.encode(body)
         sent = {"authorization": f"Bearer {KEY}", "content-length": str(len(raw))} | (headers or {})
-        scope = {
-            "type": "http",
-            "method": method,
-            "path": path,
-            "headers": [(name.encode(), value.encode()) for name, value in sent.items()],
-        }
-        line = _Line(raw, reader)
-        async with asyncio.TaskGroup() as tasks:
-            leaving = tasks.create_task(line.leave_in_time())
-            await self.app(scope, line.receive, line.send)
-            leaving.cancel()
+        lines = "".join(f"{name}: {value}\r\n" for name, value in sent.items())
+        line = CallerLine(self.connections, reader)
+        line.send(
+            f"{method} {path} HTTP/1.1\r\nhost: gateway\r\n{lines}\r\n".encode("latin-1") + raw
+        )
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                leaving = tasks.create_task(line.leave_in_time())
+                await line.is_over.wait()
+                leaving.cancel()
+        except asyncio.CancelledError:  # as a server that is told to stop at once
+            await line.cut_short()
+            raise
+        line.close()
+        while self.connections.tasks:  # those whose caller has left still settle
+            await self.connections.change()
         return line.answer
 
 
-class _Line:
-    """One caller's connection, in the way uvicorn behaves: writes to a caller who left go nowhere."""
-
-    def __init__(self, body: bytes, reader: Reader) -> None:
-        self._body: bytes | None = body
-        self._reader = reader
-        self._gone = asyncio.Event()
-        self.answer = Answer()
-
-    async def receive(self) -> Message:
-        if self._body is not None:
-            body, self._body = self._body, None
-            return {"type": "http.request", "body": body, "more_body": False}
-        await self._gone.wait()
-        return {"type": "http.disconnect"}
-
-    async def send(self, message: Message) -> None:
-        if self._gone.is_set():
-            return
-        if message["type"] == "http.response.start":
-            self.answer.status = message["status"]
-            self.answer.headers = {n.decode(): v.decode() for n, v in message["headers"]}
-            return
-        if self._reader.pause_s:
-            await asyncio.sleep(self._reader.pause_s)
-        if self._gone.is_set():
-            return
-        now_s = asyncio.get_running_loop().time()
-        if message.get("body"):
-            self.answer.pieces.append((now_s, message["body"]))
-        if not message.get("more_body", False):
-            self.answer.is_complete = True
-        limit = self._reader.leaves_after_pieces
-        if limit is not None and len(self.answer.pieces) >= limit:
-            self._gone.set()
-
-    async def leave_in_time(self) -> None:
-        if self._reader.leaves_after_s is not None:
-            await asyncio.sleep(self._reader.leaves_after_s)
-            self._gone.set()
-
-
-async def _not_found(
-    scope: Message,
-    receive: Callable[[], Awaitable[Message]],
-    send: Callable[[Message], Awaitable[None]],
-) -> None:
-    del scope, receive
-    await send({"type": "http.response.start", "status": 404, "headers": []})
-    await send({"type": "http.response.body", "body": b"{}"})
+async def _not_found(side: CallerSide) -> None:
+    side.answer(404, b"", b"{}")
