@@ -550,6 +550,24 @@ async def test_poured_connection_serves_the_next_request(
         assert len(server.peers) == 1
 
 
+@pytest.mark.parametrize("is_moved", [False, True])
+async def test_total_counts_for_an_answer_whose_connection_is_free_again(
+    client_type: ClientType, is_moved: bool
+) -> None:
+    async with serving(always(HEAD + chunk(b"a") + b"0\r\n\r\n"), client_type) as (server, client):
+        exchange = await send(client, server.url)
+        exchange.pause()
+        taken: list[bytes] = []
+        until_s = in_s(PATIENCE_S if is_moved else SOON_S)
+        if is_moved:
+            later(0, lambda: exchange.expire_at(in_s(SOON_S), Phase.TOTAL))
+        failure = await failure_of(pour(exchange, taken.append, until_s=until_s))
+        assert (failure.phase, failure.timed_out, taken) == (Phase.TOTAL, True, [])
+        await pour(await send(client, server.url), taken.append)
+        assert taken == [b"a"]
+        assert len(server.peers) == 1 or client_type is AiohttpUpstreamClient
+
+
 @pytest.mark.parametrize(
     "broken",
     [

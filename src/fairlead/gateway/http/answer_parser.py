@@ -1,8 +1,8 @@
 """The bytes of one connection become answers: one parser, and its callbacks.
 
 httptools parses; what it lets pass and we do not is refused here. The parser stays with its connection from
-one message to the next, except after a chunked one: httptools keeps the last trailer of a message, and
-would hand it out as the first header of the next.
+one message to the next, for which httptools must be 0.9: earlier ones kept the last trailer of a message,
+and handed it out as the first header of the next.
 """
 
 from __future__ import annotations
@@ -62,9 +62,6 @@ class AnswerParser:
         """From here on the bytes belong to this answer; the one before was complete."""
         self._answer = answer
         self._fields = []
-        if self._framing == _CHUNKED:
-            parser = self._parser = httptools.HttpResponseParser(self)
-            self.feed = parser.feed_data
         self._framing = _CLOSED
         self._coding = ""
 
