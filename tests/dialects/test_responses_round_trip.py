@@ -127,6 +127,24 @@ TURNS: dict[str, list[ChatEvent]] = {
         TextDelta("Hello."),
         Finished(FinishReason.STOP, "stop"),
     ],
+    "a call that the provider ran": [
+        ReasoningDelta(
+            "",
+            details=(
+                {
+                    "type": "reasoning.server_tool_call",
+                    "tool_name": "search",
+                    "arguments": "{}",
+                    "tool_call_id": "t1",
+                    "signature": "c2ln",
+                    "format": "google-gemini-v1",
+                    "index": 0,
+                },
+            ),
+        ),
+        TextDelta("Found."),
+        Finished(FinishReason.STOP, "stop"),
+    ],
     "a refusal": [RefusalDelta("No."), Finished(FinishReason.STOP, "stop")],
 }
 

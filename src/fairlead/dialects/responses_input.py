@@ -114,7 +114,7 @@ class _Text(msgspec.Struct, frozen=True):
 
 
 class _ReasoningItem(msgspec.Struct, frozen=True):
-    """format, signature: the gateway's extensions, as in the items that we write."""
+    """format, signature, server_tool_call: the gateway's extensions, as in the items that we write."""
 
     id: str | None = None
     summary: list[_Text | str] | None = None
@@ -122,6 +122,7 @@ class _ReasoningItem(msgspec.Struct, frozen=True):
     encrypted_content: str | None = None
     format: str | None = None
     signature: str | None = None
+    server_tool_call: dict[str, msgspec.Raw] | None = None
 
 
 class _CallItem(msgspec.Struct, frozen=True):
@@ -373,6 +374,8 @@ class _Turn:
             pieces[-1]["signature"] = item.signature
         if item.encrypted_content is not None:
             pieces.append({"type": "reasoning.encrypted", "data": item.encrypted_content})
+        if item.server_tool_call is not None:
+            pieces.append({**item.server_tool_call, "type": "reasoning.server_tool_call"})
         known_id = None if (item.id or "").startswith(_OWN_REASONING_ID) else item.id
         for piece in pieces:
             piece["id"] = known_id

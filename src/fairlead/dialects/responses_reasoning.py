@@ -1,8 +1,9 @@
 """A reasoning item of the Responses format, built from pieces of our `reasoning_details`.
 
 A summary goes into `summary`, plain reasoning into `content`, what is encrypted into `encrypted_content`.
-`format` and `signature` are the gateway's extensions: with them a caller can hand back the reasoning of
-any provider unharmed. A signature or encrypted content ends an item, as it does for those who made it.
+`format`, `signature` and `server_tool_call` are the gateway's extensions: with them a caller can hand back
+the reasoning of any provider unharmed. A signature or encrypted content ends an item, as it does for those
+who made it; a call that the provider ran while it reasoned is an item of its own.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ __all__ = ["ReasoningItem"]
 _TEXT: Final = "reasoning.text"
 _SUMMARY: Final = "reasoning.summary"
 _ENCRYPTED: Final = "reasoning.encrypted"
+_SERVER_CALL: Final = "reasoning.server_tool_call"
+_COMMON: Final = frozenset({"type", "id", "format", "index"})
 
 
 class _Part:
@@ -46,6 +49,7 @@ class ReasoningItem:
         "_index",
         "_listener",
         "_open",
+        "_server_call",
         "_signature",
         "_summary",
     )
@@ -63,6 +67,7 @@ class ReasoningItem:
         self._open: str | None = None  # the type of details whose last part is being told
         self._encrypted: str | None = None
         self._signature: str | None = None
+        self._server_call: Fields | None = None
         item: Fields = {"id": self._id, "type": "reasoning", "summary": []}
         listener.event("response.output_item.added", {"output_index": index, "item": item})
 
@@ -74,6 +79,8 @@ class ReasoningItem:
             return bool(detail.get("data"))
         if kind == _SUMMARY:
             return bool(detail.get("summary"))
+        if kind == _SERVER_CALL:
+            return True
         return kind == _TEXT and bool(detail.get("text") or detail.get("signature"))
 
     def takes(self, detail: Mapping[str, object]) -> bool:
@@ -84,6 +91,8 @@ class ReasoningItem:
         if _word(detail.get("format")) != self._format:
             return False
         kind = detail.get("type")
+        if kind == _SERVER_CALL or self._server_call is not None:
+            return False
         if kind == _ENCRYPTED:
             return self._encrypted is None and self._signature is None
         if found_id is not None:
@@ -97,6 +106,10 @@ class ReasoningItem:
         match detail.get("type"):
             case "reasoning.encrypted":
                 self._encrypted = _word(detail.get("data"))
+            case "reasoning.server_tool_call":
+                self._server_call = {
+                    name: value for name, value in detail.items() if name not in _COMMON
+                }
             case "reasoning.summary":
                 self._say(_SUMMARY, detail, self._summary, _word(detail.get("summary")))
             case "reasoning.text":
@@ -122,7 +135,8 @@ class ReasoningItem:
             fields["content"] = [
                 {"type": "reasoning_text", "text": part.text} for part in self._content
             ]
-        extras = {
+        extras: Fields = {
+            "server_tool_call": self._server_call,
             "encrypted_content": self._encrypted,
             "signature": self._signature,
             "format": self._format,
