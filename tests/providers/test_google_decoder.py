@@ -15,7 +15,7 @@ from fairlead.core.errors import FailureKind, UpstreamFailure
 from fairlead.core.usage import Usage
 from fairlead.providers.google_citations import citations
 from fairlead.providers.google_decoder import GoogleStreamDecoder, GoogleWholeDecoder
-from fairlead.providers.google_usage import read_usage
+from fairlead.providers.google_usage import read_counts, usage_of
 
 
 def said(*parts: dict[str, Any], finish: str | None = None, index: int = 0, **more: Any) -> bytes:
@@ -308,6 +308,18 @@ def test_recited_passages_name_their_source(name: str) -> None:
 
 
 # --- usage ------------------------------------------------------------------------------------------------
+
+
+def read_usage(told: dict[str, Any]) -> Usage | None:
+    counts = read_counts(msgspec.Raw(json.dumps(told).encode()))
+    return None if counts is None else usage_of(counts)
+
+
+@pytest.mark.parametrize(
+    "told", [{}, {"totalTokenCount": -1}, {"promptTokenCount": "9"}, {"promptTokenCount": 10**12}]
+)
+def test_what_is_no_count_is_none(told: dict[str, Any]) -> None:
+    assert read_usage(told) is None
 
 
 def test_every_kind_of_token_has_its_own_bucket() -> None:

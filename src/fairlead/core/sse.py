@@ -59,6 +59,14 @@ class SSEDecoder:
                     self._line(line)
                 self._dispatch(events)
             return events
+        if (
+            chunk.startswith(b"data: ")
+            and chunk.endswith(b"\r\n\r\n")
+            and chunk.count(b"\r") == 2  # those of the end
+            and chunk.count(b"\n") == 2
+            and not (self._buffer or self._data or self._name)
+        ):
+            return [("", chunk[6:-4])]  # Google's way to end lines
         return self._feed_slowly(chunk)
 
     def _feed_slowly(self, chunk: bytes) -> list[Event]:

@@ -43,7 +43,7 @@ from fairlead.core.errors import FailureKind, UpstreamFailure
 from fairlead.providers.google_citations import citations, web_searches
 from fairlead.providers.google_contents import REASONING_FORMAT, image_signature_id
 from fairlead.providers.google_failures import failure_inside
-from fairlead.providers.google_usage import read_usage, service_tier_of
+from fairlead.providers.google_usage import Counts, read_counts, usage_of
 
 __all__ = ["CHOICES_MAX", "TOOL_CALLS_MAX", "AnswerReader"]
 
@@ -147,7 +147,7 @@ class _Feedback(msgspec.Struct, frozen=True, gc=False, rename="camel"):
 class _Answer(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     candidates: list[_Candidate] | None = None
     prompt_feedback: _Feedback | None = None
-    usage_metadata: dict[str, object] | None = None
+    usage_metadata: msgspec.Raw = ABSENT
     model_version: str | None = None
     response_id: str | None = None
     error: msgspec.Raw = ABSENT
@@ -190,13 +190,13 @@ class _Choice:
 class AnswerReader:
     """Reads one answer. Feed it each JSON object once, in order; then ask `end` for what is still missing."""
 
-    __slots__ = ("_choices", "_has_started", "_reported", "_searches", "_seed")
+    __slots__ = ("_choices", "_counts", "_has_started", "_searches", "_seed")
 
     def __init__(self) -> None:
         self._choices: dict[int, _Choice] = {}
         self._has_started = False
         self._seed = ""
-        self._reported: dict[str, object] = {}
+        self._counts: Counts | None = None
         self._searches = 0
 
     @property
@@ -220,16 +220,17 @@ class AnswerReader:
             raise _garbage("it is not of the format") from None
         if answer.error and answer.error != _NULL:
             raise _error_inside(data)
+        counts = read_counts(answer.usage_metadata)
         events: list[PlainEvent] = []
         if not self._has_started:
             self._has_started = True
             self._seed = f"{answer.response_id}|{answer.model_version}"
-            tier = service_tier_of(answer.usage_metadata or {})
+            tier = counts.tier if counts is not None else None
             events.append(Started(answer.response_id, answer.model_version, tier))
         for position, candidate in enumerate(answer.candidates or ()):
             self._candidate(candidate, position, events)
-        if answer.usage_metadata:
-            self._report_usage(answer.usage_metadata, events)
+        if counts is not None:
+            self._report_usage(counts, events)
         feedback = answer.prompt_feedback
         if feedback is not None and feedback.block_reason and not self._choices:
             raise _refused(feedback)
@@ -248,17 +249,17 @@ class AnswerReader:
                 if found:
                     events.append(AnnotationsAdded(found, index))
                 self._searches += web_searches(choice.grounding)
-        if self._searches:
-            self._report_usage(self._reported, events)
+        if self._searches and self._counts is not None:
+            self._report_usage(self._counts, events)
         for index, choice in sorted(self._choices.items()):
             events.append(_finished(index, choice))
         return events
 
-    def _report_usage(self, reported: dict[str, object], events: list[PlainEvent]) -> None:
+    def _report_usage(self, counts: Counts, events: list[PlainEvent]) -> None:
         """A later report replaces an earlier one as a whole, but for one that counts nothing."""
-        usage = read_usage(reported, web_searches=self._searches)
+        usage = usage_of(counts, web_searches=self._searches)
         if usage is not None:
-            self._reported = reported
+            self._counts = counts
             events.append(UsageReported(usage))
 
     # --- a candidate --------------------------------------------------------------------------------------

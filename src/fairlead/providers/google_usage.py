@@ -13,59 +13,49 @@ Source: https://ai.google.dev/api/generate-content#UsageMetadata (read 2026-11-2
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Annotated, Final
+
+import msgspec
 
 from fairlead.core.usage import Usage
 from fairlead.wire.openai_usage import TOKENS_MAX
 
-__all__ = ["read_usage", "service_tier_of"]
+__all__ = ["Counts", "read_counts", "usage_of"]
 
-Reported = Mapping[str, object]
-
-# Numbers instead of words come from a server that was asked for them.
-_MODALITIES: Final[Mapping[object, str]] = {2: "IMAGE", 3: "VIDEO", 4: "AUDIO"}
+_Count = Annotated[int, msgspec.Meta(ge=0, le=TOKENS_MAX)]
 
 
-def read_usage(reported: Reported, *, web_searches: int = 0) -> Usage | None:
-    """The counts, or None if there is none. What is not a count is taken as absent."""
-    told_prompt = _count(reported, "promptTokenCount")
-    told_answer = _count(reported, "candidatesTokenCount")
-    total = _count(reported, "totalTokenCount")
-    thoughts = _count(reported, "thoughtsTokenCount")
-    if told_prompt is None and told_answer is None and total is None and thoughts is None:
-        return None
-    of_tools = _count(reported, "toolUsePromptTokenCount") or 0
-    prompt = (told_prompt or 0) + of_tools
-    answer = told_answer or 0
-    reasoning = thoughts or 0
-    reasoning += max(0, (total or 0) - prompt - answer - reasoning)
+class _OfKind(msgspec.Struct, frozen=True, gc=False, rename="camel"):
+    """modality: a number comes from a server that was asked for numbers instead of words."""
 
-    cache_read = min(told_prompt or 0, _count(reported, "cachedContentTokenCount") or 0)
-    left = prompt - cache_read
-    kinds = _kinds(reported, "promptTokensDetails")
-    cached_kinds = _kinds(reported, "cacheTokensDetails")
-    tool_kinds = _kinds(reported, "toolUsePromptTokensDetails")
-    prompts: dict[str, int] = {}
-    for kind in ("AUDIO", "IMAGE", "VIDEO"):
-        fresh = kinds.get(kind, 0) - cached_kinds.get(kind, 0) + tool_kinds.get(kind, 0)
-        prompts[kind] = max(0, min(left, fresh))
-        left -= prompts[kind]
+    modality: str | int | None = None
+    token_count: _Count = 0
 
-    answer_kinds = _kinds(reported, "candidatesTokensDetails")
-    completion_image = min(answer, answer_kinds.get("IMAGE", 0))
-    completion_audio = min(answer - completion_image, answer_kinds.get("AUDIO", 0))
-    return Usage(
-        prompt=left,
-        cache_read=cache_read,
-        prompt_audio=prompts["AUDIO"],
-        prompt_image=prompts["IMAGE"],
-        prompt_video=prompts["VIDEO"],
-        completion=answer - completion_image - completion_audio,
-        reasoning=reasoning,
-        completion_audio=completion_audio,
-        completion_image=completion_image,
-        web_searches=web_searches,
-    )
+
+_Kinds = tuple[_OfKind, ...] | None
+
+
+class Counts(msgspec.Struct, frozen=True, gc=False, rename="camel"):
+    """`usageMetadata`, as Google has it."""
+
+    prompt_token_count: _Count | None = None
+    candidates_token_count: _Count | None = None
+    thoughts_token_count: _Count | None = None
+    tool_use_prompt_token_count: _Count | None = None
+    cached_content_token_count: _Count | None = None
+    total_token_count: _Count | None = None
+    prompt_tokens_details: _Kinds = None
+    candidates_tokens_details: _Kinds = None
+    tool_use_prompt_tokens_details: _Kinds = None
+    cache_tokens_details: _Kinds = None
+    service_tier: str | None = None
+    traffic_type: str | int | None = None
+
+    @property
+    def tier(self) -> str | None:
+        """The tier that served, in our words; None if the provider does not say."""
+        traffic = self.traffic_type if isinstance(self.traffic_type, str) else ""
+        return _TIERS.get(self.service_tier or "") or _TIERS.get(traffic)
 
 
 _TIERS: Final[Mapping[str, str]] = {
@@ -76,31 +66,69 @@ _TIERS: Final[Mapping[str, str]] = {
     "ON_DEMAND_FLEX": "flex",
     "ON_DEMAND_PRIORITY": "priority",
 }
+_decode: Final = msgspec.json.Decoder(Counts).decode
 
 
-def service_tier_of(reported: Reported) -> str | None:
-    """The tier that served, in our words; None if the provider does not say."""
-    for name in ("serviceTier", "trafficType"):
-        told = reported.get(name)
-        if isinstance(told, str) and told in _TIERS:
-            return _TIERS[told]
-    return None
-
-
-def _count(reported: Reported, name: str) -> int | None:
-    value = reported.get(name)
-    if isinstance(value, bool) or not isinstance(value, int):
+def read_counts(raw: msgspec.Raw) -> Counts | None:
+    """None for what cannot be read: an answer is not worth less because its counts make no sense."""
+    if not raw:
         return None
-    return value if 0 <= value <= TOKENS_MAX else None
+    try:
+        return _decode(raw)
+    except (ValueError, RecursionError):
+        return None
 
 
-def _kinds(reported: Reported, name: str) -> dict[str, int]:
-    kinds: dict[str, int] = {}
-    details = reported.get(name)
-    for detail in details if isinstance(details, list) else ():
-        if isinstance(detail, dict):
-            told = detail.get("modality")
-            kind = _MODALITIES.get(told) or told
-            if isinstance(kind, str):
-                kinds[kind] = kinds.get(kind, 0) + (_count(detail, "tokenCount") or 0)
-    return kinds
+def usage_of(counts: Counts, *, web_searches: int = 0) -> Usage | None:
+    """The counts in disjoint buckets, or None if there is none."""
+    told_prompt, answer = counts.prompt_token_count, counts.candidates_token_count
+    thoughts, total = counts.thoughts_token_count, counts.total_token_count
+    if told_prompt is answer is thoughts is total is None:
+        return None
+    told_prompt = told_prompt or 0
+    answer = answer or 0
+    prompt = told_prompt + (counts.tool_use_prompt_token_count or 0)
+    reasoning = thoughts or 0
+    reasoning += max(0, (total or 0) - prompt - answer - reasoning)
+    cache_read = min(told_prompt, counts.cached_content_token_count or 0)
+    left = prompt - cache_read
+    audio = image = video = 0
+    if _has_media(counts.prompt_tokens_details) or counts.tool_use_prompt_tokens_details:
+        audio = min(left, _fresh(counts, "AUDIO"))
+        image = min(left - audio, _fresh(counts, "IMAGE"))
+        video = min(left - audio - image, _fresh(counts, "VIDEO"))
+    answer_image = answer_audio = 0
+    if _has_media(counts.candidates_tokens_details):
+        answer_image = min(answer, _of(counts.candidates_tokens_details, "IMAGE"))
+        answer_audio = min(answer - answer_image, _of(counts.candidates_tokens_details, "AUDIO"))
+    return Usage(
+        prompt=left - audio - image - video,
+        cache_read=cache_read,
+        prompt_audio=audio,
+        prompt_image=image,
+        prompt_video=video,
+        completion=answer - answer_image - answer_audio,
+        reasoning=reasoning,
+        completion_audio=answer_audio,
+        completion_image=answer_image,
+        web_searches=web_searches,
+    )
+
+
+def _fresh(counts: Counts, kind: str) -> int:
+    """Tokens of one kind in the prompt that did not come from the cache."""
+    told = _of(counts.prompt_tokens_details, kind) - _of(counts.cache_tokens_details, kind)
+    return max(0, told + _of(counts.tool_use_prompt_tokens_details, kind))
+
+
+_NUMBERS: Final[Mapping[str, int]] = {"IMAGE": 2, "VIDEO": 3, "AUDIO": 4}
+
+
+def _of(kinds: _Kinds, kind: str) -> int:
+    number = _NUMBERS[kind]
+    return sum(one.token_count for one in kinds or () if one.modality in (kind, number))
+
+
+def _has_media(kinds: _Kinds) -> bool:
+    """Whether there is anything but text, which by far most answers have alone."""
+    return any(one.modality not in ("TEXT", 1) for one in kinds or ())
