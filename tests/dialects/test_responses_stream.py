@@ -46,7 +46,7 @@ from fairlead.core.errors import (
     UpstreamFailure,
 )
 from fairlead.core.usage import Usage
-from fairlead.dialects.responses_items import ITEMS_MAX
+from fairlead.dialects.responses_items import CHARACTERS_MAX, ITEMS_MAX
 from tests.dialects.responses_sdk import (
     CLOSING,
     DIALECT,
@@ -449,6 +449,16 @@ def test_an_answer_of_too_many_parts_is_garbage() -> None:
     stream.feed(events)
     with pytest.raises(UpstreamFailure, match="parts"):
         stream.feed(call(ITEMS_MAX, "a", "{}"))
+
+
+def test_an_answer_without_end_is_garbage() -> None:
+    """It is held until its end, so it must have one."""
+    piece = "x" * (1024 * 1024)
+    stream = DIALECT.stream(HEAD)
+    for _ in range(CHARACTERS_MAX // len(piece)):
+        stream.feed([TextDelta(piece)])
+    with pytest.raises(UpstreamFailure, match="characters"):
+        stream.feed([TextDelta("!")])
 
 
 @pytest.mark.parametrize(

@@ -40,9 +40,11 @@ from fairlead.dialects.responses_object import Fields
 from fairlead.dialects.responses_reasoning import ReasoningItem
 from fairlead.dialects.responses_tools import CallForm
 
-__all__ = ["ITEMS_MAX", "Output"]
+__all__ = ["CHARACTERS_MAX", "ITEMS_MAX", "Output"]
 
 ITEMS_MAX: Final = 4096  # in one answer; four times the calls that a reader allows in a choice
+# Of one answer: it is held to its end, because the last event repeats it. As much as a whole answer may have.
+CHARACTERS_MAX: Final = 128 * 1024 * 1024
 
 _read_logprobs: Final = msgspec.json.Decoder(dict[str, object]).decode
 
@@ -69,6 +71,7 @@ class Output:
         self._last_call: CallItem | None = None  # if it may still be open
         self._reasoning_ids: set[str] = set()
         self._annotations: list[Fields] = []  # that came before any text
+        self._room = CHARACTERS_MAX
         self.has_content = False
 
     def items(self) -> list[Fields]:
@@ -78,24 +81,27 @@ class Output:
     def text(self, text: str) -> None:
         """Text without log probabilities."""
         if text:
+            self._hold(len(text))
             current = self._current
             if type(current) is not _Message:
                 current = self._message()
             current.say(text)
 
     def add(self, event: PlainEvent) -> None:
-        """Raises UpstreamFailure (GARBAGE) for more items than an answer may have."""
+        """Raises UpstreamFailure (GARBAGE) for more than an answer may have."""
         match event:
             case TextDelta():
                 if event.logprobs is None:
                     self.text(event.text)
                 elif (items := _logprob_items(event.logprobs)) or event.text:
+                    self._hold(len(event.logprobs))
                     self._message().say(event.text, items)
             case ReasoningDelta():
                 if self._shows_reasoning:
                     self._reason(event)
             case RefusalDelta():
                 if event.text:
+                    self._hold(len(event.text))
                     self._message().refuse(event.text)
             case ToolCallDelta():
                 self._call(event)
@@ -131,12 +137,14 @@ class Output:
             self._last_call.close("completed")
         self._last_call = None
         if len(self._items) >= ITEMS_MAX:
-            raise UpstreamFailure(
-                f"The provider's answer could not be read: it has more than {ITEMS_MAX} parts.",
-                kind=FailureKind.GARBAGE,
-            )
+            raise _garbage(f"it has more than {ITEMS_MAX} parts")
         self.has_content = True
         return len(self._items)
+
+    def _hold(self, characters: int) -> None:
+        self._room -= characters
+        if self._room < 0:
+            raise _garbage(f"it has more than {CHARACTERS_MAX} characters")
 
     def _close_current(self, status: str) -> None:
         if self._current is not None:
@@ -165,6 +173,7 @@ class Output:
                 return
             details = ({"type": "reasoning.text", "text": event.text},)
         for detail in details:
+            self._hold(sum(len(value) for value in detail.values() if isinstance(value, str)))
             current = self._current
             if not (isinstance(current, ReasoningItem) and current.takes(detail)):
                 if not ReasoningItem.has_content(detail):
@@ -196,6 +205,7 @@ class Output:
             )
             self._calls[piece.index] = self._last_call = call
             self._items.append(call)
+        self._hold(len(piece.arguments))
         call.add(piece.arguments)
 
     def _annotate(self, annotations: Sequence[Mapping[str, object]]) -> None:
@@ -216,8 +226,15 @@ class Output:
             holder = image.get("image_url") if isinstance(image, dict) else None
             url = holder.get("url") if isinstance(holder, dict) else holder
             if isinstance(url, str):
+                self._hold(len(url))
                 index = self._begin()
                 self._items.append(ImageItem(self._id("ig", index), index, self._listener, url))
+
+
+def _garbage(why: str) -> UpstreamFailure:
+    return UpstreamFailure(
+        f"The provider's answer could not be read: {why}.", kind=FailureKind.GARBAGE
+    )
 
 
 def _logprob_items(raw: msgspec.Raw) -> list[object]:
