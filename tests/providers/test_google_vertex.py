@@ -112,6 +112,37 @@ def test_open_models_are_asked_in_the_openai_format() -> None:
     assert mistral["random_seed"] == 3
 
 
+def test_calls_have_no_ids_and_results_come_in_their_order() -> None:
+    """The stable version of the format refuses a request that has them."""
+    calls = [
+        {"id": f"c{i}", "type": "function", "function": {"name": "f", "arguments": f'{{"x":{i}}}'}}
+        for i in range(3)
+    ]
+    results = [{"role": "tool", "tool_call_id": f"c{i}", "content": f"r{i}"} for i in (2, 0, 1)]
+    said = {"role": "assistant", "tool_calls": calls}
+    _, body = sent(
+        "gemini-2.5-flash",
+        messages=[*HELLO, said, *results, {"role": "user", "content": "And?"}],
+    )
+    assert body["contents"][1]["parts"] == [
+        {"functionCall": {"name": "f", "args": {"x": i}}} for i in range(3)
+    ]
+    assert body["contents"][2]["parts"] == [
+        *({"functionResponse": {"name": "f", "response": {"output": f"r{i}"}}} for i in range(3)),
+        {"text": "And?"},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("tier", "header"), [("flex", "flex"), ("fast", "priority"), ("default", None), (None, None)]
+)
+def test_a_service_tier_is_a_header(tier: str | None, header: str | None) -> None:
+    fields = {} if tier is None else {"service_tier": tier}
+    written, body = sent("gemini-2.5-flash", **fields)
+    assert dict(written.headers).get("x-vertex-ai-llm-shared-request-type") == header
+    assert "serviceTier" not in body
+
+
 # --- answers in any format --------------------------------------------------------------------------------
 
 STREAMS = [

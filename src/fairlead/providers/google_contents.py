@@ -83,10 +83,15 @@ class Conversation:
             self.contents.append({"role": role, "parts": parts})
 
 
-def conversation(messages: Sequence[Message], generation: Generation) -> Conversation:
-    """Raises RequestInvalid for what Google has no place for."""
+def conversation(
+    messages: Sequence[Message], generation: Generation, *, takes_call_ids: bool
+) -> Conversation:
+    """takes_call_ids: whether calls and results may have ids; else they are matched by name and order.
+
+    Raises RequestInvalid for what Google has no place for.
+    """
     told = Conversation()
-    names: dict[str, str] = {}  # of functions, by the id of their call
+    names: dict[str, str] = {}  # of functions, by the id of their call, in the order of the calls
     for position, message in enumerate(messages):
         at = f"messages[{position}]"
         match message:
@@ -100,11 +105,31 @@ def conversation(messages: Sequence[Message], generation: Generation) -> Convers
                 told.add("user", _result_parts(message, names, generation, at))
             case _:
                 assert_never(message)
+    if not takes_call_ids:
+        for turn in told.contents:
+            _match_by_order(turn["parts"], list(names))
     if not told.contents:
         # A request needs a turn; instructions without one are what is asked.
         told.add("user", [{"text": text} for text in told.system or ("",)])
         told.system.clear()
     return told
+
+
+def _match_by_order(parts: object, call_ids: list[str]) -> None:
+    """Takes the ids out of a turn. Its results, which stand together, come in the order of their calls."""
+    assert isinstance(parts, list)  # of a turn
+    order = {call_id: position for position, call_id in enumerate(call_ids)}
+    results = [position for position, part in enumerate(parts) if "functionResponse" in part]
+    ordered = sorted(
+        (parts[position] for position in results),
+        key=lambda part: order.get(part["functionResponse"].get("id"), len(order)),
+    )
+    for position, part in zip(results, ordered, strict=True):
+        parts[position] = part
+    for part in parts:
+        for name in ("functionCall", "functionResponse"):
+            if name in part:
+                part[name].pop("id", None)
 
 
 def _named(name: str | None, text: str) -> str:

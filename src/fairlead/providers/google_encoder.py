@@ -14,6 +14,7 @@ Source: https://ai.google.dev/api/generate-content (read 2026-11-21).
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Final
 
 import msgspec
@@ -26,7 +27,7 @@ from fairlead.providers.google_models import Generation, generation_of
 from fairlead.providers.google_schema import json_schema, openapi_schema
 from fairlead.providers.google_thinking import thinking_config
 
-__all__ = ["google_body"]
+__all__ = ["AI_STUDIO", "Host", "google_body", "google_tier"]
 
 Fields = dict[str, object]
 _Convert = Callable[[object], Fields]
@@ -43,12 +44,28 @@ _encode: Final = msgspec.json.Encoder().encode
 _decode: Final = msgspec.json.Decoder().decode
 
 
-def google_body(request: ChatRequest, endpoint: Endpoint) -> bytes:
+@dataclass(frozen=True, slots=True)
+class Host:
+    """Where Google's models are asked, and what it takes of the format.
+
+    takes_call_ids: ids of calls and their results; a server that does not know them refuses the request.
+        (Vertex AI's v1, where FunctionCall has no `id`; its v1beta1 does.)
+    takes_service_tier: the tier as a field of the body; elsewhere it is a header.
+    """
+
+    takes_call_ids: bool
+    takes_service_tier: bool
+
+
+AI_STUDIO: Final = Host(takes_call_ids=True, takes_service_tier=True)
+
+
+def google_body(request: ChatRequest, endpoint: Endpoint, host: Host = AI_STUDIO) -> bytes:
     """The body, in JSON. Raises RequestInvalid for what Google cannot be asked."""
     body = request.body
     generation = generation_of(endpoint.provider_model_id)
     messages = _prompt(body) if body.messages is None else body.messages
-    told = conversation(messages, generation)
+    told = conversation(messages, generation, takes_call_ids=host.takes_call_ids)
     tools = _functions(body, endpoint, generation)
     config = _generation_config(body, endpoint)
     limit = request.max_tokens
@@ -72,9 +89,14 @@ def google_body(request: ChatRequest, endpoint: Endpoint) -> bytes:
         fields["tools"] = [{"googleSearch": {}}]  # not beside functions: most models refuse both
     if config:
         fields["generationConfig"] = config
-    if tier := _SERVICE_TIERS.get(body.service_tier or ""):
+    if host.takes_service_tier and (tier := google_tier(request)):
         fields["serviceTier"] = tier
     return _encode(fields)
+
+
+def google_tier(request: ChatRequest) -> str | None:
+    """Google's word for the service tier that the caller asks for; None for none."""
+    return _SERVICE_TIERS.get(request.body.service_tier or "")
 
 
 def _supports(endpoint: Endpoint, *names: str) -> bool:

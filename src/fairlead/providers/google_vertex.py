@@ -43,7 +43,7 @@ from fairlead.providers.google_decoder import (
     GoogleStreamDecoder,
     GoogleWholeDecoder,
 )
-from fairlead.providers.google_encoder import google_body
+from fairlead.providers.google_encoder import Host, google_body, google_tier
 from fairlead.providers.openai_decoder import OpenAIStreamDecoder, OpenAIWholeDecoder
 from fairlead.providers.openai_encoder import Row, encode_request
 from fairlead.providers.openai_reasoning import ReasoningStyle
@@ -53,6 +53,7 @@ __all__ = ["GOOGLE_VERTEX", "AnyFormatDecoder", "GoogleVertexChat", "located"]
 _encode: Final = msgspec.json.Encoder().encode
 _decode: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
+_HOST: Final = Host(takes_call_ids=False, takes_service_tier=False)
 _AS_A_SERVICE: Final = Row("google-vertex", reasoning=ReasoningStyle.TEMPLATE)
 _OF_PARTNERS: Final = Row(
     "google-vertex",
@@ -103,8 +104,8 @@ class GoogleVertexChat:
         return UpstreamRequest(
             method="POST",
             url=model_url(base_url, f"publishers/google/models/{model_id}", method),
-            headers=(*headers_of(request), *_bearer(credential)),
-            body=google_body(request, endpoint),
+            headers=(*headers_of(request), *_bearer(credential), *_tier(request)),
+            body=google_body(request, endpoint, _HOST),
         )
 
     def decoder(self, *, streamed: bool) -> ChatDecoder:
@@ -156,6 +157,13 @@ _HOSTS: Final = {
     "us": "aiplatform.us.rep.googleapis.com",
     "eu": "aiplatform.eu.rep.googleapis.com",
 }
+
+
+def _tier(request: ChatRequest) -> tuple[tuple[str, str], ...]:
+    tier = google_tier(request)
+    if tier is None or tier == "standard":
+        return ()
+    return (("x-vertex-ai-llm-shared-request-type", tier),)
 
 
 def _bearer(credential: Credential) -> tuple[tuple[str, str], ...]:
