@@ -7,6 +7,7 @@ what only some take is not sent.
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 import msgspec
@@ -25,6 +26,9 @@ from fairlead.providers.openai_decoder import OpenAIStreamDecoder, OpenAIWholeDe
 from fairlead.providers.openai_encoder import Fields, Row, encode_request
 from fairlead.providers.openai_failures import failure_of
 from fairlead.providers.openai_reasoning import ReasoningStyle
+from fairlead.providers.responses import ResponsesFormatChat
+from fairlead.providers.responses_either import ChatOrResponses
+from fairlead.providers.responses_encoder import ResponsesRow
 
 __all__ = ["COMPATIBLE", "ROWS", "OpenAIFormatChat", "compatible"]
 
@@ -50,7 +54,25 @@ class OpenAIFormatChat:
 
 
 def compatible(row: Row) -> Provider:
-    return Provider(slug=row.slug, chat=OpenAIFormatChat(row))
+    chat = OpenAIFormatChat(row)
+    if row.only_responses is None:
+        return Provider(slug=row.slug, chat=chat)
+    responses = ResponsesFormatChat(ResponsesRow(row.slug, key_header=row.key_header))
+    return Provider(slug=row.slug, chat=ChatOrResponses(chat, responses, row.only_responses))
+
+
+def _openai_only_in_responses(model: str) -> bool:
+    """The `pro`, `codex` and `deep-research` models: OpenAI refuses to chat with them.
+
+    Source: https://github.com/lobehub/lobehub/issues/8287 (deep-research),
+    https://github.com/aaif-goose/goose/issues/2564 (codex, pro); both read 2026-11-21.
+    """
+    return _ONLY_IN_RESPONSES.search(model) is not None
+
+
+_ONLY_IN_RESPONSES: Final = re.compile(
+    r"(-pro|codex(-max|-mini|-spark|-mini-latest)?|-deep-research)(-\d{4}-\d{2}-\d{2})?$"
+)
 
 
 def _metadata_only_with_storage(fields: Fields, _: ChatRequest, __: Endpoint) -> None:
@@ -99,6 +121,7 @@ ROWS: Final[tuple[Row, ...]] = (
         takes_names=True,
         takes=_OPENAIS_OWN,
         completions=frozenset({"gpt-3.5-turbo-instruct", "davinci-002", "babbage-002"}),
+        only_responses=_openai_only_in_responses,
         adjust=_metadata_only_with_storage,
     ),
     Row(

@@ -54,6 +54,7 @@ class Row:
     takes: fields of OpenAI's own that most others refuse, and it takes.
     renames: our name of a field to its name.
     completions: models for which it has the legacy /completions; True: all.
+    only_responses: whether it offers a model, by its own name, in the Responses format only; None: none.
     adjust: whatever is still to be done to the fields.
     """
 
@@ -69,6 +70,7 @@ class Row:
     takes: frozenset[str] = frozenset()
     renames: Mapping[str, str] | None = None
     completions: frozenset[str] | bool = False
+    only_responses: Callable[[str], bool] | None = None
     adjust: Callable[[Fields, ChatRequest, Endpoint], None] | None = None
 
 
