@@ -27,7 +27,6 @@ from typing import Final
 import msgspec
 
 from fairlead.core.chat import (
-    ABSENT,
     AnnotationsAdded,
     Finished,
     FinishReason,
@@ -43,6 +42,13 @@ from fairlead.core.errors import FailureKind, UpstreamFailure
 from fairlead.providers.google_citations import citations, web_searches
 from fairlead.providers.google_contents import REASONING_FORMAT, image_signature_id
 from fairlead.providers.google_failures import failure_inside
+from fairlead.providers.google_response import (
+    Call,
+    Candidate,
+    Feedback,
+    Part,
+    decode_response,
+)
 from fairlead.providers.google_usage import Counts, read_counts, usage_of
 
 __all__ = ["CHOICES_MAX", "TOOL_CALLS_MAX", "AnswerReader"]
@@ -88,72 +94,6 @@ _FINISH_NUMBERS: Final[Mapping[int, str]] = {
 _UNSPECIFIED: Final = frozenset({"", "FINISH_REASON_UNSPECIFIED"})
 
 
-class _Blob(msgspec.Struct, frozen=True, gc=False, rename="camel"):
-    mime_type: str = ""
-    data: str = ""
-    file_uri: str = ""
-
-
-class _Call(msgspec.Struct, frozen=True, gc=False, rename="camel"):
-    name: str = ""
-    args: msgspec.Raw = ABSENT
-    id: str | None = None
-
-
-class _OwnTool(msgspec.Struct, frozen=True, gc=False, rename="camel"):
-    """What Google ran itself: a call or its result. The fields of all its shapes."""
-
-    id: str | None = None
-    tool_type: str | None = None
-    args: msgspec.Raw = ABSENT
-    response: msgspec.Raw = ABSENT
-    language: str | None = None
-    code: str | None = None
-    outcome: str | None = None
-    output: str | None = None
-
-
-class _Part(msgspec.Struct, frozen=True, gc=False, rename="camel"):
-    text: str | None = None
-    thought: bool | None = None
-    thought_signature: str | None = None
-    function_call: _Call | None = None
-    inline_data: _Blob | None = None
-    file_data: _Blob | None = None
-    executable_code: _OwnTool | None = None
-    code_execution_result: _OwnTool | None = None
-    tool_call: _OwnTool | None = None
-    tool_response: _OwnTool | None = None
-
-
-class _Content(msgspec.Struct, frozen=True, gc=False, rename="camel"):
-    parts: list[_Part] | None = None
-
-
-class _Candidate(msgspec.Struct, frozen=True, gc=False, rename="camel"):
-    content: _Content | None = None
-    finish_reason: str | int | None = None
-    index: int | None = None
-    grounding_metadata: dict[str, object] | None = None
-    citation_metadata: dict[str, object] | None = None
-    logprobs_result: dict[str, object] | None = None
-
-
-class _Feedback(msgspec.Struct, frozen=True, gc=False, rename="camel"):
-    block_reason: str | int | None = None
-    block_reason_message: str | None = None
-
-
-class _Answer(msgspec.Struct, frozen=True, gc=False, rename="camel"):
-    candidates: list[_Candidate] | None = None
-    prompt_feedback: _Feedback | None = None
-    usage_metadata: msgspec.Raw = ABSENT
-    model_version: str | None = None
-    response_id: str | None = None
-    error: msgspec.Raw = ABSENT
-
-
-_decode: Final = msgspec.json.Decoder(_Answer).decode
 _decode_any: Final = msgspec.json.Decoder().decode
 _encode: Final = msgspec.json.Encoder().encode
 
@@ -215,7 +155,7 @@ class AnswerReader:
     def read(self, data: bytes) -> list[PlainEvent]:
         """What one object says. Raises UpstreamFailure for an error, a refused prompt or garbage in it."""
         try:
-            answer = _decode(data)
+            answer = decode_response(data)
         except (ValueError, RecursionError):  # bytes that are not UTF-8 are ValueErrors too
             raise _garbage("it is not of the format") from None
         if answer.error and answer.error != _NULL:
@@ -264,7 +204,7 @@ class AnswerReader:
 
     # --- a candidate --------------------------------------------------------------------------------------
 
-    def _candidate(self, candidate: _Candidate, position: int, events: list[PlainEvent]) -> None:
+    def _candidate(self, candidate: Candidate, position: int, events: list[PlainEvent]) -> None:
         index = position if candidate.index is None else candidate.index
         choice = self._choices.get(index)
         if choice is None:
@@ -295,7 +235,7 @@ class AnswerReader:
             choice.finish = _word(candidate.finish_reason) or choice.finish
 
     def _other_part(
-        self, part: _Part, index: int, choice: _Choice, events: list[PlainEvent]
+        self, part: Part, index: int, choice: _Choice, events: list[PlainEvent]
     ) -> None:
         signature = part.thought_signature
         if part.function_call is not None:
@@ -317,7 +257,7 @@ class AnswerReader:
         elif signature:
             events.append(_signature(signature, None, choice, index))
 
-    def _call(self, call: _Call, index: int, choice: _Choice, events: list[PlainEvent]) -> str:
+    def _call(self, call: Call, index: int, choice: _Choice, events: list[PlainEvent]) -> str:
         position = choice.calls
         if position >= TOOL_CALLS_MAX:
             raise _garbage(f"more than {TOOL_CALLS_MAX} tool calls in one answer")
@@ -363,7 +303,7 @@ def _finished(index: int, choice: _Choice) -> Finished:
     return Finished(reason, native, index)
 
 
-def _refused(feedback: _Feedback) -> UpstreamFailure:
+def _refused(feedback: Feedback) -> UpstreamFailure:
     reason = str(feedback.block_reason)
     told = feedback.block_reason_message
     return UpstreamFailure(
@@ -424,7 +364,7 @@ def _item(fields: dict[str, object], signature: str | None, choice: _Choice) -> 
     return {**item, "signature": signature} if signature else item
 
 
-def _own_tool(part: _Part) -> dict[str, object] | None:
+def _own_tool(part: Part) -> dict[str, object] | None:
     """What Google's own tools were asked, or answered, as a reasoning detail."""
     if part.executable_code is not None:
         told, name = part.executable_code, "code_execution"
@@ -453,7 +393,7 @@ def _own_tool(part: _Part) -> dict[str, object] | None:
 # --- images, audio, probabilities ---------------------------------------------------------------------------
 
 
-def _media(part: _Part, index: int, choice: _Choice, events: list[PlainEvent]) -> str | None:
+def _media(part: Part, index: int, choice: _Choice, events: list[PlainEvent]) -> str | None:
     """The id under which a signature of this part travels."""
     choice.last_item = ""
     blob = part.inline_data
