@@ -34,8 +34,10 @@ from fairlead.core.errors import Overloaded
 from fairlead.core.health import RecentOutages
 from fairlead.core.ids import GenerationId, ProviderSlug, generation_id
 from fairlead.core.pricing import PriceSheet
+from fairlead.dialects.anthropic_messages import AnthropicMessages
 from fairlead.dialects.openai_chat import OpenAIChat
 from fairlead.dialects.openai_completions import OpenAICompletions
+from fairlead.dialects.openai_responses import OpenAIResponses
 from fairlead.gateway.app import DataPlane
 from fairlead.gateway.credentials import CredentialBook, book
 from fairlead.gateway.engines import EngineLists
@@ -192,10 +194,17 @@ async def _serve(
             metrics_token=_revealed(settings.metrics.token),
         )
     )
+    messages = AnthropicMessages()
     app = DataPlane(
         services,
-        {"/chat/completions": OpenAIChat(), "/completions": OpenAICompletions()},
+        {
+            "/chat/completions": OpenAIChat(),
+            "/completions": OpenAICompletions(),
+            "/responses": OpenAIResponses(),
+            "/messages": messages,
+        },
         asgi(web),
+        counters={"/messages/count_tokens": messages},
     )
     _spare_the_collector()
     settler.start()

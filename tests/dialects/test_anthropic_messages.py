@@ -40,7 +40,7 @@ from fairlead.core.money import NanoUSD
 from fairlead.core.pricing import Charge
 from fairlead.core.usage import Usage
 from fairlead.dialects import anthropic_content
-from fairlead.dialects.anthropic_messages import AnthropicMessages, count_answer
+from fairlead.dialects.anthropic_messages import AnthropicMessages
 from fairlead.dialects.base import AnswerHead, Closing
 from fairlead.wire.anthropic_errors import error_word
 from tests.dialects.anthropic_client import (
@@ -648,7 +648,7 @@ def test_the_keep_alive_is_a_ping_that_clients_skip() -> None:
 
 
 def test_a_count_is_an_answer() -> None:
-    assert json.loads(count_answer(12)) == {"input_tokens": 12}
+    assert json.loads(AnthropicMessages().count_answer(12)) == {"input_tokens": 12}
 
 
 # --- any events ---

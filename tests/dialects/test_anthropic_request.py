@@ -316,11 +316,17 @@ def test_a_schema_for_the_answer_is_kept(place: str) -> None:
     assert bytes(body.response_format.json_schema.schema) == json.dumps(wanted["schema"]).encode()
 
 
-def test_counting_needs_no_limit() -> None:
+def test_a_limit_may_be_left_to_the_provider() -> None:
     body = json.dumps({"model": "a/b", "messages": [HELLO], "system": "abc"}).encode()
     assert DIALECT.decode_count(body).characters == 8
-    with pytest.raises(RequestInvalid, match="`max_tokens` is required"):
-        DIALECT.decode(body)
+    assert DIALECT.decode(body).max_tokens is None
+
+
+def test_feature_flags_come_in_a_header_and_travel_with_the_fields() -> None:
+    body = json.dumps({"model": "a/b", "messages": [HELLO], "max_tokens": 9}).encode()
+    request = DIALECT.decode(body, {b"anthropic-beta": b"one-2025-01-01,two"})
+    assert bytes(request.fields["betas"]) == b'"one-2025-01-01,two"'
+    assert "betas" not in DIALECT.decode(body).fields
 
 
 # --- what is wrong ---

@@ -9,14 +9,14 @@ dear. The price compared is prompt + completion per token.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from enum import StrEnum
 from typing import Final, Protocol
 
 import msgspec
 
 from fairlead.core.catalog import Endpoint, EndpointStatus, Model, ProviderInfo
-from fairlead.core.chat import ChatRequest, ProviderPreferences
+from fairlead.core.chat import ABSENT, ChatRequest, ProviderPreferences, WireFormat
 from fairlead.core.ids import EndpointId, ProviderSlug
 from fairlead.core.prompt import prompt_text
 
@@ -169,9 +169,19 @@ def _unreadable(request: ChatRequest, model: Model) -> frozenset[str]:
 
 def _sent(request: ChatRequest) -> frozenset[str]:
     """Parameters of the request that an endpoint can support or not, by their catalogue names."""
-    return frozenset(name for name in request.fields if name in _CATALOGUED)
+    return _CATALOGUED.intersection(_asked(request))
 
 
+def _asked(request: ChatRequest) -> Collection[str]:
+    """Names of what is asked for; in formats that call things by other names, those of the typed view."""
+    if request.source in _OPENAI_FORMATS:
+        return request.fields
+    body = request.body
+    return [name for name in _CATALOGUED if getattr(body, name, None) not in _NOT_ASKED]
+
+
+_OPENAI_FORMATS: Final = frozenset({WireFormat.OPENAI_CHAT, WireFormat.OPENAI_COMPLETIONS})
+_NOT_ASKED: Final[tuple[object, ...]] = (None, [], ABSENT)
 _CATALOGUED: Final = frozenset(
     {
         "temperature", "top_p", "top_k", "min_p", "top_a", "frequency_penalty", "presence_penalty",
@@ -187,8 +197,9 @@ def _prefer_able(
     kept: list[Endpoint], request: ChatRequest, removed: list[tuple[EndpointId, Removal]]
 ) -> list[Endpoint]:
     """Narrow to endpoints that support a soft parameter, where any does."""
+    asked = _asked(request)
     for name in _SOFT_PARAMETERS:
-        if name in request.fields:
+        if name in asked:
             able = [endpoint for endpoint in kept if name in endpoint.supported_parameters]
             if able and len(able) < len(kept):
                 unable = {endpoint.id for endpoint in able}

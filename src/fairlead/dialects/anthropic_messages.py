@@ -41,11 +41,11 @@ from fairlead.core.ids import GenerationId
 from fairlead.core.usage import Usage
 from fairlead.dialects.anthropic_content import ContentWriter, Fields
 from fairlead.dialects.anthropic_request import read_request
-from fairlead.dialects.base import AnswerHead, Closing
+from fairlead.dialects.base import NO_HEADERS, AnswerHead, Closing
 from fairlead.wire.anthropic_errors import problem_fields
 from fairlead.wire.anthropic_usage import count_fields, usage_fields
 
-__all__ = ["AnthropicMessages", "MessagesStream", "count_answer"]
+__all__ = ["AnthropicMessages", "MessagesStream"]
 
 KEEP_ALIVE: Final = b'event: ping\ndata: {"type": "ping"}\n\n'
 
@@ -67,14 +67,25 @@ class AnthropicMessages:
 
     name = "anthropic-messages"
     api_type = "completions"
+    id_header = b"request-id"
     keep_alive = KEEP_ALIVE
 
-    def decode(self, body: bytes) -> ChatRequest:
-        return read_request(body, needs_limit=True)
+    def decode(self, body: bytes, headers: Mapping[bytes, bytes] = NO_HEADERS) -> ChatRequest:
+        request = read_request(body)
+        betas = headers.get(b"x-anthropic-beta") or headers.get(b"anthropic-beta")
+        if not betas:
+            return request
+        # A provider of the same format is told of them; `betas` is how its own clients name them in a body.
+        told = msgspec.Raw(_encode(betas.decode("latin-1")))
+        return msgspec.structs.replace(request, fields={**request.fields, "betas": told})
 
     def decode_count(self, body: bytes) -> ChatRequest:
         """A body of `/messages/count_tokens`: the same, but an answer's length is none of its matter."""
-        return read_request(body, needs_limit=False)
+        return read_request(body)
+
+    def count_answer(self, input_tokens: int) -> bytes:
+        """The answer of `/messages/count_tokens`."""
+        return _encode({"input_tokens": input_tokens})
 
     def stream(self, head: AnswerHead) -> MessagesStream:
         return MessagesStream(head)
@@ -97,11 +108,6 @@ class AnthropicMessages:
 
     def problem(self, problem: Problem, generation: GenerationId | None) -> bytes:
         return _encode(problem_fields(problem, generation))
-
-
-def count_answer(input_tokens: int) -> bytes:
-    """The answer of `/messages/count_tokens`."""
-    return _encode({"input_tokens": input_tokens})
 
 
 # --- streams ------------------------------------------------------------------------------------------

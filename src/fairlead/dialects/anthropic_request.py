@@ -140,16 +140,13 @@ _read_body: Final = msgspec.json.Decoder(_Body).decode
 _read_fields: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
-def read_request(body: bytes, *, needs_limit: bool) -> ChatRequest:
-    """Decode a body. Raises RequestInvalid with the path of the first field that is wrong.
-
-    needs_limit: whether `max_tokens` is required.
-    """
+def read_request(body: bytes) -> ChatRequest:
+    """Decode a body. Raises RequestInvalid with the path of the first field that is wrong."""
     try:
         # The decoder checks only the text that it keeps, and we pass on the rest too.
         str(body, "utf-8")
         read = _read_body(body)
-        _check(read, needs_limit=needs_limit)
+        _check(read)
         typed = _in_our_words(read)
         fields = _read_fields(body)
         check_parameters(typed, fields.keys() & _SHARED)
@@ -171,11 +168,9 @@ def read_request(body: bytes, *, needs_limit: bool) -> ChatRequest:
 # --- checks -------------------------------------------------------------------------------------------
 
 
-def _check(read: _Body, *, needs_limit: bool) -> None:
+def _check(read: _Body) -> None:
     if not read.messages:
         raise wrong("messages", "must hold at least one message")
-    if read.max_tokens is None and needs_limit:
-        raise wrong("max_tokens", "is required")
     _check_length("user", read.user, USER_CHARACTERS_MAX)
     if read.metadata is not None:
         _check_length("metadata.user_id", read.metadata.user_id, USER_ID_CHARACTERS_MAX)

@@ -6,8 +6,9 @@ sockets or money beyond the numbers it is given to print.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Final, Protocol
 
 import msgspec
 
@@ -17,7 +18,9 @@ from fairlead.core.ids import GenerationId
 from fairlead.core.pricing import Charge
 from fairlead.core.usage import Usage
 
-__all__ = ["AnswerHead", "Closing", "Dialect", "StreamEncoder"]
+__all__ = ["NO_HEADERS", "AnswerHead", "Closing", "Dialect", "StreamEncoder"]
+
+NO_HEADERS: Final[Mapping[bytes, bytes]] = MappingProxyType({})
 
 
 class AnswerHead(msgspec.Struct, frozen=True, gc=False):
@@ -62,14 +65,19 @@ class StreamEncoder(Protocol):
 
 
 class Dialect(Protocol):
-    """One public format."""
+    """One public format.
+
+    id_header: the header in which its clients look for the id of an answer, beside `x-generation-id`.
+    """
 
     name: str
     api_type: str
+    id_header: bytes
     keep_alive: bytes  # sent while the upstream is silent; ignored by every client
 
-    def decode(self, body: bytes) -> ChatRequest:
-        """Raises RequestInvalid with the path of the offending field."""
+    def decode(self, body: bytes, headers: Mapping[bytes, bytes] = NO_HEADERS) -> ChatRequest:
+        """headers: of the request, names in lower case. Raises RequestInvalid with the path of the
+        offending field."""
         ...
 
     def stream(self, head: AnswerHead) -> StreamEncoder: ...

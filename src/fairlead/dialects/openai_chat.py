@@ -16,7 +16,7 @@ not take a broken answer for a whole one.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final, assert_never
 
 import msgspec
@@ -44,7 +44,7 @@ from fairlead.core.errors import FailureKind, Problem, RequestInvalid, UpstreamF
 from fairlead.core.ids import GenerationId
 from fairlead.core.money import usd
 from fairlead.core.sse import DONE, data_frame
-from fairlead.dialects.base import AnswerHead, Closing
+from fairlead.dialects.base import NO_HEADERS, AnswerHead, Closing
 from fairlead.dialects.openai_request import read_request
 from fairlead.wire.openai_errors import error_fields, problem_fields
 from fairlead.wire.openai_usage import WrittenUsage, written_usage
@@ -64,9 +64,10 @@ class OpenAIChat:
 
     name = "openai-chat"
     api_type = "completions"
+    id_header = b"x-request-id"
     keep_alive = KEEP_ALIVE
 
-    def decode(self, body: bytes) -> ChatRequest:
+    def decode(self, body: bytes, headers: Mapping[bytes, bytes] = NO_HEADERS) -> ChatRequest:  # noqa: ARG002
         request = read_request(body, WireFormat.OPENAI_CHAT)
         if request.body.messages is None and request.body.prompt is None:
             raise RequestInvalid("`messages` is required.", param="messages")

@@ -6,7 +6,7 @@ It shares everything with the chat dialect but the shape of a choice. Reasoning 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -27,7 +27,7 @@ from fairlead.core.chat import (
 from fairlead.core.errors import FailureKind, Problem, RequestInvalid, UpstreamFailure
 from fairlead.core.ids import GenerationId
 from fairlead.core.sse import DONE, data_frame
-from fairlead.dialects.base import AnswerHead, Closing
+from fairlead.dialects.base import NO_HEADERS, AnswerHead, Closing
 from fairlead.dialects.openai_chat import KEEP_ALIVE
 from fairlead.dialects.openai_request import read_request
 from fairlead.wire.openai_errors import error_fields, problem_fields
@@ -43,9 +43,10 @@ class OpenAICompletions:
 
     name = "openai-completions"
     api_type = "completions"
+    id_header = b"x-request-id"
     keep_alive = KEEP_ALIVE
 
-    def decode(self, body: bytes) -> ChatRequest:
+    def decode(self, body: bytes, headers: Mapping[bytes, bytes] = NO_HEADERS) -> ChatRequest:  # noqa: ARG002
         """Callers who send `messages` here are understood, as the chat dialect would."""
         request = read_request(body, WireFormat.OPENAI_COMPLETIONS)
         if request.body.prompt is None and request.body.messages is None:

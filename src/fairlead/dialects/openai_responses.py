@@ -9,7 +9,7 @@ An error that comes instead of an answer has the envelope of the chat dialect, a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -18,7 +18,7 @@ from fairlead.core.answer import plain
 from fairlead.core.chat import ChatEvent, ChatRequest
 from fairlead.core.errors import FailureKind, Problem, UpstreamFailure
 from fairlead.core.ids import GenerationId
-from fairlead.dialects.base import AnswerHead, Closing
+from fairlead.dialects.base import NO_HEADERS, AnswerHead, Closing
 from fairlead.dialects.openai_chat import KEEP_ALIVE
 from fairlead.dialects.responses_listener import Silence
 from fairlead.dialects.responses_request import read_responses_request
@@ -35,9 +35,10 @@ class OpenAIResponses:
 
     name = "openai-responses"
     api_type = "completions"
+    id_header = b"x-request-id"
     keep_alive = KEEP_ALIVE
 
-    def decode(self, body: bytes) -> ChatRequest:
+    def decode(self, body: bytes, headers: Mapping[bytes, bytes] = NO_HEADERS) -> ChatRequest:  # noqa: ARG002
         return read_responses_request(body)
 
     def stream(self, head: AnswerHead) -> ResponseStream:

@@ -6,17 +6,24 @@ One table of targets, no framework: on the hot path a route is one dictionary lo
 from __future__ import annotations
 
 from collections.abc import Coroutine, Mapping
+from functools import partial
+from types import MappingProxyType
 from typing import Any, Final
 
 from fairlead.core.errors import MethodNotAllowed, Overloaded
 from fairlead.dialects.base import Dialect
 from fairlead.gateway.caller_side import CallerApp, CallerSide
-from fairlead.gateway.pipeline import Services, refuse, serve_chat
+from fairlead.gateway.counting import CountDialect, serve_count
+from fairlead.gateway.pipeline import Refusing, Services, refuse, serve_chat
 
 __all__ = ["API_PREFIXES", "CALLS_MAX", "DataPlane"]
 
 API_PREFIXES: Final = ("/api/v1", "/v1")
+NO_COUNTERS: Final[Mapping[str, CountDialect]] = MappingProxyType({})
 CALLS_MAX: Final = 16_384  # under way at once; more are refused with 503
+
+
+_Served = tuple[Refusing, CallerApp]
 
 
 class DataPlane:
@@ -28,14 +35,21 @@ class DataPlane:
         dialects: Mapping[str, Dialect],
         fallback: CallerApp,
         *,
+        counters: Mapping[str, CountDialect] = NO_COUNTERS,
         calls_max: int = CALLS_MAX,
     ) -> None:
-        """dialects: path below the API base ("/chat/completions") to the dialect spoken there."""
-        self._services = services
+        """dialects: path below the API base ("/chat/completions") to the dialect spoken there.
+        counters: the same for paths that only count tokens.
+        """
+        served: dict[str, _Served] = {}
+        for path, dialect in dialects.items():
+            served[path] = (dialect, partial(serve_chat, dialect=dialect, services=services))
+        for path, counter in counters.items():
+            served[path] = (counter, partial(serve_count, dialect=counter, services=services))
         # With and without a slash at the end: some clients join addresses carelessly.
         self._routes = {
-            (prefix + path + slash).encode(): dialect
-            for path, dialect in dialects.items()
+            (prefix + path + slash).encode(): route
+            for path, route in served.items()
             for prefix in API_PREFIXES
             for slash in ("", "/")
         }
@@ -48,12 +62,12 @@ class DataPlane:
         return self._calls
 
     def __call__(self, side: CallerSide) -> Coroutine[Any, Any, None]:
-        dialect = self._routes.get(side.target) or self._routes.get(side.path.encode())
-        if dialect is None or side.method == "OPTIONS":
+        route = self._routes.get(side.target) or self._routes.get(side.path.encode())
+        if route is None or side.method == "OPTIONS":
             return self._fallback(side)
-        return self._serve(side, dialect)
+        return self._serve(side, *route)
 
-    async def _serve(self, side: CallerSide, dialect: Dialect) -> None:
+    async def _serve(self, side: CallerSide, dialect: Refusing, serve: CallerApp) -> None:
         if side.method != "POST":
             wrong = MethodNotAllowed(
                 f"{side.path} takes POST, not {side.method}.", allowed=("POST",)
@@ -66,6 +80,6 @@ class DataPlane:
             return
         self._calls += 1
         try:
-            await serve_chat(side, dialect, self._services)
+            await serve(side)
         finally:
             self._calls -= 1

@@ -16,7 +16,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Final
+from typing import Final, Protocol
 
 import msgspec
 
@@ -59,7 +59,7 @@ from fairlead.gateway.settlement import Tally, closing_charge
 from fairlead.gateway.upstream import Exchange, Phase, TransportFailure, UpstreamClient
 from fairlead.providers.base import ChatAdapter, ChatDecoder, Provider
 
-__all__ = ["Services", "Timeouts", "serve_chat"]
+__all__ = ["Refusing", "Services", "Timeouts", "authenticate", "refuse", "serve_chat"]
 
 _log = logging.getLogger(__name__)
 
@@ -102,17 +102,18 @@ class Services:
     body_bytes_max: int
 
 
-async def serve_chat(caller_side: CallerSide, dialect: Dialect, services: Services) -> None:
+async def serve_chat(caller_side: CallerSide, *, dialect: Dialect, services: Services) -> None:
     """Serve one call completely. Only a shutdown's cancellation comes out of here."""
     call: _Call | None = None
     try:
         caller = await authenticate(caller_side, services)
-        request = dialect.decode(await caller_side.body(services.body_bytes_max))
+        body = await caller_side.body(services.body_bytes_max)
+        request = dialect.decode(body, caller_side.headers)
         call = _Call(caller_side, dialect, services, caller, request)
         await call.run()
     except FairleadError as error:
         if not caller_side.has_left:
-            refuse(caller_side, dialect, error.problem(), call.id if call else None)
+            _tell(caller_side, dialect, error.problem(), call.id if call else None)
     except asyncio.CancelledError:
         # We are cancelled when the caller leaves; anybody else means it.
         task = asyncio.current_task()
@@ -128,7 +129,7 @@ async def serve_chat(caller_side: CallerSide, dialect: Dialect, services: Servic
         masked = FairleadError(_MASKED)
         if call is not None:
             await call.cut_short(masked)
-        refuse(caller_side, dialect, masked.problem(), call.id if call else None)
+        _tell(caller_side, dialect, masked.problem(), call.id if call else None)
 
 
 _STOPPING: Final = "The server is stopping. Please send the call again."
@@ -157,27 +158,48 @@ async def authenticate(caller_side: CallerSide, services: Services) -> Caller:
     return found
 
 
-def refuse(
+def _tell(
     caller_side: CallerSide, dialect: Dialect, problem: Problem, generation: GenerationId | None
 ) -> None:
-    """Answer with an error, in band if the answer has already begun."""
+    """Tell an error, in band if the answer has already begun."""
     if caller_side.is_complete:
         return
     if caller_side.has_started:
         # Keep-alive comments went out before any token: status 200 is gone, the stream must say it.
         head = AnswerHead(generation or GenerationId(""), "", "", 0)
         caller_side.end(dialect.stream(head).fail(problem, None))
-        return
+    else:
+        refuse(caller_side, dialect, problem, generation)
+
+
+class Refusing(Protocol):
+    """What is needed of a dialect to say no."""
+
+    @property
+    def id_header(self) -> bytes: ...
+
+    def problem(self, problem: Problem, generation: GenerationId | None) -> bytes: ...
+
+
+def refuse(
+    caller_side: CallerSide, dialect: Refusing, problem: Problem, generation: GenerationId | None
+) -> None:
+    """Answer with an error; nothing has been said yet."""
     own = [(name.encode(), value.encode("latin-1")) for name, value in problem.headers]
+    head_lines = _WHOLE_HEAD + header_lines(own)
     if generation is not None:
-        own.append((b"x-generation-id", generation.encode()))
-    body = dialect.problem(problem, generation)
-    caller_side.answer(problem.status, _WHOLE_HEAD + header_lines(own), body)
+        head_lines = _with_id(head_lines, generation, dialect)
+    caller_side.answer(problem.status, head_lines, dialect.problem(problem, generation))
+
+
+def _with_id(head_lines: bytes, generation: GenerationId, dialect: Refusing) -> bytes:
+    name = generation.encode()
+    return b"%bx-generation-id: %b\r\n%b: %b\r\n" % (head_lines, name, dialect.id_header, name)
 
 
 _CORS: Final = (
     (b"access-control-allow-origin", b"*"),
-    (b"access-control-expose-headers", b"x-generation-id, retry-after"),
+    (b"access-control-expose-headers", b"x-generation-id, x-request-id, request-id, retry-after"),
 )
 _WHOLE_HEAD: Final = header_lines(((b"content-type", b"application/json"), *_CORS))
 _STREAM_HEAD: Final = header_lines(
@@ -227,6 +249,7 @@ class _Call:
         self._model: Model | None = None
         self._endpoint: Endpoint | None = None
         self._exchange: Exchange | None = None
+        self._encoder: StreamEncoder | None = None
         self._first_token_s: float | None = None
         self._is_settled = False
         self.id = services.ids.generation()
@@ -234,7 +257,7 @@ class _Call:
     async def run(self) -> None:
         """Plan, attempt, relay. Raises FairleadError while nothing has reached the caller."""
         if self._request.streamed:
-            head = b"%bx-generation-id: %b\r\n" % (_STREAM_HEAD, self.id.encode())
+            head = _with_id(_STREAM_HEAD, self.id, self._dialect)
             self._side.stream(head, keep_alive=self._dialect.keep_alive)
         told: FairleadError | None = None
         for resolved in self._models():
@@ -332,6 +355,12 @@ class _Call:
     ) -> _Opened:
         """An answer that is not streamed. One that arrives slowly but steadily is let arrive."""
         events: list[ChatEvent] = []
+        body = exchange.take_whole()
+        if body is not None:
+            events += decoder.feed(body)
+            events += decoder.finish()
+            self._watch(events)
+            return _Opened(endpoint, exchange, decoder, events, is_over=True)
         between_s = self._services.timeouts.between_tokens
         while chunk := await exchange.read():
             events += decoder.feed(chunk)
@@ -379,10 +408,12 @@ class _Call:
             provider=self._provider_name(opened.endpoint),
             created_s=int(self._began_at_s),
             show_reasoning=_shows_reasoning(self._request),
+            request=self._request,
         )
         self._first_token_s = self._first_token_s or self._services.loop.time()
         if self._request.streamed:
-            await self._relay(opened, self._dialect.stream(head))
+            self._encoder = self._dialect.stream(head)
+            await self._relay(opened, self._encoder)
         else:
             self._let_go()
             self._services.health.succeeded(opened.endpoint.id)
@@ -390,8 +421,7 @@ class _Call:
                 Outcome.COMPLETED,
                 lambda closing: self._dialect.whole(head, opened.events, closing),
             )
-            head_lines = b"%bx-generation-id: %b\r\n" % (_WHOLE_HEAD, self.id.encode())
-            self._side.answer(200, head_lines, body)
+            self._side.answer(200, _with_id(_WHOLE_HEAD, self.id, self._dialect), body)
 
     async def _relay(self, opened: _Opened, encoder: StreamEncoder) -> None:
         """The stream: each piece is translated and written the moment it arrives, in the upstream's callback.
@@ -456,8 +486,10 @@ class _Call:
         self._let_go()
         if self._endpoint is None or self._is_settled:
             return
-        head = AnswerHead(self.id, self._endpoint.model, self._endpoint.provider, 0)
-        stream, problem = self._dialect.stream(head), error.problem()
+        stream, problem = self._encoder, error.problem()
+        if stream is None:
+            head = AnswerHead(self.id, self._endpoint.model, self._endpoint.provider, 0)
+            stream = self._dialect.stream(head)
         end = await self._settle(Outcome.FAILED, lambda closing: stream.fail(problem, closing))
         if self._side.has_started and not self._side.is_complete:
             self._side.end(end)
@@ -498,9 +530,10 @@ class _Call:
             counter=services.tokens,
             at_s=self._began_at_s,
         )
-        last = write(Closing(usage=usage, charge=charge))
-        self._is_settled = True
         now_s = services.loop.time()
+        completed_s = int(self._began_at_s + now_s - self._began_s)
+        last = write(Closing(usage=usage, charge=charge, completed_s=completed_s))
+        self._is_settled = True
         body = request.body
         recorded = services.generations.append(
             Generation(
@@ -619,11 +652,18 @@ def _last_events(decoder: ChatDecoder, failure: TransportFailure) -> list[ChatEv
         raise failure from None
 
 
+_ATTRIBUTING: Final = frozenset(
+    {b"http-referer", b"referer", b"x-openrouter-title", b"x-title", b"x-openrouter-categories"}
+)
+
+
 def _attribution(side: CallerSide) -> Attribution | None:
+    agent = _bounded(side, b"user-agent")
+    if _ATTRIBUTING.isdisjoint(side.headers):
+        return Attribution(user_agent=agent) if agent else None
     referer = _bounded(side, b"http-referer") or _bounded(side, b"referer")
     title = _bounded(side, b"x-openrouter-title") or _bounded(side, b"x-title")
     categories = _bounded(side, b"x-openrouter-categories")
-    agent = _bounded(side, b"user-agent")
     if not (referer or title or categories or agent):
         return None
     return Attribution(

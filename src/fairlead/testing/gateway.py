@@ -22,8 +22,10 @@ from fairlead.core.errors import Overloaded
 from fairlead.core.generation import Generation
 from fairlead.core.health import RecentOutages
 from fairlead.core.ids import AccountId, GenerationId, KeyId, ProviderSlug, generation_id
+from fairlead.dialects.anthropic_messages import AnthropicMessages
 from fairlead.dialects.openai_chat import OpenAIChat
 from fairlead.dialects.openai_completions import OpenAICompletions
+from fairlead.dialects.openai_responses import OpenAIResponses
 from fairlead.gateway.app import CALLS_MAX, DataPlane
 from fairlead.gateway.caller_side import CallerSide
 from fairlead.gateway.pipeline import Services, Timeouts
@@ -150,8 +152,14 @@ class GatewayInMemory:
         )
         self.app = DataPlane(
             self.services,
-            {"/chat/completions": OpenAIChat(), "/completions": OpenAICompletions()},
+            {
+                "/chat/completions": OpenAIChat(),
+                "/completions": OpenAICompletions(),
+                "/responses": OpenAIResponses(),
+                "/messages": AnthropicMessages(),
+            },
             _not_found,
+            counters={"/messages/count_tokens": AnthropicMessages()},
             calls_max=calls_max,
         )
         self.connections = Connections(
