@@ -67,6 +67,8 @@ class WireFormat(StrEnum):
     GOOGLE_GEMINI = "google-gemini"
     BEDROCK_CONVERSE = "bedrock-converse"
     COHERE_CHAT = "cohere-chat"
+    OPENAI_EMBEDDINGS = "openai-embeddings"
+    RERANK = "rerank"
 
 
 # --- what is asked ----------------------------------------------------------------------------------

@@ -23,6 +23,7 @@ from typing import Final
 import msgspec
 
 from fairlead.core.answer import plain
+from fairlead.core.capability import Capability
 from fairlead.core.chat import (
     ChatEvent,
     ChatRequest,
@@ -67,6 +68,7 @@ class AnthropicMessages:
 
     name = "anthropic-messages"
     api_type = "completions"
+    capability = Capability.CHAT
     id_header = b"request-id"
     keep_alive = KEEP_ALIVE
 

@@ -12,6 +12,7 @@ from typing import Final, Protocol
 
 import msgspec
 
+from fairlead.core.capability import Capability
 from fairlead.core.chat import ChatEvent, ChatRequest
 from fairlead.core.errors import Problem
 from fairlead.core.ids import GenerationId
@@ -72,6 +73,7 @@ class Dialect(Protocol):
 
     name: str
     api_type: str
+    capability: Capability
     id_header: bytes
     keep_alive: bytes  # sent while the upstream is silent; ignored by every client
 

@@ -22,6 +22,7 @@ from typing import Final, assert_never
 import msgspec
 
 from fairlead.core.answer import Answer, Choice, collect
+from fairlead.core.capability import Capability
 from fairlead.core.chat import (
     AnnotationsAdded,
     ChatEvent,
@@ -64,6 +65,7 @@ class OpenAIChat:
 
     name = "openai-chat"
     api_type = "completions"
+    capability = Capability.CHAT
     id_header = b"x-request-id"
     keep_alive = KEEP_ALIVE
 

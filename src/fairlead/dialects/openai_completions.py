@@ -12,6 +12,7 @@ from typing import Final
 import msgspec
 
 from fairlead.core.answer import Choice, collect
+from fairlead.core.capability import Capability
 from fairlead.core.chat import (
     ChatEvent,
     ChatRequest,
@@ -43,6 +44,7 @@ class OpenAICompletions:
 
     name = "openai-completions"
     api_type = "completions"
+    capability = Capability.CHAT
     id_header = b"x-request-id"
     keep_alive = KEEP_ALIVE
 

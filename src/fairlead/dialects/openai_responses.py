@@ -15,6 +15,7 @@ from typing import Final
 import msgspec
 
 from fairlead.core.answer import plain
+from fairlead.core.capability import Capability
 from fairlead.core.chat import ChatEvent, ChatRequest
 from fairlead.core.errors import FailureKind, Problem, UpstreamFailure
 from fairlead.core.ids import GenerationId
@@ -35,6 +36,7 @@ class OpenAIResponses:
 
     name = "openai-responses"
     api_type = "completions"
+    capability = Capability.CHAT
     id_header = b"x-request-id"
     keep_alive = KEEP_ALIVE
 

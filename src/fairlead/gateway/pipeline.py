@@ -281,7 +281,7 @@ class _Call:
             found = self._snapshot.resolve(name)
             if not isinstance(found, Resolved):
                 raise unknown_model(found, names)
-            if refusal := wrong_endpoint(found.model, names):
+            if refusal := wrong_endpoint(found.model, names, self._dialect.capability):
                 raise refusal
             resolved.append(found)
         if not resolved:
@@ -383,15 +383,18 @@ class _Call:
 
     def _can_serve(self, slug: ProviderSlug) -> bool:
         provider = self._services.providers(slug)
-        return provider is not None and provider.chat is not None
+        return provider is not None and provider.adapter(self._dialect.capability) is not None
 
     def _provider(self, endpoint: Endpoint) -> tuple[Provider, ChatAdapter]:
         provider = self._services.providers(endpoint.provider)
-        if provider is None or provider.chat is None:
+        capability = self._dialect.capability
+        adapter = None if provider is None else provider.adapter(capability)
+        if provider is None or adapter is None:
             raise UpstreamFailure(
-                f"{endpoint.provider} does not serve chat here.", kind=FailureKind.MODEL_NOT_FOUND
+                f"{endpoint.provider} does not serve {capability} here.",
+                kind=FailureKind.MODEL_NOT_FOUND,
             )
-        return provider, provider.chat
+        return provider, adapter
 
     def _watch(self, events: list[ChatEvent]) -> bool:
         has_content = self._tally.watch(events)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
 from fairlead.core.attempts import GiveUp
-from fairlead.core.catalog import Endpoint, Model, ModelKind, Snapshot, UnknownModel
+from fairlead.core.capability import CAPABILITIES, PATHS, Capability
+from fairlead.core.catalog import Endpoint, Model, Snapshot, UnknownModel
 from fairlead.core.chat import ChatRequest
 from fairlead.core.errors import (
     Availability,
@@ -34,12 +35,10 @@ __all__ = [
 
 _PROVIDERS_NAMED_MAX: Final = 4
 _NAME_CHARACTERS_MAX: Final = 200  # a name may be as long as a body, its echo may not
-# Kinds of models that do not chat, and where they are called instead.
-_ENDPOINTS: Final[dict[ModelKind, str]] = {
-    ModelKind.EMBEDDING: "/embeddings",
-    ModelKind.RERANK: "/rerank",
-    ModelKind.SPEECH: "/audio/speech",
-    ModelKind.TRANSCRIPTION: "/audio/transcriptions",
+_DOES_NOT: Final[Mapping[Capability, str]] = {
+    Capability.CHAT: "does not chat",
+    Capability.EMBEDDINGS: "does not make embeddings",
+    Capability.RERANK: "does not rank documents",
 }
 
 
@@ -73,13 +72,15 @@ def unknown_model(unknown: UnknownModel | None, requested: tuple[str, ...]) -> R
     )
 
 
-def wrong_endpoint(model: Model, requested: tuple[str, ...]) -> RequestInvalid | None:
-    """Why this model cannot be asked to chat; None: it can."""
-    instead = _ENDPOINTS.get(model.kind)
-    if instead is None:
+def wrong_endpoint(
+    model: Model, requested: tuple[str, ...], capability: Capability
+) -> RequestInvalid | None:
+    """Why this model cannot be asked for that; None: it can."""
+    if CAPABILITIES.get(model.kind) is capability:
         return None
+    instead = PATHS[model.kind]
     return RequestInvalid(
-        f"{model.id} does not chat. Call it at {instead}.",
+        f"{model.id} {_DOES_NOT[capability]}. Call it at {instead}.",
         param="model",
         availability=Availability(
             code="wrong_endpoint",

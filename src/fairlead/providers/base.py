@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, assert_never
 
 import msgspec
 
+from fairlead.core.capability import Capability
 from fairlead.core.catalog import Endpoint
 from fairlead.core.chat import ChatEvent, ChatRequest
 from fairlead.core.errors import UpstreamFailure
@@ -81,7 +82,10 @@ class ChatDecoder(Protocol):
 
 
 class ChatAdapter(Protocol):
-    """How one upstream speaks chat."""
+    """How one upstream speaks, for one capability.
+
+    For embeddings and ranking the request is of the type in core/retrieval.py; the answer is one frame.
+    """
 
     def encode(
         self, request: ChatRequest, endpoint: Endpoint, credential: Credential
@@ -105,4 +109,17 @@ class Provider:
 
     slug: str
     chat: ChatAdapter | None = None
+    embeddings: ChatAdapter | None = None
+    rerank: ChatAdapter | None = None
     sign: Signature | None = None
+
+    def adapter(self, capability: Capability) -> ChatAdapter | None:
+        match capability:
+            case Capability.CHAT:
+                return self.chat
+            case Capability.EMBEDDINGS:
+                return self.embeddings
+            case Capability.RERANK:
+                return self.rerank
+            case _:
+                assert_never(capability)
