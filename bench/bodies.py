@@ -1,11 +1,14 @@
-"""The request bodies: a conversation of a given size, the same for every target but for the model's name."""
+"""The request bodies: a conversation of a given size, the same for every target but for the model's name.
+
+It is an OpenAI chat request; `as_messages` and `as_responses` say the same in other callers' formats.
+"""
 
 from __future__ import annotations
 
 import json
 import random
 
-__all__ = ["conversation"]
+__all__ = ["as_messages", "as_responses", "conversation"]
 
 _VOCABULARY = """the of a proxy request model token stream budget latency region customer invoice café naïve
 please summarise explain "quoted" value list table line column answer context"""
@@ -46,6 +49,38 @@ def conversation(
         messages.append({"role": role, "content": _text(generator, min(turn, room))})
     messages[-1]["role"] = "user"
     return _encode(body)
+
+
+def as_messages(body: bytes) -> bytes:
+    """The same conversation as an Anthropic Messages request."""
+    fields = json.loads(body)
+    system, *turns = fields["messages"]
+    return _encode(
+        {
+            "model": fields["model"],
+            "max_tokens": fields["max_tokens"],
+            "temperature": fields["temperature"],
+            "system": system["content"],
+            "messages": turns,
+            "stream": fields.get("stream", False),
+        }
+    )
+
+
+def as_responses(body: bytes) -> bytes:
+    """The same conversation as an OpenAI Responses request."""
+    fields = json.loads(body)
+    system, *turns = fields["messages"]
+    return _encode(
+        {
+            "model": fields["model"],
+            "max_output_tokens": fields["max_tokens"],
+            "temperature": fields["temperature"],
+            "instructions": system["content"],
+            "input": turns,
+            "stream": fields.get("stream", False),
+        }
+    )
 
 
 def _encode(body: dict[str, object]) -> bytes:

@@ -19,11 +19,13 @@ import tempfile
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 import uvloop
-from bodies import conversation
+from bodies import as_messages, as_responses, conversation
+from streams import generate_stream, messages_stream
 
 from fairlead.control.generations.jobs import Settler
 from fairlead.core.catalog import Snapshot
@@ -96,20 +98,33 @@ class ReadyAnswer:
         pass
 
 
-def snapshot() -> Snapshot:
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One measurement. parts: units of work in one call. path: of the caller's dialect."""
+
+    name: str
+    body: bytes
+    pieces: list[bytes]
+    parts: int = 1
+    unit: str = "a call"
+    provider: str = "openai"
+    path: str = "chat/completions"
+
+
+def snapshot(provider: str) -> Snapshot:
     return a_snapshot(
-        a_model(an_endpoint("openai"), an_endpoint("groq", prompt="0.000003")),
-        providers=(a_provider("openai"), a_provider("groq")),
+        a_model(an_endpoint(provider), an_endpoint("groq", prompt="0.000003")),
+        providers=(a_provider(provider), a_provider("groq")),
     )
 
 
-def caller(
-    body: bytes, pieces: list[bytes]
-) -> tuple[GatewayInMemory, Callable[[], Awaitable[None]]]:
+def caller(row: Row) -> tuple[GatewayInMemory, Callable[[], Awaitable[None]]]:
     """A data plane, and a function that makes one call to it."""
-    gateway = GatewayInMemory(ReadyUpstream(pieces), snapshot())  # type: ignore[arg-type] # enough of one
+    upstream = ReadyUpstream(row.pieces)
+    gateway = GatewayInMemory(upstream, snapshot(row.provider))  # type: ignore[arg-type] # enough of one
+    body = row.body
     head = (
-        "POST /v1/chat/completions HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\n"
+        f"POST /v1/{row.path} HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\n"
         f"authorization: Bearer {KEY}\r\nuser-agent: bench/1\r\ncontent-length: {len(body)}\r\n\r\n"
     ).encode()
     line = Wire(gateway.connections)
@@ -158,7 +173,7 @@ class Best:
 
     def show(self, name: str, unit: str) -> None:
         loops = self._unit_s / self._loop_s
-        print(f"{name:12} {self._unit_s * 1e6:8.2f} us {unit:10} {loops:8.2f} loops", flush=True)
+        print(f"{name:22} {self._unit_s * 1e6:8.2f} us {unit:10} {loops:8.2f} loops", flush=True)
 
 
 async def best(call: Callable[[], Awaitable[None]], seconds: float, *, parts: int) -> Best:
@@ -190,29 +205,52 @@ def profiled(wanted: bool, title: str) -> Iterator[None]:
 
 
 async def measure_calls(seconds: float, *, with_profile: bool) -> None:
-    whole = [chat_whole("hello " * 100)]
-    streamed = chat_stream([f"word{index} " for index in range(CHUNKS)])
-    rows = (
-        ("2 KB call", conversation(MODEL, 2048), whole, 1, "a call"),
-        ("80 KB call", conversation(MODEL, 80_000), whole, 1, "a call"),
-        ("stream", conversation(MODEL, 2048, streamed=True), streamed, CHUNKS, "a chunk"),
-    )
-    for name, body, pieces, parts, unit in rows:
-        gateway, call = caller(body, pieces)
+    for row in rows():
+        gateway, call = caller(row)
         await call()
-        if len(gateway.recorded) != 1:
-            raise SystemExit(f"{name}: the call failed")
-        (await best(call, seconds, parts=parts)).show(name, unit)
-        with profiled(with_profile, name):
-            for _ in range(max(1, 3000 // parts)):
+        if len(gateway.recorded) != 1 or gateway.recorded[0].outcome != "completed":
+            raise SystemExit(f"{row.name}: the call failed")
+        (await best(call, seconds, parts=row.parts)).show(row.name, row.unit)
+        with profiled(with_profile, row.name):
+            for _ in range(max(1, 3000 // row.parts)):
                 await call()
+
+
+def rows() -> list[Row]:
+    whole = [chat_whole("hello " * 100)]
+    words = [f"word{index} " for index in range(CHUNKS)]
+    chat = chat_stream(words)
+    asked = conversation(MODEL, 2048, streamed=True)
+
+    def chunks(name: str, body: bytes, pieces: list[bytes], provider: str, path: str) -> Row:
+        return Row(name, body, pieces, CHUNKS, "a chunk", provider, path)
+
+    own = "chat/completions"
+    return [
+        Row("2 KB call", conversation(MODEL, 2048), whole),
+        Row("80 KB call", conversation(MODEL, 80_000), whole),
+        chunks("forwarded", asked, chat, "openai", own),
+        chunks("anthropic to chat", asked, messages_stream(words), "anthropic", own),
+        chunks("google to chat", asked, generate_stream(words), "google-ai-studio", own),
+        chunks("openai to messages", as_messages(asked), chat, "openai", "messages"),
+        chunks("openai to responses", as_responses(asked), chat, "openai", "responses"),
+        chunks(
+            "anthropic to messages",
+            as_messages(asked),
+            messages_stream(words),
+            "anthropic",
+            "messages",
+        ),
+    ]
 
 
 def one_generation() -> Generation:
     """What one call puts into the journal."""
 
     async def record() -> Generation:
-        gateway, call = caller(conversation(MODEL, 2048), [chat_whole("hello " * 100)])
+        gateway, call = caller(
+            Row("2 KB call", conversation(MODEL, 2048), [chat_whole("hello " * 100)])
+        )
         await call()
         return gateway.recorded[0]
 
