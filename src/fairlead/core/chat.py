@@ -500,19 +500,23 @@ class Frame(msgspec.Struct, frozen=True, gc=False):
 
 
 class Likeness(msgspec.Struct, frozen=True, gc=False):
-    """What chunks of a stream have in common that differ only in their text: a frame of `format` without it.
+    """What chunks of a stream have in common that differ only in their text: a frame without it.
 
-    envelope: its fields, with None for `choices`. choice: the only one, with None for `delta`; index: its own.
+    before, after: the frame's fields in JSON, up to the text in its quotes and from there on.
+    index: of the choice.
     """
 
     format: WireFormat
-    envelope: Mapping[str, object]
-    choice: Mapping[str, object]
-    index: int
+    before: bytes
+    after: bytes
+    index: int = 0
 
     def fields_with(self, text: str) -> dict[str, object]:
         """The fields of one such chunk; the caller may change them."""
-        return {**self.envelope, "choices": [{**self.choice, "delta": {"content": text}}]}
+        return _decode_fields(self.before + msgspec.json.encode(text) + self.after)
+
+
+_decode_fields: Final = msgspec.json.Decoder(dict[str, object]).decode
 
 
 class TextChunk(msgspec.Struct, frozen=True, gc=False):

@@ -114,6 +114,9 @@ class ChatStream:
         "_after",
         "_before",
         "_begun",
+        "_delta_after",
+        "_delta_before",
+        "_delta_choice",
         "_head",
         "_likeness",
         "_service_tier",
@@ -130,15 +133,23 @@ class ChatStream:
         # What was written around the text of chunks of this likeness.
         self._likeness: Likeness | None = None
         self._before = self._after = b""
+        # What is written around the delta of a chunk of this choice, once the choice has begun.
+        self._delta_choice: int | None = None
+        self._delta_before = self._delta_after = b""
 
     def feed(self, events: Sequence[ChatEvent]) -> bytes:
         written: list[bytes] = []
         for event in events:
             if isinstance(event, TextChunk):
-                if event.likeness is self._likeness:
+                likeness = event.likeness
+                if likeness is self._likeness:
                     written.append(self._before + _encode(event.text) + self._after)
-                else:
+                elif likeness.format is _CHAT:
                     self._text_chunk(event, written)
+                elif likeness.index == self._delta_choice:
+                    written.append(self._text(event.text))
+                else:
+                    self._plain(event.delta, written)
             elif isinstance(event, Frame):
                 if event.format is _CHAT and not event.is_whole:
                     self._note(event.events)
@@ -180,9 +191,6 @@ class ChatStream:
     def _text_chunk(self, event: TextChunk, written: list[bytes]) -> None:
         """The first of its likeness: write it, and keep what is around its text for those that follow."""
         likeness = event.likeness
-        if likeness.format is not _CHAT:
-            self._plain(event.delta, written)
-            return
         around = self._rewritten(likeness.fields_with(_MARK)).split(_encode(_MARK))
         if len(around) == 2:
             self._likeness, (self._before, self._after) = likeness, around
@@ -192,8 +200,12 @@ class ChatStream:
 
     def _note(self, events: tuple[PlainEvent, ...]) -> None:
         if events and type(events[0]) is Started:
-            self._service_tier = events[0].service_tier
-            self._system_fingerprint = events[0].system_fingerprint
+            self._start(events[0])
+
+    def _start(self, event: Started) -> None:
+        self._service_tier = event.service_tier
+        self._system_fingerprint = event.system_fingerprint
+        self._delta_choice = None
 
     def _is_worth_sending(self, choices: object) -> bool:
         """Adds the role where it is due, hides reasoning if it is to be hidden; False: nothing is left."""
@@ -224,14 +236,17 @@ class ChatStream:
 
     def _plain(self, event: PlainEvent, written: list[bytes]) -> None:
         match event:
+            case TextDelta() if event.choice == self._delta_choice and event.logprobs is None:
+                written.append(self._text(event.text))
+            case TextDelta() if event.logprobs is not None:
+                fields = self._chunk(event.choice, {"content": event.text}, logprobs=event.logprobs)
+                written.append(data_frame(_encode(fields)))
             case Started():
-                self._service_tier = event.service_tier
-                self._system_fingerprint = event.system_fingerprint
-                return
+                self._start(event)
             case UsageReported():
-                return
+                pass
             case ReasoningDelta() if not self._shows_reasoning:
-                return
+                pass
             case Finished():
                 fields = self._chunk(
                     event.choice,
@@ -239,21 +254,27 @@ class ChatStream:
                     finish_reason=event.reason.value,
                     native_finish_reason=event.native,
                 )
-            case TextDelta():
-                fields = self._chunk(event.choice, {"content": event.text}, logprobs=event.logprobs)
-            case ReasoningDelta():
-                fields = self._chunk(event.choice, _reasoning_fields(event.text, event.details))
-            case RefusalDelta():
-                fields = self._chunk(event.choice, {"refusal": event.text})
-            case ToolCallDelta():
-                fields = self._chunk(event.choice, {"tool_calls": [_call_piece(event)]})
-            case MediaAdded():
-                fields = self._chunk(event.choice, {event.kind: event.value})
-            case AnnotationsAdded():
-                fields = self._chunk(event.choice, {"annotations": event.annotations})
+                written.append(data_frame(_encode(fields)))
             case _:
-                assert_never(event)
-        written.append(data_frame(_encode(fields)))
+                written.append(self._delta(event.choice, _delta_fields(event)))
+
+    def _delta(self, index: int, delta: dict[str, object]) -> bytes:
+        if index != self._delta_choice:
+            if index not in self._begun:
+                return data_frame(_encode(self._chunk(index, delta)))
+            self._surround(index)
+        return self._delta_before + _encode(delta) + self._delta_after
+
+    def _text(self, text: str) -> bytes:
+        """A chunk of the choice whose surroundings are kept: what most streams consist of."""
+        return b'%b{"content":%b}%b' % (self._delta_before, _encode(text), self._delta_after)
+
+    def _surround(self, index: int) -> None:
+        """Keep what is around the deltas of a choice that has begun."""
+        # No text in JSON holds a quote that stands for itself, so this is found where it is, and only there.
+        around = data_frame(_encode(self._chunk(index, {}))).partition(b'"delta":{}')
+        self._delta_choice = index
+        self._delta_before, self._delta_after = around[0] + b'"delta":', around[2]
 
     def _chunk(
         self,
@@ -404,6 +425,31 @@ def _joined_logprobs(pieces: list[msgspec.Raw]) -> dict[str, object] | msgspec.R
             elif known is None:
                 joined[name] = items
     return joined
+
+
+def _delta_fields(
+    event: TextDelta
+    | ReasoningDelta
+    | RefusalDelta
+    | ToolCallDelta
+    | MediaAdded
+    | AnnotationsAdded,
+) -> dict[str, object]:
+    match event:
+        case TextDelta():
+            return {"content": event.text}
+        case ReasoningDelta():
+            return _reasoning_fields(event.text, event.details)
+        case ToolCallDelta():
+            return {"tool_calls": [_call_piece(event)]}
+        case RefusalDelta():
+            return {"refusal": event.text}
+        case MediaAdded():
+            return {event.kind: event.value}
+        case AnnotationsAdded():
+            return {"annotations": event.annotations}
+        case _:
+            assert_never(event)
 
 
 def _reasoning_fields(text: str, details: Sequence[object]) -> dict[str, object]:

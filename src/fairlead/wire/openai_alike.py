@@ -16,6 +16,7 @@ from typing import Final
 import msgspec
 
 from fairlead.core.chat import Likeness, PlainEvent, TextDelta, WireFormat
+from fairlead.wire.json_text import text_between
 
 __all__ = ["PADDING", "Alike", "alike"]
 
@@ -23,8 +24,9 @@ PADDING: Final = ("obfuscation", "p")  # OpenAI's name of it, and Mistral's
 
 _OTHER_TEXT: Final = "another text"
 _OTHER_PADDING: Final = "another padding"
+_MARK: Final = "\x00the text"  # not a text that chunks have
 _decode: Final = msgspec.json.Decoder().decode
-_decode_text: Final = msgspec.json.Decoder(str).decode
+_encode: Final = msgspec.json.Encoder().encode
 
 
 class Alike:
@@ -55,19 +57,9 @@ class Alike:
         if self._between:
             # It holds quotes without a backslash before them, and no text does: it is where it is found first.
             text, between, padding = text.partition(self._between)
-            if not between or _read(padding) is None:
+            if not between or text_between(padding) is None:
                 return None
-        return _read(text) or None
-
-
-def _read(written: str) -> str | None:
-    """The text that is written so between quotes in JSON; None: that is not one text."""
-    if written.isprintable() and '"' not in written and "\\" not in written:
-        return written
-    try:
-        return _decode_text(f'"{written}"')
-    except msgspec.DecodeError:
-        return None
+        return text_between(text) or None
 
 
 def alike(data: bytes, fields: dict[str, object], meaning: tuple[PlainEvent, ...]) -> Alike | None:
@@ -107,14 +99,9 @@ def alike(data: bytes, fields: dict[str, object], meaning: tuple[PlainEvent, ...
         between_text = between.decode()
     except (msgspec.DecodeError, UnicodeDecodeError):
         return None  # it was no text at all: `": "` is also between two others
-    return Alike(
-        before,
-        between_text,
-        after,
-        Likeness(
-            WireFormat.OPENAI_CHAT,
-            envelope={**fields, "choices": None},
-            choice={**choices[0], "delta": None},
-            index=delta.choice,
-        ),
-    )
+    frame = _encode({**fields, "choices": [{**choices[0], "delta": {"content": _MARK}}]})
+    start, *rest = frame.split(_encode(_MARK))
+    if len(rest) != 1:
+        return None
+    likeness = Likeness(WireFormat.OPENAI_CHAT, start, rest[0], delta.choice)
+    return Alike(before, between_text, after, likeness)
