@@ -1,4 +1,4 @@
-"""Cohere: chat in its own format, version 2."""
+"""Cohere: chat, embeddings and ranking in its own formats, version 2."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from fairlead.providers.base import (
 from fairlead.providers.cohere_decoder import CohereStreamDecoder, CohereWholeDecoder
 from fairlead.providers.cohere_encoder import encode_request
 from fairlead.providers.cohere_failures import failure_of
+from fairlead.providers.cohere_retrieval import CohereEmbeddings, CohereRerank
 
 __all__ = ["COHERE", "CohereChat"]
 
@@ -38,4 +39,6 @@ class CohereChat:
         return failure_of(status, headers, body)
 
 
-COHERE: Final = Provider(slug="cohere", chat=CohereChat())
+COHERE: Final = Provider(
+    slug="cohere", chat=CohereChat(), embeddings=CohereEmbeddings(), rerank=CohereRerank()
+)

@@ -16,12 +16,14 @@ from fairlead.core.catalog import Endpoint
 from fairlead.core.chat import ChatRequest
 from fairlead.core.errors import UpstreamFailure
 from fairlead.providers.base import (
+    ChatAdapter,
     ChatDecoder,
     Credential,
     Provider,
     ResponseHeaders,
     UpstreamRequest,
 )
+from fairlead.providers.compatible_retrieval import EMBEDDINGS, RERANKS
 from fairlead.providers.openai_decoder import OpenAIStreamDecoder, OpenAIWholeDecoder
 from fairlead.providers.openai_encoder import Fields, Row, encode_request
 from fairlead.providers.openai_failures import failure_of
@@ -54,11 +56,16 @@ class OpenAIFormatChat:
 
 
 def compatible(row: Row) -> Provider:
-    chat = OpenAIFormatChat(row)
-    if row.only_responses is None:
-        return Provider(slug=row.slug, chat=chat)
-    responses = ResponsesFormatChat(ResponsesRow(row.slug, key_header=row.key_header))
-    return Provider(slug=row.slug, chat=ChatOrResponses(chat, responses, row.only_responses))
+    chat: ChatAdapter = OpenAIFormatChat(row)
+    if row.only_responses is not None:
+        responses = ResponsesFormatChat(ResponsesRow(row.slug, key_header=row.key_header))
+        chat = ChatOrResponses(chat, responses, row.only_responses)
+    return Provider(
+        slug=row.slug,
+        chat=chat,
+        embeddings=EMBEDDINGS.get(row.slug),
+        rerank=RERANKS.get(row.slug),
+    )
 
 
 def _openai_only_in_responses(model: str) -> bool:

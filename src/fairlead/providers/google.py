@@ -16,6 +16,7 @@ from fairlead.providers.base import (
     UpstreamRequest,
 )
 from fairlead.providers.google_decoder import GoogleStreamDecoder, GoogleWholeDecoder
+from fairlead.providers.google_embeddings import GoogleEmbeddings
 from fairlead.providers.google_encoder import google_body
 from fairlead.providers.google_failures import failure_of
 
@@ -59,4 +60,6 @@ def headers_of(request: ChatRequest) -> tuple[tuple[str, str], ...]:
     return (("content-type", "application/json"), ("accept", accepted))
 
 
-GOOGLE_AI_STUDIO: Final = Provider(slug="google-ai-studio", chat=GoogleChat())
+GOOGLE_AI_STUDIO: Final = Provider(
+    slug="google-ai-studio", chat=GoogleChat(), embeddings=GoogleEmbeddings()
+)

@@ -43,6 +43,7 @@ from fairlead.providers.google_decoder import (
     GoogleStreamDecoder,
     GoogleWholeDecoder,
 )
+from fairlead.providers.google_embeddings import VertexEmbeddings
 from fairlead.providers.google_encoder import Host, google_body, google_tier
 from fairlead.providers.openai_decoder import OpenAIStreamDecoder, OpenAIWholeDecoder
 from fairlead.providers.openai_encoder import Row, encode_request
@@ -244,4 +245,6 @@ def _garbage(why: str) -> UpstreamFailure:
     )
 
 
-GOOGLE_VERTEX: Final = Provider(slug="google-vertex", chat=GoogleVertexChat())
+GOOGLE_VERTEX: Final = Provider(
+    slug="google-vertex", chat=GoogleVertexChat(), embeddings=VertexEmbeddings(located)
+)

@@ -13,6 +13,7 @@ from fairlead.providers.cohere import COHERE
 from fairlead.providers.compatible import COMPATIBLE
 from fairlead.providers.google import GOOGLE_AI_STUDIO
 from fairlead.providers.google_vertex import GOOGLE_VERTEX
+from fairlead.providers.voyage import VOYAGE
 
 __all__ = ["PROVIDERS"]
 
@@ -24,5 +25,6 @@ PROVIDERS: Final[Mapping[str, Provider]] = MappingProxyType(
         COHERE.slug: COHERE,
         GOOGLE_AI_STUDIO.slug: GOOGLE_AI_STUDIO,
         GOOGLE_VERTEX.slug: GOOGLE_VERTEX,
+        VOYAGE.slug: VOYAGE,
     }
 )

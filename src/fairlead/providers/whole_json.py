@@ -1,0 +1,102 @@
+"""Calls of JSON in, JSON out: what adapters share whose answers are never streamed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Final, TypeVar
+
+import msgspec
+
+from fairlead.core.chat import ChatEvent, Frame
+from fairlead.core.errors import FailureKind, UpstreamFailure
+from fairlead.providers.base import Credential, UpstreamRequest
+
+__all__ = ["ANSWER_BYTES_MAX", "WholeJson", "garbage", "json_call", "read_json"]
+
+# OpenAI takes 2,048 texts in a call; their longest vectors, as it writes them, are 157 MB.
+ANSWER_BYTES_MAX: Final = 256 * 1024 * 1024
+
+_Answer = TypeVar("_Answer")
+_encode: Final = msgspec.json.Encoder().encode
+_decode: Final = msgspec.json.Decoder().decode
+_HEADERS: Final = (("content-type", "application/json"), ("accept", "application/json"))
+
+
+def json_call(
+    credential: Credential,
+    path: str,
+    fields: Mapping[str, object],
+    *,
+    key_header: str = "authorization",
+) -> UpstreamRequest:
+    """path: below the provider's base. key_header: "authorization" means a bearer token."""
+    url = credential.base_url.rstrip("/") + path
+    version = credential.options.get("api_version")
+    key = credential.api_key
+    headers: tuple[tuple[str, str], ...] = _HEADERS
+    if key:
+        written = f"Bearer {key}" if key_header == "authorization" else key
+        headers += ((key_header, written),)
+    return UpstreamRequest(
+        method="POST",
+        url=f"{url}?api-version={version}" if version else url,
+        headers=headers,
+        body=_encode(fields),
+    )
+
+
+class WholeJson:
+    """Decoder of one JSON body, in any chunking. read: what it means; raises UpstreamFailure."""
+
+    __slots__ = ("_body", "_is_finished", "_read", "_size")
+
+    def __init__(self, read: Callable[[bytes], Frame]) -> None:
+        self._read = read
+        self._body: list[bytes] = []
+        self._size = 0
+        self._is_finished = False
+
+    @property
+    def is_over(self) -> bool:
+        return self._is_finished
+
+    def feed(self, chunk: bytes) -> list[ChatEvent]:
+        self._size += len(chunk)
+        if self._size > ANSWER_BYTES_MAX:
+            raise garbage(f"it is longer than {ANSWER_BYTES_MAX} bytes")
+        self._body.append(chunk)
+        return []
+
+    def finish(self) -> list[ChatEvent]:
+        if self._is_finished:
+            return []
+        self._is_finished = True
+        body = b"".join(self._body)
+        self._body = []
+        if not body.strip():
+            raise UpstreamFailure("The provider's answer was empty.", kind=FailureKind.EMPTY)
+        return [self._read(body)]
+
+
+def read_json(
+    body: bytes,
+    decode: Callable[[bytes], _Answer],
+    failure_inside: Callable[[Mapping[str, object]], UpstreamFailure],
+) -> _Answer:
+    """A typed answer. What is none is the error that it says it is, or garbage: UpstreamFailure is raised."""
+    try:
+        return decode(body)
+    except msgspec.ValidationError as error:
+        what = str(error)
+    except (ValueError, RecursionError):
+        raise garbage("it is not JSON") from None
+    fields = _decode(body)
+    if isinstance(fields, dict) and fields.get("error"):
+        raise failure_inside(fields)
+    raise garbage(what)
+
+
+def garbage(why: str) -> UpstreamFailure:
+    return UpstreamFailure(
+        f"The provider's answer could not be read: {why}.", kind=FailureKind.GARBAGE
+    )
