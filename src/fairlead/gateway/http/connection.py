@@ -30,6 +30,7 @@ import httptools
 from fairlead.gateway.http.answer import Answer, Terms
 from fairlead.gateway.http.answer_parser import AnswerParser
 from fairlead.gateway.http.request_head import RequestHead
+from fairlead.gateway.outbox import Outbox
 from fairlead.gateway.upstream import Limits, Phase, TransportFailure
 
 if TYPE_CHECKING:
@@ -64,6 +65,7 @@ class Connection(asyncio.Protocol):
         "_limits",
         "_loop",
         "_origin",
+        "_outbox",
         "_parser",
         "_phase",
         "_sent_at_s",
@@ -75,8 +77,14 @@ class Connection(asyncio.Protocol):
     )
 
     def __init__(
-        self, origin: Origin, loop: asyncio.AbstractEventLoop, limits: Limits, label: str
+        self,
+        origin: Origin,
+        loop: asyncio.AbstractEventLoop,
+        limits: Limits,
+        label: str,
+        outbox: Outbox,
     ) -> None:
+        self._outbox = outbox
         self._origin = origin
         self._loop = loop
         self._limits = limits
@@ -115,7 +123,7 @@ class Connection(asyncio.Protocol):
         self._sent_at_s = self._loop.time()
         self.expire_at(expire_at_s, Phase.FIRST_TOKEN)
         if len(body) <= _JOINED_BODY_BYTES_MAX:
-            transport.write(head.with_body(body))
+            self._outbox.write(transport, head.with_body(body))
         else:
             transport.write(head.before_body(len(body)))
             transport.write(body)
@@ -287,11 +295,16 @@ class Connection(asyncio.Protocol):
         self._answer = None
         if self._is_reading_paused:
             self.resume()
-        if answer.is_reusable and not self._is_writing_paused:
+        if answer.is_reusable and self._is_request_written():
             self._origin.release(self)
         else:
             self._abort()
         answer.detach()
+
+    def _is_request_written(self) -> bool:
+        transport = self._transport
+        held = 0 if transport is None else self._outbox.holds(transport)
+        return not (held or self._is_writing_paused)
 
     def _break(self, message: str, phase: Phase, *, timed_out: bool = False) -> None:
         """End the connection; its answer, if any, fails."""

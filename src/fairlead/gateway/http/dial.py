@@ -21,6 +21,7 @@ from aiohappyeyeballs import AddrInfoType, start_connection
 
 from fairlead.gateway.http.connection import Connection
 from fairlead.gateway.http.request_head import Proxy, Route
+from fairlead.gateway.outbox import Outbox
 from fairlead.gateway.upstream import Limits, Phase, TransportFailure
 
 if TYPE_CHECKING:
@@ -47,12 +48,13 @@ def tls_context(ca_file: Path | None) -> ssl.SSLContext:
 class Dialler:
     """Makes connections for origins."""
 
-    __slots__ = ("_ca_file", "_context", "_limits", "_loop")
+    __slots__ = ("_ca_file", "_context", "_limits", "_loop", "_outbox")
 
     def __init__(
         self, loop: asyncio.AbstractEventLoop, limits: Limits, ca_file: Path | None
     ) -> None:
         self._loop = loop
+        self._outbox = Outbox(loop)
         self._limits = limits
         self._ca_file = ca_file
         self._context: ssl.SSLContext | None = None
@@ -60,7 +62,7 @@ class Dialler:
     async def dial(self, origin: Origin) -> Connection:
         """A new connection to the origin's route. Raises TransportFailure (CONNECT)."""
         route = origin.route
-        connection = Connection(origin, self._loop, self._limits, route.label)
+        connection = Connection(origin, self._loop, self._limits, route.label, self._outbox)
         try:
             if route.tunnel is not None:
                 await self._dial_through(route.tunnel, route, connection)

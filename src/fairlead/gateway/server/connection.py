@@ -26,6 +26,7 @@ import httptools
 import msgspec
 
 from fairlead.gateway.caller_side import CallerApp, CallerSide
+from fairlead.gateway.outbox import Outbox
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -85,10 +86,14 @@ class Connections:
     is_draining: bool = False
     open: set[CallerConnection] = field(default_factory=set)
     tasks: set[asyncio.Task[None]] = field(default_factory=set)  # that outlive their connection
+    outbox: Outbox = field(init=False)
     _changed: asyncio.Future[None] | None = None
     _date: bytes = b""
     _date_until_s: float = -math.inf
     _heads: dict[int, bytes] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.outbox = Outbox(self.loop)
 
     def connection(self) -> CallerConnection:
         return CallerConnection(self)
@@ -304,7 +309,7 @@ class CallerConnection(asyncio.Protocol):
         if transport is not None and data and not transport.is_closing():
             if self.is_congested:
                 self._unsent_bytes += len(data)
-            transport.write(data)
+            self._shared.outbox.write(transport, data)
 
     def answered(self, side: CallerSide) -> None:
         """The answer is complete: the next one, if the connection goes on."""
@@ -315,7 +320,7 @@ class CallerConnection(asyncio.Protocol):
         if not side.keeps_connection or self._shared.is_draining:
             self._is_deaf = True
             if side.is_whole:
-                transport.close()
+                self._close()
             else:
                 self._linger()
         elif self._waiting:
@@ -341,10 +346,11 @@ class CallerConnection(asyncio.Protocol):
         """No further request: close now, or after the answer that is under way."""
         if self.serving is None and self._transport is not None:
             self._is_deaf = True
-            self._transport.close()
+            self._close()
 
     def abort(self) -> None:
         if self._transport is not None:
+            self._shared.outbox.flush(self._transport)
             self._transport.abort()
 
     # --- details ---
@@ -428,6 +434,7 @@ class CallerConnection(asyncio.Protocol):
         if transport is None or transport.is_closing():
             return
         self.read_on()
+        self._shared.outbox.flush(transport)
         if transport.can_write_eof():
             transport.write_eof()
         self.wake_at(self.now_s() + self.bounds.linger_s)
@@ -464,11 +471,20 @@ class CallerConnection(asyncio.Protocol):
                 self.abort()
         elif self.serving is not None and self.serving.is_whole:
             self.wake_at(self.serving.fill_silence())
-        elif self._transport is not None:
+        else:
+            self._close()
+
+    def _close(self) -> None:
+        """What was written is still sent."""
+        if self._transport is not None:
+            self._shared.outbox.flush(self._transport)
             self._transport.close()
 
     def _unsent(self) -> int:
-        return 0 if self._transport is None else self._transport.get_write_buffer_size()
+        transport = self._transport
+        if transport is None:
+            return 0
+        return transport.get_write_buffer_size() + self._shared.outbox.holds(transport)
 
 
 def _framing_head(fields: Iterable[tuple[bytes, bytes]]) -> bytes:
