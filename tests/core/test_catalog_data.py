@@ -182,7 +182,7 @@ def test_local_engines_are_known_without_models_of_their_own(snapshot):
 
 def test_the_sandbox_is_always_there_and_its_costs_can_be_seen(snapshot):
     slugs = {slug for slug in snapshot.models if slug.startswith("sandbox/")}
-    names = ("echo", "story", "reasoner", "tools", "embed", "flaky", "slow")
+    names = ("echo", "story", "reasoner", "tools", "embed", "rerank", "flaky", "slow")
     assert slugs == {f"sandbox/{name}" for name in names}
     for slug in slugs:
         (endpoint,) = snapshot.models[slug].endpoints

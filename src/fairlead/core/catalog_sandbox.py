@@ -32,6 +32,7 @@ _CHAT_PRICES: Final = PriceSheet(
     input_cache_read=PicoUSD(25_000),
 )
 _EMBEDDING_PRICES: Final = PriceSheet(prompt=PicoUSD(20_000))
+_RERANK_PRICES: Final = PriceSheet(prompt=PicoUSD(50_000))
 
 SANDBOX_PROVIDER: Final = ProviderInfo(
     slug=ProviderSlug(_SLUG),
@@ -140,6 +141,15 @@ SANDBOX_MODELS: Final = (
         output="embeddings",
         kind=ModelKind.EMBEDDING,
         prices=_EMBEDDING_PRICES,
+    ),
+    _model(
+        "rerank",
+        "Rerank",
+        "Ranks documents by the words that they share with a query.",
+        parameters=(),
+        output="rerank",
+        kind=ModelKind.RERANK,
+        prices=_RERANK_PRICES,
     ),
     _model(
         "flaky",

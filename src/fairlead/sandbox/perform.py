@@ -17,6 +17,7 @@ from fairlead.sandbox import anthropic, gemini, openai
 from fairlead.sandbox.ask import Answer, Ask, AskInvalid, Counts, Dialect
 from fairlead.sandbox.behaviour import CHAT_MODELS, MODELS, answer, behaviour_of, flaky_fault
 from fairlead.sandbox.faults import FAULT_HEADER, NO_FAULT, Fault, FaultInvalid, parse_fault
+from fairlead.sandbox.ranking import RERANK_MODEL, read_rerank, rerank_whole
 from fairlead.sandbox.steps import Label, TimedBytes, total_s
 
 __all__ = ["Ending", "Entry", "Incoming", "Performance", "Situation", "respond"]
@@ -168,6 +169,8 @@ def _route(incoming: Incoming, situation: Situation, dialect: Dialect) -> Perfor
             return _chat(anthropic.read(incoming.body), incoming, situation, _MESSAGES)
         case "/v1/embeddings":
             return _embeddings(incoming, situation)
+        case "/v1/rerank":
+            return _rerank(incoming, situation)
     if path.startswith("/v1beta/models/"):
         return _generate(incoming, situation)
     return _refusal(dialect, 404, f"Unknown request URL: {incoming.method} {path}.")
@@ -187,7 +190,7 @@ def _models(situation: Situation, dialect: Dialect) -> Performance:
     if dialect is Dialect.GEMINI:
         body = gemini.model_list(CHAT_MODELS)
     else:
-        body = openai.model_list(MODELS, created_s=situation.created_s)
+        body = openai.model_list((*MODELS, RERANK_MODEL), created_s=situation.created_s)
     return _whole(body, 200, Entry(dialect))
 
 
@@ -203,6 +206,17 @@ def _embeddings(incoming: Incoming, situation: Situation) -> Performance:
         counts=counts,
         tag=fault.tag or view.user,
     )
+    return _whole(body, 200, entry, after_s=(fault.delay_first_ms or 0) / 1000)
+
+
+def _rerank(incoming: Incoming, situation: Situation) -> Performance:
+    view = read_rerank(incoming.body)
+    fault = _header_fault(incoming).over(situation.scripted)
+    if (refused := _failed(fault, Dialect.OPENAI)) is not None:
+        return refused
+    rerank_id = f"rerank-{situation.run}{situation.number:010d}"
+    body, counts = rerank_whole(view, rerank_id=rerank_id)
+    entry = Entry(id=rerank_id, model=view.model, counts=counts, tag=fault.tag or view.user)
     return _whole(body, 200, entry, after_s=(fault.delay_first_ms or 0) / 1000)
 
 

@@ -2,7 +2,7 @@
 
 It speaks OpenAI's, Anthropic's and Gemini's formats on one port:
 
-    POST /v1/chat/completions, /v1/completions, /v1/embeddings, /v1/messages
+    POST /v1/chat/completions, /v1/completions, /v1/embeddings, /v1/rerank, /v1/messages
     POST /v1beta/models/{model}:generateContent, :streamGenerateContent
     GET  /v1/models, /v1beta/models
 

@@ -23,9 +23,11 @@ from fairlead.core.generation import Generation
 from fairlead.core.health import RecentOutages
 from fairlead.core.ids import AccountId, GenerationId, KeyId, ProviderSlug, generation_id
 from fairlead.dialects.anthropic_messages import AnthropicMessages
+from fairlead.dialects.embeddings import Embeddings
 from fairlead.dialects.openai_chat import OpenAIChat
 from fairlead.dialects.openai_completions import OpenAICompletions
 from fairlead.dialects.openai_responses import OpenAIResponses
+from fairlead.dialects.rerank import Rerank
 from fairlead.gateway.app import CALLS_MAX, DataPlane
 from fairlead.gateway.caller_side import CallerSide
 from fairlead.gateway.pipeline import Services, Timeouts
@@ -157,6 +159,8 @@ class GatewayInMemory:
                 "/completions": OpenAICompletions(),
                 "/responses": OpenAIResponses(),
                 "/messages": AnthropicMessages(),
+                "/embeddings": Embeddings(),
+                "/rerank": Rerank(),
             },
             _not_found,
             counters={"/messages/count_tokens": AnthropicMessages()},
