@@ -35,9 +35,11 @@ from fairlead.core.health import RecentOutages
 from fairlead.core.ids import GenerationId, ProviderSlug, generation_id
 from fairlead.core.pricing import PriceSheet
 from fairlead.dialects.anthropic_messages import AnthropicMessages
+from fairlead.dialects.embeddings import Embeddings
 from fairlead.dialects.openai_chat import OpenAIChat
 from fairlead.dialects.openai_completions import OpenAICompletions
 from fairlead.dialects.openai_responses import OpenAIResponses
+from fairlead.dialects.rerank import Rerank
 from fairlead.gateway.app import DataPlane
 from fairlead.gateway.credentials import CredentialBook, book
 from fairlead.gateway.engines import EngineLists
@@ -202,6 +204,8 @@ async def _serve(
             "/completions": OpenAICompletions(),
             "/responses": OpenAIResponses(),
             "/messages": messages,
+            "/embeddings": Embeddings(),
+            "/rerank": Rerank(),
         },
         asgi(web),
         counters={"/messages/count_tokens": messages},
