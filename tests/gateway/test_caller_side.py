@@ -195,6 +195,7 @@ def test_a_caller_who_takes_little_but_steadily_is_not() -> None:
         side.stream(EVENT_STREAM)
         for number in range(20):
             side.write(b"data: %d\n\n" % number)
+            await asyncio.sleep(1)
         side.end()
 
     async def scenario(server: ServerInMemory) -> None:
@@ -214,10 +215,16 @@ def test_who_asks_is_told_of_congestion_and_of_its_end() -> None:
         side.stream(EVENT_STREAM)
         side.when_congested(lambda: told.append("full"), lambda: told.append("taken"))
         side.write(b"data: 1\n\n")
+        await asyncio.sleep(1)
         assert side.is_congested
+        assert told == ["full"]
+        await asyncio.sleep(5)
+        assert told == ["full", "taken"]
+        side.write(b"data: 2\n\n")
+        await asyncio.sleep(1)
         await side.relief()
         assert not side.is_congested
-        side.write(b"data: 2\n\n")
+        assert told == ["full", "taken", "full"], "who waits for relief himself is not told as well"
         side.end()
 
     async def scenario(server: ServerInMemory) -> None:
@@ -226,7 +233,28 @@ def test_who_asks_is_told_of_congestion_and_of_its_end() -> None:
         await line.is_over.wait()
 
     served(app, scenario)
-    assert told == ["full", "full"], "while one waits for relief himself, he is not told as well"
+
+
+def test_a_comment_never_keeps_a_slow_caller_from_what_he_waits_for() -> None:
+    """He takes one piece in the very time after which a silent stream gets a comment."""
+
+    async def app(side: CallerSide) -> None:
+        side.stream(EVENT_STREAM, keep_alive=b":\n\n")
+        for number in range(5):
+            side.write(b"data: %d\n\n" % number)
+            await asyncio.sleep(0.1)
+            await side.relief()
+        side.end()
+
+    async def scenario(server: ServerInMemory) -> None:
+        line = server.line(Reader(pause_s=10))
+        line.send(request())
+        await line.is_over.wait()
+        assert [piece for _, piece in line.answer.pieces] == [
+            b"data: %d\n\n" % number for number in range(5)
+        ]
+
+    served(app, scenario, keep_alive_s=10)
 
 
 def test_an_answer_says_its_length_its_date_and_what_it_is() -> None:

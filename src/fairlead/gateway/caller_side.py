@@ -285,6 +285,14 @@ class CallerSide:
         if self.on_relief is not None:
             self.on_relief()
 
+    def relieve(self) -> float:
+        """The caller has caught up, and has just got something: silence counts from now. Returns as
+        `fill_silence`."""
+        self._last_sent_s = self._connection.now_s()
+        if self.on_relief is not None:
+            self.on_relief()
+        return self.fill_silence()
+
     def fill_silence(self) -> float:
         """Send a comment if a stream has been silent for long. Returns when to look again; inf: never."""
         if not self._keep_alive or self.is_complete:

@@ -235,9 +235,7 @@ class CallerConnection(asyncio.Protocol):
         if serving is None:
             self.wake_at(self.now_s() + self.bounds.idle_s)
             return
-        self.wake_at(serving.fill_silence())
-        if serving.on_relief is not None:
-            serving.on_relief()
+        self.wake_at(serving.relieve())
 
     # --- for the parser ---
 
