@@ -118,6 +118,33 @@ def test_variables_of_providers_work_without_a_file(sources: Sources) -> None:
     assert set(got) == {"openai", "aimlapi", "google-ai-studio", "ollama", "llama.cpp", "azure"}
 
 
+def test_amazons_temporary_keys_and_either_name_of_the_region_are_read(sources: Sources) -> None:
+    pair = {"AWS_ACCESS_KEY_ID": "AKIA", "AWS_SECRET_ACCESS_KEY": "s", "AWS_SESSION_TOKEN": "t"}
+    got = sources.read(**pair, AWS_DEFAULT_REGION="eu-west-1").providers["amazon-bedrock"]
+    assert got.option_texts == {
+        "access_key_id": "AKIA",
+        "secret_access_key": "s",
+        "session_token": "t",
+        "region": "eu-west-1",
+    }
+    both = sources.read(**pair, AWS_DEFAULT_REGION="eu-west-1", AWS_REGION="us-west-2")
+    assert both.providers["amazon-bedrock"].option_texts["region"] == "us-west-2"
+    bearer = sources.read(AWS_BEARER_TOKEN_BEDROCK="b", AWS_REGION="us-west-2")
+    assert bearer.providers["amazon-bedrock"].key_text == "b"
+
+
+def test_a_place_alone_does_not_mean_that_a_cloud_is_wanted(sources: Sources) -> None:
+    """Machines in a cloud have these set, whatever runs there."""
+    assert not sources.read(AWS_REGION="us-west-2", GOOGLE_CLOUD_PROJECT="p").providers
+    meant = sources.read(GOOGLE_CLOUD_PROJECT="p", GOOGLE_APPLICATION_CREDENTIALS="/a.json")
+    assert meant.providers["google-vertex"].option_texts == {
+        "project": "p",
+        "credentials_file": "/a.json",
+    }
+    in_the_file = sources.read("[providers.amazon-bedrock]\nregion = 'eu-west-1'")
+    assert in_the_file.providers["amazon-bedrock"].option_texts == {"region": "eu-west-1"}
+
+
 def test_our_own_variable_goes_over_the_well_known_one_and_that_over_the_file(
     sources: Sources,
 ) -> None:

@@ -40,15 +40,31 @@ _SERVICE_LINK: Final = re.compile(
     r"_SERVICE_(HOST|PORT(_[A-Z0-9_]+)?)$|_PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?$"
 )
 
-# Variables of the catalogue's `auth.env` that are not the key itself, and the option each one fills.
+# Variables that are not the key itself, and the option each one fills.
 _OPTION_VARIABLES: Final[dict[str, str]] = {
     "AWS_ACCESS_KEY_ID": "access_key_id",
+    "AWS_DEFAULT_REGION": "region",
     "AWS_REGION": "region",
     "AWS_SECRET_ACCESS_KEY": "secret_access_key",
+    "AWS_SESSION_TOKEN": "session_token",
+    "AZURE_API_VERSION": "api_version",
     "AZURE_RESOURCE_NAME": "resource",
     "CLOUDFLARE_ACCOUNT_ID": "account_id",
     "GOOGLE_APPLICATION_CREDENTIALS": "credentials_file",
+    "GOOGLE_CLOUD_LOCATION": "location",
+    "GOOGLE_CLOUD_PROJECT": "project",
 }
+# What the same tools read beside a variable of the catalogue's `auth.env`.
+_READ_BESIDE: Final[dict[str, tuple[str, ...]]] = {
+    "AWS_ACCESS_KEY_ID": ("AWS_SESSION_TOKEN",),
+    "AWS_REGION": ("AWS_DEFAULT_REGION",),
+    "AZURE_RESOURCE_NAME": ("AZURE_API_VERSION",),
+    "GOOGLE_APPLICATION_CREDENTIALS": ("GOOGLE_CLOUD_PROJECT", "GOOGLE_CLOUD_LOCATION"),
+}
+# Set on many a machine for other reasons: alone they do not mean that somebody wants to use a provider.
+_AMBIENT: Final = frozenset(
+    {"AWS_DEFAULT_REGION", "AWS_REGION", "GOOGLE_CLOUD_LOCATION", "GOOGLE_CLOUD_PROJECT"}
+)
 
 
 class SettingsError(Exception):
@@ -96,6 +112,7 @@ def load(
             section, _, key = name.partition(".")
             given[section, key] = _Given(f"--{key.replace('_', '-')}", value, is_text=False)
 
+    _drop_ambient(given)
     values: dict[str, dict[str, object]] = {section: {} for section in SECTIONS}
     provider_values: dict[ProviderSlug, dict[str, object]] = {}
     for path, one in given.items():
@@ -208,16 +225,30 @@ _BARE_KEY: Final = re.compile(r"[A-Za-z0-9_-]+")
 def _provider_keys(info: ProviderInfo) -> tuple[str, ...]:
     """What can be set for a provider: the common keys, and what its address or its variables ask for."""
     placeholders = re.findall(r"\{(\w+)\}", info.base_url)
-    options = [_OPTION_VARIABLES[name] for name in info.auth_env if name in _OPTION_VARIABLES]
+    options = [_OPTION_VARIABLES[name] for name in _variables(info) if name in _OPTION_VARIABLES]
     return tuple(dict.fromkeys((*PROVIDER_ANNOTATIONS, *placeholders, *options)))
+
+
+def _variables(info: ProviderInfo) -> tuple[str, ...]:
+    """The variables that are read for a provider; of several names for one thing, the first wins."""
+    beside = (name for variable in info.auth_env for name in _READ_BESIDE.get(variable, ()))
+    return (*info.auth_env, *beside)
+
+
+def _drop_ambient(given: dict[_Path, _Given]) -> None:
+    """Leave out a provider of which nothing is known but where it would be."""
+    meant = {path[1] for path, one in given.items() if one.name not in _AMBIENT}
+    for path, one in list(given.items()):
+        if one.name in _AMBIENT and path[1] not in meant:
+            del given[path]
 
 
 def _from_known_variables(
     environ: Mapping[str, str], providers: Mapping[ProviderSlug, ProviderInfo]
 ) -> Iterator[tuple[_Path, _Given]]:
     for slug, info in providers.items():
-        # The first of several names for a key wins, so it is given last.
-        for variable in reversed(info.auth_env):
+        # The first of several names for one thing wins, so it is given last.
+        for variable in reversed(_variables(info)):
             if value := environ.get(variable):
                 key = _OPTION_VARIABLES.get(variable, "api_key")
                 yield ("providers", slug, key), _Given(variable, value, is_text=True)
