@@ -28,11 +28,10 @@ from fairlead.control.generations.service import GenerationStore
 from fairlead.control.keys.service import Keys
 from fairlead.control.prices.service import Prices
 from fairlead.control.serving.keys import CachedKeyDirectory
-from fairlead.core.catalog import Snapshot
 from fairlead.core.catalog_overlay import ConfigurationInvalid
 from fairlead.core.errors import Overloaded
 from fairlead.core.health import RecentOutages
-from fairlead.core.ids import GenerationId, ProviderSlug, generation_id
+from fairlead.core.ids import GenerationId, generation_id
 from fairlead.core.pricing import PriceSheet
 from fairlead.dialects.anthropic_messages import AnthropicMessages
 from fairlead.dialects.embeddings import Embeddings
@@ -41,9 +40,9 @@ from fairlead.dialects.openai_completions import OpenAICompletions
 from fairlead.dialects.openai_responses import OpenAIResponses
 from fairlead.dialects.rerank import Rerank
 from fairlead.gateway.app import DataPlane
-from fairlead.gateway.credentials import CredentialBook, book
 from fairlead.gateway.engines import EngineLists
 from fairlead.gateway.figures import CountedGenerations, exposition
+from fairlead.gateway.keyring import Keyring, Opened, open_providers
 from fairlead.gateway.pipeline import Services, Timeouts
 from fairlead.gateway.server.asgi import asgi
 from fairlead.gateway.server.connection import ServerBounds
@@ -53,7 +52,6 @@ from fairlead.gateway.tokens import EstimatingCounter
 from fairlead.gateway.upstream import Limits, UpstreamClient
 from fairlead.gateway.upstream_native import NativeUpstreamClient
 from fairlead.gateway.upstream_schemes import UpstreamsByScheme
-from fairlead.providers.base import Credential
 from fairlead.providers.registry import PROVIDERS
 from fairlead.sandbox.exchange import SandboxClient
 from fairlead.settings import Secret, Settings
@@ -73,6 +71,7 @@ _Answer = TypeVar("_Answer")
 DRAIN_SETTLER_S: Final = 10.0
 LOOK_AT_SETTINGS_EVERY_S: Final = 2.0
 DISCOVER_EVERY_S: Final = 60.0
+SIGN_IN_AT_START_S: Final = 3.0  # usually a fraction; no other provider waits longer for it
 YOUNG_OBJECTS_MAX: Final = 5_000  # of a few hundred bytes each, before the collector looks at them
 
 
@@ -154,7 +153,7 @@ async def _serve(
     await catalog.start()
     await catalog.configure(settings.models)
     upstream = build_upstream(settings, clock)
-    credentials = CredentialBook(usable_credentials(settings, catalog.snapshot))
+    credentials = Keyring(_opened(settings, catalog), client=upstream, clock=clock)
     counted = CountedGenerations(journal)
     services = Services(
         keys=directory,
@@ -215,10 +214,12 @@ async def _serve(
     try:
         async with asyncio.TaskGroup() as tasks:
             background = [
+                tasks.create_task(credentials.run()),
                 tasks.create_task(directory.run()),
                 tasks.create_task(_follow_settings(reread, orders, catalog, credentials)),
                 tasks.create_task(_discover(catalog, EngineLists(upstream, credentials), orders)),
             ]
+            await credentials.signed_in(timeout_s=SIGN_IN_AT_START_S)
             await serve_http(
                 app,
                 listener,
@@ -320,22 +321,19 @@ def build_upstream(settings: Settings, clock: SystemClock) -> UpstreamClient:
     )
 
 
-def usable_credentials(settings: Settings, snapshot: Snapshot) -> dict[ProviderSlug, Credential]:
-    """What opens the providers that are configured and whose format we speak."""
-    configured = book(snapshot.providers, settings.providers)
-    usable: dict[ProviderSlug, Credential] = {}
-    for slug, credential in configured.items():
-        provider = PROVIDERS.get(slug)
-        if provider is not None and provider.chat is not None:
-            usable[slug] = credential
-    return usable
+def _opened(settings: Settings, catalog: Catalog) -> Opened:
+    """What opens the configured providers. A file that is no use is said; the others work without it."""
+    opened = open_providers(catalog.snapshot.providers, settings.providers, spoken=PROVIDERS)
+    for slug in opened.unreadable:
+        _log.error("%s cannot be used: %s.", slug, opened.lacking[slug].remedy)
+    return opened
 
 
 async def _follow_settings(
     reread: Callable[[], Settings | None] | None,
     orders: _Orders,
     catalog: Catalog,
-    credentials: CredentialBook,
+    credentials: Keyring,
 ) -> None:
     """Take over models and providers when the configuration changes, without a restart."""
     if reread is None:
@@ -350,7 +348,7 @@ async def _follow_settings(
         except ConfigurationInvalid as error:
             _log.error("The changed configuration is not used: %s", error)
             continue
-        credentials.replace(usable_credentials(changed, catalog.snapshot))
+        credentials.replace(await asyncio.to_thread(_opened, changed, catalog))
         _log.info("Models and providers are now those of the changed configuration.")
 
 

@@ -28,7 +28,9 @@ class Ended:
 def clean_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No setting or key of the machine that runs the tests; a data directory of this test."""
     for name in os.environ:
-        if name.startswith("FAIRLEAD_") or name.endswith(("_API_KEY", "_TOKEN", "_BASE_URL")):
+        clouds = ("AWS_", "AZURE_", "CLOUDFLARE_", "GOOGLE_")
+        is_key = name.endswith(("_API_KEY", "_TOKEN", "_BASE_URL"))
+        if is_key or name.startswith(("FAIRLEAD_", *clouds)):
             monkeypatch.delenv(name)
     monkeypatch.setenv("FAIRLEAD_DATA", str(tmp_path / "data"))
 

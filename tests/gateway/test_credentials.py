@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fairlead.control.catalog.files import load_seed
 from fairlead.core.ids import ProviderSlug
-from fairlead.gateway.credentials import CredentialBook, Lacking, book, resolve
+from fairlead.gateway.credentials import CredentialBook, Lacking, resolve
 from fairlead.providers.base import Credential
 from fairlead.settings import ProviderSettings, Secret
 
@@ -72,12 +72,26 @@ def test_a_credential_shows_no_key() -> None:
     assert "the key" not in repr(found)
 
 
+def test_amazon_opens_with_an_api_key_or_a_pair_and_names_the_simpler_first() -> None:
+    region = {"region": Secret("eu-west-1")}
+    pair = {"access_key_id": Secret("AKIA"), "secret_access_key": Secret("s")}
+    with_key = resolved("amazon-bedrock", ProviderSettings(api_key=KEY, options=region))
+    with_pair = resolved("amazon-bedrock", ProviderSettings(options=region | pair))
+    for found in (with_key, with_pair):
+        assert isinstance(found, Credential)
+        assert found.base_url == "https://bedrock-runtime.eu-west-1.amazonaws.com"
+    half = resolved("amazon-bedrock", ProviderSettings(options=region))
+    assert isinstance(half, Lacking)
+    assert half.remedy.startswith("set AWS_BEARER_TOKEN_BEDROCK, or AWS_ACCESS_KEY_ID and AWS_SEC")
+
+
 def test_the_book_has_what_opens_and_is_replaced_as_a_whole() -> None:
     openai, groq = ProviderSlug("openai"), ProviderSlug("groq")
-    credentials = CredentialBook(book(PROVIDERS, {openai: ProviderSettings(api_key=KEY)}))
+    one = Credential("https://one.test/v1", "the key", {})
+    credentials = CredentialBook({openai: one})
     assert credentials.has(openai)
-    assert credentials.find(openai).api_key == "the key"
+    assert credentials.find(openai) is one
     assert not credentials.has(groq)
-    credentials.replace(book(PROVIDERS, {groq: ProviderSettings(api_key=KEY)}))
+    credentials.replace({groq: one})
     assert credentials.has(groq)
     assert not credentials.has(openai)

@@ -8,6 +8,7 @@ import json
 import logging
 from collections.abc import Callable, Coroutine
 from functools import cache
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -15,26 +16,23 @@ import pytest
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 
-from fairlead.core.ids import ProviderSlug
-from fairlead.gateway.credentials import CredentialBook
 from fairlead.gateway.google_sign_in import (
     AuthorizedUser,
     GoogleSignIn,
     ServiceAccount,
-    SignedInCredentials,
     SignInFailed,
     SignInInvalid,
+    home_project,
     read_account,
+    read_account_file,
     read_token,
     token_request,
 )
-from fairlead.providers.base import Credential, UpstreamRequest
+from fairlead.providers.base import UpstreamRequest
 from fairlead.testing.upstream import Script, ScriptedUpstream
 from fairlead.testing.vtime import run_simulated
 
 NOW_S = 1_790_000_000.0
-VERTEX = ProviderSlug("google-vertex")
-OPENAI = ProviderSlug("openai")
 
 
 @cache
@@ -123,6 +121,20 @@ def test_a_file_that_cannot_sign_in_is_refused_when_it_is_read(data: bytes, word
     with pytest.raises(SignInInvalid, match=words) as caught:
         read_account(data)
     assert "secret" not in str(caught.value)
+
+
+def test_a_file_that_cannot_be_used_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "account.json"
+    with pytest.raises(SignInInvalid, match=f"cannot be read: {path}: No such file"):
+        read_account_file(path)
+    path.write_bytes(b"{")
+    with pytest.raises(SignInInvalid, match=f"not JSON \\({path}\\)"):
+        read_account_file(path)
+    path.write_bytes(b" " * 70_000)
+    with pytest.raises(SignInInvalid, match=f"too large to be one: {path}"):
+        read_account_file(path)
+    path.write_bytes(account_file())
+    assert home_project(read_account_file(path)) == "our-project"
 
 
 def test_what_is_secret_is_not_shown() -> None:
@@ -264,26 +276,3 @@ def test_a_google_that_never_answers_is_given_up_and_asked_again() -> None:
         await upstream.aclose()
 
     run_simulated(main())
-
-
-def test_credentials_have_the_current_token_as_their_key() -> None:
-    vertex = Credential("https://example.test/v1", "", {"project": "our-project"})
-    openai = Credential("https://openai.test/v1", "key", {})
-    others = CredentialBook({VERTEX: vertex, OPENAI: openai})
-
-    async def story(google: Google, sign_in: GoogleSignIn, _: ScriptedUpstream) -> None:
-        credentials = SignedInCredentials(others, {VERTEX: sign_in})
-        assert not credentials.has(VERTEX)
-        assert credentials.has(OPENAI)
-        assert credentials.find(OPENAI) is openai
-        await asyncio.sleep(1)
-        assert credentials.has(VERTEX)
-        found = credentials.find(VERTEX)
-        assert (found.api_key, found.options) == ("token-1", {"project": "our-project"})
-        await asyncio.sleep(1800)
-        assert credentials.find(VERTEX).api_key == "token-2"
-        others.replace({OPENAI: openai})
-        assert not credentials.has(VERTEX)
-        assert google.asked_at_s
-
-    signed_in(story)

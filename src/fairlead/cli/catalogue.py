@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from fairlead.cli.errors import Stop
-from fairlead.compose import SystemClock, build_upstream, usable_credentials
+from fairlead.compose import SystemClock, build_upstream
 from fairlead.control.catalog.files import load_seed
 from fairlead.control.catalog.service import Catalog
 from fairlead.core.catalog import Endpoint, EndpointStatus, Model, Snapshot
@@ -15,8 +15,10 @@ from fairlead.core.catalog_overlay import ConfigurationInvalid
 from fairlead.core.ids import ProviderSlug
 from fairlead.gateway.credentials import CredentialBook
 from fairlead.gateway.engines import EngineLists
+from fairlead.gateway.keyring import Opened, open_providers
 from fairlead.gateway.upstream import UpstreamClient
 from fairlead.providers.base import Credential
+from fairlead.providers.registry import PROVIDERS
 from fairlead.settings import Settings
 
 __all__ = ["Offer", "look", "upstream_client"]
@@ -25,7 +27,11 @@ __all__ = ["Offer", "look", "upstream_client"]
 @dataclass(frozen=True, slots=True)
 class Offer:
     snapshot: Snapshot
-    credentials: Mapping[ProviderSlug, Credential]
+    opened: Opened
+
+    @property
+    def credentials(self) -> Mapping[ProviderSlug, Credential]:
+        return self.opened.credentials
 
     def routable(self, model: Model) -> tuple[Endpoint, ...]:
         """The model's endpoints that a call may use today, cheapest first."""
@@ -48,6 +54,6 @@ async def look(settings: Settings, upstream: UpstreamClient) -> Offer:
         await catalog.configure(settings.models)
     except ConfigurationInvalid as error:
         raise Stop(str(error)) from error
-    credentials = usable_credentials(settings, catalog.snapshot)
-    await catalog.discover(EngineLists(upstream, CredentialBook(credentials)))
-    return Offer(catalog.snapshot, credentials)
+    opened = open_providers(catalog.snapshot.providers, settings.providers, spoken=PROVIDERS)
+    await catalog.discover(EngineLists(upstream, CredentialBook(opened.credentials)))
+    return Offer(catalog.snapshot, opened)

@@ -210,15 +210,17 @@ def _size(path: Path) -> int:
 
 
 def _credentials(settings: Settings, snapshot: Snapshot) -> Iterator[Finding]:
-    from fairlead.gateway.credentials import Lacking, resolve
+    from fairlead.gateway.keyring import open_providers
+    from fairlead.providers.registry import PROVIDERS
 
     subject = "credentials"
-    present: list[str] = []
-    for slug, configured in settings.providers.items():
-        found = resolve(snapshot.providers[slug], configured)
-        if not isinstance(found, Lacking):
-            present.append(slug)
-        elif found.is_mistake:
+    opened = open_providers(snapshot.providers, settings.providers, spoken=PROVIDERS)
+    present = [slug for slug in settings.providers if slug in opened.credentials]
+    for slug in settings.providers:
+        found = opened.lacking.get(slug)
+        if slug in opened.unreadable and found is not None:
+            yield Finding(Mark.WARN, subject, f"{slug}: {found.remedy}")
+        elif found is not None and found.is_mistake:
             yield Finding(Mark.WARN, subject, f"{slug} is configured in part: {found.remedy}")
     if present:
         names = ", ".join(present)

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import msgspec
 
 from fairlead.cli.catalogue import Offer, look, upstream_client
+from fairlead.compose import SystemClock
+from fairlead.core.capability import Capability
 from fairlead.core.catalog import Endpoint, EndpointStatus, ModelKind, ProviderInfo
 from fairlead.core.chat import ChatBody, ChatRequest, WireFormat
-from fairlead.core.errors import FailureKind, UpstreamFailure
-from fairlead.core.ids import ProviderSlug
-from fairlead.gateway.credentials import Lacking, resolve
+from fairlead.core.errors import FailureKind, RequestInvalid, UpstreamFailure
+from fairlead.core.ids import EndpointId, ProviderSlug
+from fairlead.core.retrieval import EmbeddingsRequest
+from fairlead.gateway.credentials import Lacking, blanks, first_step
+from fairlead.gateway.google_sign_in import GoogleSignIn, SignInFailed
 from fairlead.gateway.upstream import Phase, TransportFailure, UpstreamClient
 from fairlead.observe.log import masked
-from fairlead.providers.base import ChatAdapter, Credential
+from fairlead.providers.base import Credential, Provider
 from fairlead.providers.registry import PROVIDERS
 from fairlead.settings import Settings
 
@@ -28,17 +32,12 @@ ANSWER_S: Final = 30.0
 ANSWER_BYTES_MAX: Final = 1 << 20
 PROBES_MAX: Final = 3  # models tried; the catalogue may name some that the account cannot use
 
-_BODY: Final = (
-    b'{"model":"","messages":[{"role":"user","content":"Hi"}],"max_tokens":1,"stream":false}'
+# What a provider is asked first, if it offers it.
+_ASKED: Final = (
+    (Capability.CHAT, ModelKind.CHAT),
+    (Capability.EMBEDDINGS, ModelKind.EMBEDDING),
 )
-_REQUEST: Final = ChatRequest(
-    source=WireFormat.OPENAI_CHAT,
-    fields=msgspec.json.decode(_BODY, type=dict[str, msgspec.Raw]),
-    body=msgspec.json.decode(_BODY, type=ChatBody),
-    reasoning=None,
-    modalities=frozenset(),
-    characters=2,
-)
+_THINKING_TOKENS: Final = 16  # with fewer, models that think refuse the request instead of stopping
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +64,7 @@ async def check_providers(
 
         async def one(slug: ProviderSlug) -> None:
             async with places:
-                report(await _check(slug, offer, settings, upstream))
+                report(await _check(slug, offer, upstream))
 
         async with asyncio.TaskGroup() as tasks:
             for slug in wanted:
@@ -74,48 +73,62 @@ async def check_providers(
         await upstream.aclose()
 
 
-async def _check(
-    slug: ProviderSlug, offer: Offer, settings: Settings, upstream: UpstreamClient
-) -> Checked:
+async def _check(slug: ProviderSlug, offer: Offer, upstream: UpstreamClient) -> Checked:
     info = offer.snapshot.providers[slug]
-    credential = resolve(info, settings.providers.get(slug))
+    credential = offer.opened.found(slug)
     if isinstance(credential, Lacking):
         return Checked(slug, is_ok=False, text=credential.remedy)
-    provider = PROVIDERS.get(slug)
-    if provider is None or provider.chat is None:
-        return Checked(slug, is_ok=False, text="this version does not speak its format yet")
-    endpoints = probes(offer, slug)
-    if not endpoints:
+    account = offer.opened.accounts.get(slug)
+    if account is not None:
+        try:
+            token = await GoogleSignIn(account, client=upstream, clock=_CLOCK).sign_in()
+        except (SignInFailed, TransportFailure) as failure:
+            text = f"could not sign in at Google: {masked(str(failure))}; check {_opener(info)}"
+            return Checked(slug, is_ok=False, text=text)
+        credential = replace(credential, api_key=token.text)
+    probe = _probe(offer, slug)
+    if probe is None:
         return Checked(slug, is_ok=False, text=_nothing_to_ask(info, credential))
+    capability, endpoints = probe
     loop = asyncio.get_running_loop()
-    began_s = loop.time()
     last: UpstreamFailure | TransportFailure | None = None
     for endpoint in endpoints:
         began_s = loop.time()
         try:
-            await _call(provider.chat, endpoint, credential, upstream)
-        except UpstreamFailure as failure:
-            if failure.kind is FailureKind.EMPTY:
-                break  # it answered; one token may well be an invisible one
+            await _call(PROVIDERS[slug], capability, endpoint, credential, upstream)
+        except (UpstreamFailure, TransportFailure) as failure:
             last = failure
-            if failure.kind not in (FailureKind.MODEL_NOT_FOUND, FailureKind.BAD_REQUEST):
-                return Checked(slug, is_ok=False, text=advice(failure, info, credential))
-        except TransportFailure as failure:
-            return Checked(slug, is_ok=False, text=advice(failure, info, credential))
+            if not isinstance(failure, UpstreamFailure) or failure.kind not in _OF_THE_MODEL:
+                break
         else:
-            break
-    else:
-        assert last is not None
-        return Checked(slug, is_ok=False, text=advice(last, info, credential))
-    latency_ms = round((loop.time() - began_s) * 1000)
-    return Checked(slug, is_ok=True, text=f"{endpoint.model} answered in {latency_ms} ms")
+            latency_ms = round((loop.time() - began_s) * 1000)
+            return Checked(slug, is_ok=True, text=f"{endpoint.model} answered in {latency_ms} ms")
+    assert last is not None
+    return Checked(slug, is_ok=False, text=advice(last, info, credential))
+
+
+_CLOCK: Final = SystemClock()
+# Another model may well be served.
+_OF_THE_MODEL: Final = (FailureKind.MODEL_NOT_FOUND, FailureKind.BAD_REQUEST)
 
 
 async def _call(
-    adapter: ChatAdapter, endpoint: Endpoint, credential: Credential, upstream: UpstreamClient
+    provider: Provider,
+    capability: Capability,
+    endpoint: Endpoint,
+    credential: Credential,
+    upstream: UpstreamClient,
 ) -> None:
+    """As the pipeline does it: encode, sign, send, read. Raises UpstreamFailure, TransportFailure."""
+    adapter = provider.adapter(capability)
+    assert adapter is not None
     expire_at_s = asyncio.get_running_loop().time() + ANSWER_S
-    request = adapter.encode(_REQUEST, endpoint, credential)
+    try:
+        request = adapter.encode(_question(capability, endpoint), endpoint, credential)
+    except RequestInvalid as error:
+        raise UpstreamFailure(error.message, kind=FailureKind.BAD_REQUEST) from error
+    if provider.sign is not None:
+        request = provider.sign(request, credential, _CLOCK.now_s())
     exchange = await upstream.send(request, expire_at_s=expire_at_s)
     try:
         body = await exchange.read_all(ANSWER_BYTES_MAX)
@@ -124,26 +137,78 @@ async def _call(
         decoder = adapter.decoder(streamed=False)
         decoder.feed(body)
         decoder.finish()
+    except UpstreamFailure as failure:
+        if failure.kind is not FailureKind.EMPTY:  # one token may well be an invisible one
+            raise
     finally:
         exchange.close()
 
 
-def probes(offer: Offer, slug: ProviderSlug) -> list[Endpoint]:
-    """What to ask: cheap models first, and those that do not think before they speak."""
-    ranked = sorted(
-        (
-            model.reasoning.supported,
-            endpoint.status is EndpointStatus.DEPRECATED,
-            endpoint.prices.prompt + endpoint.prices.completion,
-            endpoint.id,
-            endpoint,
+def _question(capability: Capability, endpoint: Endpoint) -> ChatRequest:
+    if capability is Capability.EMBEDDINGS:
+        return EmbeddingsRequest(
+            source=WireFormat.OPENAI_CHAT,
+            fields={},
+            body=ChatBody(),
+            reasoning=None,
+            modalities=frozenset(),
+            characters=0,
+            inputs=("Hi",),
         )
-        for model in offer.snapshot.models.values()
-        if model.kind is ModelKind.CHAT and model.output_modalities == ("text",)
-        for endpoint in model.endpoints
-        if endpoint.provider == slug and endpoint.status is not EndpointStatus.UNPRICED
+    asked = {
+        "model": "",
+        "messages": [{"role": "user", "content": "Hi"}],
+        "max_tokens": _THINKING_TOKENS if endpoint.reasoning.supported else 1,
+        "stream": False,
+    }
+    body = msgspec.json.encode(asked)
+    return ChatRequest(
+        source=WireFormat.OPENAI_CHAT,
+        fields=msgspec.json.decode(body, type=dict[str, msgspec.Raw]),
+        body=msgspec.json.decode(body, type=ChatBody),
+        reasoning=None,
+        modalities=frozenset(),
+        characters=2,
     )
-    return [endpoint for *_, endpoint in ranked[:PROBES_MAX]]
+
+
+def _probe(offer: Offer, slug: ProviderSlug) -> tuple[Capability, list[Endpoint]] | None:
+    """None: the catalogue has nothing of it that could be asked."""
+    for capability, kind in _ASKED:
+        if PROVIDERS[slug].adapter(capability) is None:
+            continue
+        if endpoints := probes(offer, slug, kind):
+            return capability, endpoints
+    return None
+
+
+def probes(offer: Offer, slug: ProviderSlug, kind: ModelKind) -> list[Endpoint]:
+    """What to ask: of the author with most models there the cheapest, then of the next author, because
+    clouds serve whole authors in some regions only. A model that takes no tools is often for something
+    special, as reading aloud."""
+    of_authors: dict[str, list[tuple[bool, bool, int, EndpointId, Endpoint]]] = {}
+    for model in offer.snapshot.models.values():
+        is_special = kind is ModelKind.CHAT and model.output_modalities != ("text",)
+        if model.kind is not kind or is_special:
+            continue
+        author = model.id.partition("/")[0]
+        of_authors.setdefault(author, []).extend(
+            (
+                endpoint.status is EndpointStatus.DEPRECATED,
+                "tools" not in endpoint.supported_parameters,
+                endpoint.prices.prompt + endpoint.prices.completion,
+                endpoint.id,
+                endpoint,
+            )
+            for endpoint in model.endpoints
+            if endpoint.provider == slug and endpoint.status is not EndpointStatus.UNPRICED
+        )
+    ranked = sorted(
+        (place, -len(candidates), candidate)
+        for candidates in of_authors.values()
+        for place, candidate in enumerate(sorted(candidates))
+    )
+    return [endpoint for _, _, (*_, endpoint) in ranked[:PROBES_MAX]]
 
 
 def _nothing_to_ask(info: ProviderInfo, credential: Credential) -> str:
@@ -159,25 +224,48 @@ def advice(
     failure: UpstreamFailure | TransportFailure, info: ProviderInfo, credential: Credential
 ) -> str:
     """What is wrong in the operator's words, and the setting that changes it. Never a key."""
-    section = f"providers.{info.slug}"
-    key = f"{info.auth_env[0]} or {section}.api_key" if info.auth_env else f"{section}.api_key"
     where = f"at {credential.base_url}"
+    address = f"check {_address(info, credential)}"
     if isinstance(failure, TransportFailure):
         if failure.phase is Phase.CONNECT:
-            return f"not reachable {where} ({masked(str(failure))}); check {section}.base_url"
+            return f"not reachable {where} ({masked(str(failure))}); {address}"
         return f"the call broke off {where}: {masked(str(failure))}"
+    code = f" ({masked(failure.provider_code)})" if failure.provider_code else ""
     match failure.kind:
         case FailureKind.AUTHENTICATION:
-            return f"it refused our key; set {key}"
+            # Clouds refuse a good key as well, where it is used in the wrong place.
+            blanks = f"; or {address}" if _blanks(info, credential) else ""
+            return f"it refused our key{code}; check {_opener(info)}{blanks}"
         case FailureKind.OUT_OF_QUOTA:
-            return f"its account is out of credit; top it up there, or set another {key}"
+            return f"its account is out of credit{code}; top it up there, or change {_opener(info)}"
         case FailureKind.RATE_LIMIT:
-            return "the key works, but it is over its rate limit now; try again later"
-        case FailureKind.MODEL_NOT_FOUND | FailureKind.GARBAGE:
-            return (
-                f"{masked(failure.message)}; is {section}.base_url ({credential.base_url}) right, with"
-                " its version segment?"
-            )
+            return f"the key works, but it is over its rate limit now{code}; try again later"
+        case FailureKind.MODEL_NOT_FOUND:
+            return f"it serves none of the models that were asked for{code}; {address}"
+        case FailureKind.GARBAGE:
+            return f"{masked(failure.message)}{code}; {address}"
         case _:
             status = f" (status {failure.status})" if failure.status is not None else ""
             return f"{masked(failure.message)}{status}"
+
+
+def _opener(info: ProviderInfo) -> str:
+    """Where the key comes from."""
+    return first_step(info).removeprefix("set ")
+
+
+def _address(info: ProviderInfo, credential: Credential) -> str:
+    """What the address is made of, with the values that are in force."""
+    section = f"providers.{info.slug}"
+    told = [f"{section}.{name} ({value})" for name, value in _blanks(info, credential)]
+    told.append(f"{section}.base_url ({credential.base_url}), with its version segment")
+    return ", ".join(told)
+
+
+def _blanks(info: ProviderInfo, credential: Credential) -> list[tuple[str, str]]:
+    """The parts of its address that an operator sets, in their order. None of them is a secret."""
+    return [
+        (name, credential.options[name])
+        for name in dict.fromkeys(blanks(info.base_url))
+        if name in credential.options
+    ]

@@ -30,13 +30,16 @@ def command() -> None:
 @located
 def list_providers(place: Place, *, as_json: bool) -> None:
     """List every provider: ready, or what to set so that it is."""
-    from fairlead.gateway.credentials import Lacking, resolve
+    from fairlead.gateway.credentials import Lacking
+    from fairlead.gateway.keyring import open_providers
+    from fairlead.providers.registry import PROVIDERS
 
     snapshot = opening.seed()
     settings = opening.load_settings(place, snapshot.providers)
+    opened = open_providers(snapshot.providers, settings.providers, spoken=PROVIDERS)
     rows: list[dict[str, object]] = []
     for slug, info in snapshot.providers.items():
-        found = resolve(info, settings.providers.get(slug))
+        found = opened.found(slug)
         is_ready = not isinstance(found, Lacking)
         rows.append(
             {

@@ -1,8 +1,8 @@
 """Which providers we can open, and with what. Pure.
 
 `resolve` turns what an operator configured for one provider into a `Credential`, or says what is lacking.
-`CredentialBook` is the port `Credentials` over the results; the whole book is replaced when the
-configuration changes.
+`CredentialBook` is the port `Credentials` over the results. A running gateway has them in its keyring.py,
+which also signs in where no key opens the door.
 """
 
 from __future__ import annotations
@@ -11,13 +11,14 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Protocol
+from typing import Final, Protocol
 
 from fairlead.core.catalog import ProviderInfo
 from fairlead.core.ids import ProviderSlug
+from fairlead.gateway.google_sign_in import Account, SignInInvalid, home_project
 from fairlead.providers.base import Credential
 
-__all__ = ["Configured", "CredentialBook", "Lacking", "book", "resolve"]
+__all__ = ["Configured", "CredentialBook", "Lacking", "blanks", "first_step", "resolve"]
 
 
 class Configured(Protocol):
@@ -47,12 +48,19 @@ class Lacking:
     is_mistake: bool = False
 
 
-def resolve(info: ProviderInfo, configured: Configured | None) -> Credential | Lacking:
+def resolve(
+    info: ProviderInfo,
+    configured: Configured | None,
+    account: Account | SignInInvalid | None = None,
+) -> Credential | Lacking:
     """What opens this provider.
 
     The sandbox is always open. A local engine is open once anything was said about it, because an engine
     that nobody mentioned is probably not running. Any other needs its key, and `enabled = true` if the
     catalogue has it off.
+
+    account: what the provider's file of credentials holds, where it has one; the credential then lacks its
+        key, which is had by signing in.
     """
     section = f"providers.{info.slug}"
     if configured is not None and configured.enabled is False:
@@ -60,46 +68,65 @@ def resolve(info: ProviderInfo, configured: Configured | None) -> Credential | L
     if info.kind == "sandbox":
         return Credential(base_url=info.base_url, api_key="", options={})
     if configured is None:
-        return Lacking(_first_step(info))
+        return Lacking(first_step(info))
     if configured.enabled is None and not info.enabled_by_default:
         return Lacking(f"set {section}.enabled = true", is_mistake=bool(configured.key_text))
-    options = configured.option_texts
-    if not _has_key(info, configured):
-        return Lacking(_first_step(info), is_mistake=True)
+    if isinstance(account, SignInInvalid):
+        return Lacking(str(account).rstrip("."), is_mistake=True)
+    if account is None and not _has_key(info, configured):
+        return Lacking(first_step(info), is_mistake=True)
+    options = dict(_ASSUMED.get(info.auth_type, {}))
+    if account is not None and (project := home_project(account)) is not None:
+        options["project"] = project
+    options.update(configured.option_texts)
     base_url = configured.base_url or info.base_url
-    for name in re.findall(r"\{(\w+)\}", base_url):
+    for name in blanks(base_url):
         if name not in options:
             return Lacking(f"set {section}.{name}, or {section}.base_url", is_mistake=True)
         base_url = base_url.replace(f"{{{name}}}", options[name])
     return Credential(
         base_url=base_url.rstrip("/"),
         api_key=configured.key_text,
-        options=MappingProxyType(dict(options)),
+        options=MappingProxyType(options),
     )
 
 
+# What blanks of an address are filled with when nobody says otherwise, by the way of signing in.
+_ASSUMED: Final[Mapping[str, Mapping[str, str]]] = {"gcp-oauth": {"location": "global"}}
+
+
 def _has_key(info: ProviderInfo, configured: Configured) -> bool:
-    options = configured.option_texts
     match info.auth_type:
         case "none":
             return True
         case "aws-sigv4":
-            return bool(configured.key_text) or {"access_key_id", "secret_access_key"} <= set(
-                options
-            )
+            keys = {"access_key_id", "secret_access_key"}
+            return bool(configured.key_text) or keys <= set(configured.option_texts)
         case "gcp-oauth":
-            return "credentials_file" in options
+            return bool(configured.key_text)
         case _:
             # A stand-in at another address (a test server, a company's proxy) may want no key at all,
             # but then the operator says so; a base URL alone is more often a forgotten key.
             return bool(configured.key_text) or configured.enabled is True
 
 
-def _first_step(info: ProviderInfo) -> str:
+def blanks(base_url: str) -> list[str]:
+    """The names in an address that settings fill in: `https://{region}.example.com` has one."""
+    return re.findall(r"\{(\w+)\}", base_url)
+
+
+def first_step(info: ProviderInfo) -> str:
+    """What to set so that a provider opens: "set GROQ_API_KEY, or providers.groq.api_key"."""
     section = f"providers.{info.slug}"
     match info.auth_type:
         case "none":
             return f"set {section}.base_url (the catalogue says {info.base_url})"
+        case "aws-sigv4":
+            # One variable is easier to set right than three.
+            return (
+                "set AWS_BEARER_TOKEN_BEDROCK, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or"
+                f" {section}.api_key"
+            )
         case "gcp-oauth":
             return f"set {info.auth_env[0]}, or {section}.credentials_file"
         case _:
@@ -124,16 +151,3 @@ class CredentialBook:
 
     def replace(self, entries: Mapping[ProviderSlug, Credential]) -> None:
         self._entries = entries
-
-
-def book(
-    providers: Mapping[ProviderSlug, ProviderInfo],
-    configured: Mapping[ProviderSlug, Configured],
-) -> dict[ProviderSlug, Credential]:
-    """The credentials of all providers that can be opened."""
-    entries: dict[ProviderSlug, Credential] = {}
-    for slug, info in providers.items():
-        found = resolve(info, configured.get(slug))
-        if isinstance(found, Credential):
-            entries[slug] = found
-    return entries

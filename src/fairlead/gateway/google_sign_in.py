@@ -19,27 +19,28 @@ from __future__ import annotations
 import asyncio
 import base64
 import logging
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 from urllib.parse import urlencode
 
 import msgspec
 
-from fairlead.core.ids import ProviderSlug
-from fairlead.gateway.ports import Clock, Credentials
+from fairlead.gateway.ports import Clock
 from fairlead.gateway.upstream import TransportFailure, UpstreamClient
-from fairlead.providers.base import Credential, UpstreamRequest
+from fairlead.providers.base import UpstreamRequest
 
 __all__ = [
+    "Account",
     "AuthorizedUser",
     "GoogleSignIn",
     "ServiceAccount",
     "SignInFailed",
     "SignInInvalid",
-    "SignedInCredentials",
     "Token",
+    "home_project",
     "read_account",
+    "read_account_file",
     "read_token",
     "token_request",
 ]
@@ -52,6 +53,7 @@ RETRY_MAX_S: Final = 60.0
 REFRESH_MIN_S: Final = 30.0  # however short a token lives
 EXPIRY_MARGIN_S: Final = 30.0  # a token is not sent so late that it may expire on its way
 ANSWER_BYTES_MAX: Final = 64 * 1024
+FILE_BYTES_MAX: Final = 64 * 1024  # a key of 4096 bits makes a file of 4 KiB
 SAID_CHARACTERS_MAX: Final = 300  # of Google's words, in our message
 
 _TOKEN_URI: Final = "https://oauth2.googleapis.com/token"
@@ -130,6 +132,11 @@ def read_account(data: bytes) -> Account:
     if isinstance(account, ServiceAccount):
         _signature(b"", account.private_key, is_checked=False)
     return account
+
+
+def home_project(account: Account) -> str | None:
+    """The project that an account belongs to, and works in unless told otherwise."""
+    return account.project_id if isinstance(account, ServiceAccount) else account.quota_project_id
 
 
 def token_request(account: Account, now_s: float) -> UpstreamRequest:
@@ -227,10 +234,33 @@ def read_token(status: int, body: bytes) -> Token:
 # --- the shell --------------------------------------------------------------------------------------------
 
 
-class GoogleSignIn:
-    """Keeps one account signed in. `run` is the task; `token` may be asked at any time."""
+def read_account_file(path: Path) -> Account:
+    """The account in the file. Raises SignInInvalid, also if it cannot be read; the message names the file."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(FILE_BYTES_MAX + 1)
+    except OSError as error:
+        raise SignInInvalid(
+            f"The file of credentials for Google cannot be read: {path}: {error.strerror or error}."
+        ) from error
+    if len(data) > FILE_BYTES_MAX:
+        raise SignInInvalid(
+            f"The file of credentials for Google is too large to be one: {path} has over"
+            f" {FILE_BYTES_MAX} bytes."
+        )
+    try:
+        return read_account(data)
+    except SignInInvalid as error:
+        raise SignInInvalid(f"{str(error).rstrip('.')} ({path}).") from None
 
-    __slots__ = ("_account", "_client", "_clock", "_expires_at_s", "_token")
+
+class GoogleSignIn:
+    """Keeps one account signed in. `run` is the task; `token` may be asked at any time.
+
+    was_tried: set once `run` has had its first answer, whatever it was.
+    """
+
+    __slots__ = ("_account", "_client", "_clock", "_expires_at_s", "_token", "was_tried")
 
     def __init__(self, account: Account, *, client: UpstreamClient, clock: Clock) -> None:
         self._account = account
@@ -238,6 +268,7 @@ class GoogleSignIn:
         self._clock = clock
         self._token = ""
         self._expires_at_s = 0.0  # event-loop time
+        self.was_tried = asyncio.Event()
 
     def token(self) -> str | None:
         """The current access token; None before the first, and once the last has expired."""
@@ -250,19 +281,22 @@ class GoogleSignIn:
         failures = 0
         while True:
             try:
-                token = await self._sign_in()
+                token = await self.sign_in()
             except (SignInFailed, TransportFailure) as failure:
+                self.was_tried.set()
                 if not failures:
                     _log.error("Could not sign in at Google, and will try again: %s.", failure)
                 await asyncio.sleep(min(RETRY_MAX_S, RETRY_FIRST_S * 2 ** min(failures, 10)))
                 failures += 1
                 continue
+            self.was_tried.set()
             if failures:
                 _log.info("Signed in at Google again, after %d failures.", failures)
             failures = 0
             await asyncio.sleep(max(REFRESH_MIN_S, token.lifetime_s / 2))
 
-    async def _sign_in(self) -> Token:
+    async def sign_in(self) -> Token:
+        """Ask for a token once, now. Raises SignInFailed, TransportFailure."""
         loop = asyncio.get_running_loop()
         asked_at_s = loop.time()
         exchange = await self._client.send(
@@ -276,30 +310,3 @@ class GoogleSignIn:
         self._token = token.text
         self._expires_at_s = asked_at_s + token.lifetime_s - EXPIRY_MARGIN_S
         return token
-
-
-class SignedInCredentials:
-    """`gateway.ports.Credentials` over others: where there is a sign-in, its token is the key."""
-
-    __slots__ = ("_others", "_sign_ins")
-
-    def __init__(self, others: Credentials, sign_ins: Mapping[ProviderSlug, GoogleSignIn]) -> None:
-        self._others = others
-        self._sign_ins = sign_ins
-
-    def has(self, provider: ProviderSlug) -> bool:
-        sign_in = self._sign_ins.get(provider)
-        return self._others.has(provider) and (sign_in is None or sign_in.token() is not None)
-
-    def find(self, provider: ProviderSlug) -> Credential:
-        """Raises KeyError without one: ask `has` first."""
-        credential = self._others.find(provider)
-        sign_in = self._sign_ins.get(provider)
-        if sign_in is None:
-            return credential
-        # A token that expired since `has` was asked is refused by Google, as any other.
-        return replace(credential, api_key=sign_in.token() or "")
-
-    def replace(self, sign_ins: Mapping[ProviderSlug, GoogleSignIn]) -> None:
-        """Take over others, when the configuration changes; a call that has its credential keeps it."""
-        self._sign_ins = sign_ins
