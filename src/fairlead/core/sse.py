@@ -45,6 +45,10 @@ class SSEDecoder:
         if is_idle and chunk.endswith(b"\n\n") and _CR not in chunk:
             if chunk.startswith(b"data: ") and chunk.find(b"\n") == len(chunk) - 2:
                 return [("", chunk[6:-2])]
+            if chunk.startswith(b"event: ") and chunk.count(b"\n") == 3:
+                name, _, data = chunk[7:-2].partition(b"\ndata: ")
+                if data:
+                    return [(name.decode("utf-8", "replace"), data)]
             events: list[Event] = []
             for block in chunk[:-2].split(b"\n\n"):
                 if block.startswith(b"data: ") and _LF not in block:

@@ -30,6 +30,7 @@ from fairlead.core.chat import (
     Finished,
     FinishReason,
     Frame,
+    Likeness,
     PlainEvent,
     Started,
     TextChunk,
@@ -52,6 +53,7 @@ KEEP_ALIVE: Final = b'event: ping\ndata: {"type": "ping"}\n\n'
 
 _encode: Final = msgspec.json.Encoder().encode
 _decode_object: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_MARK: Final = "\x00the text"  # not a text that a likeness is made of
 _STOP: Final = b'event: message_stop\ndata: {"type":"message_stop"}\n\n'
 _THINKING: Final = frozenset({"thinking", "redacted_thinking"})
 # Counts and costs are ours to tell; of a provider's usage only what is none of these travels on.
@@ -122,11 +124,14 @@ class MessagesStream:
     """
 
     __slots__ = (
+        "_after",
+        "_before",
         "_content",
         "_delta",
         "_has_begun",
         "_head",
         "_indexes",
+        "_likeness",
         "_open_block",
         "_started",
         "_text_before",
@@ -146,12 +151,21 @@ class MessagesStream:
         # What is written around one more text of the block that is open.
         self._text_index: int | None = None
         self._text_before = b""
+        # The same of a frame's block that is open: around a chunk of this likeness.
+        self._likeness: Likeness | None = None
+        self._before = self._after = b""
 
     def feed(self, events: Sequence[ChatEvent]) -> bytes:
         written: list[bytes] = []
         for event in events:
             if isinstance(event, TextChunk):
-                self._plain(event.delta, written)
+                likeness = event.likeness
+                if likeness is self._likeness:
+                    written.append(self._before + _encode(event.text) + self._after)
+                elif likeness.format is WireFormat.ANTHROPIC_MESSAGES:
+                    self._text_chunk(event, written)
+                else:
+                    self._plain(event.delta, written)
             elif isinstance(event, Frame):
                 if event.format is WireFormat.ANTHROPIC_MESSAGES and not event.is_whole:
                     self._frame(event.fields, event.events, written)
@@ -233,6 +247,7 @@ class MessagesStream:
         match fields.get("type"):
             case "message_start":
                 self._indexes.clear()
+                self._likeness = None
                 if not self._has_begun:
                     self._has_begun = True
                     self._own_start(fields)
@@ -247,6 +262,18 @@ class MessagesStream:
                 self._block_event(fields, written)
             case _:
                 written.append(_event(fields))
+
+    def _text_chunk(self, event: TextChunk, written: list[bytes]) -> None:
+        """The first of its likeness in a block: as its frame would be; what is around its text is kept."""
+        likeness = event.likeness
+        fields = likeness.fields_with(event.text)
+        ours = self._indexes.get(fields.get("index"))
+        self._frame(fields, (), written)
+        if ours is None or ours != self._open_block:
+            return
+        around = _event({**likeness.fields_with(_MARK), "index": ours}).split(_encode(_MARK))
+        if len(around) == 2:
+            self._likeness, (self._before, self._after) = likeness, around
 
     def _own_start(self, fields: Fields) -> None:
         given = fields.get("message")
@@ -277,13 +304,13 @@ class MessagesStream:
             fields["index"] = ours
             told.append(fields)
             if fields["type"] == "content_block_stop":
-                self._open_block = None
+                self._open_block = self._likeness = None
         written.extend(_event(inner) for inner in told)
 
     def _close_block(self, told: list[Fields]) -> None:
         if self._open_block is not None:
             told.append({"type": "content_block_stop", "index": self._open_block})
-            self._open_block = None
+            self._open_block = self._likeness = None
 
 
 def _event(fields: Mapping[str, object]) -> bytes:

@@ -13,10 +13,11 @@ from typing import Final
 
 import msgspec
 
-from fairlead.core.chat import ChatEvent
+from fairlead.core.chat import ChatEvent, TextChunk
 from fairlead.core.errors import FailureKind, UpstreamFailure
 from fairlead.core.sse import SSEDecoder, StreamTooLong
-from fairlead.providers.anthropic_reader import MessageReader, garbage
+from fairlead.providers.anthropic_alike import TextPieces
+from fairlead.providers.anthropic_reader import MessageReader, garbage, index_of
 
 __all__ = ["ANSWER_BYTES_MAX", "AnthropicStreamDecoder", "AnthropicWholeDecoder"]
 
@@ -64,7 +65,7 @@ class AnthropicWholeDecoder:
 class AnthropicStreamDecoder:
     """Server-sent events. One JSON body instead of a stream, as from a proxy, is understood too."""
 
-    __slots__ = ("_failure", "_is_finished", "_reader", "_sse", "_whole")
+    __slots__ = ("_failure", "_is_finished", "_pieces", "_reader", "_sse", "_whole")
 
     def __init__(self) -> None:
         self._sse = SSEDecoder()
@@ -72,6 +73,7 @@ class AnthropicStreamDecoder:
         self._whole: AnthropicWholeDecoder | None = None
         self._failure: UpstreamFailure | None = None
         self._is_finished = False
+        self._pieces: TextPieces | None = None  # of the block of text that was opened last
 
     @property
     def is_over(self) -> bool:
@@ -80,14 +82,23 @@ class AnthropicStreamDecoder:
     def feed(self, chunk: bytes) -> list[ChatEvent]:
         if self._failure is not None:
             raise self._failure
-        if self._whole is not None:
-            return self._whole.feed(chunk)
-        if not self._reader.has_begun and not self._sse.pending and chunk.lstrip().startswith(b"{"):
-            self._whole = AnthropicWholeDecoder()
-            return self._whole.feed(chunk)
+        if self._pieces is None:
+            if self._whole is not None:
+                return self._whole.feed(chunk)
+            is_json = not self._sse.pending and chunk.lstrip().startswith(b"{")
+            if is_json and not self._reader.has_begun:
+                self._whole = AnthropicWholeDecoder()
+                return self._whole.feed(chunk)
         events: list[ChatEvent] = []
         try:
             for name, data in self._sse.feed(chunk):
+                pieces = self._pieces
+                if pieces is not None:
+                    text = pieces.text_in(data)
+                    if text is not None and self._reader.has_open_text(pieces.index):
+                        self._reader.more_text(text)
+                        events.append(TextChunk(text, pieces.likeness))
+                        continue
                 self._read(name, data, events)
         except StreamTooLong as error:
             self._fail(garbage(str(error)), events)
@@ -118,12 +129,17 @@ class AnthropicStreamDecoder:
             return
         if not data.startswith(b"{") and (data.isspace() or data.startswith(b"[DONE]")):
             return  # some proxies end every stream as OpenAI does
+        fields = _fields(data)
         try:
-            frame = self._reader.event(_fields(data), name)
+            frame = self._reader.event(fields, name)
         except RecursionError:
             raise garbage("it is nested too deeply") from None
         if frame is not None:
             events.append(frame)
+        if fields.get("type") == "content_block_start":
+            index = index_of(fields)
+            if self._reader.has_open_text(index):
+                self._pieces = TextPieces(index)
 
     def _fail(self, failure: UpstreamFailure, events: list[ChatEvent]) -> None:
         self._failure = failure

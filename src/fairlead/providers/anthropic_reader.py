@@ -46,7 +46,7 @@ from fairlead.wire.anthropic_reasoning import NATIVE_FORMAT
 from fairlead.wire.anthropic_stops import finish_reason_of
 from fairlead.wire.anthropic_usage import merged, read_usage, service_tier_of
 
-__all__ = ["ANSWER_TOOL", "MessageReader", "garbage"]
+__all__ = ["ANSWER_TOOL", "MessageReader", "garbage", "index_of"]
 
 # In one message; a long turn of tools that run at the provider has some dozens.
 BLOCKS_MAX: Final = 4096
@@ -133,7 +133,7 @@ class MessageReader:
             case "content_block_start":
                 self._open(fields, events)
             case "content_block_stop":
-                self._close(_index(fields), events)
+                self._close(index_of(fields), events)
             case "message_start":
                 self._start(_object(fields.get("message")), events)
             case "message_delta":
@@ -151,6 +151,15 @@ class MessageReader:
                 if fields.get("error"):
                     raise failure_inside(fields)
         return Frame(_FORMAT, fields, tuple(events))
+
+    def has_open_text(self, index: int) -> bool:
+        block = self._blocks.get(index)
+        return block is not None and block.kind == "text"
+
+    def more_text(self, text: str) -> None:
+        """A `text_delta` of a block of text that is open; what it says is the text alone."""
+        self._has_content = True
+        self._text_characters += len(text)
 
     def whole(self, fields: dict[str, object]) -> Frame:
         """One whole message."""
@@ -225,7 +234,7 @@ class MessageReader:
     def _open(
         self, fields: Mapping[str, object], events: list[PlainEvent], *, is_whole: bool = False
     ) -> None:
-        index = _index(fields)
+        index = index_of(fields)
         if index in self._blocks:
             self._close(index, events)
         self._block_count += 1
@@ -264,7 +273,7 @@ class MessageReader:
 
     def _delta(self, fields: Mapping[str, object], events: list[PlainEvent]) -> None:
         delta = fields.get("delta")
-        block = self._blocks.get(_index(fields))
+        block = self._blocks.get(index_of(fields))
         if not isinstance(delta, dict) or block is None:
             return
         kind = block.kind
@@ -306,8 +315,7 @@ class MessageReader:
 
     def _text(self, text: str, events: list[PlainEvent]) -> None:
         if text:
-            self._has_content = True
-            self._text_characters += len(text)
+            self.more_text(text)
             events.append(TextDelta(text))
 
     def _thought(self, block: _Block, text: str, events: list[PlainEvent]) -> None:
@@ -389,7 +397,8 @@ def garbage(why: str) -> UpstreamFailure:
     )
 
 
-def _index(fields: Mapping[str, object]) -> int:
+def index_of(fields: Mapping[str, object]) -> int:
+    """Of the block that an event is about."""
     index = fields.get("index")
     return index if isinstance(index, int) else 0
 
