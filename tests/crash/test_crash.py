@@ -15,4 +15,4 @@ def test_what_a_caller_saw_finished_survives_the_servers_death_exactly_once(
 ) -> None:
     report = kill_rounds(tmp_path, rounds=rounds, workers=workers, seed=seed, compare_every=rounds)
     assert report.rounds == rounds
-    assert report.finished > 100, report
+    assert report.finished >= 10 * rounds, report  # enough to mean something, on a busy machine too
