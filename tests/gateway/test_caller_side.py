@@ -216,7 +216,6 @@ def test_who_asks_is_told_of_congestion_and_of_its_end() -> None:
         side.when_congested(lambda: told.append("full"), lambda: told.append("taken"))
         side.write(b"data: 1\n\n")
         await asyncio.sleep(1)
-        assert side.is_congested
         assert told == ["full"]
         await asyncio.sleep(5)
         assert told == ["full", "taken"]
@@ -322,3 +321,120 @@ def test_a_target_is_a_path_and_a_query(target: str, path: str, query: bytes) ->
     echo = Echo()
     served_by(echo, request(target=target, method="GET"))
     assert [(seen.path, seen.query) for seen in echo.seen] == [(path, query)]
+
+
+def test_an_old_client_is_not_told_to_go_on() -> None:
+    async def scenario(server: ServerInMemory) -> None:
+        line = server.line()
+        line.send(b"POST / HTTP/1.0\r\nexpect: 100-continue\r\ncontent-length: 4\r\n\r\n")
+        await asyncio.sleep(1)
+        assert line.received == b""
+        line.send(b"body")
+        await asyncio.sleep(1)
+        assert line.answer.body == b"body"
+
+    served(Echo(), scenario)
+
+
+def test_nobody_is_told_to_go_on_in_the_middle_of_an_answer() -> None:
+    async def app(side: CallerSide) -> None:
+        side.stream(EVENT_STREAM)
+        side.write(b"data: 1\n\n")
+        side.write(b"data: %b\n\n" % await side.body(100))
+        side.end()
+
+    async def scenario(server: ServerInMemory) -> None:
+        line = server.line()
+        line.send(
+            b"POST / HTTP/1.1\r\nhost: a\r\nexpect: 100-continue\r\ncontent-length: 4\r\n\r\n"
+        )
+        await asyncio.sleep(1)
+        line.send(b"body")
+        await asyncio.sleep(1)
+        assert line.continues_count == 0
+        assert line.answer.body == b"data: 1\n\ndata: body\n\n"
+
+    served(app, scenario)
+
+
+def test_who_was_answered_early_sends_the_rest_to_nobody() -> None:
+    """A task that waits for it must not wait for ever."""
+    ended: list[str] = []
+
+    async def app(side: CallerSide) -> None:
+        async def rest() -> None:
+            with pytest.raises(RequestInvalid):
+                await side.body(100)
+            ended.append("waiting")
+
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(rest())
+            await asyncio.sleep(1)
+            side.answer(200, b"", b"early")
+        with pytest.raises(RequestInvalid):
+            await side.body(100)
+        ended.append("asking")
+
+    async def scenario(server: ServerInMemory) -> None:
+        line = server.line()
+        line.send(request(b"body")[:-2])
+        await asyncio.sleep(2)
+        assert ended == ["waiting", "asking"]
+
+    served(app, scenario)
+
+
+def test_what_is_written_for_one_who_has_left_goes_nowhere() -> None:
+    async def app(side: CallerSide) -> None:
+        try:
+            await side.body(100)
+        except asyncio.CancelledError:
+            side.answer(200, b"", b"too late")
+
+    async def scenario(server: ServerInMemory) -> None:
+        line = server.line()
+        line.send(b"POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n")
+        await asyncio.sleep(1)
+        assert line.has_been_shut
+        assert b"too late" not in line.received
+        assert [answer.status for answer in line.answers] == [400]
+
+    served(app, scenario)
+
+
+def test_a_stream_without_content_has_none_whatever_is_written() -> None:
+    async def app(side: CallerSide) -> None:
+        side.stream(b"", status=204)
+        side.write(b"smuggled")
+        side.end(b"smuggled")
+
+    async def scenario(server: ServerInMemory) -> None:
+        line = server.line()
+        line.send(request())
+        await asyncio.sleep(1)
+        assert b"smuggled" not in line.received
+        assert b"chunked" not in line.received
+
+    served(app, scenario)
+
+
+def test_relief_that_ends_in_congestion_does_not_let_more_be_written() -> None:
+    """A comment for a silent stream must not undo the pause that it causes."""
+    told: list[str] = []
+
+    async def app(side: CallerSide) -> None:
+        side.stream(EVENT_STREAM, keep_alive=b": wait\n\n")
+        side.when_congested(lambda: told.append("full"), lambda: told.append("taken"))
+        side.write(b"data: 1\n\n")
+        await asyncio.sleep(100)
+        side.end()
+
+    async def scenario(server: ServerInMemory) -> None:
+        line = server.line(Reader(pause_s=15))
+        line.send(request())
+        await asyncio.sleep(17)
+        assert told == ["full", "taken"]
+        await asyncio.sleep(9)
+        assert told == ["full", "taken", "full"]
+
+    served(app, scenario, keep_alive_s=10)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from fairlead.gateway.caller_side import CallerSide
-from fairlead.gateway.server.connection import PIPELINED_MAX
+from fairlead.gateway.server.connection import FIELDS_MAX, PIPELINED_MAX, CallerConnection
+from fairlead.testing.caller_line import Reader
 from fairlead.testing.server import Echo, ServerInMemory, request, served, served_by
 
 CHUNKED = (
@@ -75,6 +77,10 @@ def test_more_than_may_wait_are_left_to_another_connection() -> None:
         b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
         b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
         b"hello\r\n\r\n",
+        b"POST / HTTP/1.0\r\nconnection: keep-alive\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: identity\r\n\r\n",
+        b"POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n3\nabc\r\n0\r\n\r\n",
+        b"POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n0\r\ncontent-length: 3\r\n\r\n",
     ],
 )
 def test_what_two_servers_could_read_in_two_ways_is_refused_and_nothing_after_it_is_served(
@@ -297,3 +303,248 @@ def test_a_draining_server_closes_each_connection_after_its_answer() -> None:
         assert busy.is_closing()
 
     served(app, scenario)
+
+
+@pytest.mark.parametrize("line", [b"GET / HTTP/2.0", b"GET / HTTP/0.9", b"GET /"])
+def test_another_version_of_http_is_not_spoken(line: bytes) -> None:
+    assert served_by(Echo(), line + b"\r\n\r\n").answer.status == 505
+
+
+def test_the_next_request_is_read_however_quickly_a_large_body_came() -> None:
+    """A body that is whole before anybody asks for it must not leave the socket unread."""
+
+    async def scenario(server: ServerInMemory) -> None:
+        line = server.line()
+        data = request(b"x" * 400_000)
+        line.send(data[:200_000])
+        line.send(data[200_000:])
+        await asyncio.sleep(1)
+        assert len(line.answer.body) == 400_000
+        assert line.is_read
+
+    served(Echo(), scenario)
+
+
+def test_a_body_that_stops_arriving_behind_another_request_is_given_up() -> None:
+    async def scenario(server: ServerInMemory) -> None:
+        line = server.line()
+        line.send(request(b"one") + request(b"two")[:-2])
+        await asyncio.sleep(61)
+        assert line.is_lost
+
+    served(Echo(), scenario, body_stall_s=60)
+
+
+def test_a_body_that_stops_arriving_after_a_pause_of_its_reader_is_given_up() -> None:
+    """The time for the next piece of a body runs on after the caller was slow to take an answer."""
+
+    async def app(side: CallerSide) -> None:
+        side.stream(b"")
+        side.write(b"so far")
+        await side.relief()
+        await side.body(100)
+
+    async def scenario(server: ServerInMemory) -> None:
+        line = server.line(Reader(pause_s=10))
+        line.send(request(b"body")[:-2])
+        await asyncio.sleep(75)
+        assert line.is_lost
+
+    served(app, scenario, body_stall_s=60)
+
+
+def test_a_caller_is_not_given_up_while_it_is_we_who_do_not_read() -> None:
+    async def app(side: CallerSide) -> None:
+        await asyncio.sleep(200)
+        side.answer(200, b"", b"%d" % len(await side.body(1 << 24)))
+
+    async def scenario(server: ServerInMemory) -> None:
+        line = server.line()
+        data = request(b"x" * 400_000)
+        line.send(data[:300_000])
+        assert not line.is_read
+        await asyncio.sleep(201)
+        line.send(data[300_000:])
+        await asyncio.sleep(1)
+        assert line.answer.body == b"400000"
+
+    served(app, scenario, body_stall_s=60)
+
+
+@pytest.mark.parametrize(
+    "endless", [b"0\r\nx: " + b"y" * 5000, b"1;x=" + b"y" * 5000], ids=["trailer", "extension"]
+)
+def test_what_comes_without_a_body_is_bounded_as_a_head_is(endless: bytes) -> None:
+    async def scenario(server: ServerInMemory) -> None:
+        line = server.line()
+        line.send(b"POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n" + endless)
+        line.send(b"y" * 5000)
+        await asyncio.sleep(1)
+        assert line.answer.status == 431
+
+    served(Echo(), scenario, head_bytes_max=4096)
+
+
+def test_a_head_that_follows_a_large_body_is_not_taken_for_large() -> None:
+    async def scenario(server: ServerInMemory) -> None:
+        line = server.line()
+        following = request(b"two")
+        line.send(request(b"x" * 5000) + following[:30])
+        line.send(following[30:])
+        await asyncio.sleep(1)
+        assert [answer.status for answer in line.answers] == [200, 200]
+        line.send(request() + request(b"", "x: " + "y" * 5000))
+        await asyncio.sleep(5)
+        assert [answer.status for answer in line.answers] == [200, 200, 200]
+        assert line.is_lost, "what is too large is so behind another request, too"
+
+    served(Echo(), scenario, head_bytes_max=4096)
+
+
+@pytest.mark.parametrize("is_whole", [True, False])
+def test_a_head_of_very_many_headers_is_refused(is_whole: bool) -> None:
+    async def scenario(server: ServerInMemory) -> None:
+        line = server.line()
+        line.send(b"GET / HTTP/1.1\r\n" + b"a:\r\n" * (FIELDS_MAX + 2) + b"\r\n" * is_whole)
+        await asyncio.sleep(1)
+        assert line.answer.status == 431
+
+    served(Echo(), scenario)
+
+
+def test_who_asks_again_and_again_and_takes_no_answer_does_not_fill_our_memory() -> None:
+    answered: list[str] = []
+
+    async def app(side: CallerSide) -> None:
+        answered.append(side.path)
+        side.answer(200, b"", b"x" * 100_000)
+
+    async def scenario(server: ServerInMemory) -> None:
+        line = server.line(Reader(pause_s=50))
+        for _ in range(50):
+            if line.is_read:
+                line.send(request() * 3)
+            await asyncio.sleep(0)
+        assert len(answered) == 1
+        await asyncio.sleep(200)
+        assert len(answered) == 3, "those that wait are served when he has taken the one before"
+        assert line.get_write_buffer_size() < 300_000
+
+    served(app, scenario)
+
+
+@pytest.mark.parametrize("ending", ["close", "idle", "drain", "half-closed"])
+def test_a_last_answer_that_nobody_takes_is_given_up(ending: str) -> None:
+    """Also one so short that it fits the buffers, and so never counts as congestion."""
+
+    async def scenario(server: ServerInMemory) -> None:
+        line = server.line(Reader(pause_s=10_000, unread_bytes=1 << 20))
+        line.send(
+            request(b"hello", f"connection: {'close' if ending == 'close' else 'keep-alive'}")
+        )
+        await asyncio.sleep(1)
+        if ending == "drain":
+            line.connection.drain()
+        elif ending == "half-closed":
+            line.half_close()
+        await asyncio.sleep(75 + 60)
+        assert line.is_lost
+
+    served(Echo(), scenario, idle_s=75, stall_s=60)
+
+
+def test_who_stops_sending_before_his_answer_is_taken_for_gone() -> None:
+    left: list[bool] = []
+
+    async def app(side: CallerSide) -> None:
+        side.stream(b"")
+        side.write(b"x" * 100)
+        try:
+            await asyncio.sleep(1000)
+        finally:
+            left.append(side.has_left)
+
+    async def scenario(server: ServerInMemory) -> None:
+        line = server.line(Reader(pause_s=20, unread_bytes=1 << 20))
+        line.send(request())
+        await asyncio.sleep(1)
+        line.half_close()
+        await asyncio.sleep(1)
+        assert left == [True], "at once, although what was written is not taken yet"
+        await asyncio.sleep(20)
+        assert len(line.answer.body) == 100
+
+    served(app, scenario)
+
+
+@pytest.mark.parametrize("has_started", [True, False])
+def test_a_call_that_ends_without_an_answer_breaks_its_connection(has_started: bool) -> None:
+    async def app(side: CallerSide) -> None:
+        if has_started:
+            side.stream(b"", keep_alive=b":\n\n")
+            side.write(b"data: 1\n\n")
+        raise ZeroDivisionError
+
+    async def scenario(server: ServerInMemory) -> None:
+        line = server.line()
+        line.send(request())
+        await asyncio.sleep(1)
+        assert line.is_lost
+        assert not line.answer.is_complete
+
+    served(app, scenario)
+
+
+def test_a_connection_that_comes_while_we_stop_or_have_too_many_is_closed() -> None:
+    async def scenario(server: ServerInMemory) -> None:
+        lines = [server.line() for _ in range(3)]
+        await asyncio.sleep(1)
+        assert [line.is_lost for line in lines] == [False, False, True]
+        lines[0].abort()
+        await asyncio.sleep(1)
+        server.connections.is_draining = True
+        late = server.line()
+        await asyncio.sleep(1)
+        assert late.is_lost
+
+    served(Echo(), scenario, connections_max=2)
+
+
+def test_a_stream_that_begins_while_we_stop_says_that_it_is_the_last() -> None:
+    async def app(side: CallerSide) -> None:
+        side.stream(b"")
+        await asyncio.sleep(5)
+        side.end(b"x")
+
+    async def scenario(server: ServerInMemory) -> None:
+        line = server.line()
+        line.send(request())
+        await asyncio.sleep(1)
+        server.connections.is_draining = True
+        await asyncio.sleep(5)
+        assert line.answer.headers["connection"] == "close"
+        assert line.is_lost
+
+    served(app, scenario)
+
+
+def test_a_connection_that_is_gone_leaves_nothing_to_the_garbage_collector() -> None:
+    async def scenario(server: ServerInMemory) -> None:
+        gc.collect()
+        gc.disable()
+        try:
+            for data in (request(b"x"), request(b"x")[:-1], b"GET / HT", b"hello\r\n\r\n"):
+                line = server.line()
+                line.send(data)
+                await asyncio.sleep(5)
+                line.abort()
+                await asyncio.sleep(5)
+                line.connection = None  # type: ignore[assignment] # the line's own hold on it
+                del line
+                await asyncio.sleep(5)
+                left = [found for found in gc.get_objects() if isinstance(found, CallerConnection)]
+                assert left == []
+        finally:
+            gc.enable()
+
+    served(Echo(), scenario)

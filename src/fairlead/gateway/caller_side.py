@@ -8,7 +8,8 @@ turns true and whoever was named by `when_congested` is told, so that a slow rea
 the buffer is therefore never much fuller than one piece beyond its bound.
 
 A caller who leaves before the answer is complete cancels the task that serves him, unless it has asked to be
-told in another way. `has_left` says why, so that a hang-up is told apart from a shutdown.
+told in another way. `has_left` says why, so that a hang-up is told apart from a shutdown. What is written for
+one who has left goes nowhere, so that nobody needs to ask before he writes.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ CallerApp = Callable[["CallerSide"], Coroutine[Any, Any, None]]
 UNREAD_BYTES_MAX: Final = 256 * 1024
 
 _WITHOUT_BODY: Final = frozenset({204, 304})
+_LENGTH: Final = b"content-length:"
 
 
 def header_lines(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
@@ -54,12 +56,14 @@ class CallerSide:
     __slots__ = (
         "_connection",
         "_expects_continue",
+        "_is_bare",
         "_is_chunked",
         "_keep_alive",
         "_last_sent_s",
         "_pieces",
         "_size",
         "_stream_head",
+        "_stream_status",
         "_waiter",
         "fields",
         "has_left",
@@ -91,9 +95,11 @@ class CallerSide:
         self._waiter: asyncio.Future[None] | None = None
         self._expects_continue = False
         self._stream_head = b""
+        self._stream_status = 0
         self._keep_alive = b""
         self._last_sent_s = 0.0
         self._is_chunked = True
+        self._is_bare = False  # the answer has a head alone
         self.has_left = False
         self.has_started = False
         self.is_complete = False
@@ -166,17 +172,20 @@ class CallerSide:
         return self._connection.is_congested
 
     def answer(self, status: int, head: bytes, body: bytes) -> None:
-        """A complete answer in one go. head: `header_lines`, without those about the length."""
+        """A complete answer in one go. head: `header_lines`, without those about the length.
+
+        To a question for the head alone it may say the length itself, of what it would otherwise send.
+        """
         assert not self.has_started
-        self.has_started = self.is_complete = True
-        length = b"" if status in _WITHOUT_BODY else b"content-length: %d\r\n" % len(body)
-        if self.method == "HEAD" or not length:
+        length = b"content-length: %d\r\n" % len(body)
+        if status in _WITHOUT_BODY:
+            length = body = b""
+        elif self.method == "HEAD":
             body = b""
+            if _LENGTH in head:
+                length = b""
         connection = self._connection
-        connection.write(
-            b"%b%b%b\r\n%b" % (connection.status_line(status, self), head, length, body)
-        )
-        connection.answered(self)
+        self._complete(b"%b%b%b\r\n%b" % (connection.status_line(status, self), head, length, body))
 
     def stream(self, head: bytes, *, keep_alive: bytes = b"", status: int = 200) -> None:
         """The answer will be a stream. Nothing is sent yet, but from now on silence is filled.
@@ -184,47 +193,41 @@ class CallerSide:
         head: `header_lines`. With a content-length the pieces written must add up to it.
         keep_alive: a comment; sending one begins the answer.
         """
-        connection = self._connection
-        is_bare = status in _WITHOUT_BODY or self.method == "HEAD"
         framing = b""
-        if b"content-length:" in head or is_bare:
-            self._is_chunked = False
-        elif self.http_version == "1.1":
-            framing = b"transfer-encoding: chunked\r\n"
-        else:
-            self._is_chunked = self.keeps_connection = False  # the end of the connection is its end
-        self._stream_head = b"%b%b%b\r\n" % (connection.status_line(status, self), head, framing)
+        self._is_bare = status in _WITHOUT_BODY or self.method == "HEAD"
+        self._is_chunked = not self._is_bare and _LENGTH not in head
+        if self._is_chunked:
+            if self.http_version == "1.1":
+                framing = b"transfer-encoding: chunked\r\n"
+            else:
+                self._is_chunked = self.keeps_connection = False  # its end is the connection's
+        self._stream_status = status
+        self._stream_head = b"%b%b\r\n" % (head, framing)
         self._keep_alive = keep_alive
         if keep_alive:
-            self._last_sent_s = connection.now_s()
-            connection.wake_at(self._last_sent_s + connection.bounds.keep_alive_s)
+            self._last_sent_s = self._connection.now_s()
+            self._connection.watch()
 
     def write(self, data: bytes) -> None:
         """Some whole events, at least one byte."""
+        if self.has_left:
+            return
+        assert not self.is_complete
         connection = self._connection
         self._last_sent_s = connection.now_s()
         if self._is_chunked:
             data = b"%x\r\n%b\r\n" % (len(data), data)
-        elif self.method == "HEAD":
+        elif self._is_bare:
             data = b""
-        if not self.has_started:
-            self.has_started = True
-            data = self._stream_head + data
-        connection.write(data)
+        connection.write(data if self.has_started else self._begun(data))
 
     def end(self, data: bytes = b"") -> None:
         """The last bytes of a stream, perhaps none."""
         if self._is_chunked:
             data = b"%x\r\n%b\r\n0\r\n\r\n" % (len(data), data) if data else b"0\r\n\r\n"
-        elif self.method == "HEAD":
+        elif self._is_bare:
             data = b""
-        if not self.has_started:
-            self.has_started = True
-            data = self._stream_head + data
-        self.is_complete = True
-        connection = self._connection
-        connection.write(data)
-        connection.answered(self)
+        self._complete(data if self.has_started else self._begun(data))
 
     def abort(self) -> None:
         """Break the connection: how a caller learns that an answer stays incomplete."""
@@ -254,22 +257,25 @@ class CallerSide:
         self.http_version = http_version
         self.keeps_connection = keeps_connection
         self.headers = dict(self.fields)
-        self._expects_continue = self.headers.get(b"expect", b"").lower() == b"100-continue"
+        self._expects_continue = (
+            self.headers.get(b"expect", b"").lower() == b"100-continue" and http_version == "1.1"
+        )
 
-    def feed(self, piece: bytes) -> bool:
-        """Some of the body. Returns whether more of it is wanted now."""
+    def feed(self, piece: bytes) -> None:
+        """Some of the body."""
         self._pieces.append(piece)
         self._size += len(piece)
-        if self._waiter is not None:
-            _wake(self._waiter)
-            return True
-        return self._size <= UNREAD_BYTES_MAX
+        self._tell_reader()
+
+    @property
+    def is_full(self) -> bool:
+        """Whether more of the body has come than is kept for a task that does not ask for it."""
+        return self._size > UNREAD_BYTES_MAX and self._waiter is None
 
     def complete(self) -> None:
         """The body is whole."""
         self.is_whole = True
-        if self._waiter is not None:
-            _wake(self._waiter)
+        self._tell_reader()
 
     def leave(self) -> None:
         """The caller has left."""
@@ -280,18 +286,15 @@ class CallerSide:
             self.on_leaving()
         elif self.task is not None:
             self.task.cancel()
-        if self._waiter is not None:
-            _wake(self._waiter)
+        self._tell_reader()
         if self.on_relief is not None:
             self.on_relief()
 
-    def relieve(self) -> float:
-        """The caller has caught up, and has just got something: silence counts from now. Returns as
-        `fill_silence`."""
+    def relieve(self) -> None:
+        """The caller has caught up: to him, silence begins now."""
         self._last_sent_s = self._connection.now_s()
         if self.on_relief is not None:
             self.on_relief()
-        return self.fill_silence()
 
     def fill_silence(self) -> float:
         """Send a comment if a stream has been silent for long. Returns when to look again; inf: never."""
@@ -305,20 +308,43 @@ class CallerSide:
     # --- details ---
 
     async def _more(self) -> None:
-        if self.has_left:
-            raise RequestInvalid("The request body broke off.")
-        if self._expects_continue:
-            self._expects_continue = False
-            self._connection.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        self._connection.read_on()
+        """Wait for more of the body. Raises RequestInvalid if there will be none."""
         assert self._waiter is None, "one task serves a call"
-        self._waiter = asyncio.get_running_loop().create_future()
-        try:
-            await self._waiter
-        finally:
-            self._waiter = None
-        if self.has_left:
+        if not self._is_over:
+            if self._expects_continue and not self.has_started:
+                self._connection.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            self._expects_continue = False
+            self._waiter = asyncio.get_running_loop().create_future()
+            self._connection.read_or_wait()
+            try:
+                await self._waiter
+            finally:
+                self._waiter = None
+        if self._is_over:
             raise RequestInvalid("The request body broke off.")
+
+    @property
+    def _is_over(self) -> bool:
+        """Nothing more comes: who was answered before his request was whole sends the rest in vain."""
+        return self.has_left or self.is_complete
+
+    def _tell_reader(self) -> None:
+        if self._waiter is not None:
+            _wake(self._waiter)
+
+    def _begun(self, data: bytes) -> bytes:
+        """The stream's head, and its first bytes."""
+        self.has_started = True
+        return self._connection.status_line(self._stream_status, self) + self._stream_head + data
+
+    def _complete(self, data: bytes) -> None:
+        """The last bytes of an answer."""
+        assert not self.is_complete
+        self.has_started = self.is_complete = True
+        self._tell_reader()
+        if not self.has_left:
+            self._connection.write(data)
+            self._connection.answered(self)
 
     def _split_target(self) -> tuple[bytes, bytes]:
         target = self.target

@@ -61,11 +61,13 @@ class Answer:
 @dataclass(frozen=True, slots=True)
 class Reader:
     """How a caller behaves. pause_s: before taking each piece. leaves_after_s: hangs up then.
-    leaves_after_pieces: hangs up after so many writes."""
+    leaves_after_pieces: hangs up after so many writes.
+    unread_bytes: how much may wait for him before his line counts as congested."""
 
     pause_s: float = 0.0
     leaves_after_s: float | None = None
     leaves_after_pieces: int | None = None
+    unread_bytes: int = 0
 
 
 class CallerLine(asyncio.Transport):
@@ -79,6 +81,8 @@ class CallerLine(asyncio.Transport):
         self._unread: deque[bytes] = deque()
         self._taking: asyncio.TimerHandle | None = None
         self._is_closing = False
+        self._is_congested = False
+        self._is_lost = False
         self._parser = HttpResponseParser(self)
         self.answers = [Answer()]
         self.continues_count = 0
@@ -98,6 +102,12 @@ class CallerLine(asyncio.Transport):
     def send(self, data: bytes) -> None:
         self.connection.data_received(data)
 
+    def half_close(self) -> None:
+        """Say that we send no more, and still listen."""
+        if not self._is_closing:
+            self.connection.eof_received()
+            self.close()
+
     async def leave_in_time(self) -> None:
         if self._reader.leaves_after_s is not None:
             await asyncio.sleep(self._reader.leaves_after_s)
@@ -112,14 +122,16 @@ class CallerLine(asyncio.Transport):
     # --- a transport, to the connection ---
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        if self._is_closing:
-            return
+        assert not self._is_closing, "written to a transport that is closing"
+        assert not self.has_been_shut, "written after the end"
         if not self._reader.pause_s:
             self._take(bytes(data))
             return
         self._unread.append(bytes(data))
         if self._taking is None:
             self._taking = self._loop.call_later(self._reader.pause_s, self._take_one)
+        if not self._is_congested and self.get_write_buffer_size() > self._reader.unread_bytes:
+            self._is_congested = True
             self.connection.pause_writing()
 
     def get_write_buffer_size(self) -> int:
@@ -129,14 +141,22 @@ class CallerLine(asyncio.Transport):
         return self._is_closing
 
     def close(self) -> None:
-        self.abort()
+        """What was written is taken first."""
+        self._is_closing = True
+        if not self._unread:
+            self.abort()
 
     def abort(self) -> None:
-        if not self._is_closing:
-            self._is_closing = True
+        self._is_closing = True
+        if not self._is_lost:
+            self._is_lost = True
             if self._taking is not None:
                 self._taking.cancel()
             self._loop.call_soon(self._lost)
+
+    @property
+    def is_lost(self) -> bool:
+        return self._is_lost
 
     def can_write_eof(self) -> bool:
         return True
@@ -165,8 +185,12 @@ class CallerLine(asyncio.Transport):
         self._take(self._unread.popleft())
         if self._unread:
             self._taking = self._loop.call_later(self._reader.pause_s, self._take_one)
-        elif not self._is_closing:
+            return
+        if self._is_congested:
+            self._is_congested = False
             self.connection.resume_writing()
+        if self._is_closing and not self._unread:
+            self.abort()
 
     def _take(self, data: bytes) -> None:
         self.received += data

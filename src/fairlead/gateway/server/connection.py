@@ -2,18 +2,23 @@
 
 Invariants
 - At most one request is being served; what a caller sends ahead waits in line, PIPELINED_MAX at most, and the
-  socket is not read meanwhile.
+  socket is not read meanwhile. Nor is the next one served before most of an answer was taken: who asks and
+  does not listen would fill our memory.
 - An answer that ends before its request has fully arrived ends the connection, and so does whatever the
   parser refuses: where the next request begins would be a guess, and a guess is what smugglers want.
 - Before a connection is closed with bytes unread, our side is shut and the rest is read for a while; closed
   at once, the connection would be reset, and the caller would see that in place of our words.
-- Exactly one timer. It is not moved when the due time moves later, only when it fires too early: a stream of
-  a thousand chunks, or a thousand requests in quick succession, cost one.
+- Exactly one timer, and no state without a due time but one: a request has come whole, and its answer has
+  not begun; how long that may take is for the app to say. The timer is not moved when the due time moves
+  later, only when it fires too early: a stream of a thousand chunks, or a thousand requests in quick
+  succession, cost one.
+- A call whose task ends without a complete answer breaks the connection: nobody waits for what will not come.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
 from collections import deque
 from dataclasses import dataclass, field
@@ -33,11 +38,15 @@ if TYPE_CHECKING:
 
 __all__ = ["CallerConnection", "Connections", "ServerBounds"]
 
+_log = logging.getLogger(__name__)
+
 PIPELINED_MAX: Final = 16
+FIELDS_MAX: Final = 256  # of one head: each costs far more memory than its few bytes
 
 _STATUS_LINES: Final = {
     status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus
 }
+_VERSIONS: Final = frozenset({"1.1", "1.0"})
 _FRAMING_NAMES: Final = frozenset({b"content-length", b"transfer-encoding"})
 _CLOSE: Final = b"connection: close\r\n"
 _KEEP: Final = b"connection: keep-alive\r\n"  # HTTP/1.0 closes unless told
@@ -48,7 +57,7 @@ _INVALID: Final[Mapping[str, str]] = MappingProxyType({"error_type": "invalid_re
 class ServerBounds:
     """Sizes in bytes, times in seconds.
 
-    head_bytes_max: of a request line and its headers.
+    head_bytes_max: of a request line and its headers; also of what comes between two pieces of a body.
     head_s: how long they may take to arrive: a slow mobile network needs a few seconds, an attack more.
     body_stall_s: how long the next piece of a body may take to arrive.
     idle_s: how long a connection is kept without a request: longer than the usual 60 s of load balancers,
@@ -58,6 +67,7 @@ class ServerBounds:
     linger_s: after a refusal, for a caller to stop sending and read it.
     drain_s: how long running calls may take to finish once we are told to stop.
     settle_s: after that, for calls that are cut short to record what they used.
+    connections_max: open at once, idle or not; more are closed as they come.
     """
 
     head_bytes_max: int = 64 * 1024
@@ -70,6 +80,7 @@ class ServerBounds:
     drain_s: float = 30.0
     settle_s: float = 10.0
     backlog: int = 2048
+    connections_max: int = 32_768
 
 
 @dataclass(slots=True)
@@ -140,8 +151,8 @@ class Connections:
 class CallerConnection(asyncio.Protocol):
     __slots__ = (
         "_armed_s",
+        "_bare_bytes",
         "_due_s",
-        "_head_bytes",
         "_is_at_boundary",
         "_is_deaf",
         "_is_muted",
@@ -165,12 +176,12 @@ class CallerConnection(asyncio.Protocol):
         self._shared = shared
         self.bounds = shared.bounds
         self.now_s = shared.loop.time
-        self._transport: asyncio.Transport | None = None
+        self._transport: asyncio.Transport | None = None  # while there is one
         self._parser = httptools.HttpRequestParser(self)
         self._parsing: CallerSide | None = None  # the request that is arriving
         self.serving: CallerSide | None = None
         self._waiting: deque[CallerSide] = deque()
-        self._head_bytes = 0
+        self._bare_bytes = 0  # that came since the last of a body: heads, trailers, framing
         self._is_at_boundary = True  # nothing of the next request has come yet
         self._is_deaf = False  # whatever comes is dropped
         self._is_muted = False  # what the parser says is known already
@@ -188,8 +199,13 @@ class CallerConnection(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", transport)
         self.client = _address(transport.get_extra_info("peername"))
         self.server = _address(transport.get_extra_info("sockname"))
-        self._shared.open.add(self)
-        self.wake_at(self.now_s() + self.bounds.head_s)
+        shared = self._shared
+        shared.open.add(self)
+        if shared.is_draining or len(shared.open) > self.bounds.connections_max:
+            self._is_deaf = True
+            self.abort()
+        else:
+            self._set_due(self.now_s() + self.bounds.head_s)
 
     def connection_lost(self, exc: Exception | None) -> None:
         del exc
@@ -197,34 +213,37 @@ class CallerConnection(asyncio.Protocol):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        self._waiting.clear()
-        self._is_deaf = True
-        serving, self.serving = self.serving, None
-        if serving is not None:
-            self._give_up(serving)
+        self._lose_all()
+        # Nobody is left to come back here; what holds itself in a circle stays until it is collected.
+        self._transport = None
+        self._parsing = None
+        del self._parser
 
     def data_received(self, data: bytes) -> None:
         if self._is_deaf:
             return
         if self._is_at_boundary:
             self._is_at_boundary = False
-            self._head_bytes = 0
             if self.serving is None:
-                self.wake_at(self.now_s() + self.bounds.head_s)
-        self._head_bytes += len(data)
+                self._set_due(self.now_s() + self.bounds.head_s)
+        self._bare_bytes += len(data)
         try:
             self._parse(data)
+        except httptools.HttpParserCallbackError:
+            raise  # a fault of our own
         except httptools.HttpParserError as error:
             self._refuse(400, f"The request is not HTTP: {_reason(error)}.")
-        self._watch_what_is_missing()
+        if not self._is_deaf:
+            self._bound_what_is_missing()
+        self.read_or_wait()
 
     def eof_received(self) -> None:
-        """The transport closes itself: who stops sending is taken for gone."""
+        """Who stops sending is taken for gone, although he may still take what was written."""
+        self._close()
 
     def pause_writing(self) -> None:
         self.is_congested = True
-        self._unsent_bytes = self._unsent()
-        self._set_due(self.now_s() + self.bounds.stall_s)
+        self._watch_what_is_taken()
         serving = self.serving
         if serving is not None and serving.on_congestion is not None:
             serving.on_congestion()
@@ -233,9 +252,10 @@ class CallerConnection(asyncio.Protocol):
         self.is_congested = False
         serving = self.serving
         if serving is None:
-            self.wake_at(self.now_s() + self.bounds.idle_s)
-            return
-        self.wake_at(serving.relieve())
+            self._serve_next()
+        else:
+            serving.relieve()
+        self.watch()
 
     # --- for the parser ---
 
@@ -257,39 +277,38 @@ class CallerConnection(asyncio.Protocol):
         side = self._parsing
         if self._is_muted or side is None:
             return
-        if self._head_bytes > self.bounds.head_bytes_max:
-            self._check_head(side)
         parser = self._parser
         side.begin(
             parser.get_method().decode("ascii"),
             parser.get_http_version(),
             keeps_connection=parser.should_keep_alive(),
         )
+        self._check_head(side)
         if self._is_deaf:
             return
-        if self.serving is None:
+        if self.serving is None and not self.is_congested:
             self._serve(side)
         elif len(self._waiting) < PIPELINED_MAX:
             self._waiting.append(side)
-            self._pause_reading()
         else:  # he may send it again on another connection: nobody has begun to answer
             self._is_deaf = True
             self._waiting[-1].keeps_connection = False
 
     def on_body(self, body: bytes) -> None:
-        side = self._parsing
-        if side is not None and not side.feed(body):
-            self._pause_reading()
+        self._bare_bytes = 0
+        if self._parsing is not None:
+            self._parsing.feed(body)
 
     def on_message_complete(self) -> None:
         side = self._parsing
         if side is None or self._parser.should_upgrade():
             return
         self._parsing = None
+        self._bare_bytes = 0
         self._is_at_boundary = True
         side.complete()
         if self.serving is side:
-            self.wake_at(side.fill_silence())
+            self.watch()
 
     # --- for the request that is served ---
 
@@ -311,39 +330,55 @@ class CallerConnection(asyncio.Protocol):
 
     def answered(self, side: CallerSide) -> None:
         """The answer is complete: the next one, if the connection goes on."""
-        transport = self._transport
-        if self.serving is not side or transport is None:
-            return  # it was refused meanwhile, or the caller has left
+        if self.serving is not side:
+            return  # it was refused meanwhile
         self.serving = None
-        if not side.keeps_connection or self._shared.is_draining:
-            self._is_deaf = True
-            if side.is_whole:
-                self._close()
-            else:
-                self._linger()
-        elif self._waiting:
-            self._serve(self._waiting.popleft())
-            if not self._waiting:
-                self.read_on()
+        if side.keeps_connection and not self._shared.is_draining:
+            self._serve_next()
+            self.watch()
+        elif self._is_at_boundary and not self._is_deaf and not self._waiting:
+            self._close()
         else:
-            self.wake_at(self.now_s() + self.bounds.idle_s)
+            self._linger()
 
-    def read_on(self) -> None:
-        if self._is_reading_paused and self._transport is not None:
+    def read_or_wait(self) -> None:
+        """Read from the socket, or leave what comes with the kernel, and so with the caller."""
+        transport = self._transport
+        if transport is None or transport.is_closing():
+            return
+        is_enough = not self._is_deaf and (
+            bool(self._waiting)
+            or (self.serving is None and self.is_congested)
+            or (self._parsing is not None and self._parsing.is_full)
+        )
+        if is_enough and not self._is_reading_paused:
+            self._is_reading_paused = True
+            transport.pause_reading()
+        elif self._is_reading_paused and not is_enough:
             self._is_reading_paused = False
-            self._transport.resume_reading()
+            transport.resume_reading()
 
-    def wake_at(self, at_s: float) -> None:
-        """Look again at this event-loop time, unless the caller must first take what was written."""
-        if not self.is_congested:
-            self._set_due(at_s)
+    def watch(self) -> None:
+        """How long the present state may last, if nothing happens."""
+        transport = self._transport
+        if self.is_congested or transport is None or transport.is_closing():
+            return  # `_watch_what_is_taken`
+        serving = self.serving
+        if serving is None:
+            in_s = self.bounds.linger_s if self._is_deaf else self.bounds.idle_s
+            self._set_due(self.now_s() + in_s)
+        elif not serving.is_whole:
+            self._set_due(self.now_s() + self.bounds.body_stall_s)
+        else:
+            look_again_s = serving.fill_silence()
+            if not self.is_congested:
+                self._set_due(look_again_s)
 
     # --- for the server ---
 
     def drain(self) -> None:
         """No further request: close now, or after the answer that is under way."""
-        if self.serving is None and self._transport is not None:
-            self._is_deaf = True
+        if self.serving is None:
             self._close()
 
     def abort(self) -> None:
@@ -355,10 +390,24 @@ class CallerConnection(asyncio.Protocol):
 
     def _serve(self, side: CallerSide) -> None:
         self.serving = side
-        if side.is_whole:
-            self.wake_at(math.inf)
         # The connection owns this task: it cancels it when the caller leaves, the server when it stops.
-        side.task = self._shared.loop.create_task(self._shared.app(side))
+        side.task = self._shared.loop.create_task(self._run(side))
+        self.watch()
+
+    def _serve_next(self) -> None:
+        if self._waiting and not self.is_congested:
+            self._serve(self._waiting.popleft())
+        self.read_or_wait()
+
+    async def _run(self, side: CallerSide) -> None:
+        try:
+            await self._shared.app(side)
+        except Exception:  # noqa: BLE001 — the outermost edge of a call: nothing may pass it
+            _log.exception("A call ended without an answer, for a reason of our own.")
+        finally:
+            side.task = None  # whose end may hold this very frame
+            if not side.is_complete and not side.has_left:
+                self.abort()
 
     def _parse(self, data: bytes) -> None:
         """Feed the parser. Raises HttpParserError.
@@ -380,33 +429,53 @@ class CallerConnection(asyncio.Protocol):
             else:
                 return
 
-    def _watch_what_is_missing(self) -> None:
+    def _bound_what_is_missing(self) -> None:
         """Bounds on a request that has come in part."""
-        if self._is_deaf or self._is_at_boundary:
+        if self._is_at_boundary:
             return
         parsing = self._parsing
-        if parsing is None or not parsing.method:
-            if self._head_bytes > self.bounds.head_bytes_max:
-                self._refuse_head()
-        elif parsing is self.serving:
-            self.wake_at(self.now_s() + self.bounds.body_stall_s)
+        if self._bare_bytes > self.bounds.head_bytes_max:
+            self._refuse_head()
+        elif parsing is not None and len(parsing.fields) > FIELDS_MAX:
+            self._refuse_fields()
+        elif parsing is not None and parsing is self.serving:
+            self.watch()
+
+    def _lose_all(self) -> None:
+        """The caller has left. A task that serves him may still have to record what was used."""
+        self._is_deaf = True
+        self._waiting.clear()
+        serving, self.serving = self.serving, None
+        if serving is not None:
+            self._give_up(serving)
 
     def _give_up(self, serving: CallerSide) -> None:
-        """Nobody waits for this answer any more; the task may still have to record what was used."""
+        """Nobody waits for this answer any more."""
         task = serving.task
         if task is not None and not task.done():
             self._shared.outlives(task)
         serving.leave()
 
     def _check_head(self, side: CallerSide) -> None:
-        """What came in one piece may hold more than the head."""
-        size = len(side.target) + sum(len(name) + len(value) + 4 for name, value in side.fields)
-        if size > self.bounds.head_bytes_max:
-            self._refuse_head()
+        if side.http_version not in _VERSIONS:
+            self._refuse(505, "The request is not HTTP/1.1.")
+        elif side.http_version == "1.0" and b"transfer-encoding" in side.headers:
+            # To HTTP/1.0 a body in chunks has no end that all agree on.
+            self._refuse(400, "An HTTP/1.0 request cannot have a transfer-encoding.")
+        elif len(side.fields) > FIELDS_MAX:
+            self._refuse_fields()
+        elif self._bare_bytes > self.bounds.head_bytes_max or self.serving is not None:
+            # More than the head may have come in one piece, or less of it may have been counted.
+            size = len(side.target) + sum(len(name) + len(value) + 4 for name, value in side.fields)
+            if size > self.bounds.head_bytes_max:
+                self._refuse_head()
 
     def _refuse_head(self) -> None:
         limit = self.bounds.head_bytes_max
         self._refuse(431, f"The request line and headers are larger than {limit} bytes.")
+
+    def _refuse_fields(self) -> None:
+        self._refuse(431, f"The request has more than {FIELDS_MAX} headers.")
 
     def _refuse(self, status: int, message: str) -> None:
         """Nothing that follows can be understood. What is being served gets its answer first."""
@@ -428,19 +497,28 @@ class CallerConnection(asyncio.Protocol):
         self._linger()
 
     def _linger(self) -> None:
+        """Say that no more will come from us, and hear out what still does."""
+        self._is_deaf = True
+        self._waiting.clear()
         transport = self._transport
-        if transport is None or transport.is_closing():
-            return
-        self.read_on()
-        self._shared.outbox.flush(transport)
-        if transport.can_write_eof():
-            transport.write_eof()
-        self.wake_at(self.now_s() + self.bounds.linger_s)
+        if transport is not None and not transport.is_closing():
+            self._shared.outbox.flush(transport)
+            if transport.can_write_eof():
+                transport.write_eof()
+            self.read_or_wait()
+            self.watch()
 
-    def _pause_reading(self) -> None:
-        if not self._is_reading_paused and self._transport is not None:
-            self._is_reading_paused = True
-            self._transport.pause_reading()
+    def _close(self) -> None:
+        """What was written is still sent, to a caller who takes it."""
+        self._lose_all()
+        if self._transport is not None:
+            self._shared.outbox.flush(self._transport)
+            self._transport.close()
+            self._watch_what_is_taken()
+
+    def _watch_what_is_taken(self) -> None:
+        self._unsent_bytes = self._unsent()
+        self._set_due(self.now_s() + self.bounds.stall_s)
 
     def _set_due(self, at_s: float) -> None:
         self._due_s = at_s
@@ -460,23 +538,18 @@ class CallerConnection(asyncio.Protocol):
             if self._due_s != math.inf:
                 self._arm()
             return
-        if self.is_congested:
-            unsent = self._unsent()
-            if unsent < self._unsent_bytes:
-                self._unsent_bytes = unsent
-                self._set_due(self.now_s() + self.bounds.stall_s)
+        transport = self._transport
+        if transport is None:
+            return
+        if self.is_congested or transport.is_closing():
+            if self._unsent() < self._unsent_bytes:
+                self._watch_what_is_taken()
             else:
                 self.abort()
-        elif self.serving is not None and self.serving.is_whole:
-            self.wake_at(self.serving.fill_silence())
+        elif self.serving is not None and (self.serving.is_whole or self._is_reading_paused):
+            self.watch()
         else:
             self._close()
-
-    def _close(self) -> None:
-        """What was written is still sent."""
-        if self._transport is not None:
-            self._shared.outbox.flush(self._transport)
-            self._transport.close()
 
     def _unsent(self) -> int:
         transport = self._transport
