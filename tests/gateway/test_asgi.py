@@ -150,3 +150,111 @@ def test_an_app_is_told_when_its_caller_leaves() -> None:
 
     served(asgi(app), scenario)
     assert told == ["http.request", "http.disconnect"]
+
+
+class Raw:
+    """An app that sends just these messages."""
+
+    def __init__(self, *messages: Message) -> None:
+        self._messages = messages
+
+    async def __call__(
+        self,
+        scope: Message,
+        receive: Callable[[], Awaitable[Message]],
+        send: Callable[[Message], Awaitable[None]],
+    ) -> None:
+        del scope, receive
+        for message in self._messages:
+            await send(message)
+
+
+def starts(*headers: tuple[bytes, bytes]) -> Message:
+    return {"type": "http.response.start", "status": 200, "headers": headers}
+
+
+def says(body: bytes, *, more: bool) -> Message:
+    return {"type": "http.response.body", "body": body, "more_body": more}
+
+
+@pytest.mark.parametrize("pieces", [[b"abc"], [b"abc", b"def"]], ids=["shorter", "longer"])
+def test_a_response_that_is_not_as_long_as_it_says_breaks_the_connection(
+    pieces: list[bytes],
+) -> None:
+    """Else the next answer would be taken for its rest, or its rest for the next answer."""
+    app = Raw(
+        starts((b"content-length", b"5")),
+        *(says(piece, more=True) for piece in pieces),
+        says(b"", more=False),
+    )
+
+    async def scenario(server: ServerInMemory) -> None:
+        line = server.line()
+        line.send(request() + request())
+        await asyncio.sleep(1)
+        assert line.received.count(b"HTTP/1.1") == 1
+        assert b"def" not in line.received
+        assert line.is_lost
+
+    served(asgi(app), scenario)
+
+
+def test_a_question_for_the_head_alone_may_be_told_a_length_without_a_body() -> None:
+    async def scenario(server: ServerInMemory) -> None:
+        line = server.line()
+        line.send(request(method="HEAD"))
+        await asyncio.sleep(1)
+        assert line.received.count(b"content-length:") == 1
+        assert b"content-length: 5\r\n" in line.received
+
+    served(asgi(Raw(starts((b"content-length", b"5")), says(b"", more=False))), scenario)
+
+
+def test_how_a_message_ends_is_not_for_the_app_to_say() -> None:
+    headers = starts((b"Transfer-Encoding", b"chunked"), (b"connection", b"close"))
+    line = served_by(asgi(Raw(headers, says(b"a", more=True), says(b"b", more=False))), request())
+    assert line.answer.body == b"ab"
+    assert line.received.lower().count(b"transfer-encoding") == 1
+
+
+def test_an_endless_stream_ends_when_its_caller_leaves(caplog: pytest.LogCaptureFixture) -> None:
+    async def endless(_: Request) -> Response:
+        async def ticks() -> Any:
+            while True:
+                yield "tick"
+                await asyncio.sleep(1)
+
+        return StreamingResponse(ticks())
+
+    async def scenario(server: ServerInMemory) -> None:
+        line = server.line()
+        line.send(request(method="GET"))
+        await asyncio.sleep(5)
+        line.abort()
+        await asyncio.sleep(5)
+        assert not server.connections.tasks
+
+    served(asgi(Starlette(routes=[Route("/", endless)])), scenario)
+    assert caplog.records == [], "that a caller leaves is nobody's fault"
+
+
+def test_an_app_that_answers_early_and_then_listens_is_told_that_it_is_over() -> None:
+    told: list[str] = []
+
+    async def app(
+        scope: Message,
+        receive: Callable[[], Awaitable[Message]],
+        send: Callable[[Message], Awaitable[None]],
+    ) -> None:
+        del scope
+        await send(starts())
+        await send(says(b"early", more=False))
+        told.append((await receive())["type"])
+
+    async def scenario(server: ServerInMemory) -> None:
+        line = server.line()
+        line.send(request(b"body")[:-2])
+        await asyncio.sleep(1)
+        assert told == ["http.disconnect"]
+
+    served(asgi(app), scenario)
