@@ -100,6 +100,13 @@ def test_more_effort_is_more_reasoning_and_none_is_none() -> None:
     assert tokens == sorted(set(tokens))
 
 
+def test_a_name_that_is_not_ours_reasons_only_if_it_is_asked_to() -> None:
+    for asked, reasons in ((None, False), ("none", False), ("low", True)):
+        made = answer(_ask("some-model", effort=asked))
+        assert (made.counts.reasoning > 0) is reasons
+        assert (_text(made) == "Hello there.") is not reasons
+
+
 def test_a_budget_bounds_reasoning() -> None:
     assert answer(_ask("reasoner", reasoning_tokens_max=20)).counts.reasoning == 20
 

@@ -24,6 +24,7 @@ from fairlead.sandbox.ask import (
 )
 from fairlead.sandbox.behaviour import count_prompt
 from fairlead.sandbox.faults import prompt_directive, split_model
+from fairlead.sandbox.script import Line, cue
 from fairlead.sandbox.steps import Label, Step, StepKind, TimedBytes, steps
 
 __all__ = ["error_body", "error_event", "events", "read", "whole"]
@@ -132,6 +133,7 @@ def read(body: bytes) -> Ask:
         tool_forced=forced,
         tools_parallel=view.tool_choice is None or not view.tool_choice.disable_parallel_tool_use,
         results=_results(view.messages[-1]),
+        cue=cue(_lines(view.messages)),
         schema=_schema(config.format or view.output_format),
         stop=tuple(view.stop_sequences or ()),
         tokens_max=view.max_tokens,
@@ -175,6 +177,13 @@ def _results(message: _Message) -> tuple[str, ...]:
     if isinstance(message.content, str):
         return ()
     return tuple(_result(b.content) for b in message.content if b.type == "tool_result")
+
+
+def _lines(messages: list[_Message]) -> Iterator[Line]:
+    for message in messages:
+        if message.role == "user":
+            yield from (Line(result, is_result=True) for result in _results(message))
+            yield Line(_text(message.content))
 
 
 def _result(content: object) -> str:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from fairlead.sandbox.faults import NO_FAULT, Fault
+from fairlead.sandbox.script import Cue
 
 __all__ = [
     "Answer",
@@ -68,6 +69,7 @@ class Ask:
     prompt_tokens: all messages, tools and images together, counted by the sandbox's own tokenizer.
     results: what the tools answered, if the conversation ends with their answers.
     tool_forced: the one function that must be called.
+    cue: where the conversation stands in a script of calls; None: it follows none.
     schema: the answer must be JSON that satisfies it; True: any object.
     reasoning_tokens_max: a budget for reasoning; None: by effort.
     logprobs: None: not asked; otherwise how many alternatives per token.
@@ -84,6 +86,7 @@ class Ask:
     tool_forced: str | None = None
     tools_parallel: bool = True
     results: tuple[str, ...] = ()
+    cue: Cue | None = None
     schema: object = None
     stop: tuple[str, ...] = ()
     tokens_max: int | None = None

@@ -8,7 +8,8 @@
     flaky      like echo, but every other call may fail, see `flaky_fault`
     slow       like story, at the pace of a large model under load
 
-All of them obey `max_tokens`, stop sequences, forced tools and JSON schemas, as real models do.
+All of them obey `max_tokens`, stop sequences, forced tools and JSON schemas, as real models do, and
+make the calls that a script in the conversation asks for, see `script.py`.
 """
 
 from __future__ import annotations
@@ -111,7 +112,7 @@ def answer(ask: Ask) -> Answer:
 def _fitting(ask: Ask) -> str:
     if ask.tools and ask.tool_rule is not ToolRule.NONE:
         return "tools"
-    if ask.effort is not None or ask.reasoning_tokens_max is not None:
+    if ask.effort not in (None, "none") or ask.reasoning_tokens_max is not None:
         return "reasoner"
     return "echo"
 
@@ -179,6 +180,9 @@ def _calls(ask: Ask, behaviour: str) -> tuple[Call, ...]:
         return ()
     if ask.tool_forced is not None:
         return tuple(_call(tool) for tool in ask.tools if tool.name == ask.tool_forced)[:1]
+    if ask.cue is not None:
+        arguments = pieces(ask.cue.arguments)
+        return tuple(Call(t.name, arguments) for t in ask.tools if t.name == ask.cue.tool)[:1]
     if ask.tool_rule is ToolRule.AUTO and (
         behaviour != "tools" or ask.results or ask.schema is not None
     ):

@@ -24,6 +24,7 @@ from fairlead.sandbox.ask import (
 )
 from fairlead.sandbox.behaviour import count_prompt
 from fairlead.sandbox.faults import prompt_directive, split_model
+from fairlead.sandbox.script import Line, cue
 from fairlead.sandbox.steps import Label, StepKind, TimedBytes, steps
 
 __all__ = ["array_events", "error_body", "error_event", "events", "model_list", "read", "whole"]
@@ -143,6 +144,7 @@ def read(body: bytes, *, model: str, streamed: bool) -> Ask:
         tool_rule=rule,
         tool_forced=forced,
         results=_results(view.contents[-1]),
+        cue=cue(_lines(view.contents)),
         schema=_schema(config),
         stop=tuple(config.stop_sequences or ()),
         tokens_max=config.max_output_tokens,
@@ -192,6 +194,13 @@ def _results(content: _Content) -> tuple[str, ...]:
         for part in content.parts
         if part.function_response is not None
     )
+
+
+def _lines(contents: list[_Content]) -> Iterator[Line]:
+    for content in contents:
+        if content.role != "model":
+            yield from (Line(result, is_result=True) for result in _results(content))
+            yield Line(_text(content))
 
 
 def _prompt_tokens(view: _Body, tools: int) -> int:

@@ -27,6 +27,7 @@ from fairlead.sandbox.ask import (
 )
 from fairlead.sandbox.behaviour import DIMENSIONS, count_prompt, embedding
 from fairlead.sandbox.faults import prompt_directive, split_model
+from fairlead.sandbox.script import Line, cue
 from fairlead.sandbox.steps import FINGERPRINT, Label, Step, StepKind, TimedBytes, steps
 from fairlead.sandbox.words import mark
 
@@ -195,6 +196,7 @@ def read_chat(body: bytes) -> Ask:
         tool_forced=forced,
         tools_parallel=view.parallel_tool_calls is not False,
         results=_results(view.messages),
+        cue=cue(_lines(view.messages)),
         schema=_schema(view.response_format),
         stop=_stop(view.stop),
         tokens_max=_limit(view.max_tokens if newer is None else newer),
@@ -311,6 +313,12 @@ def _results(messages: list[_Message]) -> tuple[str, ...]:
     """What tools said after the model's last turn."""
     last = takewhile(lambda message: message.role in ("tool", "function"), reversed(messages))
     return tuple(_text(message.content) for message in last)[::-1]
+
+
+def _lines(messages: list[_Message]) -> Iterator[Line]:
+    for message in messages:
+        if message.role in ("user", "tool", "function"):
+            yield Line(_text(message.content), is_result=message.role != "user")
 
 
 def _inputs(given: str | list[str | int | list[int]]) -> list[str]:
