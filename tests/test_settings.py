@@ -133,6 +133,18 @@ def test_amazons_temporary_keys_and_either_name_of_the_region_are_read(sources: 
     assert bearer.providers["amazon-bedrock"].key_text == "b"
 
 
+def test_other_names_that_clouds_tools_read_are_read_as_well(sources: Sources) -> None:
+    got = sources.read(
+        AZURE_API_KEY="a",
+        AZURE_API_VERSION="2024-10-21",
+        CLOUDFLARE_API_TOKEN="c",
+        CLOUDFLARE_ACCOUNT_ID="i",
+    ).providers
+    assert got["azure"].option_texts == {"api_version": "2024-10-21"}
+    assert got["cloudflare"].key_text == "c"
+    assert got["cloudflare"].option_texts == {"account_id": "i"}
+
+
 def test_a_place_alone_does_not_mean_that_a_cloud_is_wanted(sources: Sources) -> None:
     """Machines in a cloud have these set, whatever runs there."""
     assert not sources.read(AWS_REGION="us-west-2", GOOGLE_CLOUD_PROJECT="p").providers

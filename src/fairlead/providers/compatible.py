@@ -137,6 +137,7 @@ ROWS: Final[tuple[Row, ...]] = (
         limit_field="by_model",
         developer="openai_models",
         takes=frozenset({"prompt_cache_key", "metadata", "store"}),
+        only_responses=_openai_only_in_responses,
         adjust=_metadata_only_with_storage,
     ),
     # --- aggregators ---

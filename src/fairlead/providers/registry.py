@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import Final
 
 from fairlead.providers.anthropic import ANTHROPIC
+from fairlead.providers.azure import AZURE
 from fairlead.providers.base import Provider
 from fairlead.providers.bedrock import BEDROCK
 from fairlead.providers.cohere import COHERE
@@ -21,6 +22,7 @@ PROVIDERS: Final[Mapping[str, Provider]] = MappingProxyType(
     {
         **COMPATIBLE,
         ANTHROPIC.slug: ANTHROPIC,
+        AZURE.slug: AZURE,
         BEDROCK.slug: BEDROCK,
         COHERE.slug: COHERE,
         GOOGLE_AI_STUDIO.slug: GOOGLE_AI_STUDIO,

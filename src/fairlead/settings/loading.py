@@ -59,6 +59,7 @@ _READ_BESIDE: Final[dict[str, tuple[str, ...]]] = {
     "AWS_ACCESS_KEY_ID": ("AWS_SESSION_TOKEN",),
     "AWS_REGION": ("AWS_DEFAULT_REGION",),
     "AZURE_RESOURCE_NAME": ("AZURE_API_VERSION",),
+    "CLOUDFLARE_API_KEY": ("CLOUDFLARE_API_TOKEN",),
     "GOOGLE_APPLICATION_CREDENTIALS": ("GOOGLE_CLOUD_PROJECT", "GOOGLE_CLOUD_LOCATION"),
 }
 # Set on many a machine for other reasons: alone they do not mean that somebody wants to use a provider.
