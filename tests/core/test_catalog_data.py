@@ -318,3 +318,21 @@ def test_any_text_is_a_model_or_unknown(name):
 RESOLVING = load_snapshot(
     msgspec.json.encode({"format": 1, "as_of": "2026-01-01", "models": []}), PROVIDERS
 )
+
+
+@pytest.mark.parametrize(
+    ("model", "lacks", "has"),
+    [
+        ("anthropic/claude-opus-5", {"temperature", "top_p", "top_k"}, {"verbosity"}),
+        ("anthropic/claude-fable-5.1", {"temperature", "top_p", "top_k"}, {"verbosity"}),
+        ("anthropic/claude-opus-4.6", set(), {"temperature", "verbosity"}),
+        ("anthropic/claude-3.7-sonnet", {"structured_outputs", "verbosity"}, {"temperature"}),
+    ],
+)
+def test_what_the_sources_have_wrong_is_corrected(snapshot, model, lacks, has):
+    """See tools/catalogue/corrections.py: an import without them would undo them silently."""
+    found = snapshot.models[ModelId(model)]
+    endpoint = next(one for one in found.endpoints if one.provider == "anthropic")
+    for parameters in (set(found.supported_parameters), set(endpoint.supported_parameters)):
+        assert not parameters & lacks
+        assert has <= parameters

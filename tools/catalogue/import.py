@@ -7,6 +7,7 @@ What is normalised, and nothing else:
 
 - Prices finer than a picodollar are rounded **up** to one ("0.00000008333333333" becomes
   "0.000000083334"): money here is whole picodollars, and a price may never be less than what we owe.
+- What is known to be wrong is corrected, see `corrections.py`.
 
 Refused: another `format` than 1, a price that is no decimal number, repeated ids, a row that is not on a
 line of its own.
@@ -20,6 +21,8 @@ import shutil
 from decimal import ROUND_CEILING, Decimal
 from pathlib import Path
 from typing import Any
+
+from corrections import CORRECTIONS, correct
 
 PACKAGE_DATA = Path(__file__).resolve().parents[2] / "src" / "fairlead" / "data"
 PICODOLLAR = Decimal("1e-12")
@@ -45,6 +48,8 @@ def main() -> None:
         for field in identity:
             _refuse_repeated(name, [row[field] for row in rows])
         rounded = sum(_round_prices(row) for row in rows) if rows_name == "models" else 0
+        for one in CORRECTIONS if rows_name == "models" else ():
+            print(f"{correct(rows, one)} lists of parameters corrected: {one.reason}")
         (PACKAGE_DATA / name).write_text(_one_row_per_line(document, rows_name, rows), "utf-8")
         print(f"{name}: {len(rows)} rows, {rounded} prices rounded up to a picodollar")
     shutil.copyfile(folder / "NOTICE", PACKAGE_DATA / "NOTICE")
