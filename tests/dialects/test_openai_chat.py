@@ -6,6 +6,8 @@ import json
 from typing import Any
 
 import pytest
+from openai.lib.streaming.chat import ChatCompletionStreamState
+from openai.types.chat import ChatCompletionChunk
 
 from fairlead.core.chat import (
     AnnotationsAdded,
@@ -102,8 +104,8 @@ def test_a_stream_is_written_from_events() -> None:
         ]},
         {"tool_calls": [{"index": 0, "function": {"arguments": '{"a"'}}]},
         {"tool_calls": [{"index": 0, "function": {"arguments": ":1}"}}]},
-        {"images": [{"type": "image_url", "image_url": {"url": "data:,"}}]},
-        {"annotations": [{"type": "url_citation"}]},
+        {"images": [{"index": 0, "type": "image_url", "image_url": {"url": "data:,"}}]},
+        {"annotations": [{"index": 0, "type": "url_citation"}]},
         {},
         {"role": "assistant", "content": ""},
     ]  # fmt: skip
@@ -112,6 +114,29 @@ def test_a_stream_is_written_from_events() -> None:
     assert told[9]["choices"][0]["native_finish_reason"] == "tool_use"
     assert ["usage" in c for c in told] == [False] * 10 + [True]
     assert told[10]["usage"]["cost"] == 0.003
+
+
+def test_entries_of_lists_that_come_in_pieces_are_numbered() -> None:
+    """The official client joins such pieces by their numbers, and gives up on those without."""
+    one, two, three = ({"type": "url_citation", "url_citation": {"url": u}} for u in "abc")
+    own = {"index": 3, "type": "file"}
+    events = [
+        AnnotationsAdded((one,)),
+        AnnotationsAdded((two, three)),
+        AnnotationsAdded((one,), choice=1),
+        frame({"annotations": [own]}, AnnotationsAdded((own,))),
+        Finished(FinishReason.STOP),
+    ]
+    encoder = CHAT.stream(HEAD)
+    told = chunks(encoder.feed(events) + encoder.close(CLOSING))
+    notes = [c["choices"][0]["delta"].get("annotations") for c in told[:4]]
+    assert notes == [[{"index": 0, **one}], [{"index": 1, **two}, {"index": 2, **three}],
+                     [{"index": 0, **one}], [own]]  # fmt: skip
+    state = ChatCompletionStreamState()
+    for chunk in told:
+        state.handle_chunk(ChatCompletionChunk.model_validate(chunk))
+    joined = state.current_completion_snapshot.choices[0].message.model_dump()["annotations"]
+    assert [note["type"] for note in joined] == ["url_citation"] * 3 + ["file"]
 
 
 def test_a_frame_keeps_what_we_do_not_know() -> None:

@@ -119,6 +119,7 @@ class ChatStream:
         "_delta_choice",
         "_head",
         "_likeness",
+        "_numbers",
         "_service_tier",
         "_shows_reasoning",
         "_system_fingerprint",
@@ -128,6 +129,7 @@ class ChatStream:
         self._head = head
         self._shows_reasoning = head.show_reasoning
         self._begun: set[int] = set()  # choices whose first chunk, which has the role, was written
+        self._numbers: dict[tuple[int, str], int] = {}  # of the next entry in a list of a choice
         self._service_tier: str | None = None
         self._system_fingerprint: str | None = None
         # What was written around the text of chunks of this likeness.
@@ -226,6 +228,8 @@ class ChatStream:
                     delta.pop("role", None)
                     if not delta and choice["finish_reason"] is None:
                         continue
+            if "annotations" in delta or "images" in delta:
+                self._number(index, delta)
             if index not in begun:
                 begun.add(index)
                 delta.setdefault("role", "assistant")
@@ -255,6 +259,10 @@ class ChatStream:
                     native_finish_reason=event.native,
                 )
                 written.append(data_frame(_encode(fields)))
+            case MediaAdded() | AnnotationsAdded():
+                delta = _delta_fields(event)
+                self._number(event.choice, delta)
+                written.append(self._delta(event.choice, delta))
             case _:
                 written.append(self._delta(event.choice, _delta_fields(event)))
 
@@ -275,6 +283,18 @@ class ChatStream:
         around = data_frame(_encode(self._chunk(index, {}))).partition(b'"delta":{}')
         self._delta_choice = index
         self._delta_before, self._delta_after = around[0] + b'"delta":', around[2]
+
+    def _number(self, choice: int, delta: dict[str, object]) -> None:
+        """Lists come in pieces, and clients join them by the number of each entry, as those of calls."""
+        for name in ("annotations", "images"):
+            entries = delta.get(name)
+            if isinstance(entries, list | tuple):
+                number = self._numbers.get((choice, name), 0)
+                self._numbers[choice, name] = number + len(entries)
+                delta[name] = [
+                    {"index": number + position, **entry} if isinstance(entry, Mapping) else entry
+                    for position, entry in enumerate(entries)
+                ]
 
     def _chunk(
         self,
