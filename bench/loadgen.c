@@ -2,7 +2,7 @@
  *
  *   loadgen -u http://127.0.0.1:8000/v1/chat/completions -b BODY.json [-H 'Name: value']...
  *           [-c CONNS] [-s SPREAD_SECONDS] [-d SECONDS] [-w WARMUP_SECONDS] [-n MAX_REQUESTS]
- *           [-r RATE [-U]] [-F FRAMES [-l LATE_US]] [-P PID]... [-L LABEL]
+ *           [-r RATE [-U]] [-F FRAMES [-l LATE_US]] [-e END] [-P PID]... [-L LABEL]
  *
  *   without -r: closed loop, CONNS requests always under way; their first ones begin spread evenly over
  *               SPREAD_SECONDS (0: all at once).
@@ -11,6 +11,7 @@
  *               sends late, has that wait counted in its latency, so slowness of the target is not hidden.
  *   -F          every stream must bring FRAMES stamped chunks; each one missing is a lost frame. A frame
  *               whose transit took more than LATE_US (100000) is late.
+ *   -e          what a stream says at its end, "[DONE]" if not given; it must come after the usage.
  *   -P          count the CPU time of this process and its descendants, and report their memory (PSS).
  *
  * Answers with one JSON line. lat_* is microseconds from send to the last byte; ttfb_* to the first byte of
@@ -86,6 +87,7 @@ static double late_us = 1e5, late_max_us;
 static double spread;
 static long done_in_window, ok, bad, closed_early, no_done, no_usage, reconnects;
 static uint64_t events, bytes;
+static const char *end_mark = "[DONE]";
 static int last_bad_status;
 static char last_bad[200];
 
@@ -269,7 +271,7 @@ static void body_bytes(struct conn *c, const char *p, size_t n, uint64_t t) {
     if (!c->t_first && n)
         c->t_first = t;
     c->bytes += n;
-    static const char D[] = "data:", U[] = "\"usage\":{", F[] = "[DONE]";
+    static const char D[] = "data:", U[] = "\"usage\":{";
     if (!c->sse) {
         if (memmem(p, n, "\"usage\"", 7))
             c->usage_seen = 1;
@@ -319,8 +321,8 @@ static void body_bytes(struct conn *c, const char *p, size_t n, uint64_t t) {
                 c->us_n = 0;
             }
         } else if (!c->done_seen) {
-            c->us_n = ch == F[c->us_n] ? c->us_n + 1 : ch == '[';
-            if (c->us_n == 6)
+            c->us_n = ch == end_mark[c->us_n] ? c->us_n + 1 : ch == end_mark[0];
+            if (!end_mark[c->us_n])
                 c->done_seen = 1;
         }
     }
@@ -532,7 +534,7 @@ int main(int ac, char **av) {
     int o;
     char *body = "";
     size_t bl = 0;
-    while ((o = getopt(ac, av, "u:b:H:c:s:d:w:n:r:UF:l:P:L:h")) != -1)
+    while ((o = getopt(ac, av, "u:b:H:c:s:d:w:n:r:UF:l:e:P:L:h")) != -1)
         switch (o) {
         case 'u': url = optarg; break;
         case 'L': label = optarg; break;
@@ -547,6 +549,7 @@ int main(int ac, char **av) {
         case 's': spread = atof(optarg); break;
         case 'F': frames_expected = atol(optarg); break;
         case 'l': late_us = atof(optarg); break;
+        case 'e': end_mark = optarg; break;
         case 'n': max_req = atol(optarg); break;
         case 'r': rate = atof(optarg); break;
         case 'U': uniform = 1; break;
@@ -577,7 +580,7 @@ int main(int ac, char **av) {
         fprintf(stderr, "loadgen: only loopback\n");
         return 2;
     }
-    if (dur > 600 || warm > 600 || spread > warm || maxc < 1 || maxc > 20000) {
+    if (!*end_mark || dur > 600 || warm > 600 || spread > warm || maxc < 1 || maxc > 20000) {
         fprintf(stderr, "loadgen: out of bounds\n");
         return 2;
     }

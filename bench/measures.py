@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
-from bodies import conversation
+from bodies import as_messages, conversation
 from machine import Machine, cpu_ticks, cpu_us
-from rig import BUILD, MODEL, Rig, Target, pinned
+from rig import BUILD, MODEL, TRANSLATED_MODEL, Rig, Target, pinned
 
 __all__ = [
     "FULL",
@@ -45,6 +45,7 @@ class Load:
     connections: with a rate at most that many, else always that many calls under way.
     rate: calls a second in an open loop, or None for a closed one.
     frames, every_us: of a stream; frames == 0 means whole answers.
+    model: says which format the upstream speaks. speaks_messages: the caller, instead of OpenAI chat.
     """
 
     name: str
@@ -54,17 +55,33 @@ class Load:
     rate: int | None = None
     frames: int = 0
     every_us: int = 0
+    model: str = MODEL
+    speaks_messages: bool = False
+
+    @property
+    def is_translated(self) -> bool:
+        """Caller and upstream speak different formats, so a proxy that forwards bytes has no part in it."""
+        return self.speaks_messages or self.model != MODEL
+
+    @property
+    def path(self) -> str:
+        return "messages" if self.speaks_messages else "chat/completions"
+
+    @property
+    def end_mark(self) -> str:
+        return "message_stop" if self.speaks_messages else "[DONE]"
 
     @property
     def spread_s(self) -> float:
         """Streams begin evenly over one stream's length, as callers do not wait for each other."""
         return self.frames * self.every_us / 1e6
 
-    def body(self, model: str) -> bytes:
+    def body(self) -> bytes:
         if not self.frames:
-            return conversation(model, self.body_bytes)
+            return conversation(self.model, self.body_bytes)
         directive = f"mock:n={self.frames},d={self.every_us}; "
-        return conversation(model, self.body_bytes, directive=directive, streamed=True)
+        body = conversation(self.model, self.body_bytes, directive=directive, streamed=True)
+        return as_messages(body) if self.speaks_messages else body
 
 
 LOADS = {
@@ -74,6 +91,22 @@ LOADS = {
         Load("latency", "500 calls a second, open loop, 2 KB calls", 256, rate=500),
         Load("big", "100 calls a second, open loop, 80 KB calls", 64, body_bytes=80_000, rate=100),
         Load("chunks", "400 streams of 100 chunks, 10 ms apart", 400, frames=100, every_us=10_000),
+        Load(
+            "translated",
+            "400 streams of 100 chunks, 10 ms apart, from an Anthropic upstream to OpenAI chat",
+            400,
+            frames=100,
+            every_us=10_000,
+            model=TRANSLATED_MODEL,
+        ),
+        Load(
+            "to-messages",
+            "400 streams of 100 chunks, 10 ms apart, from an OpenAI upstream to Anthropic Messages",
+            400,
+            frames=100,
+            every_us=10_000,
+            speaks_messages=True,
+        ),
     )
 }
 
@@ -171,7 +204,7 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True):
             "closed early": self.closed_early,
             "stuck": self.stuck,
             "unsent": self.unsent,
-            "without [DONE]": self.no_done,
+            "without end mark": self.no_done,
             "without usage": self.no_usage,
             "frames lost": self.frames_lost,
         }
@@ -237,10 +270,12 @@ def measure(
         order = targets if index % 2 == 0 else targets[::-1]
         for load in kinds:
             for target in order:
+                if load.is_translated and not target.translates:
+                    continue
                 sample = run_load(rig, target, load, pace, seconds=pace.seconds, index=index)
                 results.samples.append(sample)
                 tell(
-                    f"round {index + 1}/{pace.rounds}: {load.name:8} {target.name:9} {gist(sample)}"
+                    f"round {index + 1}/{pace.rounds}: {load.name:11} {target.name:9} {gist(sample)}"
                 )
                 if sample.complaint:
                     results.complaints.append(f"{load.name} on {target.name}: {sample.complaint}")
@@ -272,12 +307,13 @@ def run_load(
     target.settle_down(quiet_s=pace.quiet_s)
     body = rig.work / f"{load.name}.json"
     if not body.exists():
-        body.write_bytes(load.body(MODEL))
+        body.write_bytes(load.body())
     # A stream's length of warm-up: measuring begins when all of them are under way.
     warm_up_s = pace.warm_up_s + load.spread_s
     command = [
-        str(BUILD / "loadgen"), "-u", target.url, "-b", str(body), "-L", target.name, "-P", str(target.pid),
-        "-c", str(load.connections), "-d", str(seconds), "-w", str(warm_up_s),
+        str(BUILD / "loadgen"), "-u", target.url(load.path), "-b", str(body), "-L", target.name,
+        "-P", str(target.pid), "-e", load.end_mark, "-c", str(load.connections),
+        "-d", str(seconds), "-w", str(warm_up_s),
     ]  # fmt: skip
     for header in target.headers:
         command += ["-H", header]

@@ -1,10 +1,12 @@
-/* mockup: a small OpenAI-compatible upstream for benchmarks (one thread, epoll, HTTP/1.1 keep-alive).
+/* mockup: a small upstream for benchmarks, OpenAI-compatible and like Anthropic's (one thread, epoll, HTTP/1.1
+ * keep-alive).
  *
  *   mockup [-p PORT] [-n CHUNKS] [-d DELAY_US] [-t TTFB_US] [-g GROUP] [-B BYTES]
  *
  *   Prints "mockup: port N" when it listens on 127.0.0.1:N (-p 0: any free port).
  *
- *   POST anything  -> a chat completion (JSON), or an SSE stream when the body has "stream": true
+ *   POST .../messages -> an answer in the Anthropic Messages format, as below
+ *   POST anything else -> a chat completion (JSON), or an SSE stream when the body has "stream": true
  *   GET  anything  -> a model list
  *   -n  content chunks in a stream (default 100)       -d  microseconds between chunks (default 0)
  *   -t  microseconds before the first byte (default 0) -g  chunks per write (default 1)
@@ -33,6 +35,13 @@
 #include <time.h>
 #include <unistd.h>
 
+/* what is answered: a stream's events, in which pieces have a time in them, or the whole */
+struct format {
+    const char *open[3], *piece, *close[4]; /* each list ends with 0 */
+    char *plain;
+    size_t plain_len;
+};
+
 struct conn {
     int fd, closing, armed;
     char *in;
@@ -41,14 +50,13 @@ struct conn {
     size_t outlen, outcap;
     int busy;                                 /* an answer is under way */
     int stream, stage, left, n, d, g, status; /* stage: 0 head, 1 content, 2 tail */
+    const struct format *format;
     uint64_t due;
     int heap; /* heap: index + 1, 0 when not in it */
 };
 
 static int ep, tfd, rearm;
 static int def_n = 100, def_d = 0, def_t = 0, def_g = 1, def_b = 300;
-static char *plain;
-static size_t plain_len;
 
 static struct conn **heap;
 static int hn, hcap;
@@ -164,6 +172,35 @@ static int flush(struct conn *c) {
     "1760000000,\"model\":\"mock-model\",\"service_tier\":\"default\",\"system_fingerprint\":\"fp_"          \
     "0123456789\",\"choices\":"
 
+static struct format chat = {
+    .open = {CH "[{\"index\":0,\"delta\":{\"role\":\"assistant\",\"content\":\"\",\"refusal\":null},"
+                "\"logprobs\":null,\"finish_reason\":null}],\"usage\":null}\n\n"},
+    .piece = CH "[{\"index\":0,\"delta\":{\"content\":\"@%019llu\"},\"logprobs\":null,\"finish_"
+                "reason\":null}],\"usage\":null}\n\n",
+    .close = {CH "[{\"index\":0,\"delta\":{},\"logprobs\":null,\"finish_reason\":\"stop\"}],"
+                 "\"usage\":null}\n\n",
+              CH "[],\"usage\":{\"prompt_tokens\":421,\"completion_tokens\":100,\"total_tokens\":521,"
+                 "\"prompt_tokens_details\":{\"cached_tokens\":0},\"completion_tokens_details\":{\"reasoning_"
+                 "tokens\":0}}}\n\n",
+              "data: [DONE]\n\n"},
+};
+
+/* Anthropic puts blanks behind the text, to hide how long it is. */
+static struct format messages = {
+    .open = {"event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"id\":\"msg_"
+             "BenchMock0123456789\",\"type\":\"message\",\"role\":\"assistant\",\"model\":\"mock-model\","
+             "\"content\":[],\"stop_reason\":null,\"stop_sequence\":null,\"usage\":{\"input_tokens\":421,"
+             "\"output_tokens\":1}}}\n\n",
+             "event: content_block_start\ndata: {\"type\":\"content_block_start\",\"index\":0,\"content_"
+             "block\":{\"type\":\"text\",\"text\":\"\"}}\n\n"},
+    .piece = "event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":0,\"delta\":{"
+             "\"type\":\"text_delta\",\"text\":\"@%019llu\"}      }\n\n",
+    .close = {"event: content_block_stop\ndata: {\"type\":\"content_block_stop\",\"index\":0}\n\n",
+              "event: message_delta\ndata: {\"type\":\"message_delta\",\"delta\":{\"stop_reason\":\"end_turn\","
+              "\"stop_sequence\":null},\"usage\":{\"output_tokens\":100}}\n\n",
+              "event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n"},
+};
+
 static int event(char *b, const char *fmt, uint64_t ts) {
     char t[1024];
     int n = snprintf(t, sizeof t, fmt, (unsigned long long)ts);
@@ -176,7 +213,7 @@ static int step(struct conn *c) {
     size_t n;
     if (!c->stream) {
         if (c->status == 200)
-            return put(c, plain, plain_len) ? -1 : 1;
+            return put(c, c->format->plain, c->format->plain_len) ? -1 : 1;
         const char *e = "{\"error\":{\"message\":\"mock error\",\"type\":\"mock_error\",\"code\":\"mock\"}}";
         n = sprintf(b, "HTTP/1.1 %d Mock\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n\r\n%s",
                     c->status, strlen(e), e);
@@ -185,10 +222,8 @@ static int step(struct conn *c) {
     if (c->stage == 0) {
         n = sprintf(b, "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\nCache-Control: "
                        "no-cache\r\nTransfer-Encoding: chunked\r\n\r\n");
-        n += event(b + n,
-                   CH "[{\"index\":0,\"delta\":{\"role\":\"assistant\",\"content\":\"\",\"refusal\":null},"
-                      "\"logprobs\":null,\"finish_reason\":null}],\"usage\":null}\n\n",
-                   0);
+        for (const char *const *e = c->format->open; *e; e++)
+            n += event(b + n, *e, 0);
         if (put(c, b, n))
             return -1;
         c->stage = 1;
@@ -202,10 +237,7 @@ static int step(struct conn *c) {
         n = 0;
         uint64_t t = now_ns();
         for (int i = 0; i < c->g && c->left > 0 && n < sizeof b - 2048; i++, c->left--)
-            n += event(b + n,
-                       CH "[{\"index\":0,\"delta\":{\"content\":\"@%019llu\"},\"logprobs\":null,\"finish_"
-                          "reason\":null}],\"usage\":null}\n\n",
-                       t);
+            n += event(b + n, c->format->piece, t);
         if (put(c, b, n))
             return -1;
         if (c->d && c->left > 0) {
@@ -213,16 +245,9 @@ static int step(struct conn *c) {
             return 0;
         }
     }
-    n = event(
-        b, CH "[{\"index\":0,\"delta\":{},\"logprobs\":null,\"finish_reason\":\"stop\"}],\"usage\":null}\n\n",
-        0);
-    n += event(
-        b + n,
-        CH
-        "[],\"usage\":{\"prompt_tokens\":421,\"completion_tokens\":100,\"total_tokens\":521,\"prompt_tokens_"
-        "details\":{\"cached_tokens\":0},\"completion_tokens_details\":{\"reasoning_tokens\":0}}}\n\n",
-        0);
-    n += event(b + n, "data: [DONE]\n\n", 0);
+    n = 0;
+    for (const char *const *e = c->format->close; *e; e++)
+        n += event(b + n, *e, 0);
     n += sprintf(b + n, "0\r\n\r\n");
     return put(c, b, n) ? -1 : 1;
 }
@@ -299,6 +324,8 @@ static int serve(struct conn *c) {
                 return -1;
             continue;
         }
+        char *space = memchr(c->in + 5, ' ', hl - 5);
+        c->format = space && space - c->in > 13 && !memcmp(space - 9, "/messages", 9) ? &messages : &chat;
         char *b = e + 4, *s;
         if ((s = memmem(b, bl, "\"stream\"", 8))) {
             s += 8;
@@ -370,6 +397,16 @@ static void on_sig(int s) {
     stop = 1;
 }
 
+static void whole(struct format *f, const char *body_format, const char *text) {
+    char *body;
+    int bl = asprintf(&body, body_format, text);
+    f->plain_len = asprintf(&f->plain,
+                            "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nx-request-id: "
+                            "req_0123456789\r\nContent-Length: %d\r\n\r\n%s",
+                            bl, body);
+    free(body);
+}
+
 int main(int ac, char **av) {
     int port = 9100, o;
     while ((o = getopt(ac, av, "p:n:d:t:g:B:h")) != -1)
@@ -392,21 +429,22 @@ int main(int ac, char **av) {
     for (int i = 0; i < def_b; i++)
         txt[i] = "the quick brown fox jumps over it "[i % 34];
     txt[def_b] = 0;
-    char *body;
-    int bl = asprintf(&body,
-                      "{\"id\":\"chatcmpl-BenchMock0123456789abcdef\",\"object\":\"chat.completion\","
-                      "\"created\":1760000000,\"model\":\"mock-model\","
-                      "\"choices\":[{\"index\":0,\"message\":{\"role\":\"assistant\",\"content\":\"%s\","
-                      "\"refusal\":null,\"annotations\":[]},\"logprobs\":null,\"finish_reason\":\"stop\"}],"
-                      "\"usage\":{\"prompt_tokens\":421,\"completion_tokens\":68,\"total_tokens\":489,"
-                      "\"prompt_tokens_details\":{\"cached_tokens\":0,\"audio_tokens\":0},"
-                      "\"completion_tokens_details\":{\"reasoning_tokens\":0}},\"service_tier\":\"default\","
-                      "\"system_fingerprint\":\"fp_0123456789\"}",
-                      txt);
-    plain_len = asprintf(&plain,
-                         "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nx-request-id: "
-                         "req_0123456789\r\nContent-Length: %d\r\n\r\n%s",
-                         bl, body);
+    whole(&chat,
+          "{\"id\":\"chatcmpl-BenchMock0123456789abcdef\",\"object\":\"chat.completion\","
+          "\"created\":1760000000,\"model\":\"mock-model\","
+          "\"choices\":[{\"index\":0,\"message\":{\"role\":\"assistant\",\"content\":\"%s\","
+          "\"refusal\":null,\"annotations\":[]},\"logprobs\":null,\"finish_reason\":\"stop\"}],"
+          "\"usage\":{\"prompt_tokens\":421,\"completion_tokens\":68,\"total_tokens\":489,"
+          "\"prompt_tokens_details\":{\"cached_tokens\":0,\"audio_tokens\":0},"
+          "\"completion_tokens_details\":{\"reasoning_tokens\":0}},\"service_tier\":\"default\","
+          "\"system_fingerprint\":\"fp_0123456789\"}",
+          txt);
+    whole(&messages,
+          "{\"id\":\"msg_BenchMock0123456789\",\"type\":\"message\",\"role\":\"assistant\","
+          "\"model\":\"mock-model\",\"content\":[{\"type\":\"text\",\"text\":\"%s\"}],"
+          "\"stop_reason\":\"end_turn\",\"stop_sequence\":null,"
+          "\"usage\":{\"input_tokens\":421,\"output_tokens\":68}}",
+          txt);
     int ls = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0), one = 1;
     setsockopt(ls, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
     struct sockaddr_in a = {

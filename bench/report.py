@@ -52,6 +52,22 @@ TARGETS: tuple[Goal, ...] = (
     Goal("call_us", "processor time of a 2 KB call, 64 connections", "us", 150, 90),
     Goal("call_ratio", "the same, against nginx", "x", 11, 7),
     Goal("chunk_us", "processor time of a stream chunk, 400 paced streams", "us", 20, 12),
+    Goal(
+        "translated_ratio",
+        "stream chunks translated in the time of one forwarded, Anthropic to OpenAI",
+        "x",
+        1 / 3,
+        0.8,
+        more_is_better=True,
+    ),
+    Goal(
+        "to_messages_ratio",
+        "the same, OpenAI to Anthropic",
+        "x",
+        1 / 3,
+        0.8,
+        more_is_better=True,
+    ),
     Goal("rate_ratio", "calls a second, against nginx", "x", 0.08, 0.15, more_is_better=True),
     Goal("added_p50_ms", "latency added to nginx's at p50, 500 calls a second", "ms", 0.3, 0.1),
     Goal("added_p99_ms", "latency added to nginx's at p99, 500 calls a second", "ms", None, None),
@@ -83,7 +99,10 @@ def figures_of(results: Results) -> Figures:
 
     call_us = median("fairlead", "calls", _per_call)
     put("call_us", call_us)
-    put("chunk_us", median("fairlead", "chunks", _per_chunk))
+    chunk_us = median("fairlead", "chunks", _per_chunk)
+    put("chunk_us", chunk_us)
+    put("translated_ratio", _ratio(chunk_us, median("fairlead", "translated", _per_chunk)))
+    put("to_messages_ratio", _ratio(chunk_us, median("fairlead", "to-messages", _per_chunk)))
     big_us = median("fairlead", "big", _per_call)
     put("big_ms", None if big_us is None else big_us / 1e3)
     put("call_ratio", _ratio(call_us, median("nginx", "calls", _per_call)))
@@ -119,7 +138,7 @@ def goal_table(figures: Figures) -> str:
         value = figures.get(goal.figure)
         sign = ">=" if goal.more_is_better else "<="
         limits = [
-            "-" if x is None else f"{sign} {x:g} {goal.unit}".rstrip()
+            "-" if x is None else f"{sign} {round(x, 2):g} {goal.unit}".rstrip()
             for x in (goal.must, goal.good)
         ]
         ours = "-" if value is None else f"{_number(value)} {goal.unit}".rstrip()

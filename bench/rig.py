@@ -29,6 +29,7 @@ __all__ = [
     "BUILD",
     "FAIRLEAD",
     "MODEL",
+    "TRANSLATED_MODEL",
     "Ledger",
     "Rig",
     "RigFailure",
@@ -42,6 +43,7 @@ BUILD = HERE / "build"
 FAIRLEAD = HERE.parent / ".venv" / "bin" / "fairlead"
 
 MODEL = "openai/gpt-4o-mini"  # in the catalogue, with a price, served by the provider `openai`
+TRANSLATED_MODEL = "anthropic/claude-haiku-4.5"  # the same, served by the provider `anthropic`
 DATABASE_FILE = "fairlead.db"
 START_S_MAX = 30.0
 STOP_S_MAX = 20.0
@@ -64,10 +66,10 @@ class Target:
     port: int
     pid: int
     headers: tuple[str, ...] = ()
+    translates: bool = False  # between the formats of caller and upstream
 
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}/v1/chat/completions"
+    def url(self, path: str) -> str:
+        return f"http://127.0.0.1:{self.port}/v1/{path}"
 
     def settle_down(self, *, quiet_s: float = 0.1, wait_s_max: float = 20.0) -> float:
         """Wait until it does nothing any more (work put off from a load is part of its cost).
@@ -166,6 +168,8 @@ class Rig:
             "HOME": str(self.work),
             "OPENAI_API_KEY": "x",
             "OPENAI_BASE_URL": f"http://127.0.0.1:{self._upstream_port}/v1",
+            "ANTHROPIC_API_KEY": "x",
+            "ANTHROPIC_BASE_URL": f"http://127.0.0.1:{self._upstream_port}/v1",
         }
         created = subprocess.run(
             [str(self._fairlead), "keys", "create", "--name", "bench", "--data", str(data)],
@@ -182,7 +186,9 @@ class Rig:
             environment=environment,
         )
         self._wait_for("fairlead", port, "/readyz")
-        return Target("fairlead", port, process.pid, (f"Authorization: Bearer {key}",))
+        return Target(
+            "fairlead", port, process.pid, (f"Authorization: Bearer {key}",), translates=True
+        )
 
     @property
     def data(self) -> Path:
