@@ -16,6 +16,7 @@ from fairlead.core.usage import UsageSource
 from fairlead.dialects.openai_chat import ChatStream
 from fairlead.gateway.pipeline import Timeouts
 from fairlead.gateway.server.connection import ServerBounds
+from fairlead.gateway.server.listener import end_what_is_left
 from fairlead.providers.base import UpstreamRequest
 from fairlead.testing.builders import a_model, a_provider, a_snapshot, an_endpoint
 from fairlead.testing.gateway import Answer, GatewayInMemory, Reader
@@ -601,3 +602,83 @@ def test_a_shutdown_in_the_middle_tells_the_caller_and_records_the_call() -> Non
 
     steps = [(1.0, event) for event in chat_stream(["a", "b", "c", "d", "e", "f"])]
     simulated(scenario, script=by_host(cheap=Script(steps, headers=STREAM)))
+
+
+def test_who_takes_an_answer_so_slowly_that_his_time_passes_does_not_harm_its_provider() -> None:
+    """Else a few slow readers could keep everybody from it."""
+
+    async def scenario(gateway: GatewayInMemory, upstream: ScriptedUpstream) -> None:
+        answer = await gateway.chat(Reader(pause_s=30), stream=True)
+        assert answer.events()[-1]["error"]["code"] == 504
+        now_s = asyncio.get_running_loop().time()
+        assert not gateway.health.at(now_s).is_failing(CHEAP.id)
+
+    words = stream([f"word {number} " for number in range(20)])
+    simulated(scenario, script=by_host(cheap=words), timeouts=Timeouts(total=100))
+
+
+MOMENTS_S = [moment / 20 for moment in range(80)]
+
+
+@pytest.mark.parametrize("streamed", [True, False])
+@pytest.mark.parametrize("pause_s", [0.0, 0.7])
+def test_whenever_a_caller_leaves_his_call_is_settled_once(streamed: bool, pause_s: float) -> None:
+    """While he is waited for, before the first token, between two, paused, while it is recorded, after it."""
+    outcomes: list[Outcome] = []
+
+    async def scenario(gateway: GatewayInMemory, upstream: ScriptedUpstream) -> None:
+        gateway.journal.takes_s = 1.0
+        for leaves_after_s in MOMENTS_S:
+            gateway.recorded.clear()
+            asked = len(upstream.requests)
+            reader = Reader(pause_s=pause_s, leaves_after_s=leaves_after_s)
+            await gateway.chat(reader, stream=streamed)
+            assert len(gateway.recorded) == len(upstream.requests) - asked
+            assert upstream.open_count == 0
+            assert not gateway.connections.tasks
+            outcomes.extend(generation.outcome for generation in gateway.recorded)
+
+    script = stream() if streamed else whole()
+    simulated(scenario, script=by_host(cheap=replace(script, head_after_s=0.3)))
+    assert set(outcomes) == {Outcome.CANCELLED, Outcome.COMPLETED}
+
+
+@pytest.mark.parametrize("streamed", [True, False])
+@pytest.mark.parametrize("pause_s", [0.0, 0.7])
+def test_whenever_a_stopping_server_cuts_a_call_short_it_is_settled_once_and_told(
+    streamed: bool, pause_s: float
+) -> None:
+    statuses: set[int] = set()
+
+    async def scenario(gateway: GatewayInMemory, upstream: ScriptedUpstream) -> None:
+        gateway.journal.takes_s = 1.0
+        for stops_after_s in MOMENTS_S:
+            gateway.recorded.clear()
+            asked = len(upstream.requests)
+            line = gateway.chatting(Reader(pause_s=pause_s), stream=streamed)
+            await asyncio.sleep(stops_after_s)
+            await end_what_is_left(gateway.connections)
+            assert len(gateway.recorded) == len(upstream.requests) - asked
+            assert line.answer.is_complete or pause_s or not stops_after_s
+            statuses.add(line.answer.status)
+
+    script = stream() if streamed else whole()
+    simulated(scenario, script=by_host(cheap=replace(script, head_after_s=0.3)))
+    assert pause_s or statuses >= {200, 503}
+
+
+def test_a_stopping_server_lets_the_calls_of_callers_who_left_be_recorded() -> None:
+    """Their settling has begun; a second order does not interrupt it."""
+
+    async def scenario(gateway: GatewayInMemory, upstream: ScriptedUpstream) -> None:
+        gateway.journal.takes_s = 1.0
+        line = gateway.chatting(stream=True)
+        await asyncio.sleep(0.35)
+        line.abort()
+        await asyncio.sleep(0.1)
+        began_s = asyncio.get_running_loop().time()
+        await end_what_is_left(gateway.connections)
+        assert asyncio.get_running_loop().time() - began_s == pytest.approx(0.9)
+        assert [generation.outcome for generation in gateway.recorded] == [Outcome.CANCELLED]
+
+    simulated(scenario, script=by_host(cheap=replace(stream(), head_after_s=0.2)))

@@ -116,14 +116,18 @@ async def serve_chat(caller_side: CallerSide, *, dialect: Dialect, services: Ser
             _tell(caller_side, dialect, error.problem(), call.id if call else None)
     except asyncio.CancelledError:
         # We are cancelled when the caller leaves; anybody else means it.
-        task = asyncio.current_task()
-        if not caller_side.has_left or task is None:
+        if not caller_side.has_left:
+            stopping = Overloaded(_STOPPING)
             if call is not None:
-                await call.cut_short(Overloaded(_STOPPING))
+                await call.cut_short(stopping)
+            _tell(caller_side, dialect, stopping.problem(), call.id if call else None)
             raise
-        task.uncancel()
+        # Still marked as cancelled, so that a shutdown does not interrupt the settling.
         if call is not None:
             await call.cancelled()
+        task = asyncio.current_task()
+        if task is not None:
+            task.uncancel()
     except Exception:  # noqa: BLE001 — the outermost edge of a call: nothing may pass it
         _log.exception("A call failed for a reason of our own.")
         masked = FairleadError(_MASKED)
@@ -467,7 +471,9 @@ class _Call:
         except (UpstreamFailure, TransportFailure) as broken:
             failure = _meaning(broken) if isinstance(broken, TransportFailure) else broken
             self._let_go()
-            services.health.failed(opened.endpoint.id, failure, now_s=services.loop.time())
+            # If the caller let the time pass, because he takes less than comes, his provider is well.
+            if failure.kind is not FailureKind.TIMEOUT or not side.is_congested:
+                services.health.failed(opened.endpoint.id, failure, now_s=services.loop.time())
             problem = failure.problem()
             end = await self._settle(
                 Outcome.FAILED, lambda closing: encoder.fail(problem, closing), failure

@@ -80,17 +80,23 @@ class CredentialsInMemory:
 
 
 class JournalInMemory:
-    """Keeps what is appended; `refuses` plays a full disk."""
+    """Keeps what is appended; `refuses` plays a full disk, `takes_s` a slow one."""
 
     def __init__(self) -> None:
         self.records: list[Generation] = []
         self.refuses = False
+        self.takes_s = 0.0
 
     def append(self, generation: Generation) -> Awaitable[None] | None:
         if self.refuses:
             raise Overloaded("Usage cannot be recorded at the moment.")
         self.records.append(generation)
-        return None
+        if not self.takes_s:
+            return None
+        loop = asyncio.get_running_loop()
+        written = loop.create_future()
+        loop.call_later(self.takes_s, written.set_result, None)
+        return written
 
 
 class WordCounter:
@@ -176,9 +182,13 @@ class GatewayInMemory:
 
     async def chat(self, reader: Reader = _PATIENT, **fields: object) -> Answer:
         """One chat call; a short message unless `messages` is given."""
+        return await self._followed(self.chatting(reader, **fields))
+
+    def chatting(self, reader: Reader = _PATIENT, **fields: object) -> CallerLine:
+        """A chat call that has just been sent."""
         fields.setdefault("model", "acme/one")
         fields.setdefault("messages", [{"role": "user", "content": "Hello there"}])
-        return await self.call("/api/v1/chat/completions", fields, reader=reader)
+        return self._begun("/api/v1/chat/completions", fields, {}, "POST", reader)
 
     async def call(
         self,
@@ -190,13 +200,22 @@ class GatewayInMemory:
         reader: Reader = _PATIENT,
     ) -> Answer:
         """body: bytes as they are, anything else as JSON."""
+        return await self._followed(self._begun(path, body, headers or {}, method, reader))
+
+    def _begun(
+        self, path: str, body: object, headers: dict[str, str], method: str, reader: Reader
+    ) -> CallerLine:
         raw = body if isinstance(body, bytes) else msgspec.json.encode(body)
-        sent = {"authorization": f"Bearer {KEY}", "content-length": str(len(raw))} | (headers or {})
+        sent = {"authorization": f"Bearer {KEY}", "content-length": str(len(raw))} | headers
         lines = "".join(f"{name}: {value}\r\n" for name, value in sent.items())
         line = CallerLine(self.connections, reader)
         line.send(
             f"{method} {path} HTTP/1.1\r\nhost: gateway\r\n{lines}\r\n".encode("latin-1") + raw
         )
+        return line
+
+    async def _followed(self, line: CallerLine) -> Answer:
+        """Wait until it is over."""
         try:
             async with asyncio.TaskGroup() as tasks:
                 leaving = tasks.create_task(line.leave_in_time())

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from fairlead.gateway.caller_side import CallerApp
 from fairlead.gateway.server.connection import Connections, ServerBounds
 
-__all__ = ["StopOrder", "serve"]
+__all__ = ["StopOrder", "end_what_is_left", "serve"]
 
 
 class StopOrder:
@@ -58,7 +58,7 @@ async def serve(
         )
         impatience.cancel()
         leaving.cancel()
-    await _end_what_is_left(shared)
+    await end_what_is_left(shared)
 
 
 async def _all_gone(shared: Connections) -> None:
@@ -67,7 +67,7 @@ async def _all_gone(shared: Connections) -> None:
         await shared.change()
 
 
-async def _end_what_is_left(shared: Connections) -> None:
+async def end_what_is_left(shared: Connections) -> None:
     """Calls that outlived the drain are cancelled, and waited for: each still settles itself."""
     left = set(shared.tasks)
     for connection in shared.open:
