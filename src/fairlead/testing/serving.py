@@ -56,6 +56,11 @@ class RunningFairlead:
     def openrouter_url(self) -> str:
         return f"{self.url}/api/v1"
 
+    @property
+    def anthropic_url(self) -> str:
+        """Without a version segment: Anthropic's clients add it."""
+        return f"{self.url}/api"
+
 
 @dataclass(frozen=True, slots=True)
 class RunningTwinProcess:

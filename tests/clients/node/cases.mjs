@@ -1,9 +1,10 @@
 // Runs the cases of one client and prints what each came to, as one JSON object, for pytest to judge.
 
 export const MODEL = "openai/gpt-4o-mini";
+export const CLAUDE = "anthropic/claude-sonnet-4.5";
 export const FAULTY = "openai/gpt-4.1-nano";
 export const REASONER = "deepseek/deepseek-r1";
-export const UNPROVIDED = "anthropic/claude-3-haiku";
+export const UNPROVIDED = "x-ai/grok-4.20";
 export const COMPLETER = "openai/gpt-3.5-turbo-instruct";
 export const STRANGER = "sk-fl-v1-" + "0".repeat(64);
 
