@@ -45,6 +45,7 @@ _WORDS: Final[Mapping[Purpose, str]] = {
 }
 _USUAL: Final = "search_document"
 _OWN_FIELDS: Final = ("truncate", "max_tokens", "priority")
+_NULL: Final = msgspec.Raw(b"null")
 
 
 class CohereEmbeddings:
@@ -103,7 +104,8 @@ def cohere_embed_fields(asked: EmbeddingsRequest) -> dict[str, object]:
         ]
     if asked.dimensions is not None:
         fields["output_dimension"] = asked.dimensions
-    fields.update({name: asked.fields[name] for name in _OWN_FIELDS if name in asked.fields})
+    given = {name: asked.fields.get(name, _NULL) for name in _OWN_FIELDS}
+    fields.update({name: raw for name, raw in given.items() if raw != _NULL})
     return fields
 
 

@@ -50,6 +50,7 @@ _WORDS: Final[Mapping[Purpose, str]] = {
     Purpose.DOCUMENT: "document",
 }
 _OWN_FIELDS: Final = ("truncation",)
+_NULL: Final = msgspec.Raw(b"null")
 
 
 class VoyageEmbeddings:
@@ -83,7 +84,8 @@ class VoyageEmbeddings:
             fields["output_dimension"] = asked.dimensions
         if asked.encoding == "base64" and takes_base64:
             fields["encoding_format"] = "base64"
-        fields.update({name: asked.fields[name] for name in _OWN_FIELDS if name in asked.fields})
+        given = {name: asked.fields.get(name, _NULL) for name in _OWN_FIELDS}
+        fields.update({name: raw for name, raw in given.items() if raw != _NULL})
         return json_call(credential, path, fields)
 
     def decoder(self, *, streamed: bool) -> ChatDecoder:  # noqa: ARG002 — vectors are never streamed

@@ -90,7 +90,10 @@ def read_json(
         what = str(error)
     except (ValueError, RecursionError):
         raise garbage("it is not JSON") from None
-    fields = _decode(body)
+    try:
+        fields = _decode(body)  # what is wrong at its beginning may be no JSON at its end
+    except (ValueError, RecursionError):
+        raise garbage("it is not JSON") from None
     if isinstance(fields, dict) and fields.get("error"):
         raise failure_inside(fields)
     raise garbage(what)
