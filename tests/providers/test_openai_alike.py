@@ -81,7 +81,9 @@ CHOICES = st.sampled_from(
         {"index": 1, "delta": {}},
         {"index": 0, "delta": {}, "checked": {"content": "a"}},
         {"index": 0, "delta": {"role": "assistant"}},
+        {"index": 0, "delta": {"role": "assistant", "refusal": None, "tool_calls": []}},
         {"index": 0, "delta": {"reasoning": "a"}},
+        {"index": 0, "delta": {"reasoning": None, "channel": "final"}},
         {"index": 0, "delta": {}, "finish_reason": "stop"},
     ]
 )  # fmt: skip
@@ -151,6 +153,13 @@ def test_padding_and_escapes_do_not_hide_that_chunks_are_alike() -> None:
             if isinstance(event, Frame):
                 parsed += any(isinstance(inner, TextDelta) for inner in event.events)
     assert short > 10 * parsed
+
+
+def test_a_role_and_empty_stand_ins_do_not_hide_that_chunks_are_alike() -> None:
+    said = {"role": "assistant", "refusal": None, "tool_calls": [], "reasoning_content": None}
+    datas = [chunk({"id": "x"}, {"index": 0, "delta": said}, text) for text in "abcdef"]
+    events = assert_nobody_can_tell(b"".join(b"data: %b\n\n" % data for data in datas))
+    assert [isinstance(event, TextChunk) for event in events[2:6]] == [True] * 4
 
 
 @settings(deadline=None)

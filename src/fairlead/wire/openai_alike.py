@@ -63,7 +63,9 @@ class Alike:
 
 
 def alike(data: bytes, fields: dict[str, object], meaning: tuple[PlainEvent, ...]) -> Alike | None:
-    """What recognises chunks like this one; None if it is not of text alone.
+    """What recognises chunks like this one; None if it says more than one text.
+
+    A role, or empty stand-ins, are no hindrance: they are the same in all that are alike.
 
     data: the chunk as it came. fields, meaning: what the reader has made of it.
     """
@@ -74,10 +76,14 @@ def alike(data: bytes, fields: dict[str, object], meaning: tuple[PlainEvent, ...
         return None
     choices = fields["choices"]
     assert isinstance(choices, list)  # the reader has made it one
-    if len(choices) != 1 or choices[0].get("delta") != {"content": delta.text}:
+    said = choices[0].get("delta") if len(choices) == 1 else None
+    if not isinstance(said, dict) or said.get("content") != delta.text:
         return None
     expected = _decode(data)
-    expected["choices"][0]["delta"]["content"] = _OTHER_TEXT
+    written = expected["choices"][0].get("delta")
+    if not isinstance(written, dict) or written.get("content") != delta.text:
+        return None  # it stood elsewhere, or in parts
+    written["content"] = _OTHER_TEXT
     before, quoted, after = data.partition(b'"' + delta.text.encode() + b'"')
     if not quoted:
         return None
@@ -97,9 +103,12 @@ def alike(data: bytes, fields: dict[str, object], meaning: tuple[PlainEvent, ...
         if _decode(tried) != expected:
             return None  # it was another text, which happens to be the same
         between_text = between.decode()
+        choice = {**choices[0], "delta": {**said, "content": _MARK}}
+        frame = _encode({**fields, "choices": [choice]})
     except (msgspec.DecodeError, UnicodeDecodeError):
         return None  # it was no text at all: `": "` is also between two others
-    frame = _encode({**fields, "choices": [{**choices[0], "delta": {"content": _MARK}}]})
+    except RecursionError:
+        return None  # it is nested as deeply as can just be read
     start, *rest = frame.split(_encode(_MARK))
     if len(rest) != 1:
         return None
