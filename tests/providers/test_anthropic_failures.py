@@ -48,8 +48,8 @@ INVALID = "invalid_request_error"
             error(INVALID, "input length and `max_tokens` exceed context limit: 1 + 2 > 2"),
             K.CONTEXT_LENGTH,
         ),
-        (413, error("request_too_large", "Request exceeds the maximum size"), K.CONTEXT_LENGTH),
-        (413, b"<html>413 Request Entity Too Large</html>", K.CONTEXT_LENGTH),
+        (413, error("request_too_large", "Request exceeds the maximum size"), K.TOO_LARGE),
+        (413, b"<html>413 Request Entity Too Large</html>", K.TOO_LARGE),
         (
             400,
             error(INVALID, "Your credit balance is too low to access the Anthropic API."),

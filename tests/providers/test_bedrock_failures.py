@@ -143,7 +143,7 @@ def test_a_name_and_a_message_have_their_meaning(
         (403, KIND.AUTHENTICATION),
         (404, KIND.MODEL_NOT_FOUND),
         (408, KIND.TIMEOUT),
-        (413, KIND.CONTEXT_LENGTH),
+        (413, KIND.TOO_LARGE),
         (424, KIND.SERVER),
         (429, KIND.RATE_LIMIT),
         (500, KIND.SERVER),

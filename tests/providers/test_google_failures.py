@@ -79,7 +79,7 @@ PLAN = "You exceeded your current quota, please check your plan and billing deta
             refusal(
                 400, "INVALID_ARGUMENT", "Request payload size exceeds the limit: 20971520 bytes."
             ),
-            KIND.CONTEXT_LENGTH,
+            KIND.TOO_LARGE,
         ),
         (
             400,
@@ -141,7 +141,7 @@ PLAN = "You exceeded your current quota, please check your plan and billing deta
         (429, b"[" + refusal(429, "RESOURCE_EXHAUSTED") + b"]", KIND.RATE_LIMIT),
         (503, b"<html>Error 503</html>", KIND.OVERLOADED),
         (502, b"", KIND.SERVER),
-        (413, b"too large", KIND.CONTEXT_LENGTH),
+        (413, b"too large", KIND.TOO_LARGE),
         (418, b"{}", KIND.BAD_REQUEST),
     ],
 )

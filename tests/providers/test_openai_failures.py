@@ -35,7 +35,7 @@ def openai(code: object, message: str = "No.", kind: object = "invalid_request_e
             K.CONTEXT_LENGTH,
         ),
         (413, openai(None, "Request too large for model on tokens per minute (TPM)"), K.RATE_LIMIT),
-        (413, {"error": "Payload too large"}, K.CONTEXT_LENGTH),
+        (413, {"error": "Payload too large"}, K.TOO_LARGE),
         (400, openai("content_policy_violation"), K.CONTENT_POLICY),
         (400, openai("content_filter", "The response was filtered"), K.CONTENT_POLICY),
         (400, openai("DataInspectionFailed"), K.CONTENT_POLICY),

@@ -44,9 +44,13 @@ class GiveUp:
         if not self.failures:
             return None
         for _, failure in self.failures:
-            if not FAILURES[failure.kind].elsewhere or failure.kind is FailureKind.CONTEXT_LENGTH:
+            if not FAILURES[failure.kind].elsewhere or failure.kind in _OF_THE_REQUEST:
                 return failure
         return self.failures[-1][1]
+
+
+# Another endpoint may take more; still, the caller can mend it.
+_OF_THE_REQUEST: Final = frozenset({FailureKind.CONTEXT_LENGTH, FailureKind.TOO_LARGE})
 
 
 class Attempts:

@@ -271,6 +271,7 @@ class FailureKind(StrEnum):
 
     BAD_REQUEST = "bad_request"
     CONTEXT_LENGTH = "context_length"
+    TOO_LARGE = "too_large"  # the body, in bytes, whatever the model could read
     CONTENT_POLICY = "content_policy"
     IMAGE = "image"
     AUTHENTICATION = "authentication"  # our credential was refused
@@ -304,6 +305,7 @@ FAILURES: Final[dict[FailureKind, FailureRule]] = {
     FailureKind.CONTEXT_LENGTH: FailureRule(
         ErrorType.CONTEXT_LENGTH_EXCEEDED, elsewhere=True, outage=False
     ),
+    FailureKind.TOO_LARGE: FailureRule(ErrorType.PAYLOAD_TOO_LARGE, elsewhere=True, outage=False),
     FailureKind.CONTENT_POLICY: FailureRule(
         ErrorType.CONTENT_POLICY_VIOLATION, elsewhere=False, outage=False
     ),
@@ -341,6 +343,7 @@ class UpstreamFailure(FairleadError):
     provider_code: the provider's word for it, shown to the caller as `provider_code`.
     retry_after_s: the provider's hint.
     body: what it said, for the owner of the credential only; never shown or logged by default.
+    error_type: a word more precise than its kind's; None: that.
     """
 
     def __init__(
@@ -352,6 +355,7 @@ class UpstreamFailure(FairleadError):
         provider_code: str | None = None,
         retry_after_s: float | None = None,
         body: bytes = b"",
+        error_type: ErrorType | None = None,
     ) -> None:
         super().__init__(message)
         self.kind = kind
@@ -359,7 +363,7 @@ class UpstreamFailure(FairleadError):
         self.provider_code = provider_code
         self.retry_after_s = retry_after_s
         self.body = body
-        self.error_type = FAILURES[kind].error_type
+        self.error_type = error_type or FAILURES[kind].error_type
 
     def problem(self) -> Problem:
         metadata: dict[str, object] = {}

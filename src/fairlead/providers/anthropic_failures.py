@@ -26,17 +26,19 @@ from fairlead.providers.failures import (
     BODY_BYTES_KEPT_MAX,
     CODE_CHARACTERS_MAX,
     MESSAGE_CHARACTERS_MAX,
+    precise_type,
     retry_after_s,
     shown_message,
+    too_large,
 )
 
-__all__ = ["failure_inside", "failure_of"]
+__all__ = ["BY_CODE", "BY_STATUS", "BY_TYPE", "failure_inside", "failure_of"]
 
 _KIND = FailureKind
 
-_BY_CODE: Final[Mapping[str, FailureKind]] = {
+BY_CODE: Final[Mapping[str, FailureKind]] = {
     "image_dimensions_too_large": _KIND.IMAGE,
-    "request_body_too_large_after_decoding": _KIND.CONTEXT_LENGTH,
+    "request_body_too_large_after_decoding": _KIND.TOO_LARGE,
     "contract_spend_limit_reached": _KIND.OUT_OF_QUOTA,
     "enforced_spend_limit_reached": _KIND.OUT_OF_QUOTA,
     "linked_organization_spend_limit_reached": _KIND.OUT_OF_QUOTA,
@@ -50,25 +52,25 @@ _BY_CODE: Final[Mapping[str, FailureKind]] = {
     "cmek_context_unavailable": _KIND.SERVER,
 }
 
-_BY_TYPE: Final[Mapping[str, FailureKind]] = {
+BY_TYPE: Final[Mapping[str, FailureKind]] = {
     "authentication_error": _KIND.AUTHENTICATION,
     "permission_error": _KIND.AUTHENTICATION,
     "billing_error": _KIND.OUT_OF_QUOTA,
     "not_found_error": _KIND.MODEL_NOT_FOUND,
-    "request_too_large": _KIND.CONTEXT_LENGTH,
+    "request_too_large": _KIND.TOO_LARGE,
     "rate_limit_error": _KIND.RATE_LIMIT,
     "overloaded_error": _KIND.OVERLOADED,
     "timeout_error": _KIND.TIMEOUT,
     "api_error": _KIND.SERVER,
 }
 
-_BY_STATUS: Final[Mapping[int, FailureKind]] = {
+BY_STATUS: Final[Mapping[int, FailureKind]] = {
     401: _KIND.AUTHENTICATION,
     402: _KIND.OUT_OF_QUOTA,
     403: _KIND.AUTHENTICATION,
     404: _KIND.MODEL_NOT_FOUND,
     408: _KIND.TIMEOUT,
-    413: _KIND.CONTEXT_LENGTH,
+    413: _KIND.TOO_LARGE,
     429: _KIND.RATE_LIMIT,
     503: _KIND.OVERLOADED,
     504: _KIND.TIMEOUT,
@@ -151,6 +153,7 @@ def failure_of(status: int, headers: ResponseHeaders, body: bytes) -> UpstreamFa
     return UpstreamFailure(
         shown_message(kind, said.message),
         kind=kind,
+        error_type=precise_type(kind, said.message, _provider_code(said) or ""),
         status=status,
         provider_code=_provider_code(said),
         retry_after_s=retry_after_s(headers),
@@ -163,21 +166,24 @@ def failure_inside(fields: Mapping[str, object]) -> UpstreamFailure:
     said = _said(fields)
     kind = _kind_of(None, said)
     return UpstreamFailure(
-        shown_message(kind, said.message), kind=kind, provider_code=_provider_code(said)
+        shown_message(kind, said.message),
+        kind=kind,
+        error_type=precise_type(kind, said.message, _provider_code(said) or ""),
+        provider_code=_provider_code(said),
     )
 
 
 def _kind_of(status: int | None, said: _Said) -> FailureKind:
-    precise = _BY_CODE.get(said.code)
+    precise = BY_CODE.get(said.code)
     if precise is not None:
         return precise
     if said.type == "not_found_error" and _NOT_THE_MODEL.search(said.message):
         return _KIND.BAD_REQUEST
     if said.type == "api_error" and said.message.lower() == "overloaded":
         return _KIND.OVERLOADED
-    known = _BY_TYPE.get(said.type)
+    known = BY_TYPE.get(said.type)
     if known is None and said.type != "invalid_request_error":
-        known = _BY_STATUS.get(status or 0)
+        known = too_large(said.message) if status == 413 else BY_STATUS.get(status or 0)
     if known is not None:
         return known
     if status is None or 400 <= status < 500:

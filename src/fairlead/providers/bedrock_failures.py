@@ -23,16 +23,18 @@ from fairlead.providers.base import ResponseHeaders
 from fairlead.providers.failures import (
     BODY_BYTES_KEPT_MAX,
     CODE_CHARACTERS_MAX,
+    precise_type,
     retry_after_s,
     shown_message,
+    too_large,
 )
 
-__all__ = ["failure_inside", "failure_of"]
+__all__ = ["BY_NAME", "BY_STATUS", "failure_inside", "failure_of"]
 
 _KIND = FailureKind
 
 # By name, in small letters and without "exception".
-_BY_NAME: Final[Mapping[str, FailureKind]] = {
+BY_NAME: Final[Mapping[str, FailureKind]] = {
     "throttling": _KIND.RATE_LIMIT,
     "toomanyrequests": _KIND.RATE_LIMIT,
     "requestlimitexceeded": _KIND.RATE_LIMIT,
@@ -65,12 +67,12 @@ _BY_NAME: Final[Mapping[str, FailureKind]] = {
     "conflict": _KIND.BAD_REQUEST,
     "validation": _KIND.BAD_REQUEST,
 }
-_BY_STATUS: Final[Mapping[int, FailureKind]] = {
+BY_STATUS: Final[Mapping[int, FailureKind]] = {
     401: _KIND.AUTHENTICATION,
     403: _KIND.AUTHENTICATION,
     404: _KIND.MODEL_NOT_FOUND,
     408: _KIND.TIMEOUT,
-    413: _KIND.CONTEXT_LENGTH,
+    413: _KIND.TOO_LARGE,
     424: _KIND.SERVER,
     429: _KIND.RATE_LIMIT,
     503: _KIND.OVERLOADED,
@@ -139,6 +141,7 @@ def failure_of(status: int, headers: ResponseHeaders, body: bytes) -> UpstreamFa
     return UpstreamFailure(
         shown_message(kind, message),
         kind=kind,
+        error_type=precise_type(kind, message, name),
         status=status,
         provider_code=name or None,
         retry_after_s=retry_after_s(headers),
@@ -154,19 +157,20 @@ def failure_inside(exception_type: str, payload: bytes) -> UpstreamFailure:
     return UpstreamFailure(
         shown_message(kind, message),
         kind=kind,
+        error_type=precise_type(kind, message, name),
         provider_code=name[:1].upper() + name[1:] or None,
         body=payload[:BODY_BYTES_KEPT_MAX],
     )
 
 
 def _kind_of(name: str, status: int, message: str) -> FailureKind:
-    known = _BY_NAME.get(name.lower().removesuffix("exception"))
+    known = BY_NAME.get(name.lower().removesuffix("exception"))
     if known is _KIND.AUTHENTICATION:
         if _WANTS_NO_CACHE.search(message):
             return _KIND.BAD_REQUEST
         return _KIND.MODEL_NOT_FOUND if _NO_ACCESS_TO_MODEL.search(message) else known
     if known is None:
-        known = _BY_STATUS.get(status)
+        known = too_large(message) if status == 413 else BY_STATUS.get(status)
     if known is None:
         known = _KIND.BAD_REQUEST if 400 <= status < 500 else _KIND.SERVER
     if known in _READ_FOR_MEANING:

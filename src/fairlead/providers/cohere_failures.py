@@ -18,21 +18,23 @@ from fairlead.providers.base import ResponseHeaders
 from fairlead.providers.failures import (
     BODY_BYTES_KEPT_MAX,
     CODE_CHARACTERS_MAX,
+    precise_type,
     retry_after_s,
     shown_message,
+    too_large,
 )
 
-__all__ = ["failure_at_end", "failure_of"]
+__all__ = ["BY_STATUS", "failure_at_end", "failure_of"]
 
 _KIND = FailureKind
 
-_BY_STATUS: Final[Mapping[int, FailureKind]] = {
+BY_STATUS: Final[Mapping[int, FailureKind]] = {
     401: _KIND.AUTHENTICATION,
     402: _KIND.OUT_OF_QUOTA,
     403: _KIND.AUTHENTICATION,
     404: _KIND.MODEL_NOT_FOUND,
     408: _KIND.TIMEOUT,
-    413: _KIND.CONTEXT_LENGTH,
+    413: _KIND.TOO_LARGE,
     429: _KIND.RATE_LIMIT,
     498: _KIND.AUTHENTICATION,  # "invalid token"
     499: _KIND.SERVER,  # it thinks that we hung up
@@ -75,6 +77,7 @@ def failure_of(status: int, headers: ResponseHeaders, body: bytes) -> UpstreamFa
     return UpstreamFailure(
         shown_message(kind, message),
         kind=kind,
+        error_type=precise_type(kind, message),
         status=status,
         retry_after_s=retry_after_s(headers),
         body=body[:BODY_BYTES_KEPT_MAX],
@@ -92,7 +95,7 @@ def failure_at_end(finish_reason: str, error_type: str | None) -> UpstreamFailur
 
 
 def _kind_of(status: int, message: str) -> FailureKind:
-    known = _BY_STATUS.get(status)
+    known = too_large(message) if status == 413 else BY_STATUS.get(status)
     if known is None:
         known = _KIND.BAD_REQUEST if 400 <= status < 500 else _KIND.SERVER
     for pattern, kind in _MESSAGES.get(known, ()):

@@ -26,18 +26,20 @@ from fairlead.providers.failures import (
     BODY_BYTES_KEPT_MAX,
     CODE_CHARACTERS_MAX,
     MESSAGE_CHARACTERS_MAX,
+    precise_type,
     retry_after_s,
     shown_message,
+    too_large,
 )
 
-__all__ = ["failure_inside", "failure_of"]
+__all__ = ["BY_REASON", "BY_STATUS", "BY_WORD", "failure_inside", "failure_of"]
 
 DETAILS_MAX: Final = 32
 WAIT_S_MAX: Final = 3600.0  # a longer hint is as good as "not soon"
 
 _KIND = FailureKind
 
-_BY_REASON: Final[Mapping[str, FailureKind]] = {
+BY_REASON: Final[Mapping[str, FailureKind]] = {
     "API_KEY_INVALID": _KIND.AUTHENTICATION,
     "API_KEY_EXPIRED": _KIND.AUTHENTICATION,
     "API_KEY_SERVICE_BLOCKED": _KIND.AUTHENTICATION,
@@ -55,7 +57,7 @@ _BY_REASON: Final[Mapping[str, FailureKind]] = {
     "USER_PROJECT_DENIED": _KIND.AUTHENTICATION,
     "BILLING_DISABLED": _KIND.OUT_OF_QUOTA,
 }
-_BY_WORD: Final[Mapping[str, FailureKind]] = {
+BY_WORD: Final[Mapping[str, FailureKind]] = {
     "INVALID_ARGUMENT": _KIND.BAD_REQUEST,
     "FAILED_PRECONDITION": _KIND.BAD_REQUEST,
     "OUT_OF_RANGE": _KIND.BAD_REQUEST,
@@ -73,13 +75,13 @@ _BY_WORD: Final[Mapping[str, FailureKind]] = {
     "UNKNOWN": _KIND.SERVER,
     "DATA_LOSS": _KIND.SERVER,
 }
-_BY_STATUS: Final[Mapping[int, FailureKind]] = {
+BY_STATUS: Final[Mapping[int, FailureKind]] = {
     401: _KIND.AUTHENTICATION,
     402: _KIND.OUT_OF_QUOTA,
     403: _KIND.AUTHENTICATION,
     404: _KIND.MODEL_NOT_FOUND,
     408: _KIND.TIMEOUT,
-    413: _KIND.CONTEXT_LENGTH,
+    413: _KIND.TOO_LARGE,
     429: _KIND.RATE_LIMIT,
     499: _KIND.SERVER,
     503: _KIND.OVERLOADED,
@@ -94,7 +96,6 @@ _MESSAGES: Final[tuple[tuple[FailureKind, tuple[str, ...]], ...]] = (
             "token count.{0,80}exceeds the maximum",
             "exceeds? the maximum number of (input )?tokens",
             "(input|prompt|context).{0,30} too (long|large)",
-            "payload size exceeds",
         ),
     ),
     (
@@ -134,6 +135,7 @@ _USED_UP: Final = re.compile(
     r"credits?.{0,30}(depleted|used up|exhausted)|spend(ing)? (cap|limit)|billing account",
     re.IGNORECASE,
 )
+_PAYLOAD: Final = re.compile(r"payload size exceeds", re.IGNORECASE)
 _PLAN: Final = re.compile("check your plan and billing", re.IGNORECASE)
 _NO_QUOTA_AT_ALL: Final = re.compile(r"\blimit: 0\b")
 _RETRY_IN: Final = re.compile(r"retry in (\d+(?:\.\d+)?)s", re.IGNORECASE)
@@ -172,6 +174,7 @@ def _failure(status: int, said: _Said, *, hint_s: float | None, body: bytes) -> 
     return UpstreamFailure(
         shown_message(kind, said.message),
         kind=kind,
+        error_type=precise_type(kind, said.message, code),
         status=status,
         provider_code=code[:CODE_CHARACTERS_MAX] or None,
         retry_after_s=wait_s,
@@ -181,9 +184,11 @@ def _failure(status: int, said: _Said, *, hint_s: float | None, body: bytes) -> 
 
 def _kind_of(status: int, said: _Said) -> FailureKind:
     for reason in said.reasons:
-        if reason in _BY_REASON:
-            return _BY_REASON[reason]
-    kind = _BY_WORD.get(said.word) or _BY_STATUS.get(status)
+        if reason in BY_REASON:
+            return BY_REASON[reason]
+    kind = BY_WORD.get(said.word) or BY_STATUS.get(status)
+    if status == 413 or _PAYLOAD.search(said.message):
+        return too_large(said.message)
     if kind is None:
         kind = _KIND.BAD_REQUEST if 400 <= status < 500 else _KIND.SERVER
     if kind is _KIND.RATE_LIMIT:

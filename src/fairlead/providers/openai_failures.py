@@ -24,19 +24,21 @@ from fairlead.providers.failures import (
     BODY_BYTES_KEPT_MAX,
     CODE_CHARACTERS_MAX,
     MESSAGE_CHARACTERS_MAX,
+    precise_type,
     retry_after_s,
     shown_message,
+    too_large,
 )
 
-__all__ = ["failure_inside", "failure_of"]
+__all__ = ["BY_STATUS", "BY_WORD", "failure_inside", "failure_of"]
 
 _KIND = FailureKind
 
-_BY_WORD: Final[Mapping[str, FailureKind]] = {
+BY_WORD: Final[Mapping[str, FailureKind]] = {
     "context_length_exceeded": _KIND.CONTEXT_LENGTH,
     "too_many_prompt_tokens": _KIND.CONTEXT_LENGTH,
     "string_above_max_length": _KIND.CONTEXT_LENGTH,
-    "request_too_large": _KIND.CONTEXT_LENGTH,
+    "request_too_large": _KIND.TOO_LARGE,
     "context_window_exceeded": _KIND.CONTEXT_LENGTH,
     "exceed_context_size_error": _KIND.CONTEXT_LENGTH,
     "1261": _KIND.CONTEXT_LENGTH,
@@ -114,7 +116,7 @@ _BY_WORD: Final[Mapping[str, FailureKind]] = {
     "api_error": _KIND.SERVER,
 }
 
-_BY_STATUS: Final[Mapping[int, FailureKind]] = {
+BY_STATUS: Final[Mapping[int, FailureKind]] = {
     400: _KIND.BAD_REQUEST,
     401: _KIND.AUTHENTICATION,
     402: _KIND.OUT_OF_QUOTA,
@@ -122,7 +124,7 @@ _BY_STATUS: Final[Mapping[int, FailureKind]] = {
     404: _KIND.MODEL_NOT_FOUND,
     408: _KIND.TIMEOUT,
     410: _KIND.MODEL_NOT_FOUND,
-    413: _KIND.CONTEXT_LENGTH,
+    413: _KIND.TOO_LARGE,
     415: _KIND.BAD_REQUEST,
     422: _KIND.BAD_REQUEST,
     429: _KIND.RATE_LIMIT,
@@ -221,6 +223,7 @@ def failure_of(status: int, headers: ResponseHeaders, body: bytes) -> UpstreamFa
     return UpstreamFailure(
         shown_message(kind, said.message),
         kind=kind,
+        error_type=precise_type(kind, said.message, said.provider_code or ""),
         status=status,
         provider_code=said.provider_code,
         retry_after_s=retry_after_s(headers),
@@ -236,6 +239,7 @@ def failure_inside(fields: Mapping[str, object]) -> UpstreamFailure:
     return UpstreamFailure(
         shown_message(kind, said.message),
         kind=kind,
+        error_type=precise_type(kind, said.message, said.provider_code or ""),
         status=said.status,
         provider_code=said.provider_code,
     )
@@ -243,9 +247,12 @@ def failure_inside(fields: Mapping[str, object]) -> UpstreamFailure:
 
 def _kind_of(status: int, said: _Said) -> FailureKind:
     for word in said.words:
-        known = _BY_WORD.get(word)
+        known = BY_WORD.get(word)
         if known is not None:
-            if known is _KIND.CONTEXT_LENGTH and _TOO_MANY_TOKENS_A_MINUTE.search(said.message):
+            if known in (
+                _KIND.CONTEXT_LENGTH,
+                _KIND.TOO_LARGE,
+            ) and _TOO_MANY_TOKENS_A_MINUTE.search(said.message):
                 return _KIND.RATE_LIMIT
             return known
     if status == 429:
@@ -255,12 +262,13 @@ def _kind_of(status: int, said: _Said) -> FailureKind:
     if status in (400, 403, 404, 413, 422):
         if status == 404 and _NOT_THE_MODEL.search(said.message):
             return _KIND.BAD_REQUEST
-        if status == 413 and _TOO_MANY_TOKENS_A_MINUTE.search(said.message):
-            return _KIND.RATE_LIMIT
+        if status == 413:
+            per_minute = _TOO_MANY_TOKENS_A_MINUTE.search(said.message)
+            return _KIND.RATE_LIMIT if per_minute else too_large(said.message)
         matched = _match(said.message)
         if matched is not None:
             return matched
-    known = _BY_STATUS.get(status)
+    known = BY_STATUS.get(status)
     if known is not None:
         return known
     return _KIND.BAD_REQUEST if 400 <= status < 500 else _KIND.SERVER
