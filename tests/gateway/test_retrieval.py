@@ -206,6 +206,26 @@ def test_documents_come_back_best_first_and_units_are_charged() -> None:
     simulated(scenario, cohere=Script([(0.1, msgspec.json.encode(body))]))
 
 
+def test_units_without_a_price_are_charged_by_the_text() -> None:
+    """A provider may count searches and yet charge for tokens; such a call is not free."""
+    by_token = of_kind(ModelKind.RERANK, offer("cohere", "acme/rank", PER_TOKEN), slug="acme/rank")
+    snapshot = a_snapshot(
+        by_token, providers=(a_provider("cohere", base_url="http://cohere.test/v1"),)
+    )
+    body = {
+        "results": [{"index": 0, "relevance_score": 0.25}],
+        "meta": {"billed_units": {"search_units": 1}},
+    }
+
+    async def scenario(gateway: GatewayInMemory, _: ScriptedUpstream) -> None:
+        answer = await rank(gateway)
+        assert answer.json()["usage"]["total_tokens"] == 3
+        assert only_record(gateway).cost == 60
+        assert only_record(gateway).usage.source is UsageSource.ESTIMATED
+
+    simulated(scenario, snapshot, cohere=Script([(0.1, msgspec.json.encode(body))]))
+
+
 WRONG = [
     ("/embeddings", {"model": "acme/chat", "input": "a"}, "/chat/completions"),
     ("/embeddings", {"model": "acme/rank", "input": "a"}, "/rerank"),

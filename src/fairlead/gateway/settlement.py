@@ -33,6 +33,7 @@ from fairlead.core.generation import Outcome
 from fairlead.core.money import NanoUSD, parse_amount
 from fairlead.core.pricing import Charge, charge
 from fairlead.core.prompt import prompt_text
+from fairlead.core.retrieval import RerankRequest
 from fairlead.core.usage import Usage, UsageSource
 from fairlead.gateway.ports import TokenCounter
 
@@ -159,6 +160,9 @@ class Tally:
         """The reported usage, or an estimate from the text that went each way."""
         if self.usage is not None:
             return self.usage
+        return self.estimated(request, model, counter)
+
+    def estimated(self, request: ChatRequest, model: Model, counter: TokenCounter) -> Usage:
         return Usage(
             prompt=counter.count(prompt_text(request.body), tokenizer=model.tokenizer),
             completion=self._text.tokens(counter, model.tokenizer),
@@ -184,6 +188,13 @@ def closing_charge(
         if not tally.has_produced and tally.usage is None:
             return NO_USAGE, FREE
     usage = tally.used(request, model, counter)
+    if (
+        isinstance(request, RerankRequest)
+        and not usage.total_tokens
+        and not endpoint.prices.request
+    ):
+        # The provider counts units and charges for tokens: the units have no price.
+        usage = tally.estimated(request, model, counter)
     if usage.completion_tokens == 0 and tally.finish is None:
         return usage, FREE
     return usage, charge(usage, endpoint.prices, at_s=at_s)
