@@ -30,7 +30,6 @@ def test_a_provider_is_found_under_its_own_name() -> None:
 
 # Offers that the catalogue has and no adapter is written for.
 UNSERVED = {
-    (Capability.EMBEDDINGS, "amazon-bedrock"),
     (Capability.RERANK, "amazon-bedrock"),
     (Capability.EMBEDDINGS, "huggingface"),  # its router speaks another format for these models
     (Capability.RERANK, "vercel"),  # without a price, never routed to

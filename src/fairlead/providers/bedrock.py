@@ -21,6 +21,7 @@ from fairlead.providers.base import (
     UpstreamRequest,
 )
 from fairlead.providers.bedrock_decoder import ConverseStreamDecoder, ConverseWholeDecoder
+from fairlead.providers.bedrock_embeddings import BedrockEmbeddings
 from fairlead.providers.bedrock_encoder import encode_request
 from fairlead.providers.bedrock_failures import failure_of
 
@@ -68,4 +69,6 @@ def _region(credential: Credential) -> str:
     return found[1] if found else credential.options.get("region") or _REGION_ASSUMED
 
 
-BEDROCK: Final = Provider(slug="amazon-bedrock", chat=BedrockChat(), sign=sign)
+BEDROCK: Final = Provider(
+    slug="amazon-bedrock", chat=BedrockChat(), embeddings=BedrockEmbeddings(), sign=sign
+)
