@@ -263,8 +263,8 @@ def test_every_fault_of_the_twin_is_explained() -> None:
 
 def test_every_fault_example_is_understood_by_the_twin() -> None:
     page = (ROOT / "docs" / "operate" / "twin.md").read_text("utf-8")
-    (block,) = fenced(page, "text")
-    for line in block.splitlines():
+    faults = fenced(page, "text")[0]
+    for line in faults.splitlines():
         assert parse_fault(line) != NO_FAULT
 
 
