@@ -39,6 +39,7 @@ from fairlead.core.chat import (
 )
 from fairlead.core.errors import FailureKind, UpstreamFailure
 from fairlead.wire.openai_alike import PADDING
+from fairlead.wire.openai_pieces import CallState, ChoiceState, piece_of, reasoning_details
 from fairlead.wire.openai_usage import read_cost_usd, read_usage
 
 __all__ = ["CHOICES_MAX", "TOOL_CALLS_MAX", "AnswerReader", "finish_reason_of"]
@@ -91,29 +92,6 @@ def finish_reason_of(native: str) -> FinishReason:
     return _FINISH_REASONS.get(native) or _FINISH_REASONS.get(native.lower(), FinishReason.STOP)
 
 
-class _Call:
-    """A tool call in progress."""
-
-    __slots__ = ("id", "index", "named")
-
-    def __init__(self, index: int, call_id: str) -> None:
-        self.index = index
-        self.id = call_id
-        self.named = False
-
-
-class _Choice:
-    """What is known of one choice so far."""
-
-    __slots__ = ("by_upstream_index", "calls", "finish", "has_content")
-
-    def __init__(self) -> None:
-        self.has_content = False
-        self.finish: FinishReason | None = None
-        self.calls: list[_Call] = []
-        self.by_upstream_index: dict[int, _Call] = {}
-
-
 class AnswerReader:
     """Reads one answer. Feed it each JSON object once, in order; then ask `end` what is still missing.
 
@@ -127,7 +105,7 @@ class AnswerReader:
     def __init__(self) -> None:
         self.format = WireFormat.OPENAI_CHAT
         self.usage: UsageReported | None = None
-        self._choices: dict[int, _Choice] = {}
+        self._choices: dict[int, ChoiceState] = {}
         self._has_started = False
         self._has_error_finish = False
         self._seed = ""
@@ -138,9 +116,9 @@ class AnswerReader:
         """Normalise one chunk and say what it means. An emptied `choices` means: nothing to pass on."""
         choices = fields.get("choices")
         if self._has_started and type(choices) is list and len(choices) == 1:
-            text = self._plain_text(fields, choices[0])
-            if text is not None:
-                return text
+            piece = piece_of(fields, choices[0], self._choices)
+            if piece is not None:
+                return piece
         events: list[PlainEvent] = []
         if not self._has_started:
             events.append(self._start(fields))
@@ -159,34 +137,6 @@ class AnswerReader:
             # Something of the provider's own: it travels on, in a chunk that every client can read.
             choices.append({"index": 0, "delta": {}, "finish_reason": None})
         return tuple(events)
-
-    def _plain_text(
-        self, fields: dict[str, object], choice: object
-    ) -> tuple[PlainEvent, ...] | None:
-        """The common case by far, in as few steps as can be: one choice, text and nothing else.
-
-        None: it is not that case, and nothing was changed.
-        """
-        if type(choice) is not dict or choice.get("finish_reason") or choice.get("logprobs"):
-            return None
-        delta = choice.get("delta")
-        if type(delta) is not dict or len(delta) != 1:
-            return None
-        text = delta.get("content")
-        index = choice.get("index")
-        if type(text) is not str or not text or type(index) is not int:
-            return None
-        state = self._choices.get(index)
-        if state is None:
-            return None
-        if fields.get("usage") or "x_groq" in fields or "usage" in choice or "message" in choice:
-            return None
-        fields.pop("usage", None)
-        for name in PADDING:
-            fields.pop(name, None)
-        choice["finish_reason"] = None
-        state.has_content = True
-        return (TextDelta(text, index),)
 
     def _streamed_choice(
         self,
@@ -224,7 +174,7 @@ class AnswerReader:
         self,
         delta: dict[str, object],
         index: int,
-        state: _Choice,
+        state: ChoiceState,
         events: list[PlainEvent],
         fields: dict[str, object],
     ) -> None:
@@ -279,7 +229,7 @@ class AnswerReader:
             )
         state.has_content = True
 
-    def _call_of(self, piece: dict[str, object], state: _Choice) -> _Call | None:
+    def _call_of(self, piece: dict[str, object], state: ChoiceState) -> CallState | None:
         """The call that a fragment continues, or None if it begins one.
 
         `index` says it, where there is one; a new id at a known index is a new call all the same, and
@@ -300,15 +250,15 @@ class AnswerReader:
         return state.calls[-1]
 
     def _new_call(
-        self, piece: dict[str, object], index: int, state: _Choice, fields: dict[str, object]
-    ) -> _Call:
+        self, piece: dict[str, object], index: int, state: ChoiceState, fields: dict[str, object]
+    ) -> CallState:
         position = len(state.calls)
         if position >= TOOL_CALLS_MAX:
             raise _garbage(f"more than {TOOL_CALLS_MAX} tool calls in one answer")
         call_id = piece.get("id")
         if not isinstance(call_id, str) or not call_id:
             call_id = self._minted_id(fields, index, position, _name_of(piece))
-        call = _Call(position, call_id)
+        call = CallState(position, call_id)
         state.calls.append(call)
         upstream_index = piece.get("index")
         if isinstance(upstream_index, int):
@@ -369,7 +319,7 @@ class AnswerReader:
         self,
         message: dict[str, object],
         index: int,
-        state: _Choice,
+        state: ChoiceState,
         events: list[PlainEvent],
         fields: dict[str, object],
     ) -> None:
@@ -456,7 +406,7 @@ class AnswerReader:
             system_fingerprint=_word(fields.get("system_fingerprint")),
         )
 
-    def _state(self, choice: dict[str, object], position: int) -> tuple[int, _Choice]:
+    def _state(self, choice: dict[str, object], position: int) -> tuple[int, ChoiceState]:
         index = choice.get("index")
         if type(index) is not int:
             index = choice["index"] = position
@@ -464,7 +414,7 @@ class AnswerReader:
         if state is None:
             if len(self._choices) >= CHOICES_MAX or not 0 <= index < CHOICES_MAX:
                 raise _garbage(f"more than {CHOICES_MAX} choices in one answer")
-            state = self._choices[index] = _Choice()
+            state = self._choices[index] = ChoiceState()
         return index, state
 
     def _take_usage(self, fields: dict[str, object], events: list[PlainEvent]) -> None:
@@ -484,7 +434,7 @@ class AnswerReader:
         events.append(self.usage)
 
     def _text_choice(
-        self, choice: dict[str, object], index: int, state: _Choice, events: list[PlainEvent]
+        self, choice: dict[str, object], index: int, state: ChoiceState, events: list[PlainEvent]
     ) -> None:
         """A choice of the legacy completions format."""
         text = choice["text"]
@@ -498,7 +448,7 @@ class AnswerReader:
         delta: dict[str, object],
         choice: dict[str, object],
         index: int,
-        state: _Choice,
+        state: ChoiceState,
         events: list[PlainEvent],
     ) -> None:
         """All of a delta or message but its tool calls: normalised, and told in the order it was thought."""
@@ -565,13 +515,13 @@ class AnswerReader:
             delta.pop("reasoning_details", None)
             return
         if not details:
-            details = [{"type": "reasoning.text", "text": text, "format": "unknown", "index": 0}]
+            details = reasoning_details(text)
         delta["reasoning"] = text or None
         delta["reasoning_details"] = details
         events.append(ReasoningDelta(text, choice=index, details=tuple(details)))
 
     def _legacy_call(
-        self, call: dict[str, object], index: int, state: _Choice, events: list[PlainEvent]
+        self, call: dict[str, object], index: int, state: ChoiceState, events: list[PlainEvent]
     ) -> None:
         """`function_call`, the forerunner of tool calls: kept in the fields, told as a call."""
         name = call.get("name")
@@ -579,12 +529,12 @@ class AnswerReader:
         call_id = None
         if not state.calls:
             call_id = self._minted_id({}, index, 0, name or "")
-            state.calls.append(_Call(0, call_id))
+            state.calls.append(CallState(0, call_id))
         arguments = _text_of_json(call.get("arguments"))
         events.append(ToolCallDelta(0, arguments, id=call_id, name=name, choice=index))
 
     def _finish(
-        self, choice: dict[str, object], index: int, state: _Choice, events: list[PlainEvent]
+        self, choice: dict[str, object], index: int, state: ChoiceState, events: list[PlainEvent]
     ) -> None:
         """A choice's end is told once: some providers say it again in the chunk that carries usage."""
         native = choice.get("finish_reason")
