@@ -1,13 +1,16 @@
-"""The official OpenAI client asks for vectors: its own default, numbers, base64; and is refused politely."""
+"""The official clients ask for vectors and rankings; OpenAI's in its own default, as numbers and as base64."""
 
 from __future__ import annotations
 
 import base64
 import struct
+from collections.abc import Iterator
 
+import httpx
 import openai
 import pytest
 from openai import AsyncOpenAI, OpenAI
+from openrouter import OpenRouter
 
 from fairlead.testing.serving import RunningFairlead
 from tests.clients.either import told
@@ -67,3 +70,31 @@ async def test_a_model_that_chats_is_refused_with_the_right_address(client):
     with pytest.raises(openai.BadRequestError) as caught:
         await told(client.embeddings.create(model="openai/gpt-4o-mini", input="a"))
     assert "/chat/completions" in caught.value.message
+
+
+@pytest.fixture
+def openrouter(fairlead: RunningFairlead) -> Iterator[OpenRouter]:
+    with httpx.Client() as http:
+        yield OpenRouter(api_key=fairlead.key, server_url=fairlead.openrouter_url, client=http)
+
+
+def test_the_openrouter_client_reads_vectors_and_their_cost(openrouter: OpenRouter):
+    answer = openrouter.embeddings.generate(
+        model="sandbox/embed", input=["red apples"], encoding_format="float", dimensions=8
+    )
+    assert len(answer.data[0].embedding) == 8
+    assert answer.usage.cost > 0
+    assert answer.usage.is_byok is False
+
+
+def test_the_openrouter_client_reads_a_ranking(openrouter: OpenRouter):
+    answer = openrouter.rerank.rerank(
+        model="sandbox/rerank",
+        query="red apples",
+        documents=["blue whales", {"text": "red apples"}],
+        top_n=1,
+    )
+    [best] = answer.results
+    assert (best.index, best.document.text) == (1, "red apples")
+    assert answer.provider == "Sandbox"
+    assert answer.usage.cost > 0
