@@ -17,6 +17,12 @@ from fairlead.gateway.server.listener import StopOrder, serve
 pytestmark = pytest.mark.anyio
 
 
+@pytest.fixture(params=[False, True], ids=["asyncio", "uvloop"])
+def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, bool]]:
+    """We serve on uvloop, and test much on asyncio's loop: both must do."""
+    return "asyncio", {"use_uvloop": request.param}
+
+
 class App:
     """Answers when it is let; counts what it began."""
 
@@ -141,3 +147,39 @@ async def test_told_twice_running_calls_are_cancelled_and_waited_for() -> None:
         assert b"done" not in await reader.read()
         writer.close()
     assert app.was_cancelled
+
+
+async def test_the_next_request_is_read_however_quickly_a_large_body_came() -> None:
+    async def app(side: CallerSide) -> None:
+        side.answer(200, b"", b"%d" % len(await side.body(1 << 24)))
+
+    async with running(app) as (port, _):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        for size in (300_000, 400_000, 500_000, 2_000_000, 1):
+            writer.write(b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: %d\r\n\r\n" % size)
+            writer.write(b"x" * size)
+            assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 200 ")
+            assert await reader.readexactly(len(str(size))) == b"%d" % size
+        writer.close()
+
+
+async def test_who_asks_and_takes_nothing_is_not_answered_again_and_again() -> None:
+    answers_count = 0
+
+    async def app(side: CallerSide) -> None:
+        nonlocal answers_count
+        answers_count += 1
+        side.answer(200, b"", b"x" * 1_000_000)
+
+    async def ask_on(asking: socket.socket) -> None:
+        while True:
+            await asyncio.get_running_loop().sock_sendall(
+                asking, b"GET / HTTP/1.1\r\nhost: a\r\n\r\n" * 1000
+            )
+
+    async with running(app, stall_s=0.3) as (port, _):
+        with socket.create_connection(("127.0.0.1", port)) as asking:
+            asking.setblocking(False)
+            with pytest.raises(ConnectionError):  # after `stall_s`
+                await ask_on(asking)
+        assert answers_count < 100, "those that fit the buffers of the sockets"

@@ -2,8 +2,9 @@
 
 Invariants
 - At most one request is being served; what a caller sends ahead waits in line, PIPELINED_MAX at most, and the
-  socket is not read meanwhile. Nor is the next one served before most of an answer was taken: who asks and
-  does not listen would fill our memory.
+  socket is not read meanwhile. (That such a caller leaves is noticed only when something is written to him.)
+  Nor is the next one served before most of an answer was taken: who asks and does not listen would fill our
+  memory.
 - An answer that ends before its request has fully arrived ends the connection, and so does whatever the
   parser refuses: where the next request begins would be a guess, and a guess is what smugglers want.
 - Before a connection is closed with bytes unread, our side is shut and the rest is read for a while; closed
@@ -464,6 +465,8 @@ class CallerConnection(asyncio.Protocol):
             self._refuse(400, "An HTTP/1.0 request cannot have a transfer-encoding.")
         elif len(side.fields) > FIELDS_MAX:
             self._refuse_fields()
+        elif len(side.fields) > len(side.headers) and _is_repeated(b"host", side.fields):
+            self._refuse(400, "The request has more than one `host` header.")
         elif self._bare_bytes > self.bounds.head_bytes_max or self.serving is not None:
             # More than the head may have come in one piece, or less of it may have been counted.
             size = len(side.target) + sum(len(name) + len(value) + 4 for name, value in side.fields)
@@ -563,6 +566,10 @@ def _framing_head(fields: Iterable[tuple[bytes, bytes]]) -> bytes:
     framing = [field for field in fields if field[0] in _FRAMING_NAMES]
     lines = b"".join(b"%b: %b\r\n" % line for line in framing or [(b"content-length", b"0")])
     return b"POST / HTTP/1.1\r\n%b\r\n" % lines
+
+
+def _is_repeated(name: bytes, fields: Iterable[tuple[bytes, bytes]]) -> bool:
+    return sum(field[0] == name for field in fields) > 1
 
 
 def _address(found: object) -> tuple[str, int] | None:
