@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from fairlead.core.chat import ChatEvent, Frame, TextChunk, TextDelta
+from fairlead.core.chat import ChatEvent, Frame, TextChunk, TextDelta, WireFormat
 from fairlead.core.errors import UpstreamFailure
 from fairlead.core.ids import GenerationId
 from fairlead.dialects.anthropic_messages import AnthropicMessages
@@ -17,6 +17,7 @@ from fairlead.dialects.base import AnswerHead, StreamEncoder
 from fairlead.dialects.openai_chat import OpenAIChat
 from fairlead.dialects.openai_completions import OpenAICompletions
 from fairlead.dialects.openai_responses import OpenAIResponses
+from fairlead.providers.anthropic_alike import TextPieces
 from fairlead.providers.anthropic_decoder import AnthropicStreamDecoder
 from tests.recordings import Recording, load_native
 
@@ -133,6 +134,27 @@ def test_what_is_no_text_is_not_taken_for_one(middle: bytes) -> None:
     bad = good.replace(b'"a"', b'"' + middle + b'"')
     opening = msgspec.json.encode(start(0, "text"))
     assert_nobody_can_tell(b"".join(b"data: %b\n\n" % data for data in (opening, good, bad, good)))
+
+
+@pytest.mark.parametrize("tail", [b"}}", b"} }  ", b"}}]", b"}", b"}}}", b"}, }", b"} 1}"])
+def test_what_follows_a_text_is_braces_and_blanks_or_left_to_the_parser(tail: bytes) -> None:
+    good = msgspec.json.encode(delta(0, "a", {}))
+    opening = msgspec.json.encode(start(0, "text"))
+    other = good.removesuffix(b"}}") + tail
+    assert_nobody_can_tell(b"".join(b"data: %b\n\n" % data for data in (opening, good, other)))
+
+
+def test_no_piece_is_written_into_a_block_that_is_closed() -> None:
+    """Not even one of the same likeness, which our own decoder would not tell so."""
+    likeness = TextPieces(0).likeness
+    encoder = AnthropicMessages().stream(HEAD)
+    opened, closed = start(0, "text"), {"type": "content_block_stop", "index": 0}
+    encoder.feed([Frame(WireFormat.ANTHROPIC_MESSAGES, opened, ())])
+    said = [encoder.feed([TextChunk(text, likeness)]) for text in "ab"]
+    assert b'"text":"a"' in said[0]
+    assert said[1] == said[0].replace(b'"a"', b'"b"')
+    encoder.feed([Frame(WireFormat.ANTHROPIC_MESSAGES, closed, ())])
+    assert encoder.feed([TextChunk("c", likeness)]) == b""
 
 
 def test_a_piece_cut_off_before_its_text_is_left_to_the_parser() -> None:

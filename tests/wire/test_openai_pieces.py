@@ -116,3 +116,4 @@ def test_pieces_of_text_reasoning_and_arguments_are_read_in_short() -> None:
         found = piece_of(fields, fields["choices"][0], {0: state})
         assert found is not None
         assert isinstance(found[0], kind)
+    assert piece == {"index": 0, "function": {"arguments": '{"a'}}  # by our count

@@ -109,7 +109,7 @@ def _arguments(delta: dict[str, object], index: int, state: ChoiceState) -> Tool
     if not (delta.keys() <= _ARGUMENTS) or delta.get("content") not in (None, ""):
         return None
     piece = pieces[0]
-    if type(piece) is not dict or not (piece.keys() <= _FRAGMENT) or piece.get("id"):
+    if type(piece) is not dict or not (piece.keys() <= _FRAGMENT):
         return None
     function, upstream_index = piece.get("function"), piece.get("index")
     if type(function) is not dict or len(function) != 1 or type(upstream_index) is not int:
