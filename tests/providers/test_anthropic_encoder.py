@@ -476,15 +476,22 @@ def test_what_is_ours_stays_here_and_all_else_travels() -> None:
         written(
             model="anthropic/claude", stream=True, models=["a"], fallbacks=[], provider={}, plugins=[],
             session_id="s", user="Ada", trace={}, betas=[], novelty={"a": 1}, max_tokens=7,
-            metadata={"user_id": "their own"},
+            metadata={"user_id": "their own", "more": 1},
         )
     )  # fmt: skip
     assert body == {
         "messages": [user("Hi")],
         "novelty": {"a": 1},
         "max_tokens": 7,
-        "metadata": {"user_id": "their own"},
+        "metadata": {"more": 1},
     }
+
+
+def test_an_end_user_is_told_as_a_digest_only() -> None:
+    request = written(metadata={"user_id": "ada@example.com"})
+    told = msgspec.structs.replace(request, end_user="d1ge57")
+    assert body_of(told)["metadata"] == {"user_id": "d1ge57"}
+    assert "metadata" not in body_of(request)
 
 
 def test_fields_travel_byte_for_byte() -> None:

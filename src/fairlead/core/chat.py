@@ -364,6 +364,7 @@ class ChatRequest(msgspec.Struct, frozen=True, gc=False):
     reasoning: one meaning out of `reasoning`, `reasoning_effort` and `include_reasoning`; None: not asked.
     modalities: what the messages contain besides text: image, file, audio, video.
     characters: length of all text, or more: that of the body, where the text was not read.
+    end_user: what providers are told of the caller's user, see end_user.py; None: nothing.
     """
 
     source: WireFormat
@@ -372,6 +373,7 @@ class ChatRequest(msgspec.Struct, frozen=True, gc=False):
     reasoning: ReasoningSettings | None
     modalities: frozenset[str]
     characters: int
+    end_user: str | None = None
 
     @property
     def streamed(self) -> bool:

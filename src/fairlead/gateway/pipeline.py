@@ -23,6 +23,7 @@ import msgspec
 from fairlead.core.attempts import Attempts, GiveUp
 from fairlead.core.catalog import Endpoint, Model, Resolved, Snapshot
 from fairlead.core.chat import ChatEvent, ChatRequest, ReasoningSettings
+from fairlead.core.end_user import with_end_user
 from fairlead.core.errors import (
     FailureKind,
     FairleadError,
@@ -242,7 +243,7 @@ class _Call:
         self._dialect = dialect
         self._services = services
         self._caller = caller
-        self._request = request
+        self._request = with_end_user(request, caller.account)
         self._began_s = services.loop.time()
         self._began_at_s = services.clock.now_s()
         self._deadline_s = self._began_s + services.timeouts.total

@@ -122,11 +122,24 @@ def anthropic_body(request: ChatRequest, endpoint: Endpoint, platform: Platform 
         fields = _as_written(request, endpoint)
     else:
         fields = _translated(request, endpoint, platform)
+    _name_end_user(fields, request)
     for name in platform.refuses & fields.keys():
         del fields[name]
     if platform.version is not None:
         fields["anthropic_version"] = platform.version
     return fields
+
+
+def _name_end_user(fields: Fields, request: ChatRequest) -> None:
+    """The digest instead of the caller's own name; all else in `metadata` as it was written."""
+    written = fields.pop("metadata", _NULL)
+    told = _decode(written) if isinstance(written, msgspec.Raw) else None
+    given = told if isinstance(told, dict) else {}
+    metadata = {name: value for name, value in given.items() if name != "user_id"}
+    if request.end_user is not None:
+        metadata["user_id"] = request.end_user
+    if metadata:
+        fields["metadata"] = metadata
 
 
 def anthropic_betas(request: ChatRequest) -> tuple[str, ...]:

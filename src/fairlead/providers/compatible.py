@@ -58,7 +58,9 @@ class OpenAIFormatChat:
 def compatible(row: Row) -> Provider:
     chat: ChatAdapter = OpenAIFormatChat(row)
     if row.only_responses is not None:
-        responses = ResponsesFormatChat(ResponsesRow(row.slug, key_header=row.key_header))
+        responses = ResponsesFormatChat(
+            ResponsesRow(row.slug, key_header=row.key_header, user_field=row.user_field)
+        )
         chat = ChatOrResponses(chat, responses, row.only_responses)
     return Provider(
         slug=row.slug,
@@ -126,6 +128,7 @@ ROWS: Final[tuple[Row, ...]] = (
         limit_field="max_completion_tokens",
         developer="always",
         takes_names=True,
+        user_field="safety_identifier",
         takes=_OPENAIS_OWN,
         completions=frozenset({"gpt-3.5-turbo-instruct", "davinci-002", "babbage-002"}),
         only_responses=_openai_only_in_responses,
@@ -136,6 +139,7 @@ ROWS: Final[tuple[Row, ...]] = (
         key_header="api-key",
         limit_field="by_model",
         developer="openai_models",
+        user_field="user",
         takes=frozenset({"prompt_cache_key", "metadata", "store"}),
         only_responses=_openai_only_in_responses,
         adjust=_metadata_only_with_storage,
@@ -149,6 +153,7 @@ ROWS: Final[tuple[Row, ...]] = (
         developer="always",
         takes_cache_control=True,
         takes_names=True,
+        user_field="user",
         takes=_AGGREGATED,
         completions=True,
     ),
@@ -163,7 +168,7 @@ ROWS: Final[tuple[Row, ...]] = (
     Row("github-models", limit_field="by_model", developer="openai_models"),
     # --- laboratories ---
     Row("deepseek", reasoning=ReasoningStyle.THINKING, reasoning_history="reasoning_content"),
-    Row("xai", takes=frozenset({"service_tier"})),
+    Row("xai", user_field="user", takes=frozenset({"service_tier"})),
     Row("mistral", takes_stream_options=False, renames={"seed": "random_seed"}),
     Row("perplexity", takes_stream_options=False),
     Row("moonshotai", reasoning=ReasoningStyle.THINKING, reasoning_history="reasoning_content",
@@ -183,10 +188,10 @@ ROWS: Final[tuple[Row, ...]] = (
     Row("upstage"),
     Row("stepfun"),
     # --- hosts of open models ---
-    Row("groq", reasoning_history="reasoning", takes=frozenset({"service_tier"}),
+    Row("groq", reasoning_history="reasoning", user_field="user", takes=frozenset({"service_tier"}),
         adjust=_separate_reasoning_at_groq),
     Row("together", completions=True),
-    Row("fireworks", reasoning_history="reasoning_content", completions=True),
+    Row("fireworks", reasoning_history="reasoning_content", user_field="user", completions=True),
     Row("deepinfra", completions=True, takes=frozenset({"prompt_cache_key", "service_tier"})),
     Row("cerebras", completions=True),
     Row("sambanova", reasoning=ReasoningStyle.TEMPLATE),

@@ -51,6 +51,7 @@ class Row:
     developer: for which models it knows the role `developer`; elsewhere that becomes `system`.
     takes_stream_options, takes_cache_control, takes_names: whether it takes them; otherwise they are
         dropped, dropped, and written in front of the text.
+    user_field: its name for an end user, who is told as a digest; None: it has none.
     takes: fields of OpenAI's own that most others refuse, and it takes.
     renames: our name of a field to its name.
     completions: models for which it has the legacy /completions; True: all.
@@ -67,6 +68,7 @@ class Row:
     takes_stream_options: bool = True
     takes_cache_control: bool = False
     takes_names: bool = False
+    user_field: str | None = None
     takes: frozenset[str] = frozenset()
     renames: Mapping[str, str] | None = None
     completions: frozenset[str] | bool = False
@@ -129,6 +131,8 @@ def encode_request(
         fields.update(
             reasoning_fields(row.reasoning, request.reasoning, endpoint, token_limit=limit)
         )
+    if row.user_field is not None and request.end_user is not None:
+        fields.setdefault(row.user_field, request.end_user)
     if body.stream:
         fields["stream"] = True
         if row.takes_stream_options:

@@ -59,11 +59,13 @@ class ResponsesRow:
     """One provider of the Responses format.
 
     key_header: the header that carries the key; "authorization" means a bearer token.
+    user_field: its name for an end user, who is told as a digest; None: it has none.
     reasoning_format: the name of its form of reasoning; only such reasoning is handed back.
     """
 
     slug: str
     key_header: str = "authorization"
+    user_field: str | None = None
     reasoning_format: str = "openai-responses-v1"
 
 
@@ -121,6 +123,8 @@ def encode_responses_request(
             raw = request.fields.get(name, _NULL)
             if raw != _NULL:
                 fields[name] = raw
+    if row.user_field is not None and request.end_user is not None:
+        fields.setdefault(row.user_field, request.end_user)
     if body.stream:
         fields["stream"] = True
     return UpstreamRequest(
