@@ -6,7 +6,7 @@ import asyncio
 import gc
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fairlead.gateway.caller_side import CallerSide
@@ -549,3 +549,69 @@ def test_a_connection_that_is_gone_leaves_nothing_to_the_garbage_collector() -> 
             gc.enable()
 
     served(Echo(), scenario)
+
+
+PIECES = st.sampled_from(
+    [
+        request(b"ab"),
+        request(b"ab")[:-1],
+        request(b"x" * 300_000),
+        b"GET /stream HTTP/1.1\r\nhost: a\r\n\r\n",
+        b"GET /early HTTP/1.1\r\nhost: a\r\nexpect: 100-continue\r\ncontent-length: 9\r\n\r\n",
+        b"GET /raise HTTP/1.0\r\n\r\n",
+        b"GET / HT",
+        CHUNKED,
+        CHUNKED[:-6],
+        UPGRADING,
+        b"\r\n",
+        b"\x00",
+    ]
+)
+
+
+@settings(max_examples=200)
+@given(
+    moves=st.lists(st.tuples(PIECES, st.sampled_from([0.0, 0.5, 3.0, 100.0])), max_size=8),
+    ending=st.sampled_from(["nothing", "half-closes", "we drain"]),
+    reader=st.builds(
+        Reader,
+        pause_s=st.sampled_from([0.0, 2.0, 1000.0]),
+        unread_bytes=st.sampled_from([0, 100, 1 << 20]),
+    ),
+)
+def test_whatever_a_caller_does_his_connection_ends(
+    moves: list[tuple[bytes, float]], ending: str, reader: Reader
+) -> None:
+    """No state waits for ever, and none of our own faults is a caller's to cause."""
+
+    async def app(side: CallerSide) -> None:
+        if side.path == "/raise":
+            raise ZeroDivisionError
+        if side.path == "/early":
+            side.answer(413, b"", b"too much")
+        elif side.path == "/stream":
+            side.stream(b"", keep_alive=b":\n\n")
+            for _ in range(3):
+                side.write(b"data: 1\n\n")
+                await side.relief()
+                await asyncio.sleep(15)
+            side.end()
+        else:
+            side.answer(200, b"", await side.body(1 << 20))
+
+    async def scenario(server: ServerInMemory) -> None:
+        line = server.line(reader)
+        for data, pause_s in moves:
+            if line.is_read and not line.is_closing():
+                line.send(data)
+            await asyncio.sleep(pause_s)
+        if ending == "half-closes":
+            line.half_close()
+        elif ending == "we drain":
+            server.connections.is_draining = True
+            line.connection.drain()
+        await asyncio.sleep(3000)
+        assert line.is_lost
+        assert not server.connections.tasks
+
+    served(app, scenario)
