@@ -192,7 +192,8 @@ class Metrics(msgspec.Struct, frozen=True, kw_only=True):
 
 class ProviderSettings(msgspec.Struct, frozen=True, kw_only=True):
     """One provider. Beside these three, what its address and its way of signing in ask for (`region`,
-    `resource`, `api_version`, `credentials_file`, ...) are settings of that provider, and arrive in `options`."""
+    `resource`, `api_version`, `credentials_file`, ...) are settings of that provider, and arrive in
+    `options`."""
 
     api_key: Annotated[
         Secret | None, Meta(description="Its key. The provider's own variable works as well.")
