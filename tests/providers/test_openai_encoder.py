@@ -229,6 +229,16 @@ def test_earlier_thoughts_go_back_as_they_are_taken(provider: str, history: dict
     assert body["messages"][1] == {"role": "assistant", "content": "4", **history}
 
 
+@pytest.mark.parametrize("provider", ["openai", "openrouter", "groq", "vllm"])
+def test_the_number_of_a_call_does_not_go_back_with_it(provider: str) -> None:
+    """Our answers have it, as those of most providers, and callers return answers as they are."""
+    call = {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+    answer = {"role": "assistant", "content": "x", "tool_calls": [{"index": 0, **call}]}
+    result = {"role": "tool", "tool_call_id": "c", "content": "y"}
+    sent = sent_to(provider, {"messages": [*HELLO, answer, result]})
+    assert sent["messages"][1]["tool_calls"] == [call]
+
+
 def test_a_prompt_is_one_user_message_where_there_is_only_chat() -> None:
     legacy = OpenAICompletions()
     chat = PROVIDERS["xai"].chat
@@ -396,6 +406,7 @@ ODD: list[dict[str, Any]] = [
     {"role": "assistant", "content": "x", "refusal": None},
     {"role": "assistant", "content": "x", "tool_calls": None},
     {"role": "assistant", "content": "x", "tool_calls": []},
+    {"role": "assistant", "content": "x", "tool_calls": [{**CALL, "index": 0}]},
     {"role": "assistant", "content": "x", "name": ""},
     {"role": "assistant", "content": "x", "reasoning": "hm"},
     {"role": "assistant", "content": None, "tool_calls": [{"id": "c", "function": CALL["function"]}]},

@@ -371,6 +371,9 @@ def _clean_assistant(message: Fields, row: Row) -> bool:
         if "type" not in call:
             call["type"] = "function"
             has_changed = True
+        # Answers number their calls, and some servers refuse the number when it comes back:
+        # https://github.com/mistralai/mistral-common/pull/165 (read 2026-11-21).
+        has_changed |= call.pop("index", None) is not None
     history = row.reasoning_history
     if history == "reasoning_details":
         return has_changed  # an aggregator: it takes all that our own answers hold
