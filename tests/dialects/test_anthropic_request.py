@@ -180,6 +180,16 @@ def test_a_result_may_hold_anything() -> None:
     assert kept.content == [TextPart("a", CacheControl())]
 
 
+def test_images_that_a_model_made_go_back_apart_from_its_words() -> None:
+    """As an answer told them. Among its words no provider takes one, and some refuse the whole request."""
+    source = {"type": "base64", "media_type": "image/png", "data": "x"}
+    (said,) = messages(assistant(text("Here."), {"type": "image", "source": source}))
+    assert said.content == "Here."
+    assert [image.image_url.url for image in said.images] == ["data:image/png;base64,x"]
+    (said,) = messages(assistant({"type": "image", "source": {"type": "file", "file_id": "f"}}))
+    assert not said.images
+
+
 def test_reasoning_keeps_its_signature() -> None:
     (said,) = messages(
         assistant(

@@ -183,8 +183,9 @@ def _marked(content: str | list[Part], cache_control: CacheControl) -> str | lis
 
 
 def assistant_message(blocks: list[Fragment]) -> AssistantMessage:
-    """An earlier answer: its words, its calls and its reasoning."""
+    """An earlier answer: its words, its images, its calls and its reasoning."""
     said: list[Part] = []
+    images: list[ImagePart] = []
     calls: list[ToolCall] = []
     details: list[dict[str, object]] = []
     for block in blocks:
@@ -198,6 +199,12 @@ def assistant_message(blocks: list[Fragment]) -> AssistantMessage:
             case "redacted_thinking":
                 redacted = _read(_read_redacted_thinking, block)
                 details.append(redacted_detail(redacted.data, len(details)))
+            case "image":  # made by a model: no provider takes one among the words of an answer
+                made = _image(block)
+                if isinstance(made, ImagePart):
+                    images.append(made)
+                else:
+                    said.append(made)
             case kind:
                 said.extend(_parts(kind, block))
     thoughts = "".join(text for detail in details if isinstance(text := detail.get("text"), str))
@@ -205,6 +212,7 @@ def assistant_message(blocks: list[Fragment]) -> AssistantMessage:
     return AssistantMessage(
         content=content or (None if calls else ""),
         tool_calls=calls or None,
+        images=images or None,
         reasoning=thoughts or None,
         reasoning_details=[_raw_fields(detail) for detail in details] or None,
     )
