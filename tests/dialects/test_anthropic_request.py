@@ -25,6 +25,7 @@ from fairlead.core.chat import (
 )
 from fairlead.core.errors import RequestInvalid
 from fairlead.dialects.anthropic_messages import AnthropicMessages
+from fairlead.wire.anthropic_reasoning import signature
 from tests.recordings import Recording, load_native
 
 DIALECT = AnthropicMessages()
@@ -178,6 +179,14 @@ def test_a_result_may_hold_anything() -> None:
     assert seen.content[2] == TextPart("T\ns\n\nw")
     assert nothing.content == ""
     assert kept.content == [TextPart("a", CacheControl())]
+
+
+def test_a_summary_of_reasoning_is_what_was_thought() -> None:
+    """For providers that take back words alone, as from callers of every other dialect."""
+    detail = {"type": "reasoning.summary", "summary": "hm", "format": "openai-responses-v1"}
+    thinking = {"type": "thinking", "thinking": "hm", "signature": signature(detail)}
+    (said,) = messages(assistant(thinking, text("yes")))
+    assert said.reasoning == "hm"
 
 
 def test_images_that_a_model_made_go_back_apart_from_its_words() -> None:

@@ -207,7 +207,8 @@ def assistant_message(blocks: list[Fragment]) -> AssistantMessage:
                     said.append(made)
             case kind:
                 said.extend(_parts(kind, block))
-    thoughts = "".join(text for detail in details if isinstance(text := detail.get("text"), str))
+    told = (detail.get("text") or detail.get("summary") for detail in details)
+    thoughts = "".join(text for text in told if isinstance(text, str))
     content = _simplified(said)
     return AssistantMessage(
         content=content or (None if calls else ""),
