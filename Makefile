@@ -76,7 +76,7 @@ serve: setup ## serve on 127.0.0.1:8400 with embedded defaults
 
 # --- showing that it works ----------------------------------------------------------------------------
 
-.PHONY: check test sim engine-test soak bench
+.PHONY: check test sim engine-test soak conformance bench
 check: .venv/dev-ready ## format, lint, types, import contracts
 	@$(BIN)/ruff format --check --quiet . || { echo "check: run .venv/bin/ruff format ."; exit 1; }
 	@$(BIN)/ruff check --quiet .
@@ -95,6 +95,9 @@ engine-test: .venv/dev-ready .tools/engine/ready ## against a real engine servin
 
 soak: .venv/dev-ready ## the crash exhibit: kill -9 at random moments, 200 rounds
 	@$(BIN)/pytest tests/soak $(ARGS)
+
+conformance: .venv/dev-ready ## write docs/conformance.md anew, from the tables of its tests
+	@$(BIN)/python -m tests.conformance.page
 
 bench: .venv/dev-ready ## processor time, latency, throughput and memory, beside a plain reverse proxy
 	@$(BIN)/python bench/run.py $(ARGS)

@@ -43,11 +43,15 @@ class Source:
     file: str
     format: str
     provider: str | None
-    read: Callable[[Recording], Meaning]
+    reader: Callable[[Recording], Meaning]
 
     @property
     def name(self) -> str:
         return self.file.removeprefix("native/")
+
+    def read(self, case: Recording) -> Meaning:
+        """What the recorded answer says."""
+        return self.reader(case)
 
     def cases(self) -> tuple[Recording, ...]:
         if self.file.startswith("native/"):
@@ -57,7 +61,7 @@ class Source:
 
 # --- what is not compared, and why ----------------------------------------------------------------------
 
-# By file, by the end of the path, or by id. Each must apply to something, and stands in the page.
+# By file, by the end of the path, by both, or by id. Each must apply to something, and stands in the page.
 NOT_COMPARED: dict[str, str] = {
     "native/bedrock-invoke": "the models' own formats behind InvokeModel; we call Bedrock through Converse",
     "native/embeddings": "no conversations: embeddings and rankings have suites of their own",
@@ -66,7 +70,7 @@ NOT_COMPARED: dict[str, str] = {
     ":countTokens": "a count, not an answer",
     "/embed": "no conversation",
     "/rerank": "no conversation",
-    "/v1/chat": "Cohere's version 1, which it retired; we speak version 2",
+    "native/cohere /v1/chat": "Cohere's version 1; we speak version 2",
     "writer.completions-oll-9e2932c0ac-0": "another format under a familiar path: a token per event, no end",
     "openai.responses-pai-6e1fc9263e-0": "begun in the background and still running; we never ask for that",
 }
@@ -82,10 +86,11 @@ FAILED_INSIDE: dict[str, str] = {
 def apart(source: Source, case: Recording) -> str | None:
     """The key in NOT_COMPARED that keeps the case out; None: it is compared."""
     path = case.path.partition("?")[0]
-    for key in (case.id, source.file):
-        if key in NOT_COMPARED:
+    for key in NOT_COMPARED:
+        file, _, end = key.rpartition(" ")
+        if key == case.id or (end[0] in "/:" and path.endswith(end) and file in ("", source.file)):
             return key
-    return next((key for key in NOT_COMPARED if key[0] in "/:" and path.endswith(key)), None)
+    return None
 
 
 def is_failed(case: Recording) -> bool:

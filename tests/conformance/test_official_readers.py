@@ -7,18 +7,15 @@ own accumulators understand what we write, and need not read two thousand answer
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import cache
 
 import pytest
 
 from tests.conformance.callers import CALLERS, Caller, streamed, whole
-from tests.conformance.meaning import Choice, Meaning
+from tests.conformance.meaning import Meaning
 from tests.conformance.official import OfficialClients
-from tests.conformance.recorded import SOURCES, Source, answers
+from tests.conformance.recorded import SOURCES, Source
+from tests.conformance.sample import sample
 from tests.conformance.test_answers import difference, events_of
-from tests.recordings import Recording
-
-ALIKE_MAX = 2  # answers of one source that have the same to say
 
 
 @pytest.fixture(scope="module")
@@ -26,31 +23,6 @@ def official() -> Iterator[OfficialClients]:
     clients = OfficialClients()
     yield clients
     clients.close()
-
-
-def shape(choice: Choice) -> tuple[object, ...]:
-    """What there is in an answer, its words aside."""
-    return (
-        bool(choice.text),
-        bool(choice.reasoning),
-        bool(choice.refusal),
-        min(len(choice.calls), 2),
-        choice.finish,
-        bool(choice.spoken),
-        bool(choice.images),
-        bool(choice.cited),
-    )
-
-
-@cache
-def sample(source: Source) -> tuple[Recording, ...]:
-    """The first few of every shape."""
-    found: dict[tuple[object, ...], list[Recording]] = {}
-    for case in answers(source):
-        alike = found.setdefault((case.streamed, *map(shape, source.read(case).choices)), [])
-        if len(alike) < ALIKE_MAX:
-            alike.append(case)
-    return tuple(case for cases in found.values() for case in cases)
 
 
 def test_there_is_a_sample_of_everything() -> None:

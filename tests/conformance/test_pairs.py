@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from fairlead.providers.compatible import ROWS
+from fairlead.providers.openai_encoder import Row
 from tests.conformance.questions import (
     DIFFERENCES,
     QUESTIONS,
@@ -30,34 +32,44 @@ def compact(body: object) -> str:
 
 @EVERY_TARGET
 @EVERY_QUESTION
-@pytest.mark.parametrize("caller", DIALECTS)
 def test_what_was_asked_arrives_or_a_rule_says_what_does(
-    caller: str, question: Question, target: Target
+    question: Question, target: Target
 ) -> None:
     rule = RULES.get((question.name, target.name))
-    body = sent(target, asked(caller, question))
-    if rule is not None and rule.kind == "refuse":
-        assert body is None
-        return
-    assert body is not None
-    lost = missing(body, question.needles)
-    if (question.name, caller, target.format) not in DIFFERENCES:
-        assert lost == (() if rule is None else rule.missing)
-    mark = question.mark(target)
-    assert mark is not None or (rule is not None and rule.kind == "drop")
-    assert (mark or "") in compact(body)
+    for caller in DIALECTS:
+        body = sent(target, asked(caller, question))
+        if rule is not None and rule.kind == "refuse":
+            assert body is None
+            continue
+        assert body is not None
+        lost = missing(body, question.needles)
+        if (question.name, caller, target.format) not in DIFFERENCES:
+            assert lost == (() if rule is None else rule.missing), caller
+        mark = question.mark(target)
+        assert mark is not None or (rule is not None and rule.kind == "drop")
+        assert (mark or "") in compact(body), caller
 
 
 @EVERY_TARGET
 @EVERY_QUESTION
-@pytest.mark.parametrize("caller", DIALECTS[1:])
-def test_the_provider_gets_the_same_from_every_caller(
-    caller: str, question: Question, target: Target
-) -> None:
-    theirs = normal(target, sent(target, asked(caller, question)))
-    ours = normal(target, sent(target, asked("chat", question)))
-    if theirs != ours:
-        assert (question.name, caller, target.format) in DIFFERENCES
+def test_the_provider_gets_the_same_from_every_caller(question: Question, target: Target) -> None:
+    theirs = normal(target, sent(target, asked("chat", question)))
+    for caller in DIALECTS[1:]:
+        if normal(target, sent(target, asked(caller, question))) != theirs:
+            assert (question.name, caller, target.format) in DIFFERENCES
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.slug)
+def test_every_provider_of_the_openai_format_is_asked_the_same(row: Row) -> None:
+    """What is not told to some of them, settings that they do not take, is the same from every caller."""
+    target = Target(row.slug, "OpenAI chat", row.slug, "author/model")
+    for question in QUESTIONS:
+        theirs = sent(target, asked("chat", question))
+        assert theirs is not None
+        assert missing(theirs, question.needles) == (), question.name
+        for caller in DIALECTS[1:]:
+            if (question.name, caller, target.format) not in DIFFERENCES:
+                assert sent(target, asked(caller, question)) == theirs, (question.name, caller)
 
 
 def normal(target: Target, body: dict[str, Any] | None) -> object:

@@ -111,7 +111,7 @@ def ends_in_error(events: list[ChatEvent]) -> bool:
 
 @EVERY_CALLER
 @given(events=TOLD)
-@settings(max_examples=100)
+@settings(max_examples=60, deadline=None)
 def test_an_answer_may_stop_after_any_event(caller: Caller, events: list[ChatEvent]) -> None:
     """Closed or broken off after each of its events: the end is proper, and everything is readable."""
     for count in range(len(events) + 1):
@@ -138,7 +138,7 @@ def timeless(stream: bytes) -> bytes:
 
 @EVERY_CALLER
 @given(events=TOLD)
-@settings(max_examples=100)
+@settings(max_examples=60, deadline=None)
 def test_however_events_come_together_the_same_is_written(
     caller: Caller, events: list[ChatEvent]
 ) -> None:
@@ -151,7 +151,7 @@ def test_however_events_come_together_the_same_is_written(
 
 @EVERY_CALLER
 @given(events=TOLD)
-@settings(max_examples=100)
+@settings(max_examples=60, deadline=None)
 def test_events_in_any_order_make_an_answer_or_a_typed_failure(
     caller: Caller, events: list[ChatEvent]
 ) -> None:
@@ -193,7 +193,7 @@ def written(caller: Caller, source: Source, case: Recording, cuts: list[int]) ->
     index=st.integers(0, len(STREAMS) - 1),
     cuts=st.lists(st.integers(0, 1 << 20), max_size=12),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_any_chunking_of_a_recorded_stream_writes_the_same(
     caller: Caller, index: int, cuts: list[int]
 ) -> None:
@@ -202,7 +202,7 @@ def test_any_chunking_of_a_recorded_stream_writes_the_same(
 
 
 @EVERY_CALLER
-@pytest.mark.parametrize("index", range(0, len(STREAMS), 7))
+@pytest.mark.parametrize("index", range(0, len(STREAMS), 12))
 def test_byte_by_byte_writes_the_same(caller: Caller, index: int) -> None:
     source, case = STREAMS[index]
     cuts = list(range(min(len(case.body), 20_000)))
