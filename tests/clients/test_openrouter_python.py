@@ -270,3 +270,33 @@ async def test_cancelling_in_mid_stream_reaches_the_upstream(
     (call,) = twin.calls(prompt.tag)
     assert call["state"] == "cancelled"
     assert call["chunks"] < 2000
+
+
+AT_ONCE = {"delay_first_ms": 0, "delay_between_ms": 0}
+CLAUDE = "anthropic/claude-sonnet-4.5"
+RESPONSES: dict[str, tuple[str, dict[str, object], dict[str, object]]] = {
+    "text": (MODEL, {}, {}),
+    "unsigned reasoning": (REASONER, {"reasoning_tokens": 3, "tokens": 2, **AT_ONCE}, {}),
+    "signed reasoning": (
+        CLAUDE,
+        {"reasoning_tokens": 3, "tokens": 2, **AT_ONCE},
+        {"reasoning": {"effort": "low"}},
+    ),
+    "a call": (MODEL, {}, {"tools": [{"type": "function", "strict": None, **WEATHER["function"]}]}),
+    "the limit": (MODEL, {"tokens": 40}, {"max_output_tokens": 20}),
+}
+
+
+@pytest.mark.parametrize("case", RESPONSES)
+async def test_responses_satisfy_a_client_that_checks_every_field(
+    client: Client, prompt: Prompt, case: str
+):
+    model, directives, fields = RESPONSES[case]
+    ask = {"model": model, "input": prompt(**directives), **fields}
+    whole = await client(client.sdk.responses, "send", **ask)
+    assert whole.status == ("incomplete" if case == "the limit" else "completed")
+    events = await every(await client(client.sdk.responses, "send", **ask, stream=True))
+    assert events[-1].type == f"response.{whole.status}"
+    assert [item.type for item in events[-1].response.output] == [i.type for i in whole.output]
+    # What it does not recognise, it hands out as an object of a class that says so.
+    assert not [event for event in events if "Unknown" in type(event).__name__]
