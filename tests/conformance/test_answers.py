@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import cache
 
 import pytest
 
@@ -86,11 +87,17 @@ def test_what_was_never_recorded_is_told_as_well(scripted: Scripted, caller: Cal
     assert difference(told, expected) == []
 
 
+@cache
+def meanings() -> tuple[Meaning, ...]:
+    """Of all answers, recorded or not."""
+    recorded = (source.read(case) for source in SOURCES for case in answers(source))
+    return (*recorded, *(scripted.meaning for scripted in SCRIPTED))
+
+
 @pytest.mark.parametrize("loss", LOSSES, ids=lambda loss: f"{loss.caller}-{loss.what}")
 def test_every_loss_concerns_some_answer(loss: Loss) -> None:
-    recorded = (source.read(case) for source in SOURCES for case in answers(source))
     caller = next(caller for caller in CALLERS if caller.name == loss.caller)
-    for meaning in (*recorded, *(scripted.meaning for scripted in SCRIPTED)):
+    for meaning in meanings():
         if loss.concerns(meaning):
             if loss.what != "arguments that are no JSON":
                 assert caller.expected(meaning) != meaning

@@ -11,6 +11,7 @@ Two requests with the same meaning may differ in this, and in nothing else:
   `session_id`;
 - what an earlier answer held beside its text and tool calls and the provider does not take back: reasoning,
   annotations, empty fields;
+- the number of a tool call that goes back, which no provider looks at;
 - an image's address as text or as an object;
 - settings for tool calls where there are no tools.
 """
@@ -58,6 +59,11 @@ def _message(message: dict[str, Any]) -> dict[str, Any]:
             for name, value in message.items()
             if value not in (None, "", []) and name not in _NOT_TAKEN_BACK
         }
+        if "tool_calls" in means:
+            means["tool_calls"] = [
+                {name: value for name, value in call.items() if name != "index"}
+                for call in means["tool_calls"]
+            ]
     if isinstance(means.get("content"), list):
         means["content"] = [_part(part) for part in means["content"]]
     return means
