@@ -38,8 +38,6 @@ def test_claude_code(pair: Pair, run: Run, task: Task, model: str, tmp_path: Pat
             "ANTHROPIC_MODEL": model,
             "ANTHROPIC_SMALL_FAST_MODEL": model,
             "CLAUDE_CONFIG_DIR": str(tmp_path / "claude"),
-            # By default it asks for 32,000, and a model that cannot write so many is not asked.
-            "CLAUDE_CODE_MAX_OUTPUT_TOKENS": "8000",
             "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
             "DISABLE_AUTOUPDATER": "1",
             "DISABLE_ERROR_REPORTING": "1",

@@ -11,7 +11,8 @@ from fairlead.core.catalog import Endpoint, EndpointStatus
 from fairlead.core.chat import ChatRequest
 from fairlead.core.errors import FailureKind, UpstreamFailure
 from fairlead.core.health import RecentOutages
-from fairlead.core.routing import Plan, Removal, plan
+from fairlead.core.routing import Plan, Removal, fitted, plan
+from fairlead.dialects.anthropic_messages import AnthropicMessages
 from fairlead.dialects.openai_chat import OpenAIChat
 from fairlead.testing.builders import a_model, a_request, an_endpoint
 
@@ -123,6 +124,20 @@ def test_an_answer_longer_than_an_endpoint_can_write_goes_elsewhere() -> None:
     short = an_endpoint("short", prompt="0", max_completion_tokens=100)
     assert _providers(_plan((short, DEAR), a_request(max_tokens=101))) == ["dear"]
     assert _providers(_plan((short, DEAR), a_request(max_tokens=100))) == ["short", "dear"]
+
+
+def test_a_limit_that_a_format_demands_is_a_ceiling() -> None:
+    """Clients of Anthropic's format fill in what their usual model can write."""
+    short = an_endpoint("short", prompt="0", max_completion_tokens=100)
+    asked = {"model": "a/b", "max_tokens": 32_000, "messages": [{"role": "user", "content": "Hi"}]}
+    request = AnthropicMessages().decode(json.dumps(asked).encode())
+    assert _providers(_plan((short, DEAR), request)) == ["short", "dear"]
+    lowered = fitted(request, short)
+    assert lowered.max_tokens == 100
+    assert bytes(lowered.fields["max_tokens"]) == b"100"
+    assert fitted(request, DEAR) is request
+    chat = a_request(max_tokens=101)
+    assert fitted(chat, short) is chat
 
 
 def test_a_model_that_cannot_see_is_not_sent_pictures() -> None:

@@ -20,7 +20,7 @@ from fairlead.core.chat import ABSENT, ChatRequest, ProviderPreferences, WireFor
 from fairlead.core.ids import EndpointId, ProviderSlug
 from fairlead.core.prompt import prompt_text
 
-__all__ = ["HealthView", "Plan", "Removal", "plan"]
+__all__ = ["HealthView", "Plan", "Removal", "fitted", "plan"]
 
 # Parameters that only endpoints able to honour them should get, as long as there is one.
 _SOFT_PARAMETERS: Final = ("tools", "tool_choice", "response_format", "verbosity")
@@ -130,9 +130,7 @@ def _reason_against(
         return Removal.UNPRICED
     if _is_too_long(request, endpoint):
         return Removal.CONTEXT_LENGTH
-    limit = endpoint.max_completion_tokens
-    wanted = request.max_tokens
-    if wanted is not None and limit and wanted > limit:
+    if _wants_more(request, endpoint) and request.source is not _LIMITS_BLINDLY:
         return Removal.MAX_TOKENS
     if wishes is None:
         return None
@@ -149,6 +147,31 @@ def _reason_against(
     if wishes.require_parameters and not _sent(request) <= endpoint.supported_parameters:
         return Removal.UNSUPPORTED_PARAMETER
     return None
+
+
+def fitted(request: ChatRequest, endpoint: Endpoint) -> ChatRequest:
+    """The request as this endpoint can be asked.
+
+    Anthropic's format demands a limit, so its clients fill in whatever their usual model can write. There it
+    is a ceiling, and lowered to the endpoint's; in other formats it is a wish that an endpoint meets or not.
+    """
+    if request.source is not _LIMITS_BLINDLY or not _wants_more(request, endpoint):
+        return request
+    limit = endpoint.max_completion_tokens or 0
+    return msgspec.structs.replace(
+        request,
+        fields={**request.fields, "max_tokens": msgspec.Raw(b"%d" % limit)},
+        body=msgspec.structs.replace(request.body, max_tokens=limit),
+    )
+
+
+_LIMITS_BLINDLY: Final = WireFormat.ANTHROPIC_MESSAGES
+
+
+def _wants_more(request: ChatRequest, endpoint: Endpoint) -> bool:
+    """Whether the caller's limit is beyond what the endpoint writes at most."""
+    wanted = request.max_tokens
+    return wanted is not None and wanted > (endpoint.max_completion_tokens or wanted)
 
 
 def _is_too_long(request: ChatRequest, endpoint: Endpoint) -> bool:

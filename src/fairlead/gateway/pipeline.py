@@ -35,7 +35,7 @@ from fairlead.core.errors import (
 )
 from fairlead.core.generation import Attempt, Attribution, Generation, Outcome
 from fairlead.core.ids import GenerationId, IdSource, ProviderSlug
-from fairlead.core.routing import plan
+from fairlead.core.routing import fitted, plan
 from fairlead.dialects.base import AnswerHead, Closing, Dialect, StreamEncoder
 from fairlead.gateway.caller_side import CallerSide, header_lines
 from fairlead.gateway.ports import (
@@ -338,7 +338,7 @@ class _Call:
         self._endpoint = endpoint
         expire_at_s = min(began_s + services.timeouts.first_token, self._deadline_s)
         credential = services.credentials.find(endpoint.provider)
-        upstream_request = adapter.encode(request, endpoint, credential)
+        upstream_request = adapter.encode(fitted(request, endpoint), endpoint, credential)
         if provider.sign is not None:
             now_s = services.clock.now_s()
             upstream_request = provider.sign(upstream_request, credential, now_s)

@@ -10,8 +10,6 @@ import { z } from "zod";
 
 const { url, key, tasks } = JSON.parse(process.argv[2]);
 const STEPS_MAX = 5;
-// Anthropic's provider asks for 128,000 of a model whose name it does not know, more than most models can write.
-const TOKENS_MAX = 4000;
 const settings = { apiKey: key, baseURL: `${url}/api/v1` };
 const openrouter = createOpenRouter(settings);
 const anthropic = createAnthropic(settings);
@@ -43,7 +41,6 @@ async function done({ kind, model, streamed, folder, prompt }) {
     model: MODELS[kind](model),
     tools: tools(folder),
     stopWhen: stepCountIs(STEPS_MAX),
-    maxOutputTokens: TOKENS_MAX,
     prompt,
   };
   if (!streamed) return { text: (await generateText(ask)).text };
