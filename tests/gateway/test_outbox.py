@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+import pytest
+
 from fairlead.gateway.outbox import HELD_BYTES_MAX, Outbox
 from fairlead.testing.vtime import run_simulated
 
@@ -86,5 +88,38 @@ def test_beyond_the_bound_a_transport_gets_its_bytes_at_once_and_in_order() -> N
         outbox.write(a, b"3")
         await asyncio.sleep(0)
         assert written[1:] == [("a", b"3")]
+
+    run(scenario)
+
+
+def test_one_that_cannot_be_written_to_does_not_cost_the_others_their_bytes(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    class Broken(Line):
+        def write(self, data: bytes | bytearray | memoryview) -> None:
+            raise RuntimeError("a bug")
+
+    async def scenario(outbox: Outbox, written: list[tuple[str, bytes]]) -> None:
+        outbox.write(Broken(written, "a"), b"1")
+        outbox.write(Line(written, "b"), b"2")
+        await asyncio.sleep(0)
+        assert written == [("b", b"2")]
+
+    run(scenario)
+    assert "could not be written to" in caplog.text
+
+
+def test_what_is_written_while_others_are_written_for_keeps_its_order() -> None:
+    async def scenario(outbox: Outbox, written: list[tuple[str, bytes]]) -> None:
+        b = Line(written, "b")
+
+        class Talkative(Line):
+            def write(self, data: bytes | bytearray | memoryview) -> None:
+                outbox.write(b, b"2" * (HELD_BYTES_MAX + 1))
+
+        outbox.write(Talkative(written, "a"), b"0")
+        outbox.write(b, b"1")
+        await asyncio.sleep(0)
+        assert b"".join(data for _, data in written) == b"1" + b"2" * (HELD_BYTES_MAX + 1)
 
     run(scenario)

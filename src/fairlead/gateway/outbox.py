@@ -12,9 +12,12 @@ bytes at once, so that its own flow control sees them.
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import Final
 
 __all__ = ["HELD_BYTES_MAX", "Outbox"]
+
+_log = logging.getLogger(__name__)
 
 HELD_BYTES_MAX: Final = 64 * 1024  # of one transport: as much as asyncio's own buffers hold unasked
 
@@ -57,7 +60,8 @@ class Outbox:
 
     def _flush(self) -> None:
         self._is_flushing_soon = False
-        everything, self._held = self._held, {}
-        for transport, held in everything.items():
-            if not transport.is_closing():
-                transport.write(held)
+        for transport in tuple(self._held):
+            try:
+                self.flush(transport)
+            except Exception:  # noqa: BLE001 — one transport's failure must not cost the others their bytes
+                _log.exception("A connection could not be written to.")
