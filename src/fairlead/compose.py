@@ -12,6 +12,7 @@ import gc
 import logging
 import os
 import random
+import resource
 import signal
 import socket
 import time
@@ -121,6 +122,7 @@ def serve(
 
     reread: the settings as they are now, None if they have not changed; asked regularly and at SIGHUP.
     """
+    _allow_many_connections()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(
             _serve(settings, data=data, listener=listener, on_ready=on_ready, reread=reread)
@@ -240,6 +242,15 @@ async def _serve(
         journal.close()
         database.close()
     return orders.exit_code
+
+
+def _allow_many_connections() -> None:
+    """As many descriptors as the machine lets us have: the usual 1024 are 500 calls and their upstreams."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(
+        OSError, ValueError
+    ):  # some systems name a limit that they do not grant
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def _spare_the_collector() -> None:

@@ -337,7 +337,12 @@ class _Call:
         self._tally = Tally()
         self._endpoint = endpoint
         expire_at_s = min(began_s + services.timeouts.first_token, self._deadline_s)
-        credential = services.credentials.find(endpoint.provider)
+        try:
+            credential = services.credentials.find(endpoint.provider)
+        except KeyError:  # the configuration changed since the plan was made
+            raise UpstreamFailure(
+                f"{endpoint.provider} is no longer configured.", kind=FailureKind.MODEL_NOT_FOUND
+            ) from None
         upstream_request = adapter.encode(fitted(request, endpoint), endpoint, credential)
         if provider.sign is not None:
             now_s = services.clock.now_s()
