@@ -336,7 +336,8 @@ def test_a_request_in_this_format_travels_as_it_was_written(case: Recording) -> 
     request = AnthropicMessages().decode(msgspec.json.encode(case.request))
     sent = json.loads(AnthropicChat().encode(request, endpoint_of(case.request), KEY).body)
     expected = {"max_tokens": 32_000, **case.request}
-    expected.pop("metadata", None)  # names an end user, of whom a digest is told; see core/end_user.py
+    # It names an end user, of whom a digest is told; see core/end_user.py.
+    expected.pop("metadata", None)
     for body in (sent, expected):
         if not body.get("stream"):
             body.pop("stream", None)
