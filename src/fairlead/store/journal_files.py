@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -45,7 +46,10 @@ __all__ = [
 START: Final = Position(1, 0)
 QUARANTINE_DIRECTORY: Final = "quarantine"
 READ_BYTES_MAX: Final = 1 << 20  # at once; some 3,500 records
-LOCK_TRIES_MAX: Final = 100
+LOCK_TRIES_MAX: Final = 50
+LOCK_PAUSE_S: Final = (
+    0.01  # an adopter needs a few milliseconds to see that a new directory is empty
+)
 DAMAGE_READS: Final = 3
 
 
@@ -147,6 +151,7 @@ def create_and_lock(directory: Path) -> int:
         descriptor = lock_directory(directory)
         if descriptor is not None:
             return descriptor
+        time.sleep(LOCK_PAUSE_S)
     raise FileExistsError(f"{directory} is in use by another process")
 
 
