@@ -17,49 +17,28 @@ from fairlead.core.chat import ChatEvent, TextChunk
 from fairlead.core.errors import FailureKind, UpstreamFailure
 from fairlead.core.sse import SSEDecoder, StreamTooLong
 from fairlead.providers.anthropic_alike import TextPieces
-from fairlead.providers.anthropic_reader import MessageReader, garbage, index_of
+from fairlead.providers.anthropic_reader import MessageReader, index_of
+from fairlead.providers.whole_body import WholeBody, garbage
 
-__all__ = ["ANSWER_BYTES_MAX", "AnthropicStreamDecoder", "AnthropicWholeDecoder"]
-
-# As in the OpenAI format: results of tools that run at the provider can be long.
-ANSWER_BYTES_MAX: Final = 128 * 1024 * 1024
+__all__ = ["AnthropicStreamDecoder", "AnthropicWholeDecoder"]
 
 _decode: Final = msgspec.json.Decoder().decode
 
 
-class AnthropicWholeDecoder:
+class AnthropicWholeDecoder(WholeBody):
     """One JSON body, in any chunking."""
 
-    __slots__ = ("_body", "_is_finished", "_size")
+    __slots__ = ()
 
     def __init__(self) -> None:
-        self._body: list[bytes] = []
-        self._size = 0
-        self._is_finished = False
+        super().__init__(_read_whole)
 
-    @property
-    def is_over(self) -> bool:
-        return self._is_finished
 
-    def feed(self, chunk: bytes) -> list[ChatEvent]:
-        self._size += len(chunk)
-        if self._size > ANSWER_BYTES_MAX:
-            raise garbage(f"it is longer than {ANSWER_BYTES_MAX} bytes")
-        self._body.append(chunk)
-        return []
-
-    def finish(self) -> list[ChatEvent]:
-        if self._is_finished:
-            return []
-        self._is_finished = True
-        body = b"".join(self._body)
-        self._body = []
-        if not body.strip():
-            raise UpstreamFailure("The provider's answer was empty.", kind=FailureKind.EMPTY)
-        try:
-            return [MessageReader().whole(_fields(body))]
-        except RecursionError:  # arguments so deep that they cannot be written again
-            raise garbage("it is nested too deeply") from None
+def _read_whole(body: bytes) -> list[ChatEvent]:
+    try:
+        return [MessageReader().whole(_fields(body))]
+    except RecursionError:  # arguments so deep that they cannot be written again
+        raise garbage("it is nested too deeply") from None
 
 
 class AnthropicStreamDecoder:

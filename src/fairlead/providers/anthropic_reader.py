@@ -42,11 +42,12 @@ from fairlead.core.chat import (
 )
 from fairlead.core.errors import FailureKind, UpstreamFailure
 from fairlead.providers.anthropic_failures import failure_inside
+from fairlead.providers.whole_body import garbage
 from fairlead.wire.anthropic_reasoning import NATIVE_FORMAT
 from fairlead.wire.anthropic_stops import finish_reason_of
 from fairlead.wire.anthropic_usage import merged, read_usage, service_tier_of
 
-__all__ = ["ANSWER_TOOL", "MessageReader", "garbage", "index_of"]
+__all__ = ["ANSWER_TOOL", "MessageReader", "index_of"]
 
 # In one message; a long turn of tools that run at the provider has some dozens.
 BLOCKS_MAX: Final = 4096
@@ -389,12 +390,6 @@ class MessageReader:
 
 def _thought_of(block: _Block) -> dict[str, object]:
     return {"type": "reasoning.text", "format": NATIVE_FORMAT, "index": block.number}
-
-
-def garbage(why: str) -> UpstreamFailure:
-    return UpstreamFailure(
-        f"The provider's answer could not be read: {why}.", kind=FailureKind.GARBAGE
-    )
 
 
 def index_of(fields: Mapping[str, object]) -> int:

@@ -21,6 +21,7 @@ from fairlead.core.chat import (
     ToolCallDelta,
 )
 from fairlead.core.errors import FailureKind, UpstreamFailure
+from fairlead.providers.whole_body import garbage
 from fairlead.wire import bedrock_converse as wire
 from fairlead.wire.bedrock_converse import (
     Citation,
@@ -33,7 +34,7 @@ from fairlead.wire.bedrock_converse import (
     WholeBlock,
 )
 
-__all__ = ["ANSWER_TOOL", "MessageReader", "garbage"]
+__all__ = ["ANSWER_TOOL", "MessageReader"]
 
 # The tool that stands in for a JSON schema where the model knows none: its arguments are the answer's text.
 # A name that no caller's own tool has.
@@ -294,12 +295,6 @@ class MessageReader:
         }
         self._thought_count += 1
         return ReasoningDelta("", details=(detail,))
-
-
-def garbage(why: str) -> UpstreamFailure:
-    return UpstreamFailure(
-        f"The provider's answer could not be read: {why}.", kind=FailureKind.GARBAGE
-    )
 
 
 def _deltas(whole: WholeBlock) -> list[Delta]:

@@ -18,15 +18,14 @@ import msgspec
 
 from fairlead.core.chat import ChatEvent, PlainEvent, UsageReported
 from fairlead.core.errors import FailureKind, UpstreamFailure
-from fairlead.providers.bedrock_blocks import MessageReader, garbage
+from fairlead.providers.bedrock_blocks import MessageReader
 from fairlead.providers.bedrock_failures import failure_inside
 from fairlead.providers.bedrock_usage import read_usage
+from fairlead.providers.whole_body import WholeBody, garbage
 from fairlead.wire.aws_event_stream import EventStreamDecoder, EventStreamError, Message
 from fairlead.wire.bedrock_converse import Delta, Start, TokenUsage, WholeBlock
 
-__all__ = ["ANSWER_BYTES_MAX", "ConverseStreamDecoder", "ConverseWholeDecoder"]
-
-ANSWER_BYTES_MAX: Final = 128 * 1024 * 1024  # a whole answer may hold several base64 images
+__all__ = ["ConverseStreamDecoder", "ConverseWholeDecoder"]
 
 
 class _BlockStarted(msgspec.Struct, frozen=True, gc=False):
@@ -80,36 +79,13 @@ _decode_metadata: Final = msgspec.json.Decoder(_Metadata).decode
 _decode_whole: Final = msgspec.json.Decoder(_Whole).decode
 
 
-class ConverseWholeDecoder:
+class ConverseWholeDecoder(WholeBody):
     """One JSON body, in any chunking."""
 
-    __slots__ = ("_body", "_is_finished", "_size")
+    __slots__ = ()
 
     def __init__(self) -> None:
-        self._body: list[bytes] = []
-        self._size = 0
-        self._is_finished = False
-
-    @property
-    def is_over(self) -> bool:
-        return self._is_finished
-
-    def feed(self, chunk: bytes) -> list[ChatEvent]:
-        self._size += len(chunk)
-        if self._size > ANSWER_BYTES_MAX:
-            raise garbage(f"it is longer than {ANSWER_BYTES_MAX} bytes")
-        self._body.append(chunk)
-        return []
-
-    def finish(self) -> list[ChatEvent]:
-        if self._is_finished:
-            return []
-        self._is_finished = True
-        body = b"".join(self._body)
-        self._body = []
-        if not body.strip():
-            raise UpstreamFailure("The provider's answer was empty.", kind=FailureKind.EMPTY)
-        return list(read_whole(body))
+        super().__init__(read_whole)
 
 
 def read_whole(body: bytes) -> list[PlainEvent]:

@@ -28,6 +28,7 @@ from fairlead.core.errors import FailureKind, UpstreamFailure
 from fairlead.core.sse import SSEDecoder, StreamTooLong
 from fairlead.providers.cohere_failures import failure_at_end
 from fairlead.providers.cohere_usage import read_usage
+from fairlead.providers.whole_body import WholeBody, garbage
 from fairlead.wire import cohere_chat as wire
 
 __all__ = ["ANSWER_BYTES_MAX", "CohereStreamDecoder", "CohereWholeDecoder"]
@@ -51,39 +52,20 @@ _decode_any: Final = msgspec.json.Decoder().decode
 _encode: Final = msgspec.json.Encoder().encode
 
 
-class CohereWholeDecoder:
+class CohereWholeDecoder(WholeBody):
     """One JSON body, in any chunking."""
 
-    __slots__ = ("_body", "_is_finished", "_size")
+    __slots__ = ()
 
     def __init__(self) -> None:
-        self._body: list[bytes] = []
-        self._size = 0
-        self._is_finished = False
+        super().__init__(_read_whole, bytes_max=ANSWER_BYTES_MAX)
 
-    @property
-    def is_over(self) -> bool:
-        return self._is_finished
 
-    def feed(self, chunk: bytes) -> list[ChatEvent]:
-        self._size += len(chunk)
-        if self._size > ANSWER_BYTES_MAX:
-            raise _garbage(f"it is longer than {ANSWER_BYTES_MAX} bytes")
-        self._body.append(chunk)
-        return []
-
-    def finish(self) -> list[ChatEvent]:
-        if self._is_finished:
-            return []
-        self._is_finished = True
-        body = b"".join(self._body)
-        self._body = []
-        if not body.strip():
-            raise UpstreamFailure("The provider's answer was empty.", kind=FailureKind.EMPTY)
-        try:
-            return list(_told(_decode_answer(body)))
-        except (ValueError, RecursionError):
-            raise _garbage("it is no answer of Cohere") from None
+def _read_whole(body: bytes) -> list[PlainEvent]:
+    try:
+        return list(_told(_decode_answer(body)))
+    except (ValueError, RecursionError):
+        raise garbage("it is no answer of Cohere") from None
 
 
 def _told(answer: wire.Answer) -> list[PlainEvent]:
@@ -134,7 +116,7 @@ class CohereStreamDecoder:
             for _, data in self._sse.feed(chunk):
                 events += self._read(data)
         except StreamTooLong as error:
-            self._fail(_garbage(str(error)), events)
+            self._fail(garbage(str(error)), events)
         except UpstreamFailure as failure:
             self._fail(failure, events)
         return events
@@ -166,7 +148,7 @@ class CohereStreamDecoder:
         try:
             return self._reader.event(_decode_event(data))
         except (ValueError, RecursionError):
-            raise _garbage("an event in it is not of its format") from None
+            raise garbage("an event in it is not of its format") from None
 
     def _fail(self, failure: UpstreamFailure, events: list[ChatEvent]) -> None:
         self._failure = failure
@@ -256,7 +238,7 @@ class _Reader:
         ours = self._calls[index] = self._call_count
         self._call_count += 1
         if ours >= TOOL_CALLS_MAX:
-            raise _garbage("it calls too many tools")
+            raise garbage("it calls too many tools")
         if not arguments:
             self._calls_empty.add(ours)
         call_id = call.id or f"call_{ours}"
@@ -330,9 +312,3 @@ def _logprobs(pieces: list[wire.Logprobs] | None) -> msgspec.Raw | None:
         for piece in pieces
     ]
     return msgspec.Raw(_encode({"content": content, "refusal": None}))
-
-
-def _garbage(why: str) -> UpstreamFailure:
-    return UpstreamFailure(
-        f"The provider's answer could not be read: {why}.", kind=FailureKind.GARBAGE
-    )

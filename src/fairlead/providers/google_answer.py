@@ -50,6 +50,7 @@ from fairlead.providers.google_response import (
     decode_response,
 )
 from fairlead.providers.google_usage import Counts, read_counts, usage_of
+from fairlead.providers.whole_body import garbage
 
 __all__ = ["CHOICES_MAX", "TOOL_CALLS_MAX", "AnswerReader"]
 
@@ -157,7 +158,7 @@ class AnswerReader:
         try:
             answer = decode_response(data)
         except (ValueError, RecursionError):  # bytes that are not UTF-8 are ValueErrors too
-            raise _garbage("it is not of the format") from None
+            raise garbage("it is not of the format") from None
         if answer.error and answer.error != _NULL:
             raise _error_inside(data)
         counts = read_counts(answer.usage_metadata)
@@ -209,7 +210,7 @@ class AnswerReader:
         choice = self._choices.get(index)
         if choice is None:
             if not 0 <= index < CHOICES_MAX:
-                raise _garbage(f"choice {index} of at most {CHOICES_MAX}")
+                raise garbage(f"choice {index} of at most {CHOICES_MAX}")
             choice = self._choices[index] = _Choice()
         logprobs = _logprobs(candidate.logprobs_result)
         content = candidate.content
@@ -260,7 +261,7 @@ class AnswerReader:
     def _call(self, call: Call, index: int, choice: _Choice, events: list[PlainEvent]) -> str:
         position = choice.calls
         if position >= TOOL_CALLS_MAX:
-            raise _garbage(f"more than {TOOL_CALLS_MAX} tool calls in one answer")
+            raise garbage(f"more than {TOOL_CALLS_MAX} tool calls in one answer")
         choice.calls += 1
         choice.last_item = ""
         call_id = call.id or self._minted_id(index, position, call.name)
@@ -317,15 +318,9 @@ def _error_inside(data: bytes) -> UpstreamFailure:
     try:
         fields = _decode_any(data)
     except (ValueError, RecursionError):  # raw fields were skipped, not read
-        return _garbage("it is not JSON")
+        return garbage("it is not JSON")
     assert isinstance(fields, dict)  # it was an object a moment ago
     return failure_inside(fields)
-
-
-def _garbage(why: str) -> UpstreamFailure:
-    return UpstreamFailure(
-        f"The provider's answer could not be read: {why}.", kind=FailureKind.GARBAGE
-    )
 
 
 _NULL: Final = msgspec.Raw(b"null")
@@ -401,7 +396,7 @@ def _media(part: Part, index: int, choice: _Choice, events: list[PlainEvent]) ->
         try:
             sound = choice.audio + base64.b64decode(_standard(blob.data))
         except (binascii.Error, ValueError):
-            raise _garbage("its audio is not base64") from None
+            raise garbage("its audio is not base64") from None
         # Pieces are joined as text, so each must fill its base64 but the last.
         whole = len(sound) - len(sound) % 3
         choice.audio = sound[whole:]
@@ -466,7 +461,7 @@ def _compact(raw: msgspec.Raw) -> str:
     try:
         return msgspec.json.format(bytes(raw), indent=-1).decode()
     except (ValueError, RecursionError):  # raw fields were skipped, not read
-        raise _garbage("a value in it is not JSON") from None
+        raise garbage("a value in it is not JSON") from None
 
 
 def _update(known: dict[str, object], fresh: Mapping[str, object]) -> None:

@@ -19,53 +19,34 @@ from fairlead.core.errors import FailureKind, UpstreamFailure
 from fairlead.core.sse import SSEDecoder, StreamTooLong
 from fairlead.providers.google_answer import AnswerReader
 from fairlead.providers.google_failures import failure_inside
+from fairlead.providers.whole_body import WholeBody, garbage
 
-__all__ = ["ANSWER_BYTES_MAX", "GoogleStreamDecoder", "GoogleWholeDecoder"]
+__all__ = ["GoogleStreamDecoder", "GoogleWholeDecoder"]
 
-ANSWER_BYTES_MAX: Final = 128 * 1024 * 1024  # a whole answer may hold several base64 images
 STRAY_BYTES_MAX: Final = 64 * 1024  # of text that is no event; errors are far smaller
 
 _decode: Final = msgspec.json.Decoder().decode
 _decode_list: Final = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
 
-class GoogleWholeDecoder:
+class GoogleWholeDecoder(WholeBody):
     """One JSON body, in any chunking; or the list of objects that a stream without events is."""
 
-    __slots__ = ("_body", "_is_finished", "_size")
+    __slots__ = ()
 
     def __init__(self) -> None:
-        self._body: list[bytes] = []
-        self._size = 0
-        self._is_finished = False
+        super().__init__(_read_whole)
 
-    @property
-    def is_over(self) -> bool:
-        return self._is_finished
 
-    def feed(self, chunk: bytes) -> list[ChatEvent]:
-        self._size += len(chunk)
-        if self._size > ANSWER_BYTES_MAX:
-            raise _garbage(f"it is longer than {ANSWER_BYTES_MAX} bytes")
-        self._body.append(chunk)
-        return []
-
-    def finish(self) -> list[ChatEvent]:
-        if self._is_finished:
-            return []
-        self._is_finished = True
-        body = b"".join(self._body)
-        self._body = []
-        if not body.strip():
-            raise UpstreamFailure("The provider's answer was empty.", kind=FailureKind.EMPTY)
-        reader = AnswerReader()
-        events: list[ChatEvent] = []
-        for fields in _objects(body):
-            events.extend(reader.read(fields))
-        if not reader.has_choices:
-            raise UpstreamFailure("The provider's answer was empty.", kind=FailureKind.EMPTY)
-        events.extend(reader.end())
-        return events
+def _read_whole(body: bytes) -> list[ChatEvent]:
+    reader = AnswerReader()
+    events: list[ChatEvent] = []
+    for fields in _objects(body):
+        events.extend(reader.read(fields))
+    if not reader.has_choices:
+        raise UpstreamFailure("The provider's answer was empty.", kind=FailureKind.EMPTY)
+    events.extend(reader.end())
+    return events
 
 
 def _objects(body: bytes) -> list[bytes]:
@@ -74,7 +55,7 @@ def _objects(body: bytes) -> list[bytes]:
     try:
         return [bytes(fields) for fields in _decode_list(body)]
     except (ValueError, RecursionError):
-        raise _garbage("it is not JSON") from None
+        raise garbage("it is not JSON") from None
 
 
 class GoogleStreamDecoder:
@@ -108,7 +89,7 @@ class GoogleStreamDecoder:
             for _, data in found:
                 self._read(data, events)
         except StreamTooLong as error:
-            self._fail(_garbage(str(error)), events)
+            self._fail(garbage(str(error)), events)
         except UpstreamFailure as failure:
             self._fail(failure, events)
         else:
@@ -163,9 +144,3 @@ def _stray_error(stray: bytes) -> UpstreamFailure | None:
     except (ValueError, RecursionError):
         return None
     return failure_inside(fields) if isinstance(fields, dict) else None
-
-
-def _garbage(why: str) -> UpstreamFailure:
-    return UpstreamFailure(
-        f"The provider's answer could not be read: {why}.", kind=FailureKind.GARBAGE
-    )

@@ -25,7 +25,7 @@ import msgspec
 
 from fairlead.core.catalog import Endpoint
 from fairlead.core.chat import ChatEvent, ChatRequest
-from fairlead.core.errors import FailureKind, UpstreamFailure
+from fairlead.core.errors import UpstreamFailure
 from fairlead.core.sse import SSEDecoder, StreamTooLong
 from fairlead.providers import anthropic_failures, google_failures, openai_failures
 from fairlead.providers.anthropic_decoder import AnthropicStreamDecoder, AnthropicWholeDecoder
@@ -38,16 +38,13 @@ from fairlead.providers.base import (
     UpstreamRequest,
 )
 from fairlead.providers.google import headers_of, model_url
-from fairlead.providers.google_decoder import (
-    ANSWER_BYTES_MAX,
-    GoogleStreamDecoder,
-    GoogleWholeDecoder,
-)
+from fairlead.providers.google_decoder import GoogleStreamDecoder, GoogleWholeDecoder
 from fairlead.providers.google_embeddings import VertexEmbeddings
 from fairlead.providers.google_encoder import Host, google_body, google_tier
 from fairlead.providers.openai_decoder import OpenAIStreamDecoder, OpenAIWholeDecoder
 from fairlead.providers.openai_encoder import Row, encode_request
 from fairlead.providers.openai_reasoning import ReasoningStyle
+from fairlead.providers.whole_body import ANSWER_BYTES_MAX, garbage
 
 __all__ = ["GOOGLE_VERTEX", "AnyFormatDecoder", "GoogleVertexChat", "located"]
 
@@ -196,13 +193,13 @@ class AnyFormatDecoder:
         self._held.append(chunk)
         self._size += len(chunk)
         if self._size > ANSWER_BYTES_MAX:
-            raise _garbage(f"it is longer than {ANSWER_BYTES_MAX} bytes")
+            raise garbage(f"it is longer than {ANSWER_BYTES_MAX} bytes")
         if not self._streamed:
             return []
         try:
             events = self._sse.feed(chunk)
         except StreamTooLong as error:
-            raise _garbage(str(error)) from None
+            raise garbage(str(error)) from None
         first = next((data for _, data in events if data.strip()), None)
         return [] if first is None else self._choose(first).feed(self._released())
 
@@ -237,12 +234,6 @@ def _peek(data: bytes) -> dict[str, bytes]:
         return {name: bytes(value) for name, value in _decode(data).items()}
     except (ValueError, RecursionError):
         return {}
-
-
-def _garbage(why: str) -> UpstreamFailure:
-    return UpstreamFailure(
-        f"The provider's answer could not be read: {why}.", kind=FailureKind.GARBAGE
-    )
 
 
 GOOGLE_VERTEX: Final = Provider(

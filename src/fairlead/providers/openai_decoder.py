@@ -17,13 +17,12 @@ from fairlead.core.chat import ChatEvent, Frame, TextChunk, WireFormat
 from fairlead.core.errors import FailureKind, UpstreamFailure
 from fairlead.core.sse import SSEDecoder, StreamTooLong
 from fairlead.providers.openai_failures import failure_inside
+from fairlead.providers.whole_body import WholeBody, garbage
 from fairlead.wire.openai_alike import Alike, alike
 from fairlead.wire.openai_chat import AnswerReader
 from fairlead.wire.openai_plain import read_plain
 
-__all__ = ["ANSWER_BYTES_MAX", "OpenAIStreamDecoder", "OpenAIWholeDecoder"]
-
-ANSWER_BYTES_MAX: Final = 128 * 1024 * 1024  # a whole answer may hold several base64 images
+__all__ = ["OpenAIStreamDecoder", "OpenAIWholeDecoder"]
 
 # Chunks that are taken for the model of those to come. A stream in which no two are alike is not looked at
 # for ever.
@@ -32,36 +31,13 @@ LOOKS_MAX: Final = 8
 _decode: Final = msgspec.json.Decoder().decode
 
 
-class OpenAIWholeDecoder:
+class OpenAIWholeDecoder(WholeBody):
     """One JSON body, in any chunking."""
 
-    __slots__ = ("_body", "_is_finished", "_size")
+    __slots__ = ()
 
     def __init__(self) -> None:
-        self._body: list[bytes] = []
-        self._size = 0
-        self._is_finished = False
-
-    @property
-    def is_over(self) -> bool:
-        return self._is_finished
-
-    def feed(self, chunk: bytes) -> list[ChatEvent]:
-        self._size += len(chunk)
-        if self._size > ANSWER_BYTES_MAX:
-            raise _garbage(f"it is longer than {ANSWER_BYTES_MAX} bytes")
-        self._body.append(chunk)
-        return []
-
-    def finish(self) -> list[ChatEvent]:
-        if self._is_finished:
-            return []
-        self._is_finished = True
-        body = b"".join(self._body)
-        self._body = []
-        if not body.strip():
-            raise UpstreamFailure("The provider's answer was empty.", kind=FailureKind.EMPTY)
-        return [read_whole(body)]
+        super().__init__(lambda body: [read_whole(body)])
 
 
 def read_whole(body: bytes) -> Frame:
@@ -75,7 +51,7 @@ def read_whole(body: bytes) -> Frame:
     try:
         events = reader.whole(fields)
     except RecursionError:
-        raise _garbage("it is nested too deeply") from None
+        raise garbage("it is nested too deeply") from None
     if reader.has_error_finish:
         raise UpstreamFailure(
             "The provider ended its answer with an error.", kind=FailureKind.SERVER
@@ -130,7 +106,7 @@ class OpenAIStreamDecoder:
                         continue
                 self._read(name, data, events)
         except StreamTooLong as error:
-            self._fail(_garbage(str(error)), events)
+            self._fail(garbage(str(error)), events)
         except UpstreamFailure as failure:
             self._fail(failure, events)
         return events
@@ -170,7 +146,7 @@ class OpenAIStreamDecoder:
         try:
             meaning = self._reader.chunk(fields)
         except RecursionError:  # arguments so deep that they cannot be written again
-            raise _garbage("it is nested too deeply") from None
+            raise garbage("it is nested too deeply") from None
         if self._reader.has_error_finish:
             raise UpstreamFailure(
                 "The provider ended its answer with an error.", kind=FailureKind.SERVER
@@ -193,9 +169,9 @@ def _object(data: bytes) -> dict[str, object]:
     try:
         fields = _decode(data)
     except (ValueError, RecursionError):
-        raise _garbage("it is not JSON") from None
+        raise garbage("it is not JSON") from None
     if not isinstance(fields, dict):
-        raise _garbage("it is no JSON object")
+        raise garbage("it is no JSON object")
     return fields
 
 
@@ -208,9 +184,3 @@ def _raise_error_inside(fields: dict[str, object], *, is_named_error: bool = Fal
         for choice in choices:
             if isinstance(choice, dict) and "error" in choice and choice["error"]:
                 raise failure_inside(choice)
-
-
-def _garbage(why: str) -> UpstreamFailure:
-    return UpstreamFailure(
-        f"The provider's answer could not be read: {why}.", kind=FailureKind.GARBAGE
-    )

@@ -14,45 +14,22 @@ import msgspec
 from fairlead.core.chat import ChatEvent
 from fairlead.core.errors import FailureKind, UpstreamFailure
 from fairlead.core.sse import SSEDecoder, StreamTooLong
-from fairlead.providers.openai_decoder import ANSWER_BYTES_MAX
 from fairlead.providers.responses_reader import ResponsesReader
+from fairlead.providers.whole_body import WholeBody, garbage
 
 __all__ = ["ResponsesStreamDecoder", "ResponsesWholeDecoder"]
 
 _decode: Final = msgspec.json.Decoder().decode
 
 
-class ResponsesWholeDecoder:
+class ResponsesWholeDecoder(WholeBody):
     """One JSON body, in any chunking."""
 
-    __slots__ = ("_body", "_is_finished", "_reader", "_size")
+    __slots__ = ()
 
     def __init__(self, reasoning_format: str) -> None:
-        self._reader = ResponsesReader(reasoning_format)
-        self._body: list[bytes] = []
-        self._size = 0
-        self._is_finished = False
-
-    @property
-    def is_over(self) -> bool:
-        return self._is_finished
-
-    def feed(self, chunk: bytes) -> list[ChatEvent]:
-        self._size += len(chunk)
-        if self._size > ANSWER_BYTES_MAX:
-            raise _garbage(f"it is longer than {ANSWER_BYTES_MAX} bytes")
-        self._body.append(chunk)
-        return []
-
-    def finish(self) -> list[ChatEvent]:
-        if self._is_finished:
-            return []
-        self._is_finished = True
-        body = b"".join(self._body)
-        self._body = []
-        if not body.strip():
-            raise UpstreamFailure("The provider's answer was empty.", kind=FailureKind.EMPTY)
-        return list(self._reader.whole(_object(body)))
+        reader = ResponsesReader(reasoning_format)
+        super().__init__(lambda body: reader.whole(_object(body)))
 
 
 class ResponsesStreamDecoder:
@@ -77,7 +54,7 @@ class ResponsesStreamDecoder:
             for _, data in self._sse.feed(chunk):
                 self._read(data, events)
         except StreamTooLong as error:
-            self._fail(_garbage(str(error)), events)
+            self._fail(garbage(str(error)), events)
         except UpstreamFailure as failure:
             self._fail(failure, events)
         return events
@@ -109,13 +86,7 @@ def _object(data: bytes) -> dict[str, object]:
     try:
         fields = _decode(data)
     except (ValueError, RecursionError):
-        raise _garbage("it is not JSON") from None
+        raise garbage("it is not JSON") from None
     if not isinstance(fields, dict):
-        raise _garbage("it is no JSON object")
+        raise garbage("it is no JSON object")
     return fields
-
-
-def _garbage(why: str) -> UpstreamFailure:
-    return UpstreamFailure(
-        f"The provider's answer could not be read: {why}.", kind=FailureKind.GARBAGE
-    )

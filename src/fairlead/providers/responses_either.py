@@ -23,7 +23,7 @@ from fairlead.providers.base import (
     ResponseHeaders,
     UpstreamRequest,
 )
-from fairlead.providers.openai_decoder import ANSWER_BYTES_MAX
+from fairlead.providers.whole_body import ANSWER_BYTES_MAX
 
 __all__ = ["ChatOrResponses"]
 

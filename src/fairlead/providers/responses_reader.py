@@ -27,8 +27,8 @@ from fairlead.core.chat import (
     ToolCallDelta,
     UsageReported,
 )
-from fairlead.core.errors import FailureKind, UpstreamFailure
 from fairlead.providers.openai_failures import failure_inside
+from fairlead.providers.whole_body import garbage
 from fairlead.wire.openai_usage import read_cost_usd, read_usage
 
 __all__ = ["ITEMS_MAX", "ResponsesReader"]
@@ -107,7 +107,7 @@ class ResponsesReader:
         if not isinstance(output, list):
             if response.get("error"):
                 raise failure_inside(response)
-            raise _garbage("it has no output")
+            raise garbage("it has no output")
         events: list[PlainEvent] = [_started(response)]
         for index, item in enumerate(output):
             events += self._done(index, _object(item))
@@ -119,7 +119,7 @@ class ResponsesReader:
         item = self._items.get(index)
         if item is None:
             if len(self._items) >= ITEMS_MAX:
-                raise _garbage(f"it has more than {ITEMS_MAX} items")
+                raise garbage(f"it has more than {ITEMS_MAX} items")
             item = self._items[index] = _Item()
         return item
 
@@ -177,7 +177,7 @@ class ResponsesReader:
     def _arguments(self, index: int, piece: str) -> list[PlainEvent]:
         item = self._item(index)
         if item.call is None:
-            raise _garbage("arguments of no call")
+            raise garbage("arguments of no call")
         if not piece:
             return []
         item.parts.add(("arguments", 0))
@@ -232,7 +232,7 @@ class ResponsesReader:
         if status in ("failed", "cancelled") or response.get("error"):
             raise failure_inside(_error_of(response))
         if status in ("queued", "in_progress"):
-            raise _garbage(f"its status is {status}")
+            raise garbage(f"its status is {status}")
         usage = response.get("usage")
         counts = read_usage(usage) if isinstance(usage, dict) else None
         events: list[PlainEvent] = [self._finished(status, response)]
@@ -307,11 +307,5 @@ def _list(value: object) -> list[object]:
 
 def _object(value: object) -> Fields:
     if not isinstance(value, dict):
-        raise _garbage("an object is missing in it")
+        raise garbage("an object is missing in it")
     return value
-
-
-def _garbage(why: str) -> UpstreamFailure:
-    return UpstreamFailure(
-        f"The provider's answer could not be read: {why}.", kind=FailureKind.GARBAGE
-    )

@@ -7,9 +7,10 @@ from typing import Final, TypeVar
 
 import msgspec
 
-from fairlead.core.chat import ChatEvent, Frame
-from fairlead.core.errors import FailureKind, UpstreamFailure
+from fairlead.core.chat import Frame
+from fairlead.core.errors import UpstreamFailure
 from fairlead.providers.base import Credential, UpstreamRequest
+from fairlead.providers.whole_body import WholeBody, garbage
 
 __all__ = ["ANSWER_BYTES_MAX", "WholeJson", "garbage", "json_call", "read_json"]
 
@@ -45,37 +46,13 @@ def json_call(
     )
 
 
-class WholeJson:
-    """Decoder of one JSON body, in any chunking. read: what it means; raises UpstreamFailure."""
+class WholeJson(WholeBody):
+    """Decoder of one JSON body that makes one frame. read: that frame; raises UpstreamFailure."""
 
-    __slots__ = ("_body", "_is_finished", "_read", "_size")
+    __slots__ = ()
 
     def __init__(self, read: Callable[[bytes], Frame]) -> None:
-        self._read = read
-        self._body: list[bytes] = []
-        self._size = 0
-        self._is_finished = False
-
-    @property
-    def is_over(self) -> bool:
-        return self._is_finished
-
-    def feed(self, chunk: bytes) -> list[ChatEvent]:
-        self._size += len(chunk)
-        if self._size > ANSWER_BYTES_MAX:
-            raise garbage(f"it is longer than {ANSWER_BYTES_MAX} bytes")
-        self._body.append(chunk)
-        return []
-
-    def finish(self) -> list[ChatEvent]:
-        if self._is_finished:
-            return []
-        self._is_finished = True
-        body = b"".join(self._body)
-        self._body = []
-        if not body.strip():
-            raise UpstreamFailure("The provider's answer was empty.", kind=FailureKind.EMPTY)
-        return [self._read(body)]
+        super().__init__(lambda body: [read(body)], bytes_max=ANSWER_BYTES_MAX)
 
 
 def read_json(
@@ -97,9 +74,3 @@ def read_json(
     if isinstance(fields, dict) and fields.get("error"):
         raise failure_inside(fields)
     raise garbage(what)
-
-
-def garbage(why: str) -> UpstreamFailure:
-    return UpstreamFailure(
-        f"The provider's answer could not be read: {why}.", kind=FailureKind.GARBAGE
-    )
