@@ -138,6 +138,9 @@ class Endpoint(msgspec.Struct, frozen=True):
     price_version: names the price sheet for ever; every generation says which one priced it.
     deprecation_date: when the provider switches it off, or did; "YYYY-MM-DD".
     reasoning: the model's, repeated here because adapters see only the endpoint.
+    tier: "priority" or "flex" where the provider is asked for that service tier; None: the usual one.
+    data_region: "eu" or "us" where the endpoint promises to answer there; None: not known, or anywhere.
+    default_prices: of an endpoint of a tier, the sheet that holds when the provider did not serve the tier.
     """
 
     id: EndpointId
@@ -156,6 +159,9 @@ class Endpoint(msgspec.Struct, frozen=True):
     deprecation_date: str | None = None
     service_tiers: tuple[TierPrices, ...] = ()
     reasoning: Reasoning = Reasoning()
+    tier: str | None = None
+    data_region: str | None = None
+    default_prices: PriceSheet | None = None
 
 
 class Model(msgspec.Struct, frozen=True):
