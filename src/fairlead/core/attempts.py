@@ -1,11 +1,20 @@
-"""Fallback as a state machine: which endpoint to try next, if any.
+"""Fallback as a state machine: what to try next, until when, or that it is over.
 
-    planned ──next──> trying ──failed──> planned        (another endpoint may do better)
-                        │ │    └───────> given up       (it would not help, or none is left)
-                        │ └─committed──> committed      (a token reached the caller: final)
+    planned ──next──> trying ──failed──> planned         (another choice may do better)
+       │                │ │ └─rival──> trying both       (the first is slow to begin: a hedge)
+       │                │ └───────────> over             (nothing is left, or the time is up)
+       │                └─committed──> committed         (a token reached the caller: the choice is final)
+       └──next──> waiting (until)                        (all asked us to wait, and it is short)
 
-Once something has reached the caller the choice is final. A failure that is the caller's own (a bad
-request) ends it at once; the error the caller sees is the one that says most (see `verdict`).
+    committed ──resume──> trying                         (the stream broke, and the caller wants it continued)
+
+A failure that is the caller's own (a bad request) strikes out the other endpoints of its model; models
+further down the caller's list are still tried. The error the caller sees is the one that says most: see
+`GiveUp.verdict`.
+
+**Time.** All attempts share one deadline. Whoever has others behind him may use at most half of what is left,
+so that an upstream which accepts and says nothing leaves time for the next; and a probe of an endpoint that was
+down gets a short while only.
 """
 
 from __future__ import annotations
@@ -15,83 +24,201 @@ from typing import Final
 
 import msgspec
 
-from fairlead.core.catalog import Endpoint
 from fairlead.core.errors import FAILURES, FailureKind, UpstreamFailure
+from fairlead.core.routing.types import Choice
 
-__all__ = ["ATTEMPTS_MAX", "Attempts", "GiveUp", "Try"]
+__all__ = [
+    "ATTEMPTS_MAX",
+    "PROBE_S",
+    "RETRY_WAIT_S_MAX",
+    "Attempts",
+    "GiveUp",
+    "Try",
+    "Wait",
+]
 
-ATTEMPTS_MAX: Final = 8  # a call that eight endpoints refused is not saved by a ninth
+ATTEMPTS_MAX: Final = 16  # of one call; a seventeenth endpoint does not save what sixteen refused
+PROBE_S: Final = 15.0  # for an endpoint that was down, while there are others to go on with
+RETRY_WAIT_S_MAX: Final = 2.0  # a shorter wait than this is taken on, where nothing else is left
 
 
 class Try(msgspec.Struct, frozen=True, gc=False):
-    """Try this endpoint now."""
+    """Try this now. expire_at_s: when its first token must have come."""
 
-    endpoint: Endpoint
+    choice: Choice
+    expire_at_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Nothing can be tried before this moment; then ask again."""
+
+    until_s: float
 
 
 @dataclass(frozen=True, slots=True)
 class GiveUp:
     """Nothing more to try. failures: one per attempt, in order."""
 
-    failures: tuple[tuple[Endpoint, UpstreamFailure], ...]
+    failures: tuple[tuple[Choice, UpstreamFailure], ...]
 
     @property
     def verdict(self) -> UpstreamFailure | None:
         """The failure to show. None if nothing was tried.
 
-        A failure that is about the request itself says most; otherwise the last one.
+        Of the model that was tried last: a failure that is about the request itself says most; otherwise the
+        last one.
         """
         if not self.failures:
             return None
-        for _, failure in self.failures:
-            if not FAILURES[failure.kind].elsewhere or failure.kind in _OF_THE_REQUEST:
+        last_choice, last = self.failures[-1]
+        for choice, failure in self.failures:
+            if choice.endpoint.model == last_choice.endpoint.model and _is_of_the_request(failure):
                 return failure
-        return self.failures[-1][1]
+        return last
+
+
+def _is_of_the_request(failure: UpstreamFailure) -> bool:
+    return not FAILURES[failure.kind].elsewhere or failure.kind in _MENDABLE
 
 
 # Another endpoint may take more; still, the caller can mend it.
-_OF_THE_REQUEST: Final = frozenset({FailureKind.CONTEXT_LENGTH, FailureKind.TOO_LARGE})
+_MENDABLE: Final = frozenset({FailureKind.CONTEXT_LENGTH, FailureKind.TOO_LARGE})
+# An endpoint that says so may be asked again after the time it names.
+_WAITABLE: Final = frozenset({FailureKind.RATE_LIMIT, FailureKind.OVERLOADED})
 
 
 class Attempts:
     """Drives one call through its plan. No clock of its own, no network."""
 
-    __slots__ = ("_deadline_s", "_endpoints", "_failures", "_is_committed", "_is_over", "_next")
+    __slots__ = (
+        "_choices",
+        "_deadline_s",
+        "_failures",
+        "_first_token_s",
+        "_is_committed",
+        "_last",
+        "_later",
+        "_struck_out",
+        "_tried",
+    )
 
-    def __init__(self, endpoints: tuple[Endpoint, ...], *, deadline_s: float) -> None:
-        """deadline_s: after this moment no new attempt begins."""
-        self._endpoints = endpoints[:ATTEMPTS_MAX]
+    def __init__(
+        self, choices: tuple[Choice, ...], *, deadline_s: float, first_token_s: float
+    ) -> None:
+        """deadline_s: after this moment no new attempt begins. first_token_s: of one attempt, at most."""
+        self._choices = list(choices)  # not tried yet, in order
         self._deadline_s = deadline_s
-        self._failures: list[tuple[Endpoint, UpstreamFailure]] = []
-        self._next = 0
+        self._first_token_s = first_token_s
+        self._failures: list[tuple[Choice, UpstreamFailure]] = []
+        self._struck_out: set[str] = set()  # models that no endpoint can serve this request with
+        self._later: list[tuple[float, Choice]] = []  # who may be asked once more, and when
+        self._last: Choice | None = None
+        self._tried = 0
         self._is_committed = False
-        self._is_over = False
 
-    def next(self, now_s: float) -> Try | GiveUp:
-        """The next endpoint, or the end. Raises RuntimeError after a commitment."""
+    def next(self, now_s: float) -> Try | Wait | GiveUp:
+        """What to do now. Raises RuntimeError after a commitment."""
         if self._is_committed:
             raise RuntimeError("an answer has begun: no other endpoint may be tried")
-        if (
-            self._is_over
-            or self._next == len(self._endpoints)
-            or (self._failures and now_s >= self._deadline_s)
-        ):
-            return GiveUp(tuple(self._failures))
-        self._next += 1
-        return Try(self._endpoints[self._next - 1])
+        if self._failures and now_s >= self._deadline_s:
+            return self._over()
+        choice = self._take()
+        if choice is not None:
+            return self._try(choice, now_s)
+        if self._later and self._tried < ATTEMPTS_MAX:
+            at_s, choice = min(self._later, key=_when)
+            if at_s > now_s:
+                return Wait(at_s)
+            self._later.remove((at_s, choice))
+            return self._try(choice, now_s)
+        return self._over()
 
-    def failed(self, endpoint: Endpoint, failure: UpstreamFailure) -> None:
+    def rival(self, now_s: float) -> Try | None:
+        """Someone to run beside the attempt under way; None if nobody of its model is left."""
+        assert self._last is not None
+        model = self._last.endpoint.model
+        if now_s >= self._deadline_s or self._tried >= ATTEMPTS_MAX:
+            return None
+        for choice in self._choices:
+            if choice.endpoint.model == model:
+                self._choices.remove(choice)
+                return self._try(choice, now_s)
+        return None
+
+    @property
+    def has_rival(self) -> bool:
+        """Whether `rival` would have anybody."""
+        if self._last is None:
+            return False
+        model = self._last.endpoint.model
+        return any(choice.endpoint.model == model for choice in self._choices)
+
+    def failed(self, choice: Choice, failure: UpstreamFailure, now_s: float) -> None:
         """The attempt failed before anything reached the caller."""
         if self._is_committed:
             raise RuntimeError("an answer has begun: its failure is final")
-        self._failures.append((endpoint, failure))
+        self._failures.append((choice, failure))
         if not FAILURES[failure.kind].elsewhere:
-            self._is_over = True
+            model = choice.endpoint.model
+            self._struck_out.add(model)
+            self._later = [one for one in self._later if one[1].endpoint.model != model]
+            return
+        hint_s = failure.retry_after_s
+        if (
+            hint_s is not None
+            and failure.kind in _WAITABLE
+            and hint_s <= RETRY_WAIT_S_MAX
+            and now_s + hint_s < self._deadline_s
+            and not any(tried is choice for tried, _ in self._failures[:-1])
+        ):
+            self._later.append((now_s + hint_s, choice))
 
     def committed(self) -> None:
         """A token is about to reach the caller."""
         self._is_committed = True
 
+    def resume(self, choice: Choice, now_s: float) -> Try | None:
+        """The stream of `choice` broke after tokens were sent; who goes on with it, of the same model only.
+
+        The endpoint itself where no other is left: it is as likely as not that only the connection broke. None:
+        nobody, or no time.
+        """
+        assert self._is_committed
+        if now_s >= self._deadline_s or self._tried >= ATTEMPTS_MAX:
+            return None
+        for other in self._choices:
+            if other.endpoint.model == choice.endpoint.model:
+                self._choices.remove(other)
+                return self._try(other, now_s)
+        return self._try(choice, now_s)
+
     @property
-    def failures(self) -> tuple[tuple[Endpoint, UpstreamFailure], ...]:
+    def failures(self) -> tuple[tuple[Choice, UpstreamFailure], ...]:
         return tuple(self._failures)
+
+    def _over(self) -> GiveUp:
+        return GiveUp(tuple(self._failures))
+
+    def _take(self) -> Choice | None:
+        if self._tried >= ATTEMPTS_MAX:
+            return None
+        while self._choices:
+            choice = self._choices.pop(0)
+            if choice.endpoint.model not in self._struck_out:
+                return choice
+        return None
+
+    def _try(self, choice: Choice, now_s: float) -> Try:
+        self._tried += 1
+        self._last = choice
+        left_s = self._deadline_s - now_s
+        if self._choices:
+            left_s /= 2
+            if choice.is_probe:
+                left_s = min(left_s, PROBE_S)
+        return Try(choice, now_s + min(self._first_token_s, left_s))
+
+
+def _when(entry: tuple[float, Choice]) -> float:
+    return entry[0]

@@ -18,6 +18,7 @@ An infrastructure fault never looks like the caller's: a provider that refuses *
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
@@ -128,6 +129,7 @@ class Problem:
     metadata: free-form and safe to show; holds neither secrets nor prompts.
     param: path of the offending field, as "messages[0].content".
     headers: to be added to the response, names in lower case.
+    router_metadata: how the call was routed, for callers who asked for it (core.routing.metadata).
     """
 
     status: int
@@ -137,6 +139,7 @@ class Problem:
     param: str | None = None
     availability: Availability | None = None
     headers: tuple[tuple[str, str], ...] = ()
+    router_metadata: Mapping[str, object] | None = None
 
 
 class FairleadError(Exception):

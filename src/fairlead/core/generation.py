@@ -14,9 +14,10 @@ import msgspec
 
 from fairlead.core.ids import AccountId, GenerationId, KeyId
 from fairlead.core.money import NanoUSD
+from fairlead.core.routing.decision import Decision
 from fairlead.core.usage import Usage
 
-__all__ = ["Attempt", "Attribution", "Generation", "Outcome"]
+__all__ = ["Attempt", "AttemptKind", "Attribution", "Generation", "Outcome", "Splice"]
 
 
 class Outcome(StrEnum):
@@ -27,8 +28,24 @@ class Outcome(StrEnum):
     FAILED = "failed"  # after the answer had begun: an error inside the answer
 
 
+class AttemptKind(StrEnum):
+    """Why an endpoint was tried."""
+
+    TURN = "turn"  # it was its turn: the first of the plan, or the next after a failure
+    PROBE = "probe"  # the same, and it was down before
+    HEDGE = "hedge"  # beside another that was slow to begin
+    CONTINUATION = "continuation"  # to go on with a stream that broke
+
+
 class Attempt(msgspec.Struct, frozen=True, gc=False, array_like=True):
-    """One try at one endpoint. status: HTTP status there, None if no answer came. failure: FailureKind."""
+    """One try at one endpoint.
+
+    status: HTTP status there, None if no answer came. failure: FailureKind; None: it answered, or was let go.
+    latency_ms: to its first token, or to its end without one.
+    key: the caller's own credential that was used; None: the installation's.
+    was_let_go: another answered first, or the caller left.
+    spend: what it may cost the installation without being charged to the caller, nanodollars, estimated.
+    """
 
     endpoint: str
     provider: str
@@ -36,6 +53,22 @@ class Attempt(msgspec.Struct, frozen=True, gc=False, array_like=True):
     status: int | None
     latency_ms: int
     failure: str | None = None
+    kind: AttemptKind = AttemptKind.TURN
+    key: str | None = None
+    was_let_go: bool = False
+    spend: NanoUSD = NanoUSD(0)
+
+
+class Splice(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """Where another endpoint went on with a stream that had broken.
+
+    characters: of text that the caller had by then. manner: restart, prefill, instruction or finish.
+    """
+
+    after: str  # endpoint
+    by: str  # endpoint; of a finish, the same
+    manner: str
+    characters: int
 
 
 class Attribution(msgspec.Struct, frozen=True, gc=False, array_like=True):
@@ -85,3 +118,6 @@ class Generation(msgspec.Struct, frozen=True, gc=False, array_like=True):
     attribution: Attribution | None = None
     error_type: str | None = None
     catalog_version: str = ""
+    decision: Decision | None = None
+    splices: tuple[Splice, ...] = ()
+    router: str | None = None  # the router model that was asked for

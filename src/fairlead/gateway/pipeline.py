@@ -20,7 +20,7 @@ from typing import Final, Protocol
 
 import msgspec
 
-from fairlead.core.attempts import Attempts, GiveUp
+from fairlead.core.attempts_until_now import Attempts, GiveUp
 from fairlead.core.catalog import Endpoint, Model, Resolved, Snapshot
 from fairlead.core.chat import ChatEvent, ChatRequest, ReasoningSettings
 from fairlead.core.end_user import with_end_user

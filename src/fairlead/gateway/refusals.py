@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
-from fairlead.core.attempts import GiveUp
+from fairlead.core.attempts_until_now import GiveUp
 from fairlead.core.capability import CAPABILITIES, PATHS, Capability
 from fairlead.core.catalog import Endpoint, Model, Snapshot, UnknownModel
 from fairlead.core.chat import ChatRequest

@@ -144,12 +144,16 @@ class Why(StrEnum):
 
 
 class Choice(msgspec.Struct, frozen=True, gc=False):
-    """One endpoint to try. key: whose credential; price: expected of this request, picodollars."""
+    """One endpoint to try. key: whose credential; price: expected of this request, picodollars.
+
+    is_probe: it was down, and this call finds out whether it still is.
+    """
 
     endpoint: Endpoint
     key: str | None
     price: PicoUSD
     why: Why
+    is_probe: bool = False
 
 
 class Removed(msgspec.Struct, frozen=True, gc=False, array_like=True):
