@@ -18,6 +18,7 @@ not comments, for a sign of life.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 
 import msgspec
@@ -46,6 +47,7 @@ from fairlead.dialects.anthropic_request import read_request
 from fairlead.dialects.base import NO_HEADERS, AnswerHead, Closing
 from fairlead.wire.anthropic_errors import problem_fields
 from fairlead.wire.anthropic_usage import count_fields, usage_fields
+from fairlead.wire.openai_errors import router_metadata_field
 
 __all__ = ["AnthropicMessages", "MessagesStream"]
 
@@ -98,7 +100,7 @@ class AnthropicMessages:
         fields = _message(head, events, closing)
         if fields is None:
             raise UpstreamFailure("The provider's answer was empty.", kind=FailureKind.EMPTY)
-        return _encode(fields)
+        return _encode(fields | router_metadata_field(closing.metadata))
 
     def partial(
         self, head: AnswerHead, events: Sequence[ChatEvent], problem: Problem, closing: Closing
@@ -108,7 +110,7 @@ class AnthropicMessages:
             fields = _empty_message(head, _final_usage(closing, None))
         fields["stop_reason"] = None
         fields["error"] = problem_fields(problem, head.generation)["error"]
-        return _encode(fields)
+        return _encode(fields | router_metadata_field(problem.router_metadata))
 
     def problem(self, problem: Problem, generation: GenerationId | None) -> bytes:
         return _encode(problem_fields(problem, generation))
@@ -181,7 +183,7 @@ class MessagesStream:
     def close(self, closing: Closing) -> bytes:
         finished = self._content.finished
         if finished is not None and finished.reason is FinishReason.ERROR and self._delta is None:
-            return self.fail(_ENDED_WITH_ERROR, closing)
+            return self.fail(replace(_ENDED_WITH_ERROR, router_metadata=closing.metadata), closing)
         written: list[bytes] = []
         self._begin(written)
         told: list[Fields] = []
@@ -191,7 +193,12 @@ class MessagesStream:
         usage = _final_usage(closing, self._started.service_tier, ending.get("usage"))
         told.append({**ending, "usage": usage})
         written.extend(_event(fields) for fields in told)
-        written.append(_STOP)
+        if closing.metadata is None:
+            written.append(_STOP)
+        else:
+            written.append(
+                _event({"type": "message_stop", **router_metadata_field(closing.metadata)})
+            )
         return b"".join(written)
 
     def fail(self, problem: Problem, closing: Closing | None) -> bytes:

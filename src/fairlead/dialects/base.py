@@ -43,12 +43,15 @@ class Closing(msgspec.Struct, frozen=True, gc=False):
     """What is known when an answer ends.
 
     is_byok: the caller's own credential was used. completed_s: Unix seconds, None if nobody looked.
+    metadata: how the call was routed, for callers who asked for it. An answer that ends in an error has that of
+        its problem instead.
     """
 
     usage: Usage
     charge: Charge
     is_byok: bool = False
     completed_s: int | None = None
+    metadata: Mapping[str, object] | None = None
 
 
 class StreamEncoder(Protocol):

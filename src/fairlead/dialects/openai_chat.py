@@ -47,7 +47,7 @@ from fairlead.core.money import usd
 from fairlead.core.sse import DONE, data_frame
 from fairlead.dialects.base import NO_HEADERS, AnswerHead, Closing
 from fairlead.dialects.openai_request import read_request
-from fairlead.wire.openai_errors import error_fields, problem_fields
+from fairlead.wire.openai_errors import error_fields, problem_fields, router_metadata_field
 from fairlead.wire.openai_usage import WrittenUsage, written_usage
 
 __all__ = ["OpenAIChat"]
@@ -98,6 +98,7 @@ class OpenAIChat:
             choices[0]["error"] = error
         fields["choices"] = choices
         fields["usage"] = _usage(closing)
+        fields.update(router_metadata_field(problem.router_metadata))
         return _encode(fields)
 
     def problem(self, problem: Problem, generation: GenerationId | None) -> bytes:  # noqa: ARG002
@@ -170,6 +171,7 @@ class ChatStream:
         fields = self._chunk(0, {"role": "assistant", "content": ""})
         fields["usage"] = _usage(closing)
         fields["meta"] = _meta(closing)
+        fields.update(router_metadata_field(closing.metadata))
         return data_frame(_encode(fields)) + DONE
 
     def fail(self, problem: Problem, closing: Closing | None) -> bytes:
@@ -177,6 +179,7 @@ class ChatStream:
         fields["error"] = error_fields(problem)
         if closing is not None:
             fields["usage"] = _usage(closing)
+        fields.update(router_metadata_field(problem.router_metadata))
         return data_frame(_encode(fields))
 
     # --- a chunk in its own format ---
@@ -355,6 +358,7 @@ def _whole_fields(
             _hide_reasoning(fields["choices"])
     fields["usage"] = _usage(closing)
     fields["meta"] = _meta(closing)
+    fields.update(router_metadata_field(closing.metadata))
     return fields
 
 

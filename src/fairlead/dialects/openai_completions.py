@@ -31,7 +31,7 @@ from fairlead.core.sse import DONE, data_frame
 from fairlead.dialects.base import NO_HEADERS, AnswerHead, Closing
 from fairlead.dialects.openai_chat import KEEP_ALIVE
 from fairlead.dialects.openai_request import read_request
-from fairlead.wire.openai_errors import error_fields, problem_fields
+from fairlead.wire.openai_errors import error_fields, problem_fields, router_metadata_field
 from fairlead.wire.openai_usage import written_usage
 
 __all__ = ["OpenAICompletions"]
@@ -62,6 +62,7 @@ class OpenAICompletions:
         fields = _whole_fields(head, events, closing)
         if not fields["choices"]:
             raise UpstreamFailure("The provider's answer was empty.", kind=FailureKind.EMPTY)
+        fields.update(router_metadata_field(closing.metadata))
         return _encode(fields)
 
     def partial(
@@ -79,6 +80,7 @@ class OpenAICompletions:
         if all("error" not in choice for choice in choices):
             choices[0]["finish_reason"] = "error"
             choices[0]["error"] = error_fields(problem)
+        fields.update(router_metadata_field(problem.router_metadata))
         return _encode(fields)
 
     def problem(self, problem: Problem, generation: GenerationId | None) -> bytes:  # noqa: ARG002
@@ -112,6 +114,7 @@ class CompletionStream:
     def close(self, closing: Closing) -> bytes:
         fields = self._chunk(_piece(0, ""))
         fields["usage"] = written_usage(closing.usage, closing.charge, is_byok=closing.is_byok)
+        fields.update(router_metadata_field(closing.metadata))
         return data_frame(_encode(fields)) + DONE
 
     def fail(self, problem: Problem, closing: Closing | None) -> bytes:
@@ -122,6 +125,7 @@ class CompletionStream:
         fields["error"] = error_fields(problem)
         if closing is not None:
             fields["usage"] = written_usage(closing.usage, closing.charge, is_byok=closing.is_byok)
+        fields.update(router_metadata_field(problem.router_metadata))
         return data_frame(_encode(fields))
 
     def _plain(self, event: PlainEvent, written: list[bytes]) -> None:

@@ -39,7 +39,7 @@ from fairlead.dialects.responses_object import (
     response_error,
 )
 from fairlead.dialects.responses_tools import CallForm, call_forms
-from fairlead.wire.openai_errors import error_fields
+from fairlead.wire.openai_errors import error_fields, router_metadata_field
 
 __all__ = ["ResponseStream", "Telling"]
 
@@ -87,19 +87,22 @@ class Telling:
         """Ends all items; the final response."""
         reason = incomplete_reason(self._finish)
         if reason is not None:
-            return self._incomplete(reason, closing)
-        self.output.end("completed")
-        return self._snapshot("completed", closing)
+            fields = self._incomplete(reason, closing)
+        else:
+            self.output.end("completed")
+            fields = self._snapshot("completed", closing)
+        return fields | router_metadata_field(closing.metadata)
 
     def broken(self, problem: Problem, closing: Closing | None) -> Fields:
         """The response of an answer that broke off."""
         if problem.error_type in LIMITS:
-            return self._incomplete("max_output_tokens", closing)
-        self.output.abandon()
-        fields = self._snapshot("failed", closing)
-        fields["error"] = response_error(problem)
-        fields["error_type"] = problem.error_type.value
-        return fields
+            fields = self._incomplete("max_output_tokens", closing)
+        else:
+            self.output.abandon()
+            fields = self._snapshot("failed", closing)
+            fields["error"] = response_error(problem)
+            fields["error_type"] = problem.error_type.value
+        return fields | router_metadata_field(problem.router_metadata)
 
     def _incomplete(self, reason: str, closing: Closing | None) -> Fields:
         self.output.end("incomplete")

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from fairlead.core.errors import ErrorType, Problem
-from fairlead.wire.openai_errors import availability_fields
+from fairlead.wire.openai_errors import availability_fields, router_metadata_field
 
 __all__ = ["error_word", "problem_fields"]
 
@@ -60,4 +60,5 @@ def problem_fields(problem: Problem, request_id: str | None) -> dict[str, object
     }
     if metadata:
         fields["metadata"] = metadata
+    fields.update(router_metadata_field(problem.router_metadata))
     return fields

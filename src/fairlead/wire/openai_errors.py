@@ -7,11 +7,12 @@ documented examples put `error_type` and `http_status` straight into `error`, so
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 from fairlead.core.errors import Availability, ErrorType, Problem
 
-__all__ = ["availability_fields", "error_fields", "problem_fields"]
+__all__ = ["availability_fields", "error_fields", "problem_fields", "router_metadata_field"]
 
 _MASKED: Final = "Internal server error."
 _OURS: Final = frozenset({ErrorType.SERVER, ErrorType.UNMAPPED})
@@ -25,7 +26,7 @@ def problem_fields(problem: Problem) -> dict[str, object]:
     if problem.availability is not None:
         error["error_type"] = problem.error_type.value
         error["http_status"] = problem.status
-    return {"error": error}
+    return {"error": error, **router_metadata_field(problem.router_metadata)}
 
 
 def error_fields(problem: Problem) -> dict[str, object]:
@@ -43,6 +44,11 @@ def error_fields(problem: Problem) -> dict[str, object]:
     if problem.availability is not None:
         error["availability"] = availability_fields(problem.availability)
     return error
+
+
+def router_metadata_field(metadata: Mapping[str, object] | None) -> dict[str, object]:
+    """How the call was routed, under the name that it has in every format; nothing if nobody asked."""
+    return {} if metadata is None else {"openrouter_metadata": metadata}
 
 
 def availability_fields(availability: Availability) -> dict[str, object]:
