@@ -3,19 +3,43 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from fairlead.core.ids import AccountId, KeyId
+from fairlead.core.money import NanoUSD
+from fairlead.core.routing.preferences import NO_ACCOUNT_WISHES, AccountPreferences
 
-__all__ = ["Caller", "KeyRefused"]
+__all__ = ["NO_KEY_LIMITS", "Caller", "KeyLimits", "KeyRefused"]
+
+
+@dataclass(frozen=True, slots=True)
+class KeyLimits:
+    """How often one key may be used; None: no limit of its own."""
+
+    requests_per_minute: int | None = None
+    requests_per_day: int | None = None
+
+
+NO_KEY_LIMITS: Final = KeyLimits()
+_NOTHING: Final = NanoUSD(0)
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Whom a call is for."""
+    """Whom a call is for.
+
+    is_prepaid: its account spends credits that it has; credits_purchased: ever, in all.
+    rate_limits: the key's own; where it has none, NO_KEY_LIMITS itself, so that identity tells.
+    preferences: what the account has set for all of its calls, on top of what the installation has.
+    """
 
     account: AccountId
     key: KeyId
     is_management: bool = False
+    is_prepaid: bool = False
+    credits_purchased: NanoUSD = _NOTHING
+    rate_limits: KeyLimits = NO_KEY_LIMITS
+    preferences: AccountPreferences = NO_ACCOUNT_WISHES
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@
     │   ├── NotAuthenticated          positively unknown, missing or revoked key 401
     │   ├── PermissionDenied                                                     403
     │   ├── NotFound, MethodNotAllowed                                           404, 405
+    │   ├── RateLimited               too many requests for a limit of ours      429 with Retry-After
     │   └── ModelUnavailable          nothing left to route to                   4xx, `availability`
     ├── UpstreamFailure               the provider       by kind, see FAILURES   by kind, see FAILURES
     ├── Overloaded                    us, for now        no                      503 with Retry-After
@@ -40,6 +41,7 @@ __all__ = [
     "PayloadTooLarge",
     "PermissionDenied",
     "Problem",
+    "RateLimited",
     "RequestInvalid",
     "UpstreamFailure",
 ]
@@ -129,7 +131,7 @@ class Problem:
     metadata: free-form and safe to show; holds neither secrets nor prompts.
     param: path of the offending field, as "messages[0].content".
     headers: to be added to the response, names in lower case.
-    router_metadata: how the call was routed, for callers who asked for it (core.routing.metadata).
+    router_metadata: how the call was routed, for callers who asked for it (core.router_metadata).
     """
 
     status: int
@@ -223,6 +225,42 @@ class MethodNotAllowed(CallerError):
             error_type=self.error_type,
             message=self.message,
             headers=(("allow", ", ".join(self.allowed)),),
+        )
+
+
+class RateLimited(CallerError):
+    """One of our own limits, not a provider's.
+
+    limit, remaining: requests. reset_ms: when the next one is possible, in Unix milliseconds, the unit that
+    clients of this API expect. Many see no headers and read the three from `metadata.headers`, as text.
+    """
+
+    error_type = ErrorType.RATE_LIMIT_EXCEEDED
+
+    def __init__(
+        self, message: str, *, retry_after_s: int, limit: int, remaining: int, reset_ms: int
+    ) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+        self.limit = limit
+        self.remaining = remaining
+        self.reset_ms = reset_ms
+
+    def problem(self) -> Problem:
+        shown = {
+            "X-RateLimit-Limit": str(self.limit),
+            "X-RateLimit-Remaining": str(self.remaining),
+            "X-RateLimit-Reset": str(self.reset_ms),
+        }
+        return Problem(
+            status=HTTP_STATUS[self.error_type],
+            error_type=self.error_type,
+            message=self.message,
+            metadata={"headers": shown},
+            headers=(
+                ("retry-after", str(self.retry_after_s)),
+                *((name.lower(), value) for name, value in shown.items()),
+            ),
         )
 
 
