@@ -21,9 +21,11 @@ __all__ = [
     "Cache",
     "Database",
     "Journal",
+    "Limits",
     "Log",
     "Metrics",
     "ProviderSettings",
+    "Routing",
     "Secret",
     "Server",
     "Settings",
@@ -148,6 +150,64 @@ class Cache(msgspec.Struct, frozen=True, kw_only=True):
     ] = None
 
 
+_RequestCount = Annotated[int, Meta(ge=0, le=1_000_000)]
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """How many requests may be made; 0 means as many as they like. Beyond, callers get 429 with Retry-After."""
+
+    free_per_minute: Annotated[
+        _RequestCount,
+        Meta(description="To `:free` models, for all keys of a prepaid account together."),
+    ] = 20
+    free_per_day: Annotated[
+        _RequestCount,
+        Meta(description="The same per day; days begin at midnight UTC."),
+    ] = 50
+    free_per_day_purchased: Annotated[
+        _RequestCount,
+        Meta(
+            description="The same for an account that has purchased credits for 10 dollars or more, ever."
+        ),
+    ] = 1000
+    key_per_minute: Annotated[
+        _RequestCount,
+        Meta(description="For each key that has no such limit of its own, to any model."),
+    ] = 0
+    key_per_day: Annotated[
+        _RequestCount, Meta(description="The same per day; days begin at midnight UTC.")
+    ] = 0
+
+
+class Routing(msgspec.Struct, frozen=True, kw_only=True):
+    """What routing does for everybody, unless an account or a request says otherwise."""
+
+    continue_streams: Annotated[
+        bool,
+        Meta(
+            description="When a provider dies after tokens were sent, go on with the next one."
+            " An account or a request may choose the other."
+        ),
+    ] = False
+    hedge: Annotated[
+        bool,
+        Meta(
+            description="When a provider is slow to begin, start the next one as well; the first token wins."
+            " An account or a request may choose the other."
+        ),
+    ] = False
+    hedge_spend_max: Annotated[
+        float,
+        Meta(ge=0, le=1, description="The most that hedging may add to what is spent, as a share."),
+    ] = 0.05
+    data_collection: Annotated[
+        Literal["allow", "deny"],
+        Meta(
+            description="deny: no endpoint that keeps or trains on prompts; nobody can widen that again."
+        ),
+    ] = "allow"
+
+
 class Upstream(msgspec.Struct, frozen=True, kw_only=True):
     """How we reach providers."""
 
@@ -229,6 +289,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     journal: Journal = Journal()
     database: Database = Database()
     cache: Cache = Cache()
+    limits: Limits = Limits()
+    routing: Routing = Routing()
     upstream: Upstream = Upstream()
     log: Log = Log()
     metrics: Metrics = Metrics()
@@ -242,6 +304,8 @@ SECTIONS: Final[dict[str, type[msgspec.Struct]]] = {
     "journal": Journal,
     "database": Database,
     "cache": Cache,
+    "limits": Limits,
+    "routing": Routing,
     "upstream": Upstream,
     "log": Log,
     "metrics": Metrics,
