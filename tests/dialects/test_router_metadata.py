@@ -29,7 +29,12 @@ NOT_ASKED: Final = Closing(Usage(prompt=3, completion=4), CHARGE)
 BROKEN: Final = UpstreamFailure("It broke off.", kind=FailureKind.CUT).problem()
 BROKEN_ASKED: Final = replace(BROKEN, router_metadata=METADATA)
 
-DIALECTS: Final = [OpenAIChat(), OpenAICompletions(), OpenAIResponses(), AnthropicMessages()]
+DIALECTS: Final[list[Dialect]] = [
+    OpenAIChat(),
+    OpenAICompletions(),
+    OpenAIResponses(),
+    AnthropicMessages(),
+]
 pytestmark = pytest.mark.parametrize("dialect", DIALECTS, ids=[one.name for one in DIALECTS])
 
 
