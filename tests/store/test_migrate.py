@@ -32,7 +32,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "testnext"
-down_revision = "0002"
+down_revision = "{head}"
 branch_labels = None
 depends_on = None
 
@@ -54,7 +54,9 @@ def a_newer_program(data: Path, *, then: str = "") -> Path:
     """Migrations with one step more than ours."""
     migrations = data / "migrations"
     shutil.copytree(migrate.MIGRATIONS, migrations, ignore=shutil.ignore_patterns("__pycache__"))
-    (migrations / "versions" / "next.py").write_text(NEXT_REVISION.format(then=then))
+    (migrations / "versions" / "next.py").write_text(
+        NEXT_REVISION.format(head=migrate.HEAD, then=then)
+    )
     return migrations
 
 
@@ -102,7 +104,7 @@ def test_several_processes_that_start_at_once_set_it_up_once(data: Path):
 
 def test_an_old_database_is_refused_in_one_line(database: Database, data: Path):
     newer = a_newer_program(data)
-    assert migrate.state(database, migrations=newer) == Old("0002")
+    assert migrate.state(database, migrations=newer) == Old(migrate.HEAD)
     with pytest.raises(DatabaseOld) as raised:
         migrate.prepare(database, migrations=newer)
     assert "\n" not in str(raised.value)

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 __all__ = [
     "accounts",
     "api_keys",
+    "catalog_versions",
     "generations",
     "journal_positions",
     "meta",
@@ -119,4 +120,15 @@ price_sheets: Final = sa.Table(
     sa.Column("version", sa.Text, primary_key=True),
     sa.Column("sheet", sa.Text, nullable=False),  # JSON: core.pricing.PriceSheet
     sa.Column("first_seen_ms", sa.BigInteger, nullable=False),
+)
+
+# The catalogues that were in force, for decisions that name them; see control.catalog.versions.
+catalog_versions: Final = sa.Table(
+    "catalog_versions",
+    metadata,
+    sa.Column("version", sa.Text, primary_key=True),
+    sa.Column("digest", sa.Text, primary_key=True),  # of the content before it was compressed
+    sa.Column("content", sa.LargeBinary, nullable=False),
+    sa.Column("first_seen_ms", sa.BigInteger, nullable=False),
+    sa.Column("in_force_ms", sa.BigInteger, nullable=False),  # when it last came into force
 )

@@ -2,8 +2,9 @@
 
 Three things make a snapshot: the seed (the package's data, or a later sync), the configuration's tables,
 and what running engines offer. Whenever one of them changes, a new snapshot is made from all three. Its
-prices are recorded first and only then does it come into force: no call is ever charged by a price sheet
-that nobody can look up. Who holds the old snapshot keeps it until the call ends.
+prices and what routing needs of it are recorded first and only then does it come into force: no call is ever
+charged by a price sheet, or routed by a catalogue, that nobody can look up. Who holds the old snapshot keeps
+it until the call ends.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from fairlead.core.errors import FairleadError
 from fairlead.core.ids import ProviderSlug
 from fairlead.core.pricing import PriceSheet
 
-__all__ = ["DISCOVERY_TIMEOUT_S", "Catalog", "EngineFetch", "PriceBook"]
+__all__ = ["DISCOVERY_TIMEOUT_S", "Catalog", "EngineFetch", "PriceBook", "VersionBook"]
 
 DISCOVERY_TIMEOUT_S: Final = 3.0  # an engine on this machine or beside it answers in milliseconds
 ENGINE_LIST_BYTES_MAX: Final = 1 << 20
@@ -30,6 +31,14 @@ class PriceBook(Protocol):
 
     async def record(self, sheets: Mapping[str, PriceSheet]) -> None:
         """Repeating a version is no error: it means the same prices for ever."""
+        ...
+
+
+class VersionBook(Protocol):
+    """Keeps what routing needs of every snapshot that was ever in force, by version."""
+
+    async def record(self, snapshot: Snapshot) -> None:
+        """Repeating a version is no error."""
         ...
 
 
@@ -44,14 +53,20 @@ class EngineFetch(Protocol):
 class Catalog:
     """`snapshot` is what is in force. One task at a time changes it; the others wait."""
 
-    def __init__(self, seed: Snapshot, prices: PriceBook | None = None) -> None:
-        """The seed is in force at once; `start` records its prices.
+    def __init__(
+        self,
+        seed: Snapshot,
+        prices: PriceBook | None = None,
+        versions: VersionBook | None = None,
+    ) -> None:
+        """The seed is in force at once; `start` records it.
 
-        prices: None where nothing is charged, as in a command that only lists models.
+        prices, versions: None where nothing is charged or routed, as in a command that only lists models.
         """
         self._seed = seed
         self._snapshot = seed
         self._prices = prices
+        self._versions = versions
         self._recorded: set[str] = set()
         self._extra_models: Sequence[Mapping[str, object]] = ()
         self._extra_providers: Sequence[ProviderInfo] = ()
@@ -63,7 +78,7 @@ class Catalog:
         return self._snapshot
 
     async def start(self) -> None:
-        """Record the prices of what is in force already. Before the first call is served."""
+        """Record what is in force already. Before the first call is served."""
         async with self._changing:
             await self._record(self._snapshot)
 
@@ -117,8 +132,12 @@ class Catalog:
         self._discovered = discovered
 
     async def _record(self, snapshot: Snapshot) -> None:
-        if self._prices is None:
-            return
+        if self._prices is not None:
+            await self._record_prices(snapshot, self._prices)
+        if self._versions is not None:
+            await self._versions.record(snapshot)
+
+    async def _record_prices(self, snapshot: Snapshot, prices: PriceBook) -> None:
         new = {
             endpoint.price_version: endpoint.prices
             for model in snapshot.models.values()
@@ -127,7 +146,7 @@ class Catalog:
             and endpoint.price_version not in self._recorded
         }
         if new:
-            await self._prices.record(new)
+            await prices.record(new)
             self._recorded.update(new)
 
 

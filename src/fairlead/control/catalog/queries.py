@@ -1,0 +1,78 @@
+"""SQL about the catalogues that were in force."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from fairlead.store.database import Database
+from fairlead.store.tables import catalog_versions
+
+__all__ = [
+    "drop_versions",
+    "has_version",
+    "insert_version",
+    "note_in_force",
+    "version_content",
+]
+
+_COLUMNS = catalog_versions.c
+
+
+def has_version(connection: sa.Connection, version: str, digest: str) -> bool:
+    query = sa.select(_COLUMNS.version).where(_is(version, digest))
+    return connection.execute(query).first() is not None
+
+
+def insert_version(
+    database: Database,
+    connection: sa.Connection,
+    *,
+    version: str,
+    digest: str,
+    content: bytes,
+    now_ms: int,
+) -> None:
+    """One that is there already stays as it is."""
+    connection.execute(
+        database.insert(catalog_versions).on_conflict_do_nothing(),
+        {
+            "version": version,
+            "digest": digest,
+            "content": content,
+            "first_seen_ms": now_ms,
+            "in_force_ms": now_ms,
+        },
+    )
+
+
+def note_in_force(connection: sa.Connection, version: str, digest: str, *, now_ms: int) -> None:
+    connection.execute(
+        sa.update(catalog_versions).where(_is(version, digest)).values(in_force_ms=now_ms)
+    )
+
+
+def drop_versions(connection: sa.Connection, *, keep_count: int) -> None:
+    """Drop all but those that came into force last."""
+    kept = (
+        sa.select(_COLUMNS.version, _COLUMNS.digest)
+        .order_by(_COLUMNS.in_force_ms.desc(), _COLUMNS.version, _COLUMNS.digest)
+        .limit(keep_count)
+    )
+    connection.execute(
+        sa.delete(catalog_versions).where(sa.tuple_(_COLUMNS.version, _COLUMNS.digest).not_in(kept))
+    )
+
+
+def version_content(connection: sa.Connection, version: str, *, at_ms: int) -> bytes | None:
+    """The newest content of that time; where none was seen by then, as with clocks that differ, the oldest."""
+    query = sa.select(_COLUMNS.content).where(_COLUMNS.version == version)
+    first_seen_ms = _COLUMNS.first_seen_ms
+    by_then = query.where(first_seen_ms <= at_ms).order_by(first_seen_ms.desc()).limit(1)
+    content = connection.execute(by_then).scalar()
+    if content is None:
+        content = connection.execute(query.order_by(first_seen_ms).limit(1)).scalar()
+    return None if content is None else bytes(content)
+
+
+def _is(version: str, digest: str) -> sa.ColumnElement[bool]:
+    return sa.and_(_COLUMNS.version == version, _COLUMNS.digest == digest)

@@ -1,0 +1,140 @@
+"""The catalogues that were in force, kept so that a routing decision can be made again and explained.
+
+A decision names the version it was made with. Kept is what routing needs of that version: models without their
+descriptions, endpoints, providers. With today's data that is 2.2 MB, 160 KB compressed, and 40 ms of a thread
+whenever a version comes into force that nobody has kept.
+
+A version's name stands for the data it was made from. A newer program may make other endpoints of the same
+data, so one name can have several contents; a decision was made with the newest of its time.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable
+from hashlib import blake2b
+from typing import Final
+
+import msgspec
+
+from fairlead.control.catalog import queries
+from fairlead.core.catalog import Model, ProviderInfo, Snapshot
+from fairlead.store.database import Database
+
+__all__ = ["VERSIONS_MAX", "CatalogVersions", "VersionUnreadable", "packed", "unpacked"]
+
+VERSIONS_MAX: Final = 100  # some 16 MB; beyond it, what was out of force for longest is dropped
+CONTENT_BYTES_MAX: Final = 256 << 20  # uncompressed; a hundred times today's
+
+_COMPRESSION_LEVEL: Final = 6  # of zlib; 9 saves 2 % for half as much time again
+
+
+class VersionUnreadable(ValueError):
+    """What is kept cannot be read: by a newer program, or damaged."""
+
+
+class _Kept(msgspec.Struct, frozen=True):
+    """A snapshot's content. By name: models get new fields in the middle."""
+
+    version: str
+    as_of: str
+    models: tuple[Model, ...]
+    providers: tuple[ProviderInfo, ...]
+
+
+_ENCODER: Final = msgspec.msgpack.Encoder(order="deterministic")  # sets come in any order otherwise
+_DECODER: Final = msgspec.msgpack.Decoder(_Kept)
+
+
+class CatalogVersions:
+    """Methods raise DatabaseUnreadable. Those without `async` block.
+
+    versions = CatalogVersions(database, now_ms=clock.now_ms)
+    await versions.record(snapshot)                     # before it comes into force
+    await versions.found(version, at_ms=created_ms)     # None: not kept, or not any more
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        *,
+        now_ms: Callable[[], int],
+        versions_max: int = VERSIONS_MAX,
+    ) -> None:
+        self._database = database
+        self._now_ms = now_ms
+        self._versions_max = versions_max
+
+    async def record(self, snapshot: Snapshot) -> None:
+        """As `keep`, off the event loop."""
+        await self._database.run(self.keep, snapshot)
+
+    async def found(self, version: str, *, at_ms: int) -> Snapshot | None:
+        """As `find`, off the event loop."""
+        return await self._database.run(self.find, version, at_ms)
+
+    def keep(self, snapshot: Snapshot) -> None:
+        """Note that this is in force from now on. Several processes may say so of one version."""
+        plain = packed(snapshot)
+        digest = blake2b(plain, digest_size=16).hexdigest()
+        with self._database.read() as connection:
+            is_new = not queries.has_version(connection, snapshot.version, digest)
+        content = zlib.compress(plain, _COMPRESSION_LEVEL) if is_new else None
+        now_ms = self._now_ms()
+        with self._database.begin() as connection:
+            if content is not None:
+                queries.insert_version(
+                    self._database,
+                    connection,
+                    version=snapshot.version,
+                    digest=digest,
+                    content=content,
+                    now_ms=now_ms,
+                )
+            queries.note_in_force(connection, snapshot.version, digest, now_ms=now_ms)
+            queries.drop_versions(connection, keep_count=self._versions_max)
+
+    def find(self, version: str, at_ms: int) -> Snapshot | None:
+        """What this version held at that time. Raises VersionUnreadable."""
+        with self._database.read() as connection:
+            content = queries.version_content(connection, version, at_ms=at_ms)
+        if content is None:
+            return None
+        unpacking = zlib.decompressobj()
+        try:
+            plain = unpacking.decompress(content, CONTENT_BYTES_MAX)
+        except zlib.error as error:
+            raise VersionUnreadable(f"catalogue {version}: {error}") from error
+        return unpacked(plain)
+
+
+def packed(snapshot: Snapshot) -> bytes:
+    """What routing needs of a snapshot; equal content gives equal bytes. Pure."""
+    return _ENCODER.encode(
+        _Kept(
+            version=snapshot.version,
+            as_of=snapshot.as_of,
+            models=tuple(
+                msgspec.structs.replace(model, description="") for model in snapshot.models.values()
+            ),
+            providers=tuple(snapshot.providers.values()),
+        )
+    )
+
+
+def unpacked(plain: bytes) -> Snapshot:
+    """The snapshot again, without descriptions, and with names that are ids alone. Pure.
+
+    Raises VersionUnreadable.
+    """
+    try:
+        kept = _DECODER.decode(plain)
+    except msgspec.MsgspecError as error:
+        raise VersionUnreadable(f"a kept catalogue cannot be read: {error}") from error
+    return Snapshot(
+        version=kept.version,
+        as_of=kept.as_of,
+        models={model.id: model for model in kept.models},
+        providers={info.slug: info for info in kept.providers},
+        names={model.id: model.id for model in kept.models},
+    )
