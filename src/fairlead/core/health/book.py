@@ -1,0 +1,97 @@
+"""The book of health: what the gateway tells of every call, and what routing asks for every decision.
+
+    book.began(endpoint, now_s)             a call goes out
+    book.ended(endpoint, outcome, now_s)    it came to this
+    book.at(now_s).facts(endpoint)          what is known now
+
+One book per process, touched by one thread. `now_s` is wall-clock time in Unix seconds, so that what is
+known outlives a restart and can be shared; it may be set back.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from fairlead.core.health.endpoint import EndpointFigures, EndpointHealth
+from fairlead.core.health.outcome import EndpointOutcome
+from fairlead.core.ids import EndpointId
+from fairlead.core.routing.facts import UNKNOWN, Facts
+
+__all__ = ["ENDPOINTS_MAX", "HealthBook", "HealthNow"]
+
+# Endpoints held at once; those not heard of for longest make room. The package's catalogue has some 2,600.
+ENDPOINTS_MAX: Final = 4096
+_ROOM_SHARE: Final = 16  # one sixteenth of the endpoints makes room at a time
+_NO_FIGURES: Final = EndpointFigures()
+
+
+class HealthBook:
+    """Every endpoint that was heard of."""
+
+    __slots__ = ("_endpoints", "_endpoints_max", "_ordinal")
+
+    def __init__(self, *, endpoints_max: int = ENDPOINTS_MAX) -> None:
+        self._endpoints: dict[EndpointId, EndpointHealth] = {}
+        self._endpoints_max = endpoints_max
+        self._ordinal = 0
+
+    def __len__(self) -> int:
+        return len(self._endpoints)
+
+    def at(self, now_s: float) -> HealthNow:
+        """The view for one decision."""
+        return HealthNow(self._endpoints, now_s)
+
+    def began(self, endpoint: EndpointId, now_s: float) -> None:
+        """A call goes out. If the endpoint's breaker is half open, this call is the probe."""
+        known = self._endpoints.get(endpoint)
+        if known is not None:
+            known.began(now_s)
+
+    def ended(self, endpoint: EndpointId, outcome: EndpointOutcome, now_s: float) -> None:
+        """A call came to its end, in whatever way."""
+        known = self._endpoints.get(endpoint)
+        if known is None:
+            known = self._admit(endpoint)
+        known.ended(outcome, now_s)
+
+    def first_token_p95_s(self, endpoint: EndpointId, now_s: float) -> float | None:
+        """Within which 95 % of its calls brought their first token lately; None: not known."""
+        known = self._endpoints.get(endpoint)
+        return None if known is None else known.latency_p95_s(now_s)
+
+    def figures(self, endpoint: EndpointId, now_s: float) -> EndpointFigures:
+        """What the public API shows."""
+        known = self._endpoints.get(endpoint)
+        return _NO_FIGURES if known is None else known.figures(now_s)
+
+    def _admit(self, endpoint: EndpointId) -> EndpointHealth:
+        if len(self._endpoints) >= self._endpoints_max:
+            self._make_room()
+        self._ordinal += 1
+        known = self._endpoints[endpoint] = EndpointHealth(self._ordinal)
+        return known
+
+    def _make_room(self) -> None:
+        """Forget those not heard of for longest; several at once, because finding them looks at all."""
+        oldest = sorted(self._endpoints, key=lambda one: self._endpoints[one].heard_at_s)
+        for endpoint in oldest[: max(1, self._endpoints_max // _ROOM_SHARE)]:
+            del self._endpoints[endpoint]
+
+
+class HealthNow:
+    """The book at one moment; a `routing.facts.HealthView`."""
+
+    __slots__ = ("_endpoints", "_now_s")
+
+    def __init__(self, endpoints: dict[EndpointId, EndpointHealth], now_s: float) -> None:
+        self._endpoints = endpoints
+        self._now_s = now_s
+
+    def facts(self, endpoint: EndpointId) -> Facts:
+        known = self._endpoints.get(endpoint)
+        if known is None:
+            return UNKNOWN
+        if known.made_at_s <= self._now_s < known.fresh_until_s:
+            return known.facts
+        return known.facts_at(self._now_s)

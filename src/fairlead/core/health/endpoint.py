@@ -1,0 +1,297 @@
+"""All that is known of one endpoint's health, and the `Facts` that routing makes of it.
+
+Writing is done for each call, reading for each endpoint of each decision, so `facts` are kept until
+something happened that may change them, or a deadline within them has passed, or a few seconds went by.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+from ddsketch.store import DenseStore
+
+from fairlead.core.health.breaker import Breaker, BreakerState, RateLimit
+from fairlead.core.health.counts import CountRing
+from fairlead.core.health.outcome import MEANINGS, EndpointOutcome, Meaning
+from fairlead.core.health.sketches import (
+    SLOT_S,
+    SketchRing,
+    bin_of,
+    percentiles_of_cost,
+    percentiles_of_yield,
+    quantile,
+)
+from fairlead.core.routing.facts import UNKNOWN, Facts, Percentiles, Standing
+from fairlead.core.tool_calls import ToolVerdict
+
+__all__ = [
+    "DEGRADED_UPTIME",
+    "DOWN_UPTIME",
+    "FORGIVEN_EVERY_S",
+    "UNSTABLE_SHARE",
+    "UPTIME_REQUESTS_MIN",
+    "EndpointFigures",
+    "EndpointHealth",
+    "uptime",
+]
+
+UPTIME_REQUESTS_MIN: Final = 100
+DEGRADED_UPTIME: Final = 95.0  # percent; below it
+DOWN_UPTIME: Final = 80.0
+UNSTABLE_SHARE: Final = 0.05  # of the last half minute's calls; more is a significant outage
+FORGIVEN_EVERY_S: Final = 300.0
+
+RECENT_SLOT_S: Final = 3.0
+_RECENT_SLOTS: Final = 10  # half a minute
+_WEIGHED_SLOT_S: Final = 30.0
+_WEIGHED_SLOTS: Final = 10  # five minutes
+_MINUTES: Final = 30
+_FIVE_MINUTES: Final = 5
+_HOURS: Final = 24
+_TOOL_SLOT_S: Final = 600.0
+_TOOL_SLOTS: Final = 12  # two hours
+_VALID, _INVALID = 0, 1  # columns of the tool verdicts
+
+# Facts are made anew after so long, even if nothing seems to have changed. Different for each endpoint, so
+# that those of one model do not all come due in the same decision.
+_FRESH_S: Final = 4.0
+_FRESH_STEP_S: Final = 0.25
+_FRESH_STEPS: Final = 16
+_STALE: Final = float("-inf")
+
+
+class EndpointFigures(msgspec.Struct, frozen=True, gc=False):
+    """What the public API shows of an endpoint.
+
+    uptime_*: percent; None: under `UPTIME_REQUESTS_MIN` calls that tell.
+    latency_30m: seconds to the first token. throughput_30m: output tokens per second. None: nothing known.
+    """
+
+    standing: Standing = Standing.GOOD
+    uptime_5m: float | None = None
+    uptime_30m: float | None = None
+    uptime_1d: float | None = None
+    latency_30m: Percentiles | None = None
+    throughput_30m: Percentiles | None = None
+
+
+def uptime(successes: int, outages: int) -> float | None:
+    """Percent of the calls that tell; None: too few of them."""
+    told = successes + outages
+    return 100.0 * successes / told if told >= UPTIME_REQUESTS_MIN else None
+
+
+class EndpointHealth:
+    """One endpoint. Times are wall-clock Unix seconds.
+
+    recent, weighed: what the standing is judged by, of 30 s and 5 min. They begin anew when the breaker
+        closes (`_recovered`), and calls from before that are left out.
+    minutes: what is published, of 5 and 30 min; every outcome. day: successes and outages of 24 h.
+    """
+
+    __slots__ = (
+        "_forgiven_at_s",
+        "_fresh_for_s",
+        "_latency_p95_s",
+        "_measured",
+        "_measured_until_s",
+        "breaker",
+        "day",
+        "facts",
+        "fresh_until_s",
+        "heard_at_s",
+        "latency",
+        "limit",
+        "made_at_s",
+        "minutes",
+        "recent",
+        "throughput",
+        "tools",
+        "weighed",
+    )
+
+    def __init__(self, ordinal: int) -> None:
+        """ordinal: which endpoint this is of many; spreads their work over time."""
+        self.breaker = Breaker()
+        self.limit = RateLimit()
+        self.recent = CountRing(slot_s=RECENT_SLOT_S, slots=_RECENT_SLOTS, columns=2)
+        self.weighed = CountRing(slot_s=_WEIGHED_SLOT_S, slots=_WEIGHED_SLOTS, columns=2)
+        self.minutes = CountRing(slot_s=60.0, slots=_MINUTES, columns=len(Meaning))
+        self.day = CountRing(slot_s=3600.0, slots=_HOURS, columns=2)
+        self.tools = CountRing(slot_s=_TOOL_SLOT_S, slots=_TOOL_SLOTS, columns=2)
+        self.latency = SketchRing()
+        self.throughput = SketchRing()
+        self.facts = UNKNOWN
+        self.made_at_s = self.fresh_until_s = _STALE
+        self.heard_at_s = _STALE
+        self._fresh_for_s = _FRESH_S + _FRESH_STEP_S * (ordinal % _FRESH_STEPS)
+        self._measured = (0, 0, 0)
+        self._measured_until_s = _STALE
+        self._latency_p95_s: float | None = None
+        self._forgiven_at_s = _STALE
+
+    # What happens
+
+    def began(self, now_s: float) -> None:
+        if not self.breaker.is_closed:
+            self.breaker.began(now_s)
+            self.fresh_until_s = _STALE
+
+    def ended(self, outcome: EndpointOutcome, now_s: float) -> None:
+        self.heard_at_s = now_s
+        began_s = now_s - outcome.duration_s
+        if outcome.is_abandoned:
+            self._says_nothing(began_s)
+            return
+        meaning = MEANINGS[outcome.failure]
+        self.minutes.add(meaning, now_s)
+        if meaning is Meaning.SUCCESS:
+            self.succeeded(1, began_s, now_s)
+        elif meaning is Meaning.OUTAGE:
+            self.failed(1, began_s, now_s)
+        else:
+            if meaning is Meaning.LIMITED:
+                self.limit.limited(now_s, outcome.retry_after_s)
+                self.fresh_until_s = _STALE
+            self._says_nothing(began_s)
+        first_token_s = outcome.first_token_s
+        if first_token_s is not None:
+            self.measured_latency(bin_of(first_token_s), now_s)
+        if meaning is Meaning.SUCCESS and outcome.output_tokens > 0 and outcome.duration_s > 0:
+            rate = outcome.output_tokens / outcome.duration_s
+            self.measured_throughput(bin_of(rate), now_s)
+        if outcome.tools is not None:
+            self.tools.add(_VALID if outcome.tools is ToolVerdict.VALID else _INVALID, now_s)
+
+    def succeeded(self, count: int, began_s: float, now_s: float) -> None:
+        """count: calls, all of which began at that time or later."""
+        breaker = self.breaker
+        self.limit.succeeded()
+        if breaker.succeeded(began_s, now_s):
+            self._recovered(now_s)
+        self.day.add(Meaning.SUCCESS, now_s, count)
+        if not breaker.is_of_before(began_s, now_s):
+            self.recent.add(Meaning.SUCCESS, now_s, count)
+            self.weighed.add(Meaning.SUCCESS, now_s, count)
+        if self.facts.standing:
+            self.fresh_until_s = _STALE
+
+    def failed(
+        self, count: int, began_s: float, now_s: float, *, in_a_row: int | None = None
+    ) -> None:
+        """in_a_row: how many of them came after the last success; None: all."""
+        breaker = self.breaker
+        self.day.add(Meaning.OUTAGE, now_s, count)
+        if not breaker.is_of_before(began_s, now_s):
+            self.recent.add(Meaning.OUTAGE, now_s, count)
+            self.weighed.add(Meaning.OUTAGE, now_s, count)
+            breaker.failed(began_s, now_s, outages=count if in_a_row is None else in_a_row)
+        self.fresh_until_s = _STALE
+
+    def measured_latency(self, value_bin: int, now_s: float, count: int = 1) -> None:
+        self.latency.add(value_bin, now_s, count)
+        if self.facts.latency_s is None:
+            self.forget_facts()
+
+    def measured_throughput(self, value_bin: int, now_s: float, count: int = 1) -> None:
+        self.throughput.add(value_bin, now_s, count)
+        if self.facts.throughput is None:
+            self.forget_facts()
+
+    def forget_facts(self) -> None:
+        """Have them made anew, percentiles included."""
+        self.fresh_until_s = self._measured_until_s = _STALE
+
+    def _says_nothing(self, began_s: float) -> None:
+        if not self.breaker.is_closed:
+            self.breaker.says_nothing(began_s)
+            self.fresh_until_s = _STALE
+
+    def _recovered(self, now_s: float) -> None:
+        """The breaker closed: judge by what comes from now on.
+
+        The calls that were under way when the endpoint died have all failed, enough of them perhaps to hold
+        it down for five minutes after it came back. That is forgiven, but not again and again: an endpoint
+        that comes and goes keeps its reputation.
+        """
+        self.recent.clear()
+        if not 0 <= now_s - self._forgiven_at_s < FORGIVEN_EVERY_S:
+            self._forgiven_at_s = now_s
+            self.weighed.clear()
+        self.fresh_until_s = _STALE
+
+    # What follows
+
+    def facts_at(self, now_s: float) -> Facts:
+        """Use `facts` while `made_at_s <= now_s < fresh_until_s`, and this otherwise."""
+        standing, is_probe, until_s = self._standing(now_s)
+        latency, throughput = self._speed(now_s)
+        valid, invalid = self.tools.totals(now_s)
+        self.facts = Facts(
+            standing=standing,
+            is_probe=is_probe,
+            latency_s=latency,
+            throughput=throughput,
+            requests_30m=sum(self.minutes.totals(now_s)),
+            tool_requests_2h=valid + invalid,
+            tool_errors_2h=invalid,
+        )
+        self.made_at_s = now_s
+        self.fresh_until_s = min(until_s, now_s + self._fresh_for_s)
+        return self.facts
+
+    def latency_p95_s(self, now_s: float) -> float | None:
+        if not self.made_at_s <= now_s < self.fresh_until_s:
+            self.facts_at(now_s)
+        return self._latency_p95_s
+
+    def figures(self, now_s: float) -> EndpointFigures:
+        last_5m = self.minutes.totals(now_s, _FIVE_MINUTES)
+        last_30m = self.minutes.totals(now_s)
+        last_1d = self.day.totals(now_s)
+        return EndpointFigures(
+            standing=self._standing(now_s)[0],
+            uptime_5m=uptime(last_5m[Meaning.SUCCESS], last_5m[Meaning.OUTAGE]),
+            uptime_30m=uptime(last_30m[Meaning.SUCCESS], last_30m[Meaning.OUTAGE]),
+            uptime_1d=uptime(last_1d[Meaning.SUCCESS], last_1d[Meaning.OUTAGE]),
+            latency_30m=percentiles_of_cost(self.latency.merged(now_s, _MINUTES)),
+            throughput_30m=percentiles_of_yield(self.throughput.merged(now_s, _MINUTES)),
+        )
+
+    def _standing(self, now_s: float) -> tuple[Standing, bool, float]:
+        """The standing, whether a probe may be sent, and when this may change with nothing happening."""
+        state = self.breaker.state(now_s)
+        if state is BreakerState.HALF_OPEN:
+            # As if it were well, for one call: last in line it would never be asked.
+            return Standing.GOOD, True, float("inf")
+        if state is not BreakerState.CLOSED:
+            return Standing.DOWN, False, self.breaker.changes_at_s(now_s)
+        weighed = uptime(*self.weighed.totals(now_s))
+        if weighed is not None and weighed < DOWN_UPTIME:
+            return Standing.DOWN, False, now_s + RECENT_SLOT_S
+        successes, outages = self.recent.totals(now_s)
+        if outages > UNSTABLE_SHARE * (successes + outages):
+            return Standing.UNSTABLE, False, now_s + RECENT_SLOT_S
+        if self.limit.is_on(now_s):
+            return Standing.LIMITED, False, self.limit.until_s
+        if weighed is not None and weighed < DEGRADED_UPTIME:
+            return Standing.DEGRADED, False, now_s + RECENT_SLOT_S
+        return Standing.GOOD, False, float("inf")
+
+    def _speed(self, now_s: float) -> tuple[Percentiles | None, Percentiles | None]:
+        """Percentiles of five minutes or, if nothing came then, of half an hour. The dear part of facts."""
+        facts = self.facts
+        measured = (self.latency.added, self.throughput.added, int(now_s // SLOT_S))
+        if measured == self._measured or self.made_at_s <= now_s < self._measured_until_s:
+            return facts.latency_s, facts.throughput
+        self._measured = measured
+        self._measured_until_s = now_s + self._fresh_for_s
+        latency = _lately(self.latency, now_s)
+        self._latency_p95_s = quantile(latency, 0.95)
+        return percentiles_of_cost(latency), percentiles_of_yield(_lately(self.throughput, now_s))
+
+
+def _lately(ring: SketchRing, now_s: float) -> DenseStore:
+    merged = ring.merged(now_s, _FIVE_MINUTES)
+    return merged if merged.count else ring.merged(now_s, _MINUTES)

@@ -1,0 +1,215 @@
+"""How fast an endpoint was lately: percentiles from sketches, one for each minute that saw traffic.
+
+A sketch (DDSketch) counts values in bins that are `RELATIVE_ERROR` wide, so a percentile is at most that far
+from the value of that rank, two sketches add up exactly, and memory is bounded by the number of bins. We use
+the library's bins and its mapping of values to bins, and do without its shell: our values are positive and
+within `VALUE_MIN` and `VALUE_MAX`, which already bounds the bins. Only the minute that is filling is a
+live sketch; a minute that is over is packed into a few bytes.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections import deque
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+import msgspec
+from ddsketch.mapping import LogarithmicMapping
+from ddsketch.store import DenseStore
+
+from fairlead.core.health.counts import is_set_back
+from fairlead.core.routing.facts import Percentiles
+
+__all__ = [
+    "BINS_MAX",
+    "BIN_MAX",
+    "BIN_MIN",
+    "RELATIVE_ERROR",
+    "SLOTS",
+    "SLOT_S",
+    "VALUE_MAX",
+    "VALUE_MIN",
+    "SketchRing",
+    "SketchSlot",
+    "bin_of",
+    "percentiles_of_cost",
+    "percentiles_of_yield",
+    "quantile",
+]
+
+RELATIVE_ERROR: Final = 0.02
+VALUE_MIN: Final = 0.001  # a millisecond; a token in a quarter of an hour
+VALUE_MAX: Final = 100_000.0  # a day; more tokens per second than anyone writes
+SLOT_S: Final = 60.0
+SLOTS: Final = 30
+_CHUNK_BINS: Final = 32  # a sketch grows by; most endpoints' figures span two or three
+_MAPPING: Final = LogarithmicMapping(RELATIVE_ERROR)
+_key: Final = _MAPPING.key
+BIN_MIN: Final = _key(VALUE_MIN)
+BIN_MAX: Final = _key(VALUE_MAX)
+BINS_MAX: Final = BIN_MAX - BIN_MIN + 1  # 461
+
+
+def bin_of(value: float) -> int:
+    """The bin that counts a value. Values out of range count as the nearest within it."""
+    if value > VALUE_MIN:
+        return _key(value) if value < VALUE_MAX else BIN_MAX
+    return BIN_MIN
+
+
+class SketchSlot(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """One minute as it is saved. number: its time divided by its length. bins: how many values in each."""
+
+    number: int
+    bins: dict[int, int]
+
+
+class _Packed:
+    """A minute that is over. counts: of the bins from `first` on, in the smallest integers that hold them."""
+
+    __slots__ = ("counts", "first", "number", "total")
+
+    def __init__(self, number: int, store: DenseStore) -> None:
+        low, high = int(store.min_key), int(store.max_key)
+        counts = [int(count) for count in store.bins[low - store.offset : high - store.offset + 1]]
+        most = max(counts)
+        self.number = number
+        self.first = low
+        self.total = int(store.count)
+        self.counts = array("B" if most < 1 << 8 else "H" if most < 1 << 16 else "Q", counts)
+
+    def add_to(self, store: DenseStore) -> None:
+        """Merge into a sketch, by way of one that shares nothing with it."""
+        part = _new_store()
+        part.bins = list(self.counts)
+        part.offset = part.min_key = self.first
+        part.max_key = self.first + len(self.counts) - 1
+        part.count = self.total
+        store.merge(part)
+
+
+class SketchRing:
+    """The values of the last half hour, by the minute."""
+
+    __slots__ = ("_filling", "_number", "_over", "added")
+
+    def __init__(self) -> None:
+        self._number = -SLOTS
+        self._filling: DenseStore | None = None
+        self._over: deque[_Packed] = deque(maxlen=SLOTS - 1)
+        self.added = 0  # values ever; tells whether anything is new
+
+    def add(self, value_bin: int, now_s: float, count: int = 1) -> None:
+        """value_bin: as `bin_of` gives it."""
+        number = int(now_s // SLOT_S)
+        if number != self._number:
+            self._turn(number)
+        store = self._filling
+        if store is None:
+            store = self._filling = _new_store()
+        store.add(value_bin, count)
+        self.added += 1
+
+    def merged(self, now_s: float, slots: int) -> DenseStore:
+        """One sketch of the newest `slots` minutes; the newest of them is still filling."""
+        number = int(now_s // SLOT_S)
+        if number != self._number:
+            self._turn(number)
+        merged = _new_store()
+        if self._filling is not None:
+            merged.merge(self._filling)
+        oldest = self._number - slots
+        for packed in reversed(self._over):
+            if packed.number <= oldest:
+                break
+            packed.add_to(merged)
+        return merged
+
+    def saved(self) -> tuple[SketchSlot, ...]:
+        slots = [SketchSlot(one.number, _bins(one.first, one.counts)) for one in self._over]
+        if self._filling is not None:
+            slots.append(SketchSlot(self._number, _bins(self._filling.offset, self._filling.bins)))
+        return tuple(slots)
+
+    def adopt(self, slots: Iterable[SketchSlot], now_s: float) -> None:
+        """Take over saved minutes that are still within the window.
+
+        Of two accounts of the same minute the fuller one is kept, as with counts.
+        """
+        number = int(now_s // SLOT_S)
+        if number != self._number:
+            self._turn(number)
+        held = {slot.number: slot for slot in self.saved()}
+        for slot in slots:
+            if not self._number - SLOTS < slot.number <= self._number:
+                continue
+            bins = {key: count for key, count in slot.bins.items() if count > 0}
+            if not bins or not all(BIN_MIN <= key <= BIN_MAX for key in bins):
+                continue
+            mine = held.get(slot.number)
+            if mine is None or _fullness(bins) > _fullness(mine.bins):
+                held[slot.number] = SketchSlot(slot.number, bins)
+        self._over.clear()
+        self._filling = None
+        for one in sorted(held):
+            store = _new_store()
+            for key, count in held[one].bins.items():
+                store.add(key, count)
+            if one == self._number:
+                self._filling = store
+            else:
+                self._over.append(_Packed(one, store))
+        self.added += 1
+
+    def _turn(self, number: int) -> None:
+        """Close the minute that was filling, and let go of those out of the window."""
+        if number < self._number:
+            if not is_set_back(number, self._number, SLOT_S):
+                return
+            self._over.clear()
+        elif self._filling is not None:
+            self._over.append(_Packed(self._number, self._filling))
+        self._filling = None
+        self._number = number
+        while self._over and self._over[0].number <= number - SLOTS:
+            self._over.popleft()
+
+
+def quantile(store: DenseStore, share: float) -> float | None:
+    """The value below which a share of the values are; None of an empty sketch."""
+    if not store.count:
+        return None
+    return _MAPPING.value(store.key_at_rank(share * (store.count - 1)))
+
+
+def percentiles_of_cost(store: DenseStore) -> Percentiles | None:
+    """Of a quantity that is better the lower it is: p99 is what 99 % stayed under."""
+    return _percentiles(store, (0.50, 0.75, 0.90, 0.99))
+
+
+def percentiles_of_yield(store: DenseStore) -> Percentiles | None:
+    """Of a quantity that is better the higher it is: p99 is what 99 % reached."""
+    return _percentiles(store, (0.50, 0.25, 0.10, 0.01))
+
+
+def _percentiles(
+    store: DenseStore, shares: tuple[float, float, float, float]
+) -> Percentiles | None:
+    if not store.count:
+        return None
+    last = store.count - 1
+    return Percentiles(*[_MAPPING.value(store.key_at_rank(share * last)) for share in shares])
+
+
+def _new_store() -> DenseStore:
+    return DenseStore(chunk_size=_CHUNK_BINS)
+
+
+def _bins(first: int, counts: Iterable[float]) -> dict[int, int]:
+    return {first + place: int(count) for place, count in enumerate(counts) if count}
+
+
+def _fullness(bins: Mapping[int, int]) -> tuple[int, list[tuple[int, int]]]:
+    """Orders accounts of one minute; the second part only makes the choice between equals definite."""
+    return sum(bins.values()), sorted(bins.items())
