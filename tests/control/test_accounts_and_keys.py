@@ -18,9 +18,9 @@ from fairlead.control.accounts.service import Accounts
 from fairlead.control.accounts.types import Billing, EmailInvalid, EmailTaken
 from fairlead.control.keys import rules
 from fairlead.control.keys.service import Keys
-from fairlead.control.keys.types import KeyNameInvalid, KeyUnknown, LimitReset
+from fairlead.control.keys.types import ApiKey, FoundKey, KeyNameInvalid, KeyUnknown, LimitReset
 from fairlead.control.prices.service import Prices
-from fairlead.core.caller import Caller, KeyRefused
+from fairlead.core.caller import NO_KEY_LIMITS, Caller, KeyLimits, KeyRefused
 from fairlead.core.ids import AccountId, KeyId
 from fairlead.core.money import NanoUSD, PicoUSD
 from fairlead.core.pricing import PriceOverride, PriceSheet
@@ -110,7 +110,9 @@ def test_a_key_is_listed_as_it_was_created(keys: Keys, account: AccountId):
     assert keys.page(account, after=first.id) == [second]
     assert keys.page(account, limit=1) == [first]
     assert keys.find(account, first.id) == first
-    assert keys.by_digests([first.digest, b"?" * 32]) == {first.digest: first}
+    assert keys.by_digests([first.digest, b"?" * 32]) == {
+        first.digest: FoundKey(first, is_prepaid=False)
+    }
 
 
 def test_a_revoked_key_stays_revoked_since_the_first_time(keys: Keys, account: AccountId):
@@ -139,17 +141,43 @@ def test_a_key_needs_a_name_and_an_account(keys: Keys, account: AccountId):
         keys.create(AccountId("acc-nobody"), name="laptop")
 
 
+def verdict(key: ApiKey, *, now_ms: int) -> Caller | KeyRefused:
+    return rules.verdict(FoundKey(key, is_prepaid=False), now_ms=now_ms)
+
+
 def test_a_key_opens_unless_there_is_a_reason_against_it(keys: Keys, account: AccountId):
     key = keys.create(account, name="laptop", expires_ms=NOW_MS + 1000).key
     opened = Caller(account=account, key=key.id)
-    assert rules.verdict(key, now_ms=NOW_MS + 999) == opened
-    assert rules.verdict(key, now_ms=NOW_MS + 1000) == KeyRefused("This API key has expired.")
+    assert verdict(key, now_ms=NOW_MS + 999) == opened
+    assert verdict(key, now_ms=NOW_MS + 1000) == KeyRefused("This API key has expired.")
     disabled = keys.disable(account, key.id)
-    assert rules.verdict(disabled, now_ms=NOW_MS) == KeyRefused("This API key is disabled.")
-    assert rules.verdict(keys.enable(account, key.id), now_ms=NOW_MS) == opened
+    assert verdict(disabled, now_ms=NOW_MS) == KeyRefused("This API key is disabled.")
+    assert verdict(keys.enable(account, key.id), now_ms=NOW_MS) == opened
     revoked = keys.revoke(account, key.id)
-    assert rules.verdict(revoked, now_ms=NOW_MS) == KeyRefused("This API key was revoked.")
+    assert verdict(revoked, now_ms=NOW_MS) == KeyRefused("This API key was revoked.")
     assert rules.verdict(None, now_ms=NOW_MS) == rules.UNKNOWN
+
+
+def test_a_key_carries_its_own_pace_and_one_without_is_known_by_identity(
+    keys: Keys, account: AccountId
+):
+    plain = keys.create(account, name="plain").key
+    paced = keys.create(account, name="paced", requests_per_minute=30, requests_per_day=900).key
+    assert keys.find(account, paced.id) == paced
+    caller = verdict(paced, now_ms=NOW_MS)
+    assert isinstance(caller, Caller)
+    assert caller.rate_limits == KeyLimits(requests_per_minute=30, requests_per_day=900)
+    caller = verdict(plain, now_ms=NOW_MS)
+    assert isinstance(caller, Caller)
+    assert caller.rate_limits is NO_KEY_LIMITS
+
+
+def test_a_key_is_found_with_how_its_account_pays(accounts: Accounts, keys: Keys):
+    for billing in Billing:
+        account = accounts.create(email=f"{billing}@example.com", billing=billing).id
+        key = keys.create(account, name="laptop").key
+        found = keys.by_digests([key.digest])[key.digest]
+        assert found == FoundKey(key, is_prepaid=billing is Billing.PREPAID)
 
 
 @given(st.binary(min_size=32, max_size=32), st.booleans())

@@ -46,6 +46,7 @@ accounts: Final = sa.Table(
     sa.Column("billing", sa.Text, nullable=False),
     sa.Column("is_owner", sa.Boolean, nullable=False),
     sa.Column("created_ms", sa.BigInteger, nullable=False),
+    sa.Column("preferences", sa.Text),  # JSON: those of core.routing.preferences that it has set
     sa.UniqueConstraint("email"),
     sa.CheckConstraint("billing IN ('prepaid', 'postpaid')", name="billing"),
 )
@@ -75,6 +76,8 @@ api_keys: Final = sa.Table(
     sa.Column("created_ms", sa.BigInteger, nullable=False),
     sa.Column("expires_ms", sa.BigInteger),
     sa.Column("revoked_ms", sa.BigInteger),
+    sa.Column("requests_per_minute", sa.Integer),
+    sa.Column("requests_per_day", sa.Integer),
     sa.UniqueConstraint("digest"),
     sa.CheckConstraint("limit_reset IN ('daily', 'weekly', 'monthly')", name="limit_reset"),
     sa.Index(None, "account_id", "created_ms"),

@@ -11,7 +11,15 @@ from fairlead.core.ids import AccountId
 from fairlead.store.database import Database
 from fairlead.store.tables import accounts
 
-__all__ = ["by_email", "by_id", "insert_if_free", "owner", "page"]
+__all__ = [
+    "by_email",
+    "by_id",
+    "insert_if_free",
+    "owner",
+    "page",
+    "preferences",
+    "set_preferences",
+]
 
 
 def insert_if_free(database: Database, connection: sa.Connection, account: Account) -> bool:
@@ -49,6 +57,21 @@ def page(connection: sa.Connection, *, after: AccountId, limit: int) -> list[Acc
         sa.select(accounts).where(accounts.c.id > after).order_by(accounts.c.id).limit(limit)
     )
     return [_account(row) for row in rows]
+
+
+def preferences(connection: sa.Connection, account: AccountId) -> sa.Row[tuple[str | None]] | None:
+    """A row with the text, or with None where nothing is set; no row: no such account."""
+    return connection.execute(
+        sa.select(accounts.c.preferences).where(accounts.c.id == account)
+    ).one_or_none()
+
+
+def set_preferences(connection: sa.Connection, account: AccountId, text: str | None) -> bool:
+    """True: there is such an account."""
+    updated = connection.execute(
+        sa.update(accounts).where(accounts.c.id == account).values(preferences=text)
+    )
+    return bool(updated.rowcount)
 
 
 def _one(connection: sa.Connection, condition: sa.ColumnElement[bool]) -> Account | None:

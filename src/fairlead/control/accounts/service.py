@@ -1,4 +1,4 @@
-"""Accounts: create them, find them."""
+"""Accounts: create them, find them, keep what they wish of routing."""
 
 from __future__ import annotations
 
@@ -6,7 +6,14 @@ from collections.abc import Callable
 from typing import Final
 
 from fairlead.control.accounts import queries, rules
-from fairlead.control.accounts.types import Account, Billing, EmailTaken, OwnerEnsured
+from fairlead.control.accounts.preferences import CheckedPreferences
+from fairlead.control.accounts.types import (
+    Account,
+    AccountUnknown,
+    Billing,
+    EmailTaken,
+    OwnerEnsured,
+)
 from fairlead.core.ids import AccountId
 from fairlead.store.database import Database
 
@@ -14,6 +21,7 @@ __all__ = ["Accounts"]
 
 PAGE_MAX: Final = 1000
 OWNER_NAME: Final = "Owner"
+NOTHING_SET: Final = "{}"
 
 
 class Accounts:
@@ -79,6 +87,22 @@ class Accounts:
                 connection, after=after or AccountId(""), limit=min(limit, PAGE_MAX)
             )
 
+    def preferences(self, account: AccountId) -> str:
+        """What the account has set, as JSON. Raises AccountUnknown."""
+        with self._database.read() as connection:
+            found = queries.preferences(connection, account)
+        if found is None:
+            raise _unknown(account)
+        return found.preferences or NOTHING_SET
+
+    def set_preferences(self, account: AccountId, wanted: CheckedPreferences) -> str:
+        """In place of all that was set before. Gateways follow within two seconds. Raises AccountUnknown."""
+        text = None if wanted.text == NOTHING_SET else wanted.text
+        with self._database.begin() as connection:
+            if not queries.set_preferences(connection, account, text):
+                raise _unknown(account)
+        return wanted.text
+
     def _new(self, *, email: str | None, name: str, billing: Billing, is_owner: bool) -> Account:
         now_ms = self._now_ms()
         return Account(
@@ -89,3 +113,7 @@ class Accounts:
             is_owner=is_owner,
             created_ms=now_ms,
         )
+
+
+def _unknown(account: AccountId) -> AccountUnknown:
+    return AccountUnknown(f"there is no account {account}")

@@ -7,7 +7,15 @@ from enum import StrEnum
 
 from fairlead.core.ids import AccountId
 
-__all__ = ["Account", "Billing", "EmailInvalid", "EmailTaken", "OwnerEnsured"]
+__all__ = [
+    "Account",
+    "AccountUnknown",
+    "Billing",
+    "EmailInvalid",
+    "EmailTaken",
+    "OwnerEnsured",
+    "PreferencesInvalid",
+]
 
 
 class Billing(StrEnum):
@@ -41,3 +49,15 @@ class EmailInvalid(ValueError):
 
 class EmailTaken(ValueError):
     """Another account has this address."""
+
+
+class AccountUnknown(LookupError):
+    """There is no such account."""
+
+
+class PreferencesInvalid(ValueError):
+    """What an account wants to set cannot be. path: of the field, as "presets.fast.model"; "" for the whole."""
+
+    def __init__(self, message: str, path: str = "") -> None:
+        super().__init__(message)
+        self.path = path

@@ -7,9 +7,10 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from fairlead.control.keys.types import ApiKey, LimitReset
+from fairlead.control.accounts.types import Billing
+from fairlead.control.keys.types import ApiKey, FoundKey, LimitReset
 from fairlead.core.ids import AccountId, KeyId
-from fairlead.store.tables import api_keys
+from fairlead.store.tables import accounts, api_keys
 
 __all__ = ["DIGESTS_MAX", "by_digests", "by_id", "insert", "page", "revoke", "set_disabled"]
 
@@ -31,15 +32,24 @@ def insert(connection: sa.Connection, key: ApiKey) -> None:
             created_ms=key.created_ms,
             expires_ms=key.expires_ms,
             revoked_ms=key.revoked_ms,
+            requests_per_minute=key.requests_per_minute,
+            requests_per_day=key.requests_per_day,
         )
     )
 
 
-def by_digests(connection: sa.Connection, digests: Sequence[bytes]) -> dict[bytes, ApiKey]:
+def by_digests(connection: sa.Connection, digests: Sequence[bytes]) -> dict[bytes, FoundKey]:
     """Those that exist. digests: at most DIGESTS_MAX."""
     assert len(digests) <= DIGESTS_MAX
-    rows = connection.execute(sa.select(api_keys).where(api_keys.c.digest.in_(digests)))
-    return {row.digest: _key(row) for row in rows}
+    rows = connection.execute(
+        sa.select(api_keys, accounts.c.billing, accounts.c.preferences)
+        .join(accounts, accounts.c.id == api_keys.c.account_id)
+        .where(api_keys.c.digest.in_(digests))
+    )
+    return {
+        row.digest: FoundKey(_key(row), row.billing == Billing.PREPAID, row.preferences)
+        for row in rows
+    }
 
 
 def by_id(connection: sa.Connection, account: AccountId, key: KeyId) -> ApiKey | None:
@@ -95,4 +105,6 @@ def _key(row: sa.Row[Any]) -> ApiKey:
         created_ms=row.created_ms,
         expires_ms=row.expires_ms,
         revoked_ms=row.revoked_ms,
+        requests_per_minute=row.requests_per_minute,
+        requests_per_day=row.requests_per_day,
     )

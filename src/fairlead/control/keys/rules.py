@@ -5,9 +5,10 @@ from __future__ import annotations
 from hashlib import sha256
 from typing import Final
 
-from fairlead.control.keys.types import ApiKey, KeyNameInvalid
-from fairlead.core.caller import Caller, KeyRefused
+from fairlead.control.keys.types import ApiKey, FoundKey, KeyNameInvalid
+from fairlead.core.caller import NO_KEY_LIMITS, Caller, KeyLimits, KeyRefused
 from fairlead.core.ids import KeyId
+from fairlead.core.routing.preferences import NO_ACCOUNT_WISHES, AccountPreferences
 
 __all__ = [
     "ID_ENTROPY_BYTES",
@@ -63,14 +64,33 @@ def key_id(unix_ms: int, entropy: bytes) -> KeyId:
     return KeyId(f"key-{unix_ms & 0xFFFFFFFFFFFF:012x}{entropy.hex()}")
 
 
-def verdict(key: ApiKey | None, *, now_ms: int) -> Caller | KeyRefused:
-    """Whom the key stands for at that moment, or why for nobody."""
-    if key is None:
+def verdict(
+    found: FoundKey | None,
+    *,
+    now_ms: int,
+    preferences: AccountPreferences = NO_ACCOUNT_WISHES,
+) -> Caller | KeyRefused:
+    """Whom the key stands for at that moment, or why for nobody. preferences: what holds for its account."""
+    if found is None:
         return UNKNOWN
+    key = found.key
     if key.revoked_ms is not None:
         return KeyRefused("This API key was revoked.")
     if key.is_disabled:
         return KeyRefused("This API key is disabled.")
     if key.expires_ms is not None and key.expires_ms <= now_ms:
         return KeyRefused("This API key has expired.")
-    return Caller(account=key.account, key=key.id, is_management=key.is_management)
+    return Caller(
+        account=key.account,
+        key=key.id,
+        is_management=key.is_management,
+        is_prepaid=found.is_prepaid,
+        rate_limits=_rate_limits(key),
+        preferences=preferences,
+    )
+
+
+def _rate_limits(key: ApiKey) -> KeyLimits:
+    if key.requests_per_minute is None and key.requests_per_day is None:
+        return NO_KEY_LIMITS
+    return KeyLimits(key.requests_per_minute, key.requests_per_day)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from fairlead.control.keys import queries, rules
-from fairlead.control.keys.types import ApiKey, KeyUnknown, LimitReset, NewKey
+from fairlead.control.keys.types import ApiKey, FoundKey, KeyUnknown, LimitReset, NewKey
 from fairlead.core.ids import AccountId, KeyId
 from fairlead.core.money import NanoUSD
 from fairlead.store.database import Database
@@ -47,8 +47,15 @@ class Keys:
         limit: NanoUSD | None = None,
         limit_reset: LimitReset | None = None,
         expires_ms: int | None = None,
+        requests_per_minute: int | None = None,
+        requests_per_day: int | None = None,
     ) -> NewKey:
-        """Raises KeyNameInvalid; sqlalchemy.exc.IntegrityError if there is no such account."""
+        """requests_per_*: at least 1.
+
+        Raises KeyNameInvalid; sqlalchemy.exc.IntegrityError if there is no such account.
+        """
+        assert requests_per_minute is None or requests_per_minute > 0
+        assert requests_per_day is None or requests_per_day > 0
         now_ms = self._now_ms()
         secret = rules.secret(
             self._entropy(rules.SECRET_ENTROPY_BYTES), is_management=is_management
@@ -66,6 +73,8 @@ class Keys:
             created_ms=now_ms,
             expires_ms=expires_ms,
             revoked_ms=None,
+            requests_per_minute=requests_per_minute,
+            requests_per_day=requests_per_day,
         )
         with self._database.begin() as connection:
             queries.insert(connection, key)
@@ -109,9 +118,9 @@ class Keys:
             queries.set_disabled(connection, account, key, is_disabled=False)
         return self.find(account, key)
 
-    def by_digests(self, digests: Sequence[bytes]) -> dict[bytes, ApiKey]:
+    def by_digests(self, digests: Sequence[bytes]) -> dict[bytes, FoundKey]:
         """Those that exist, in one consistent view, revoked ones too."""
-        found: dict[bytes, ApiKey] = {}
+        found: dict[bytes, FoundKey] = {}
         with self._database.read() as connection:
             for start in range(0, len(digests), queries.DIGESTS_MAX):
                 chunk = digests[start : start + queries.DIGESTS_MAX]

@@ -8,7 +8,7 @@ from enum import StrEnum
 from fairlead.core.ids import AccountId, KeyId
 from fairlead.core.money import NanoUSD
 
-__all__ = ["ApiKey", "KeyNameInvalid", "KeyUnknown", "LimitReset", "NewKey"]
+__all__ = ["ApiKey", "FoundKey", "KeyNameInvalid", "KeyUnknown", "LimitReset", "NewKey"]
 
 
 class LimitReset(StrEnum):
@@ -24,7 +24,7 @@ class ApiKey:
     """A key as we keep it: without its secret.
 
     digest: SHA-256 of the secret. label: enough of the secret to recognise it by.
-    is_disabled can be undone, revoked_ms cannot.
+    is_disabled can be undone, revoked_ms cannot. limit is about money, requests_per_* about pace; None: none.
     """
 
     id: KeyId
@@ -39,6 +39,20 @@ class ApiKey:
     created_ms: int
     expires_ms: int | None
     revoked_ms: int | None
+    requests_per_minute: int | None = None
+    requests_per_day: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FoundKey:
+    """A key, and what a call must know of its account.
+
+    preferences: JSON, as the account has set them; None: it has set none.
+    """
+
+    key: ApiKey
+    is_prepaid: bool
+    preferences: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,9 @@ time is not given out by `peek`, and `find` then asks the database itself.
 
 When the database is away, keys that it confirmed are honoured for `known_max_s` after that; a key that we
 do not know gets Overloaded, never a refusal: only the database can say that a key is wrong.
+
+A key comes with what its account has set: how it pays, what it wishes of routing. Changes of those are known
+in the same two seconds.
 """
 
 from __future__ import annotations
@@ -16,10 +19,14 @@ import logging
 from collections.abc import Callable
 from typing import Final
 
+from fairlead.control.accounts.types import PreferencesInvalid
 from fairlead.control.keys import rules
 from fairlead.control.keys.service import Keys
+from fairlead.control.keys.types import FoundKey
+from fairlead.control.serving.preferences import KnownPreferences
 from fairlead.core.caller import Caller, KeyRefused
 from fairlead.core.errors import Overloaded
+from fairlead.core.routing.preferences import NO_ACCOUNT_WISHES, AccountPreferences
 from fairlead.store.database import Database, DatabaseUnreadable
 
 __all__ = ["CachedKeyDirectory"]
@@ -67,6 +74,7 @@ class CachedKeyDirectory:
 
     now_ms: wall-clock time. monotonic_s: a clock that never jumps.
     known_max_s: how long a key is honoured that the database, being away, cannot confirm.
+    installation: what holds for accounts that have set nothing else.
     """
 
     def __init__(
@@ -78,6 +86,7 @@ class CachedKeyDirectory:
         monotonic_s: Callable[[], float],
         known_max_s: float = KNOWN_MAX_S,
         known_entries_max: int = KNOWN_ENTRIES_MAX,
+        installation: AccountPreferences = NO_ACCOUNT_WISHES,
     ) -> None:
         self._keys = keys
         self._database = database
@@ -86,6 +95,7 @@ class CachedKeyDirectory:
         self._known_max_s = known_max_s
         self._known_entries_max = known_entries_max
         self._known: dict[bytes, _Known] = {}
+        self._preferences = KnownPreferences(installation)
         self._refused: dict[bytes, tuple[KeyRefused, float]] = {}  # until when
         self._look_ups: dict[bytes, _LookUp] = {}
         # How old an answer of `peek` may be: known_max_s while the database is away, so that callers do
@@ -156,9 +166,9 @@ class CachedKeyDirectory:
             self._database_is_away(error)
             return
         self._database_is_back()
-        now_ms = self._now_ms()
         for digest in digests:
-            self._learn(digest, rules.verdict(found.get(digest), now_ms=now_ms), asked_s=now_s)
+            self._learn(digest, self._answer(found.get(digest)), asked_s=now_s)
+        self._preferences.keep_only({known.caller.account for known in self._known.values()})
 
     async def _look_up(self, digest: bytes) -> Caller | KeyRefused:
         if len(self._look_ups) >= LOOK_UPS_MAX:
@@ -185,12 +195,29 @@ class CachedKeyDirectory:
                 raise Overloaded("API keys cannot be checked at the moment.") from error
             return known
         self._database_is_back()
-        answer = rules.verdict(found.get(digest), now_ms=self._now_ms())
+        answer = self._answer(found.get(digest))
         self._learn(digest, answer, asked_s=asked_s)
+        if isinstance(answer, Overloaded):
+            raise answer
         return answer
 
-    def _learn(self, digest: bytes, answer: Caller | KeyRefused, *, asked_s: float) -> None:
+    def _answer(self, found: FoundKey | None) -> Caller | KeyRefused | Overloaded:
+        now_ms = self._now_ms()
+        if found is None or found.preferences is None:
+            return rules.verdict(found, now_ms=now_ms, preferences=self._preferences.installation)
+        try:
+            preferences = self._preferences.of(found.key.account, found.preferences)
+        except PreferencesInvalid:
+            return Overloaded("The account's preferences cannot be read by this gateway's version.")
+        return rules.verdict(found, now_ms=now_ms, preferences=preferences)
+
+    def _learn(
+        self, digest: bytes, answer: Caller | KeyRefused | Overloaded, *, asked_s: float
+    ) -> None:
         """asked_s: when the question left; the answer cannot be newer than that."""
+        if isinstance(answer, Overloaded):
+            self._known.pop(digest, None)
+            return
         if isinstance(answer, KeyRefused):
             self._known.pop(digest, None)
             if len(self._refused) >= REFUSED_ENTRIES_MAX:
