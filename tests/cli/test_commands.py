@@ -53,12 +53,20 @@ def test_keys_are_listed_without_secrets_and_revoked_by_any_of_their_names(fairl
     listed = fairlead("keys", "list")
     assert secret.strip() not in listed.out
     first, second = [line.split("\t") for line in listed.out.splitlines()]
-    assert first[2:] == ["a", "active", "12.5", "daily"]
+    assert first[2:] == ["a", "active", "12.5", "daily", "-", "-"]
     assert fairlead("keys", "revoke", first[0]).code == 0
     assert fairlead("keys", "revoke", secret.strip()).code == 0
     rows = msgspec.json.decode(fairlead("keys", "list", "--json").out)
     assert [row["state"] for row in rows] == ["revoked", "active"]
     assert rows[1]["id"] == second[0]
+
+
+def test_the_pace_of_a_key_is_listed(fairlead: Call) -> None:
+    limits = ("--requests-per-minute", "30", "--requests-per-day", "1000")
+    fairlead("keys", "create", "--name", "slow", *limits)
+    assert fairlead("keys", "list").out.rstrip().split("\t")[-2:] == ["30", "1000"]
+    row = msgspec.json.decode(fairlead("keys", "list", "--json").out)[0]
+    assert (row["requests_per_minute"], row["requests_per_day"]) == (30, 1000)
 
 
 def test_a_key_that_is_not_there_cannot_be_revoked(fairlead: Call) -> None:
@@ -72,6 +80,8 @@ def test_a_key_that_is_not_there_cannot_be_revoked(fairlead: Call) -> None:
         (("--limit", "-1"), "--limit: "),
         (("--limit-reset", "daily"), "--limit-reset needs a --limit"),
         (("--limit", "1", "--limit-reset", "hourly"), "'hourly' is not one of"),
+        (("--requests-per-minute", "0"), "0 is not in the range"),
+        (("--requests-per-day", "many"), "'many' is not a valid integer"),
         (("--account", "nobody@example.com"), "fairlead accounts create nobody@example.com"),
         (("--account", "nobody"), "--account: "),
     ],

@@ -1,6 +1,8 @@
-"""`fairlead accounts`: create and list accounts."""
+"""`fairlead accounts`: create and list accounts, and set what they wish of routing."""
 
 from __future__ import annotations
+
+from typing import IO, TYPE_CHECKING
 
 import click
 
@@ -9,12 +11,16 @@ from fairlead.cli.errors import Stop
 from fairlead.cli.opening import Place, located
 from fairlead.cli.tables import print_json, print_rows
 
+if TYPE_CHECKING:
+    from fairlead.control.accounts.service import Accounts
+    from fairlead.control.accounts.types import Account
+
 __all__ = ["command"]
 
 
-@click.group("accounts", short_help="Accounts: create, list.")
+@click.group("accounts", short_help="Accounts: create, list, routing.")
 def command() -> None:
-    """Create and list accounts."""
+    """Create and list accounts, and set what they wish of routing."""
 
 
 @command.command("create")
@@ -78,3 +84,58 @@ def list_accounts(place: Place, *, as_json: bool) -> None:
             for row in rows
         ]
         print_rows(("ID", "EMAIL", "NAME", "BILLING"), cells)
+
+
+@command.command("routing")
+@click.argument("email", required=False)
+@click.option(
+    "--set",
+    "file",
+    type=click.File("rb"),
+    metavar="FILE",
+    help="Replace all that is set by this JSON; `-` is standard input.",
+)
+@click.option("--clear", is_flag=True, help="Set nothing: the installation's defaults hold.")
+@located
+def routing(place: Place, email: str | None, file: IO[bytes] | None, *, clear: bool) -> None:
+    """Print what an account wishes of routing, as JSON; with --set or --clear, after changing it.
+
+    Without EMAIL it is the owner's account.
+    """
+    import msgspec
+
+    from fairlead.control.accounts.preferences import PREFERENCES_BYTES_MAX, checked
+    from fairlead.control.accounts.types import PreferencesInvalid
+
+    if clear and file is not None:
+        raise Stop("--set and --clear exclude each other")
+    data = opening.create_data_directory(place.data)
+    providers = opening.seed().providers
+    settings = opening.load_settings(place, providers)
+    with opening.opened_database(settings, data) as database:
+        accounts = opening.accounts_in(database)
+        account = _account(accounts, email)
+        if file is not None or clear:
+            text = b"{}" if file is None else file.read(PREFERENCES_BYTES_MAX + 1)
+            try:
+                accounts.set_preferences(account.id, checked(text, providers))
+            except PreferencesInvalid as error:
+                raise Stop(str(error)) from error
+            opening.note("Running servers follow within two seconds.")
+        click.echo(msgspec.json.format(accounts.preferences(account.id)))
+
+
+def _account(accounts: Accounts, email: str | None) -> Account:
+    from fairlead.control.accounts.types import EmailInvalid
+
+    if email is None:
+        return accounts.ensure_owner().account
+    try:
+        account = accounts.find_by_email(email)
+    except EmailInvalid as error:
+        raise Stop(str(error)) from error
+    if account is None:
+        raise Stop(
+            f"there is no account {email}; create it with `fairlead accounts create {email}`"
+        )
+    return account

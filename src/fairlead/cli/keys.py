@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from fairlead.store.database import Database
 
 __all__ = ["command"]
+
+REQUESTS_MAX: Final = 1_000_000
 
 
 @click.group("keys", short_help="API keys: create, list, revoke.")
@@ -33,6 +35,18 @@ def command() -> None:
     type=click.Choice(["daily", "weekly", "monthly"]),
     help="When what was spent counts from nought again (UTC).",
 )
+@click.option(
+    "--requests-per-minute",
+    type=click.IntRange(1, REQUESTS_MAX),
+    metavar="N",
+    help="The most requests per minute.",
+)
+@click.option(
+    "--requests-per-day",
+    type=click.IntRange(1, REQUESTS_MAX),
+    metavar="N",
+    help="The most requests per day (UTC).",
+)
 @click.option("--management", is_flag=True, help="A key for managing, not for calling models.")
 @located
 def create(
@@ -41,6 +55,8 @@ def create(
     account: str | None,
     limit: str | None,
     limit_reset: str | None,
+    requests_per_minute: int | None,
+    requests_per_day: int | None,
     *,
     management: bool,
 ) -> None:
@@ -65,6 +81,8 @@ def create(
                 is_management=management,
                 limit=amount,
                 limit_reset=None if limit_reset is None else LimitReset(limit_reset),
+                requests_per_minute=requests_per_minute,
+                requests_per_day=requests_per_day,
             )
         except KeyNameInvalid as error:
             raise Stop(f"--name: {error}") from error
@@ -87,7 +105,7 @@ def list_keys(place: Place, account: str | None, *, as_json: bool) -> None:
     if as_json:
         print_json([_row(key) for key in keys])
     else:
-        headings = ("ID", "KEY", "NAME", "STATE", "LIMIT USD", "RESET")
+        headings = ("ID", "KEY", "NAME", "STATE", "LIMIT USD", "RESET", "PER MINUTE", "PER DAY")
         print_rows(headings, [[str(cell or "-") for cell in _row(key).values()] for key in keys])
 
 
@@ -155,4 +173,6 @@ def _row(key: ApiKey) -> dict[str, object]:
         "state": state,
         "limit_usd": None if key.limit is None else usd(key.limit),
         "limit_reset": key.limit_reset,
+        "requests_per_minute": key.requests_per_minute,
+        "requests_per_day": key.requests_per_day,
     }

@@ -18,6 +18,7 @@ __all__ = [
     "Generations",
     "KeyDescription",
     "Keys",
+    "Preferences",
     "Spent",
     "WebServices",
 ]
@@ -53,6 +54,8 @@ class KeyDescription:
     label: enough of the key to tell it from others, never enough to use it.
     limit, limit_remaining: None where spending is not limited. limit_reset: daily, weekly or monthly.
     expires_s: Unix seconds; None: it does not expire.
+    requests_per_minute, requests_per_day: None: as many as it likes.
+    free_per_day, free_taken_today: requests to free variants, of all keys of the account; None: not limited.
     """
 
     label: str
@@ -61,6 +64,10 @@ class KeyDescription:
     limit_remaining: NanoUSD | None = None
     limit_reset: str | None = None
     expires_s: float | None = None
+    requests_per_minute: int | None = None
+    requests_per_day: int | None = None
+    free_per_day: int | None = None
+    free_taken_today: int = 0
 
 
 class CatalogFeed(Protocol):
@@ -70,15 +77,15 @@ class CatalogFeed(Protocol):
     def snapshot(self) -> Snapshot: ...
 
 
-class Keys(Protocol):
-    """API keys."""
+class Preferences(Protocol):
+    """What accounts wish of routing, as JSON objects."""
 
-    async def authenticate(self, authorization: str | None) -> Caller:
-        """authorization: the header's value. Raises NotAuthenticated, or Overloaded if we cannot tell."""
+    async def find(self, account: AccountId) -> bytes:
+        """What it has set. Raises NotFound if it was deleted since, Overloaded if we cannot tell."""
         ...
 
-    async def describe(self, caller: Caller) -> KeyDescription:
-        """Raises NotFound for a key that was deleted since, Overloaded if we cannot tell."""
+    async def replace(self, account: AccountId, text: bytes) -> bytes:
+        """Returns what is set from now on. Raises RequestInvalid, which names the field; and as `find`."""
         ...
 
 
@@ -108,7 +115,8 @@ def _always_ready() -> bool:
 class WebServices:
     """Everything behind the web edge.
 
-    is_ready: whether calls can be served. metrics: in Prometheus's text format.
+    preferences: None: they cannot be set here. is_ready: whether calls can be served.
+    metrics: in Prometheus's text format.
     metrics_token: a bearer token that opens `/metrics` from elsewhere; None: only this machine may ask.
     """
 
@@ -116,6 +124,7 @@ class WebServices:
     keys: Keys
     generations: Generations
     clock: Clock
+    preferences: Preferences | None = None
     is_ready: Callable[[], bool] = _always_ready
     metrics: Callable[[], str] = _nothing_measured
     metrics_token: str | None = None
