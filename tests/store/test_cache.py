@@ -1,0 +1,122 @@
+"""The shared cache, against a real server."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from fairlead.store.cache import Cache, CacheAway, EntryId, Script
+from tests.cache_server import CacheServer
+
+pytestmark = pytest.mark.anyio
+
+COUNT_UP = Script("return redis.call('incrby', KEYS[1], ARGV[1])")
+START = EntryId(b"0-0")
+
+
+async def test_a_script_runs_whether_the_server_knows_it_or_not(shared_cache: CacheServer) -> None:
+    cache = Cache(shared_cache.url)
+    try:
+        assert await cache.run(COUNT_UP, ["n"], [2]) == 2
+        shared_cache.clear()
+        assert await cache.run(COUNT_UP, ["n"], [3]) == 3
+        assert await cache.run(COUNT_UP, ["n"], [4]) == 7
+    finally:
+        await cache.aclose()
+
+
+async def test_many_calls_share_few_connections(shared_cache: CacheServer) -> None:
+    cache = Cache(shared_cache.url, connections_max=2, answer_timeout_s=5.0)
+    try:
+        answers = await asyncio.gather(*(cache.run(COUNT_UP, ["n"], [1]) for _ in range(50)))
+        assert sorted(int(str(answer)) for answer in answers) == list(range(1, 51))
+    finally:
+        await cache.aclose()
+
+
+async def test_entries_are_read_in_order_from_where_one_left_off(shared_cache: CacheServer) -> None:
+    cache = Cache(shared_cache.url)
+    try:
+        assert await cache.entries("s", after=START, entries_max=10) == []
+        for number in range(5):
+            await cache.append("s", sender=b"me", payload=b"%d" % number, entries_max=1000)
+        first = await cache.entries("s", after=START, entries_max=3)
+        rest = await cache.entries("s", after=first[-1].id, entries_max=10)
+        assert [entry.payload for entry in first + rest] == [b"0", b"1", b"2", b"3", b"4"]
+        assert {entry.sender for entry in first} == {b"me"}
+        assert int(rest[-1].id.partition(b"-")[0]) <= await cache.now_ms()
+    finally:
+        await cache.aclose()
+
+
+async def test_a_stream_keeps_about_the_newest_entries(shared_cache: CacheServer) -> None:
+    cache = Cache(shared_cache.url)
+    try:
+        for _ in range(500):
+            await cache.append("s", sender=b"", payload=b"", entries_max=100)
+        assert len(await cache.entries("s", after=START, entries_max=1000)) < 250
+    finally:
+        await cache.aclose()
+
+
+async def test_a_server_that_is_away_is_said_to_be_and_found_again(
+    shared_cache: CacheServer,
+) -> None:
+    cache = Cache(shared_cache.url, rest_s=0.0)
+    try:
+        await cache.run(COUNT_UP, ["n"], [1])
+        shared_cache.stop()
+        with pytest.raises(CacheAway):
+            await cache.run(COUNT_UP, ["n"], [1])
+        shared_cache.start()
+        assert await cache.run(COUNT_UP, ["n"], [1]) == 1
+    finally:
+        await cache.aclose()
+
+
+async def test_after_a_failure_calls_fail_at_once_for_a_while(shared_cache: CacheServer) -> None:
+    cache = Cache(shared_cache.url, rest_s=3600.0)
+    try:
+        shared_cache.stop()
+        with pytest.raises(CacheAway):
+            await cache.now_ms()
+        shared_cache.start()
+        with pytest.raises(CacheAway):
+            await cache.now_ms()
+    finally:
+        await cache.aclose()
+
+
+async def test_a_server_that_accepts_and_says_nothing_is_away() -> None:
+    async def say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(say_nothing, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    cache = Cache(
+        f"valkey://:hidden@127.0.0.1:{port}", answer_timeout_s=0.05, connect_timeout_s=0.1
+    )
+    try:
+        with pytest.raises(CacheAway) as caught:
+            await cache.now_ms()
+        assert "hidden" not in str(caught.value)
+    finally:
+        await cache.aclose()
+        server.close()
+        await server.wait_closed()
+
+
+async def test_a_script_that_fails_is_not_mistaken_for_an_answer(shared_cache: CacheServer) -> None:
+    cache = Cache(shared_cache.url)
+    try:
+        with pytest.raises(CacheAway, match="wrong"):
+            await cache.run(Script("return redis.error_reply('wrong')"), [], [])
+    finally:
+        await cache.aclose()
+
+
+def test_another_kind_of_address_is_refused() -> None:
+    with pytest.raises(ValueError, match="begins with one of redis://"):
+        Cache("http://localhost")
