@@ -8,7 +8,7 @@ middle of a call cannot split it. Reading the package's data files into a snapsh
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from enum import StrEnum
 from typing import Final
@@ -222,6 +222,7 @@ class Snapshot:
 
     names: every accepted name in lower case to a model id: ids, canonical slugs, aliases, and bare slugs
         ("o1") that only one author uses.
+    routing: what routing works out of a model once and keeps, at most one value for each; see routing/index.py.
     """
 
     version: str
@@ -229,6 +230,9 @@ class Snapshot:
     models: Mapping[ModelId, Model]
     providers: Mapping[ProviderSlug, ProviderInfo]
     names: Mapping[str, ModelId]
+    routing: dict[ModelId, object] = field(
+        default_factory=dict, init=False, compare=False, repr=False
+    )
 
     def resolve(self, name: str) -> Resolved | UnknownModel:
         """The model and variants that a name stands for. A static variant is a model of its own."""

@@ -279,8 +279,14 @@ class StreamOptions(msgspec.Struct, frozen=True, omit_defaults=True):
     include_usage: bool | None = None
 
 
+class HedgeSettings(msgspec.Struct, frozen=True, omit_defaults=True):
+    """after_s: how long to wait for the first token before a second endpoint is asked, too."""
+
+    after_s: float | None = None
+
+
 class ProviderPreferences(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Wishes about routing, as documented; see core/routing.py for their meaning."""
+    """Wishes about routing, as documented in docs/api/routing.md; core/routing reads the raw ones."""
 
     order: list[str] | None = None
     only: list[str] | None = None
@@ -296,6 +302,8 @@ class ProviderPreferences(msgspec.Struct, frozen=True, omit_defaults=True):
     preferred_min_throughput: msgspec.Raw = ABSENT
     preferred_max_latency: msgspec.Raw = ABSENT
     options: msgspec.Raw = ABSENT
+    hedge: bool | HedgeSettings | None = None
+    continue_streams: bool | None = None
 
 
 class ChatBody(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -1,7 +1,7 @@
 """What a caller and an account wish of routing, in one value. Pure.
 
-A request's `provider` object and the account's own settings are merged here, once; `plan` sees only the
-result. The account's lists are a ceiling: a request narrows them and never widens them.
+A request's `provider` object and the account's own settings are merged in `wishes.py`, once; `plan` sees only
+the result. The account's lists are a ceiling: a request narrows them and never widens them.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from fairlead.core.money import PicoUSD
 __all__ = [
     "NO_ACCOUNT_WISHES",
     "NO_WISHES",
+    "VARIANT_SORTS",
     "AccountPreferences",
     "Bounds",
     "Hedge",
@@ -34,6 +35,14 @@ class Sort(StrEnum):
     THROUGHPUT = "throughput"
     LATENCY = "latency"
     EXACTO = "exacto"
+
+
+# The variants that stand for a sort.
+VARIANT_SORTS: Final = {
+    "nitro": Sort.THROUGHPUT,
+    "floor": Sort.PRICE,
+    "exacto": Sort.EXACTO,
+}
 
 
 class Partition(StrEnum):
@@ -81,6 +90,7 @@ class Preferences(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     zdr: endpoints that keep prompts at all are out. zdr_authors: the same for models of these authors.
     no_paid_training, no_free_training: the account's switches; an unknown policy counts as training.
     region: "eu" or "us": only endpoints there.
+    sort: the request's own; default_sort: the account's, which a variant or a service tier outweighs.
     """
 
     order: tuple[str, ...] = ()

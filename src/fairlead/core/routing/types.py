@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
+from typing import Final
 
 import msgspec
 
@@ -17,6 +18,7 @@ from fairlead.core.ids import EndpointId, ModelId, ProviderSlug
 from fairlead.core.money import PicoUSD
 
 __all__ = [
+    "INSTALLATION",
     "Access",
     "Choice",
     "Opening",
@@ -86,6 +88,9 @@ class Opening(msgspec.Struct, frozen=True, gc=False, array_like=True):
     is_exclusive: bool = False
     models: tuple[str, ...] | None = None
 
+
+# A provider that only the installation has a credential for, whatever the model: almost all of them.
+INSTALLATION: Final = (Opening(),)
 
 # What opens each provider, in the order of trying; a provider that is absent cannot be asked.
 Access = Mapping[ProviderSlug, tuple[Opening, ...]]

@@ -1,0 +1,299 @@
+"""What filters and orders ask of a model's endpoints, worked out once for each model of a snapshot.
+
+Sets of endpoints are integers: bit 0 stands for the endpoint with the lowest id, and so on. A filter is then
+one `&`, however many endpoints there are, and only endpoints that it removes are looked at one by one.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+from fairlead.core.catalog import DataPolicy, Endpoint, EndpointStatus, Model, Snapshot
+from fairlead.core.ids import EndpointId, ModelId, ProviderSlug
+from fairlead.core.money import PicoUSD, price_text
+from fairlead.core.pricing import PriceSheet
+from fairlead.core.routing.types import Removal, Removed
+
+__all__ = [
+    "CHARACTERS_PER_TOKEN",
+    "CHARACTERS_PER_TOKEN_MAX",
+    "Ladder",
+    "ModelIndex",
+    "Offer",
+    "Prices",
+    "Step",
+    "index_of",
+    "per_million",
+    "places",
+]
+
+CHARACTERS_PER_TOKEN: Final = 4  # of a usual tokenizer, for estimates
+CHARACTERS_PER_TOKEN_MAX: Final = 8  # so far above any tokenizer that only hopeless prompts go
+UNLIMITED: Final = 1 << 62  # tokens, where an endpoint states no limit
+_TOKENS_PER_MILLION: Final = 1_000_000
+_UNKNOWN_POLICY: Final = DataPolicy()
+
+
+class Prices(NamedTuple):
+    """Picodollars per token and per request. cache_read: None where reading the cache saves nothing."""
+
+    prompt: PicoUSD
+    completion: PicoUSD
+    request: PicoUSD
+    cache_read: PicoUSD | None
+
+
+class Step(NamedTuple):
+    """Prices of prompts that are strictly longer than this."""
+
+    min_prompt_tokens: int
+    prices: Prices
+
+
+class Offer(NamedTuple):
+    """One endpoint as the order needs it. steps: prices of long prompts, by rising length."""
+
+    endpoint: Endpoint
+    id: EndpointId
+    provider: ProviderSlug
+    prices: Prices
+    steps: tuple[Step, ...]
+
+    def prices_at(self, prompt_tokens: int) -> Prices:
+        """Those that hold for a prompt of this length."""
+        found = self.prices
+        for step in self.steps:
+            if prompt_tokens > step.min_prompt_tokens:
+                found = step.prices
+        return found
+
+
+class Ladder:
+    """Endpoints by one number of theirs: which ones are at most, or below, a bound."""
+
+    __slots__ = ("_masks", "_rungs")
+
+    def __init__(self, values: Sequence[int]) -> None:
+        """values: of the endpoint at each place."""
+        ascending = sorted((value, place) for place, value in enumerate(values))
+        self._rungs = [value for value, _ in ascending]
+        self._masks = [0]
+        for _, place in ascending:
+            self._masks.append(self._masks[-1] | 1 << place)
+
+    def at_most(self, bound: int) -> int:
+        return self._masks[bisect_right(self._rungs, bound)]
+
+    def below(self, bound: int) -> int:
+        return self._masks[bisect_left(self._rungs, bound)]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelIndex:
+    """One model. Every `int` below is a set of its endpoints, but for `decisive_characters`.
+
+    offers: by endpoint id, so that the order in which a catalogue lists them decides nothing.
+    providers: each with its endpoints. names: by all that a caller may call an endpoint, in lower case: the
+        provider's slug or display name means all of a provider's. tags: by full tag only.
+    tiers: by service tier; tiered: all of them.
+    keeps_nothing, retains_nothing, never_trains: as far as is known of the provider.
+    free: costs nothing, whatever is asked.
+    prompt_characters: the longest prompt each can read, at the most characters that a token can have.
+    decisive_characters: a prompt of no more than this passes every filter and takes every usual price.
+    no_credential: what is said of each endpoint whose provider cannot be asked.
+    """
+
+    model: Model
+    offers: tuple[Offer, ...]
+    all: int
+    bits: Mapping[EndpointId, int]
+    providers: tuple[tuple[ProviderSlug, int], ...]
+    names: Mapping[str, int]
+    tags: Mapping[str, int]
+    parameters: Mapping[str, int]
+    quantizations: Mapping[str, int]
+    regions: Mapping[str, int]
+    tiers: Mapping[str, int]
+    tiered: int
+    unpriced: int
+    deprecated: int
+    keeps_nothing: int
+    retains_nothing: int
+    never_trains: int
+    free: int
+    stepped: int
+    prompt_prices: Ladder
+    completion_prices: Ladder
+    request_prices: Ladder
+    image_prices: Ladder
+    audio_prices: Ladder
+    prompt_characters: Ladder
+    completion_tokens: Ladder
+    decisive_characters: int
+    no_credential: tuple[Removed, ...]
+
+    def named(self, names: Sequence[str]) -> int:
+        """The endpoints that any of these names means."""
+        found = 0
+        for name in names:
+            found |= self.names.get(name, 0)
+        return found
+
+
+def index_of(snapshot: Snapshot, model: ModelId) -> ModelIndex:
+    """The model's index, made on first use. The snapshot is immutable, so it never goes stale.
+
+    Raises KeyError for a model that the snapshot does not have.
+    """
+    found = snapshot.routing.get(model)
+    if isinstance(found, ModelIndex):
+        return found
+    made = _indexed(snapshot.models[model], snapshot)
+    snapshot.routing[model] = made
+    return made
+
+
+def places(mask: int) -> Iterator[int]:
+    """The places of a set, lowest first."""
+    while mask:
+        lowest = mask & -mask
+        yield lowest.bit_length() - 1
+        mask ^= lowest
+
+
+def per_million(price: int) -> str:
+    """A price per token as people say it: "$3" for a million."""
+    return f"${price_text(PicoUSD(price * _TOKENS_PER_MILLION))}"
+
+
+def _indexed(model: Model, snapshot: Snapshot) -> ModelIndex:
+    endpoints = sorted(model.endpoints, key=lambda endpoint: endpoint.id)
+    offers = tuple(_offer(endpoint) for endpoint in endpoints)
+
+    def those(holds: Callable[[Endpoint], bool]) -> int:
+        return sum(1 << place for place, one in enumerate(endpoints) if holds(one))
+
+    def by(words: Callable[[Endpoint], Sequence[str]]) -> dict[str, int]:
+        found: defaultdict[str, int] = defaultdict(int)
+        for place, endpoint in enumerate(endpoints):
+            for word in words(endpoint):
+                found[word] |= 1 << place
+        return dict(found)
+
+    def policy(endpoint: Endpoint) -> DataPolicy:
+        info = snapshot.providers.get(endpoint.provider)
+        return _UNKNOWN_POLICY if info is None else info.data_policy
+
+    def names(endpoint: Endpoint) -> Sequence[str]:
+        info = snapshot.providers.get(endpoint.provider)
+        known = (endpoint.provider.lower(), endpoint.tag.lower())
+        return known if info is None else (*known, info.name.lower())
+
+    def parameters(endpoint: Endpoint) -> Sequence[str]:
+        known = endpoint.supported_parameters
+        return (*known, "max_tokens") if "max_completion_tokens" in known else tuple(known)
+
+    def ladder(price: Callable[[PriceSheet], int | None]) -> Ladder:
+        return Ladder([price(endpoint.prices) or 0 for endpoint in endpoints])
+
+    characters = [_prompt_tokens_max(one) * CHARACTERS_PER_TOKEN_MAX for one in endpoints]
+    by_provider = by(lambda one: (one.provider,))
+    tiers = by(lambda one: () if one.tier is None else (one.tier,))
+    steps = [step.min_prompt_tokens for offer in offers for step in offer.steps]
+    return ModelIndex(
+        model=model,
+        offers=offers,
+        all=(1 << len(offers)) - 1,
+        bits={offer.id: 1 << place for place, offer in enumerate(offers)},
+        providers=tuple((ProviderSlug(slug), mask) for slug, mask in by_provider.items()),
+        names=by(names),
+        tags=by(lambda one: (one.tag.lower(),)),
+        parameters=by(parameters),
+        quantizations=by(lambda one: (one.quantization,)),
+        regions=by(lambda one: () if one.data_region is None else (one.data_region,)),
+        tiers=tiers,
+        tiered=those(lambda one: one.tier is not None),
+        unpriced=those(lambda one: one.status is EndpointStatus.UNPRICED),
+        deprecated=those(lambda one: one.status is EndpointStatus.DEPRECATED),
+        keeps_nothing=those(lambda one: policy(one).keeps_nothing),
+        retains_nothing=those(lambda one: policy(one).retains_prompts is False),
+        never_trains=those(lambda one: policy(one).trains_on_prompts is False),
+        free=those(_is_free),
+        stepped=sum(1 << place for place, offer in enumerate(offers) if offer.steps),
+        prompt_prices=ladder(lambda sheet: sheet.prompt),
+        completion_prices=ladder(lambda sheet: sheet.completion),
+        request_prices=ladder(lambda sheet: sheet.request),
+        image_prices=ladder(lambda sheet: sheet.image_output),
+        audio_prices=ladder(lambda sheet: sheet.audio_second),
+        prompt_characters=Ladder(characters),
+        completion_tokens=Ladder([one.max_completion_tokens or UNLIMITED for one in endpoints]),
+        decisive_characters=min(
+            [*characters, *(tokens * CHARACTERS_PER_TOKEN for tokens in steps)], default=0
+        ),
+        no_credential=tuple(
+            Removed(
+                model.id, one.id, Removal.NO_CREDENTIAL, f"no credential opens {one.provider} here"
+            )
+            for one in endpoints
+        ),
+    )
+
+
+def _offer(endpoint: Endpoint) -> Offer:
+    usual = _prices(endpoint.prices)
+    steps: list[Step] = []
+    sheet: dict[str, PicoUSD] = {}
+    # Overrides by the hour are left out: routing knows no clock, and both sides of an hour are planned alike.
+    lengths = [
+        (override.min_prompt_tokens, override.prices)
+        for override in endpoint.prices.overrides
+        if override.min_prompt_tokens is not None
+        and override.utc_start is None
+        and override.weekdays is None
+    ]
+    for tokens, prices in sorted(lengths, key=lambda one: one[0]):
+        sheet |= prices
+        steps.append(Step(tokens, _replaced(usual, sheet)))
+    return Offer(endpoint, endpoint.id, endpoint.provider, usual, tuple(steps))
+
+
+def _prices(sheet: PriceSheet) -> Prices:
+    request = sheet.request or 0
+    if not sheet.prompt and not sheet.completion:
+        request += (
+            sheet.image_output or 0
+        )  # priced by the image alone, of which a request makes one
+    return Prices(
+        sheet.prompt,
+        sheet.completion,
+        PicoUSD(request),
+        _saving(sheet.prompt, sheet.input_cache_read),
+    )
+
+
+def _replaced(usual: Prices, new: Mapping[str, PicoUSD]) -> Prices:
+    prompt = new.get("prompt", usual.prompt)
+    return Prices(
+        prompt,
+        new.get("completion", usual.completion),
+        new.get("request", usual.request),
+        _saving(prompt, new.get("input_cache_read", usual.cache_read)),
+    )
+
+
+def _saving(prompt: PicoUSD, cache_read: PicoUSD | None) -> PicoUSD | None:
+    return cache_read if cache_read is not None and cache_read < prompt else None
+
+
+def _is_free(endpoint: Endpoint) -> bool:
+    sheet = endpoint.prices
+    return not (sheet.prompt or sheet.completion or sheet.request or sheet.image_output)
+
+
+def _prompt_tokens_max(endpoint: Endpoint) -> int:
+    limits = [limit for limit in (endpoint.context_length, endpoint.max_prompt_tokens) if limit]
+    return min(limits, default=UNLIMITED)
