@@ -11,9 +11,9 @@ import pytest
 
 from fairlead.core.capability import Capability
 from fairlead.core.errors import ErrorType, FailureKind, FairleadError, Problem, UpstreamFailure
-from fairlead.core.generation import Attempt
+from fairlead.core.generation import Attempt, AttemptKind, Splice
 from fairlead.core.ids import EndpointId, ModelId, ProviderSlug
-from fairlead.core.money import PicoUSD
+from fairlead.core.money import NanoUSD, PicoUSD
 from fairlead.core.router_metadata import (
     is_metadata_wanted,
     router_metadata,
@@ -67,7 +67,7 @@ def test_only_the_word_enabled_asks_for_it(headers: dict[bytes, bytes], wanted: 
 
 
 def test_an_answer_after_a_fallback_is_told_in_the_documented_shape() -> None:
-    assert json.loads(json.dumps(told(FAILED, SERVED, selected=BETA))) == {
+    assert json.loads(json.dumps(told(FAILED, SERVED, selected=SERVED))) == {
         "requested": "acme/one:nitro",
         "strategy": "direct",
         "region": None,
@@ -107,8 +107,9 @@ def test_of_two_credentials_the_one_that_served_is_selected() -> None:
     )
     decision = msgspec.structs.replace(DECISION, choices=twice)
     for key, selected in (("own", [True, False]), (None, [False, True])):
+        served = Attempt(ALPHA, "alpha", "acme/one", 200, 10, key=key)
         metadata = router_metadata(
-            decision, (), SNAPSHOT, requested="acme/one", selected=ALPHA, key=key
+            decision, (served,), SNAPSHOT, requested="acme/one", selected=served
         )
         assert metadata["is_byok"] is (key is not None)
         available = metadata["endpoints"]["available"]  # type: ignore[index] # an object
@@ -122,11 +123,26 @@ def test_an_attempt_without_an_answer_has_a_status_all_the_same(kind: FailureKin
     assert attempt["reason"] == kind.value
 
 
-def test_races_and_splices_are_told_where_there_were_some() -> None:
-    assert not {"hedge", "splices"} & told(SERVED).keys()
-    metadata = told(SERVED, hedge={"won_by": "Beta"}, splices=[{"at_characters": 7}])
-    assert metadata["hedge"] == {"won_by": "Beta"}
-    assert metadata["splices"] == [{"at_characters": 7}]
+def test_a_race_is_told_with_who_won_it_and_what_it_cost() -> None:
+    late = Attempt(ALPHA, "alpha", "acme/one", None, 900, was_let_go=True, spend=NanoUSD(2_500_000))
+    quick = msgspec.structs.replace(SERVED, kind=AttemptKind.HEDGE)
+    metadata = told(late, quick, selected=quick)
+    assert metadata["hedge"] == {"started": 1, "won": True, "extra_cost": 0.0025}
+    assert metadata["attempts"] == [
+        {"model": "acme/one", "provider": "Alpha", "status": 499, "was_let_go": True},
+        {"model": "acme/one", "provider": "Beta", "status": 200, "kind": "hedge"},
+    ]
+
+
+def test_a_continued_answer_is_told_with_its_splices() -> None:
+    splice = Splice(after=ALPHA, by=BETA, manner="prefill", characters=7)
+    assert told(FAILED, SERVED, selected=SERVED, splices=[splice])["splices"] == [
+        {"after": "Alpha", "by": "Beta", "manner": "prefill", "characters": 7}
+    ]
+
+
+def test_a_plain_call_has_neither() -> None:
+    assert not {"hedge", "splices"} & told(SERVED, selected=SERVED).keys()
 
 
 @pytest.mark.parametrize(

@@ -15,9 +15,9 @@ from typing import Final
 import msgspec
 
 from fairlead.core.catalog import ProviderInfo, Snapshot
-from fairlead.core.generation import Attempt
+from fairlead.core.generation import Attempt, Splice
 from fairlead.core.ids import EndpointId, ModelId, ProviderSlug
-from fairlead.core.money import PicoUSD, price_text
+from fairlead.core.money import PicoUSD, price_text, usd
 from fairlead.core.routing.decision import Decision
 from fairlead.core.routing.facts import UNKNOWN, Facts, Percentiles
 from fairlead.core.routing.preferences import Preferences
@@ -157,15 +157,19 @@ def document(
     requested: str,
     catalog_version: str,
     attempts: Sequence[Attempt] = (),
-    selected: EndpointId | None = None,
+    selected: Attempt | None = None,
+    splices: Sequence[Splice] = (),
 ) -> dict[str, object]:
     """What `GET /generation/{id}/routing` and `POST /routing/explain` answer.
 
     requested: the model as the caller wrote it. catalog_version: that the decision was made with.
-    attempts, selected: what came of it; none where nothing was sent.
+    attempts, splices: what came of it; none where nothing was sent. selected: the attempt that answered.
     """
     told = explained(decision, snapshot)
-    served = next((one for one in told.candidates if one.offer.endpoint == selected), None)
+    served = None
+    if selected is not None:
+        wanted = (selected.endpoint, selected.key)
+        served = next((c for c in told.candidates if (c.offer.endpoint, c.key) == wanted), None)
     question, traits = decision.question, decision.question.traits
     return {
         "requested": requested,
@@ -206,6 +210,7 @@ def document(
         ],
         "is_complete": told.is_whole,
         "attempts": [_attempt(one) for one in attempts],
+        "splices": [msgspec.structs.asdict(one) for one in splices],
     }
 
 
@@ -271,4 +276,8 @@ def _attempt(attempt: Attempt) -> dict[str, object]:
         "status": attempt.status,
         "latency_ms": attempt.latency_ms,
         "failure": attempt.failure,
+        "kind": attempt.kind.value,
+        "is_byok": attempt.key is not None,
+        "was_let_go": attempt.was_let_go,
+        "extra_cost": usd(attempt.spend),
     }

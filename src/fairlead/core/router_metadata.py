@@ -1,7 +1,7 @@
 """How a call was routed, for the caller who asks for it with a header: beside his answer or his error.
 
-The documented shape, with three additions: why an attempt failed, whether two endpoints were raced, and where
-an answer was continued by another endpoint. Stages that change a request have no part in it: there are none.
+The documented shape, with additions: what came of each attempt, whether two endpoints were raced, and where an
+answer was continued by another endpoint. Stages that change a request have no part in it: there are none.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ from typing import Final
 
 from fairlead.core.catalog import Snapshot
 from fairlead.core.errors import FAILURES, HTTP_STATUS, ErrorType, FailureKind, Problem
-from fairlead.core.generation import Attempt
+from fairlead.core.generation import Attempt, AttemptKind, Splice
 from fairlead.core.ids import EndpointId, ProviderSlug
+from fairlead.core.money import NanoUSD, usd
 from fairlead.core.routing.decision import Decision
 
 __all__ = ["HEADERS", "is_metadata_wanted", "router_metadata", "with_router_metadata"]
@@ -26,6 +27,7 @@ HEADERS: Final = (
 )
 _ENABLED: Final = b"enabled"
 _OK: Final = 200
+_LET_GO: Final = 499  # a proxy's word for a caller who left; here it was we who did
 # Faults of our own: what they have to do with the routing is ours to find out.
 _OURS: Final = frozenset({ErrorType.SERVER, ErrorType.UNMAPPED})
 
@@ -45,16 +47,13 @@ def router_metadata(
     snapshot: Snapshot,
     *,
     requested: str,
-    selected: EndpointId | None = None,
-    key: str | None = None,
-    hedge: Mapping[str, object] | None = None,
-    splices: Sequence[Mapping[str, object]] = (),
+    selected: Attempt | None = None,
+    splices: Sequence[Splice] = (),
 ) -> dict[str, object]:
     """`openrouter_metadata` of one call.
 
     requested: the model as the caller wrote it. attempts: until now, in order.
-    selected: the endpoint that answers, None if none does. key: the caller's own credential that it answers by.
-    hedge, splices: as the pipeline tells them, left out where there were none.
+    selected: the attempt that answers, None if none does.
 
     Not counted are endpoints of providers that have no credential here: `total` is how many could have been
     asked, `available` those that might be.
@@ -63,7 +62,12 @@ def router_metadata(
     name = ""
     models = _models(decision, snapshot)
     for choice in decision.choices:
-        is_selected = not name and choice.endpoint == selected and choice.key == key
+        is_selected = (
+            selected is not None
+            and not name
+            and choice.endpoint == selected.endpoint
+            and choice.key == selected.key
+        )
         model, provider = models.get(choice.endpoint, ("", ""))
         if is_selected:
             name = provider
@@ -75,7 +79,7 @@ def router_metadata(
         "region": None,
         "summary": f"{summary}, selected={name}" if name else summary,
         "attempt": len(attempts),
-        "is_byok": selected is not None and key is not None,
+        "is_byok": selected is not None and selected.key is not None,
         "endpoints": {
             "total": len(available) + len(decision.removed),
             "available": available,
@@ -83,10 +87,10 @@ def router_metadata(
     }
     if attempts:
         metadata["attempts"] = [_attempt(attempt, snapshot) for attempt in attempts]
-    if hedge is not None:
-        metadata["hedge"] = hedge
+        if any(attempt.kind is AttemptKind.HEDGE for attempt in attempts):
+            metadata["hedge"] = _race(attempts, selected)
     if splices:
-        metadata["splices"] = list(splices)
+        metadata["splices"] = [_splice(splice, models) for splice in splices]
     return metadata
 
 
@@ -112,9 +116,35 @@ def _attempt(attempt: Attempt, snapshot: Snapshot) -> dict[str, object]:
         "provider": _name(attempt.provider, snapshot),
         "status": _status(attempt),
     }
+    if attempt.kind is not AttemptKind.TURN:
+        told["kind"] = attempt.kind.value
     if attempt.failure is not None:
         told["reason"] = attempt.failure
+    if attempt.was_let_go:
+        told["was_let_go"] = True
     return told
+
+
+def _race(attempts: Sequence[Attempt], selected: Attempt | None) -> dict[str, object]:
+    """What came of asking a second endpoint beside the first. extra_cost: of those let go, USD, estimated."""
+    extra = sum(attempt.spend for attempt in attempts if attempt.was_let_go)
+    return {
+        "started": sum(1 for attempt in attempts if attempt.kind is AttemptKind.HEDGE),
+        "won": selected is not None and selected.kind is AttemptKind.HEDGE,
+        "extra_cost": usd(NanoUSD(extra)),
+    }
+
+
+def _splice(splice: Splice, models: Mapping[EndpointId, tuple[str, str]]) -> dict[str, object]:
+    def provider(endpoint: str) -> str:
+        return models.get(EndpointId(endpoint), ("", endpoint))[1]
+
+    return {
+        "after": provider(splice.after),
+        "by": provider(splice.by),
+        "manner": splice.manner,
+        "characters": splice.characters,
+    }
 
 
 def _status(attempt: Attempt) -> int:
@@ -124,6 +154,8 @@ def _status(attempt: Attempt) -> int:
     """
     if attempt.status is not None:
         return attempt.status
+    if attempt.was_let_go:
+        return _LET_GO
     if attempt.failure is None:
         return _OK
     return HTTP_STATUS[FAILURES[FailureKind(attempt.failure)].error_type]

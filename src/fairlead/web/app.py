@@ -22,6 +22,7 @@ from fairlead.web.api.generations import generation_routes
 from fairlead.web.api.keys import key_routes
 from fairlead.web.api.models import model_routes
 from fairlead.web.api.preferences import preference_routes
+from fairlead.web.api.routing import routing_routes
 from fairlead.web.cors import AnyOrigin
 from fairlead.web.health import health_routes
 from fairlead.web.pages.home import home_routes
@@ -43,6 +44,7 @@ def build_web_app(services: WebServices) -> ASGIApp:
     api_routes: list[Route] = [
         *model_routes(services),
         *generation_routes(services),
+        *routing_routes(services),
         *key_routes(services),
         *preference_routes(services),
     ]

@@ -14,6 +14,7 @@ from fairlead.core.money import NanoUSD
 __all__ = [
     "Caller",
     "CatalogFeed",
+    "Catalogues",
     "Clock",
     "Generations",
     "KeyDescription",
@@ -77,6 +78,27 @@ class CatalogFeed(Protocol):
     def snapshot(self) -> Snapshot: ...
 
 
+class Catalogues(Protocol):
+    """Snapshots that were in force."""
+
+    async def found(self, version: str, *, at_ms: int) -> Snapshot | None:
+        """As routing saw it at that time; None: not kept, or not any more. Raises Overloaded if we cannot
+        tell."""
+        ...
+
+
+class Keys(Protocol):
+    """API keys."""
+
+    async def authenticate(self, authorization: str | None) -> Caller:
+        """authorization: the header's value. Raises NotAuthenticated, or Overloaded if we cannot tell."""
+        ...
+
+    async def describe(self, caller: Caller) -> KeyDescription:
+        """Raises NotFound for a key that was deleted since, Overloaded if we cannot tell."""
+        ...
+
+
 class Preferences(Protocol):
     """What accounts wish of routing, as JSON objects."""
 
@@ -118,6 +140,7 @@ class WebServices:
     preferences: None: they cannot be set here. is_ready: whether calls can be served.
     metrics: in Prometheus's text format.
     metrics_token: a bearer token that opens `/metrics` from elsewhere; None: only this machine may ask.
+    catalogues: None: none but the one in force is known here.
     """
 
     catalog: CatalogFeed
@@ -128,3 +151,4 @@ class WebServices:
     is_ready: Callable[[], bool] = _always_ready
     metrics: Callable[[], str] = _nothing_measured
     metrics_token: str | None = None
+    catalogues: Catalogues | None = None

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fairlead.core.capability import Capability
@@ -117,6 +117,7 @@ def access_to(*slugs: str) -> dict[ProviderSlug, tuple[Opening, ...]]:
     return {ProviderSlug(slug): OPEN for slug in slugs}
 
 
+@settings(deadline=None)
 @given(st.randoms(use_true_random=False))
 def test_a_decision_comes_back_from_its_bytes_as_it_was(source: random.Random) -> None:
     decision = arbitrary_decision(source)

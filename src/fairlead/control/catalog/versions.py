@@ -10,6 +10,7 @@ data, so one name can have several contents; a decision was made with the newest
 
 from __future__ import annotations
 
+import logging
 import zlib
 from collections.abc import Callable
 from hashlib import blake2b
@@ -19,13 +20,15 @@ import msgspec
 
 from fairlead.control.catalog import queries
 from fairlead.core.catalog import Model, ProviderInfo, Snapshot
-from fairlead.store.database import Database
+from fairlead.core.errors import Overloaded
+from fairlead.store.database import Database, DatabaseUnreadable
 
 __all__ = ["VERSIONS_MAX", "CatalogVersions", "VersionUnreadable", "packed", "unpacked"]
 
 VERSIONS_MAX: Final = 100  # some 16 MB; beyond it, what was out of force for longest is dropped
 CONTENT_BYTES_MAX: Final = 256 << 20  # uncompressed; a hundred times today's
 
+_LOG: Final = logging.getLogger(__name__)
 _COMPRESSION_LEVEL: Final = 6  # of zlib; 9 saves 2 % for half as much time again
 
 
@@ -47,7 +50,7 @@ _DECODER: Final = msgspec.msgpack.Decoder(_Kept)
 
 
 class CatalogVersions:
-    """Methods raise DatabaseUnreadable. Those without `async` block.
+    """Methods without `async` block. All but `found` raise DatabaseUnreadable.
 
     versions = CatalogVersions(database, now_ms=clock.now_ms)
     await versions.record(snapshot)                     # before it comes into force
@@ -70,8 +73,17 @@ class CatalogVersions:
         await self._database.run(self.keep, snapshot)
 
     async def found(self, version: str, *, at_ms: int) -> Snapshot | None:
-        """As `find`, off the event loop."""
-        return await self._database.run(self.find, version, at_ms)
+        """As `find`, off the event loop; None as well for what cannot be read.
+
+        Raises Overloaded if we cannot tell.
+        """
+        try:
+            return await self._database.run(self.find, version, at_ms)
+        except DatabaseUnreadable as error:
+            raise Overloaded("Catalogues cannot be looked up at the moment.") from error
+        except VersionUnreadable as error:
+            _LOG.error("%s", error)
+            return None
 
     def keep(self, snapshot: Snapshot) -> None:
         """Note that this is in force from now on. Several processes may say so of one version."""

@@ -119,7 +119,7 @@ def decision_of(
                 continue
             opened[provider] = openings
             facts = health.facts(endpoint.id)
-            if facts is not UNKNOWN and facts != UNKNOWN:
+            if facts is not UNKNOWN:
                 known[endpoint.id] = facts
     return Decision(
         question=question,

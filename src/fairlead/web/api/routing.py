@@ -1,0 +1,72 @@
+"""`GET /generation/{id}/routing`: why a call went where it went."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Final
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from fairlead.core.catalog import Snapshot
+from fairlead.core.errors import NotFound
+from fairlead.core.explanation import document
+from fairlead.core.generation import Generation
+from fairlead.core.ids import GenerationId
+from fairlead.core.routing.decision import Decision
+from fairlead.web.answers import answer
+from fairlead.web.services import WebServices
+
+__all__ = ["routing_object", "routing_routes"]
+
+_MS_PER_S: Final = 1000
+
+
+def routing_routes(services: WebServices) -> list[Route]:
+    async def routing(request: Request) -> Response:
+        caller = await services.keys.authenticate(request.headers.get("authorization"))
+        wanted = GenerationId(request.path_params["generation"])
+        found = await services.generations.find(wanted, caller.account)
+        if found is None:
+            raise NotFound(f"This account has no generation {wanted!r}.")
+        decision = found.decision
+        if decision is None:
+            raise NotFound(f"How {wanted} was routed was not kept: an earlier version served it.")
+        snapshot = await _snapshot_of(found, services)
+        return answer({"data": routing_object(found, decision, snapshot)})
+
+    return [Route("/generation/{generation}/routing", routing)]
+
+
+def routing_object(
+    generation: Generation, decision: Decision, snapshot: Snapshot | None
+) -> dict[str, object]:
+    """The decision explained. snapshot: that of the decision, None where it is not kept. Pure."""
+    of_endpoint = [one for one in generation.attempts if one.endpoint == generation.endpoint]
+    return {
+        "generation_id": generation.id,
+        "created_at": datetime.fromtimestamp(generation.created_s, UTC).isoformat(),
+        "outcome": generation.outcome.value,
+        "router": generation.router,
+        **document(
+            decision,
+            snapshot,
+            requested=generation.requested_model,
+            catalog_version=generation.catalog_version,
+            attempts=generation.attempts,
+            selected=of_endpoint[-1] if of_endpoint else None,
+            splices=generation.splices,
+        ),
+    }
+
+
+async def _snapshot_of(generation: Generation, services: WebServices) -> Snapshot | None:
+    version = generation.catalog_version
+    at_ms = round(generation.created_s * _MS_PER_S)
+    kept = None
+    if services.catalogues is not None:
+        kept = await services.catalogues.found(version, at_ms=at_ms)
+    if kept is None and services.catalog.snapshot.version == version:
+        return services.catalog.snapshot
+    return kept
