@@ -135,6 +135,7 @@ class MessagesStream:
         "_indexes",
         "_likeness",
         "_open_block",
+        "_open_block_is_text",
         "_started",
         "_text_before",
         "_text_index",
@@ -149,6 +150,7 @@ class MessagesStream:
         self._usage: Usage | None = None
         self._indexes: dict[object, int | None] = {}  # a frame's block to ours; None: not shown
         self._open_block: int | None = None  # ours, of a frame's block that is open
+        self._open_block_is_text = False
         self._delta: Fields | None = None  # the provider's own `message_delta`, kept for the end
         # What is written around one more text of the block that is open.
         self._text_index: int | None = None
@@ -212,7 +214,7 @@ class MessagesStream:
     def _plain(self, event: PlainEvent, written: list[bytes]) -> None:
         content = self._content
         if isinstance(event, TextDelta) and event.choice == 0 and event.text:
-            index = content.open_text
+            index = self._open_block if self._open_block_is_text else content.open_text
             if index is not None:
                 # One more piece of the same text, which is what most streams consist of.
                 if index != self._text_index:
@@ -226,6 +228,8 @@ class MessagesStream:
             self._usage = event.usage
             return
         told: list[Fields] = []
+        if not isinstance(event, Finished):
+            self._close_block(told)  # of frames: another provider goes on
         content.feed(event, told)
         if told:
             self._begin(written)
@@ -303,6 +307,7 @@ class MessagesStream:
                 self._indexes[theirs] = None
             else:
                 self._indexes[theirs] = self._open_block = self._content.next_index(told)
+            self._open_block_is_text = _type_of(block) == "text"
             if isinstance(block, dict):
                 _complete_block(block)
                 self._content.has_calls |= block.get("type") == "tool_use"
@@ -312,12 +317,14 @@ class MessagesStream:
             told.append(fields)
             if fields["type"] == "content_block_stop":
                 self._open_block = self._likeness = None
+                self._open_block_is_text = False
         written.extend(_event(inner) for inner in told)
 
     def _close_block(self, told: list[Fields]) -> None:
         if self._open_block is not None:
             told.append({"type": "content_block_stop", "index": self._open_block})
             self._open_block = self._likeness = None
+            self._open_block_is_text = False
 
 
 def _event(fields: Mapping[str, object]) -> bytes:
