@@ -269,9 +269,16 @@ def test_a_wrong_value_from_the_environment_names_the_variable(sources: Sources)
     assert message.startswith("FAIRLEAD_SERVER__PORT is 'many'; wanted a whole number")
 
 
-def test_a_shared_cache_is_refused_while_there_is_none(sources: Sources) -> None:
-    message = sources.refusal("[cache]\nurl = 'redis://:hidden@host'")
-    assert message.startswith("cache.url: this version keeps its state in process")
+@pytest.mark.parametrize("scheme", ["redis", "rediss", "valkey", "valkeys", "unix"])
+def test_a_shared_cache_is_a_redis_or_valkey_server(sources: Sources, scheme: str) -> None:
+    url = sources.read(f"[cache]\nurl = '{scheme}://:hidden@host/0'").cache.url
+    assert url is not None
+    assert url.reveal() == f"{scheme}://:hidden@host/0"
+
+
+def test_another_kind_of_cache_is_refused_and_its_password_is_not_shown(sources: Sources) -> None:
+    message = sources.refusal("[cache]\nurl = 'memcached://:hidden@host'")
+    assert message.startswith("cache.url must begin with redis:// or rediss:// or valkey://")
     assert "hidden" not in message
 
 

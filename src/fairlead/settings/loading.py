@@ -16,6 +16,7 @@ from fairlead.core.catalog import ProviderInfo
 from fairlead.core.ids import ProviderSlug
 from fairlead.settings.types import (
     ANNOTATIONS,
+    CACHE_SCHEMES,
     PROVIDER_ANNOTATIONS,
     SECTIONS,
     ProviderSettings,
@@ -329,17 +330,13 @@ def _provider(values: Mapping[str, object]) -> ProviderSettings:
 def _check_addresses(settings: Settings, given: Mapping[_Path, _Given]) -> None:
     """What a type cannot say: which schemes an address may have. The addresses hold passwords."""
     schemes = {
-        ("database", "url"): (settings.database.url, "postgresql://"),
-        ("upstream", "proxy"): (settings.upstream.proxy, "http://"),
+        ("database", "url"): (settings.database.url, ("postgresql://",)),
+        ("upstream", "proxy"): (settings.upstream.proxy, ("http://",)),
+        ("cache", "url"): (settings.cache.url, CACHE_SCHEMES),
     }
-    for path, (address, scheme) in schemes.items():
-        if address is not None and not address.reveal().startswith(scheme):
-            raise SettingsError(f"{given[path].name} must begin with {scheme}")
-    if settings.cache.url is not None:
-        raise SettingsError(
-            f"{given['cache', 'url'].name}: this version keeps its state in process and has no shared"
-            " cache; remove the setting"
-        )
+    for path, (address, accepted) in schemes.items():
+        if address is not None and not address.reveal().startswith(accepted):
+            raise SettingsError(f"{given[path].name} must begin with {' or '.join(accepted)}")
 
 
 def _unknown(name: str, known: list[str], what: str = "a setting") -> SettingsError:

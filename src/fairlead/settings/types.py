@@ -16,6 +16,7 @@ from fairlead.core.ids import ProviderSlug
 
 __all__ = [
     "ANNOTATIONS",
+    "CACHE_SCHEMES",
     "PROVIDER_ANNOTATIONS",
     "SECTIONS",
     "Cache",
@@ -32,6 +33,8 @@ __all__ = [
     "Timeouts",
     "Upstream",
 ]
+
+CACHE_SCHEMES: Final = ("redis://", "rediss://", "valkey://", "valkeys://", "unix://")
 
 
 class Secret:
@@ -140,12 +143,13 @@ class Database(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Cache(msgspec.Struct, frozen=True, kw_only=True):
-    """State that processes share."""
+    """State that processes share: the health of endpoints, and rate limits. Nothing in it must last."""
 
     url: Annotated[
         Secret | None,
         Meta(
-            description="Reserved for shared state; this version keeps state in process and refuses it."
+            description="Address of a Redis or Valkey server (`redis://`, `rediss://`, `valkey://`,"
+            " `valkeys://`, `unix://`); none: each process knows only what it saw itself."
         ),
     ] = None
 

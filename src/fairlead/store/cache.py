@@ -20,12 +20,13 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, NewType, TypeVar, cast
 
+from fairlead.settings.types import CACHE_SCHEMES
+
 if TYPE_CHECKING:
     from redis.asyncio import Redis
 
-__all__ = ["SCHEMES", "Cache", "CacheAway", "Entry", "EntryId", "Script"]
+__all__ = ["Cache", "CacheAway", "Entry", "EntryId", "Script"]
 
-SCHEMES: Final = ("redis://", "rediss://", "valkey://", "valkeys://", "unix://")
 CONNECTIONS_MAX: Final = 16  # calls beyond wait for one of them, within their own time limit
 CONNECT_TIMEOUT_S: Final = 1.0
 ANSWER_TIMEOUT_S: Final = 0.25  # of one command, connecting not included
@@ -75,7 +76,7 @@ class Cache:
         answer_timeout_s: float = ANSWER_TIMEOUT_S,
         rest_s: float = REST_S,
     ) -> None:
-        """url: with one of `SCHEMES`. Connects when it is first used. Raises ValueError for a wrong one."""
+        """url: with one of `CACHE_SCHEMES`, else ValueError. Connects when it is first used."""
         self._client = _client(url, connections_max, connect_timeout_s, answer_timeout_s)
         self._timeout_s = connect_timeout_s + answer_timeout_s
         self._rest_s = rest_s
@@ -162,8 +163,8 @@ def _client(
     from redis.asyncio.retry import Retry
     from redis.backoff import NoBackoff
 
-    if not url.startswith(SCHEMES):
-        raise ValueError(f"a cache's address begins with one of {', '.join(SCHEMES)}")
+    if not url.startswith(CACHE_SCHEMES):
+        raise ValueError(f"a cache's address begins with one of {', '.join(CACHE_SCHEMES)}")
     pool = BlockingConnectionPool.from_url(
         url.replace("valkey", "redis", 1) if url.startswith("valkey") else url,
         max_connections=connections_max,
