@@ -536,7 +536,7 @@ def test_flags_of_the_caller_and_those_that_fields_need_are_sent() -> None:
     request = written(
         betas=["a-2026-01-01", "b"], anthropic_beta="b, c", context_management={}, output_format={}
     )
-    assert anthropic_betas(request) == (
+    assert anthropic_betas(request, endpoint()) == (
         "a-2026-01-01",
         "b",
         "c",
@@ -549,8 +549,26 @@ def test_flags_of_the_caller_and_those_that_fields_need_are_sent() -> None:
 
 @given(st.text() | st.lists(st.text() | st.none() | st.integers()) | st.integers())
 def test_flags_never_break_out_of_their_header(betas: Any) -> None:
-    for flag in anthropic_betas(written(betas=betas)):
+    for flag in anthropic_betas(written(betas=betas), endpoint()):
         assert set(flag) <= {*string.ascii_letters, *string.digits, ".", "_", "-"}
+
+
+@pytest.mark.parametrize("request_of", [asked, written], ids=["translated", "native"])
+def test_speed_is_the_endpoints_whatever_the_caller_wrote(request_of: Any) -> None:
+    """Fast answers cost six times as much: a call that is charged as usual must not ask for them."""
+    wanted = {"service_tier": "priority"} if request_of is asked else {"speed": "fast"}
+    fast = msgspec.structs.replace(endpoint(), tier="priority")
+    for request in (request_of(), request_of(**wanted)):
+        assert "speed" not in anthropic_body(request, endpoint())
+        assert anthropic_body(request, fast)["speed"] == msgspec.Raw(b'"fast"')
+        assert "fast-mode-2026-02-01" in anthropic_betas(request, fast)
+
+
+def test_a_native_tier_that_nobody_sells_here_stays_here() -> None:
+    for tier, told in (("priority", None), ("standard_only", msgspec.Raw(b'"standard_only"'))):
+        body = msgspec.structs.replace(asked().body, service_tier=tier)
+        request = msgspec.structs.replace(written(service_tier=tier), body=body)
+        assert anthropic_body(request, endpoint()).get("service_tier") == told
 
 
 # --- the catalogue's own models -----------------------------------------------------------------------

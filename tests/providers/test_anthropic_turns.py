@@ -296,10 +296,10 @@ def test_a_platform_without_addresses_takes_data_only() -> None:
 
 
 def test_an_uploaded_file_needs_a_flag() -> None:
-    assert anthropic_betas(asked(user([{"type": "file", "file": {"file_id": "f"}}]))) == (
-        "files-api-2025-04-14",
-    )
-    assert anthropic_betas(asked()) == ()
+    assert anthropic_betas(
+        asked(user([{"type": "file", "file": {"file_id": "f"}}])), endpoint()
+    ) == ("files-api-2025-04-14",)
+    assert anthropic_betas(asked(), endpoint()) == ()
 
 
 # --- thinking of earlier turns ------------------------------------------------------------------------

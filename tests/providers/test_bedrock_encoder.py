@@ -127,9 +127,9 @@ def test_converses_own_fields_travel_as_written() -> None:
         "requestMetadata": {"a": "b"},
         "additionalModelRequestFields": {"top_k": 9, "other": True},
     }
-    body = sent({**own, "top_k": 7, "service_tier": "flex"})
+    body = sent({**own, "top_k": 7, "service_tier": "default"})
     assert {name: body[name] for name in own} == own
-    assert body["serviceTier"] == {"type": "flex"}
+    assert body["serviceTier"] == {"type": "default"}
     assert refused({"additionalModelRequestFields": [1]}).param == "additionalModelRequestFields"
 
 

@@ -371,9 +371,9 @@ def test_what_the_endpoint_does_not_support_is_dropped() -> None:
 
 @pytest.mark.parametrize(
     ("tier", "theirs"),
-    [("flex", "flex"), ("fast", "priority"), ("default", "standard"), ("auto", None)],
+    [("flex", None), ("fast", None), ("default", "standard"), ("auto", None)],
 )
-def test_service_tiers_have_their_words(tier: str, theirs: str | None) -> None:
+def test_a_tier_is_not_asked_for_at_a_usual_endpoint(tier: str, theirs: str | None) -> None:
     assert sent({"service_tier": tier}).get("serviceTier") == theirs
 
 

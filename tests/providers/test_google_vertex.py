@@ -30,7 +30,12 @@ HELLO = [{"role": "user", "content": "Hello"}]
 
 
 def sent(
-    model_id: str, *, model: str = "author/model", credential: Credential = TOKEN, **fields: Any
+    model_id: str,
+    *,
+    model: str = "author/model",
+    tier: str | None = None,
+    credential: Credential = TOKEN,
+    **fields: Any,
 ) -> tuple[UpstreamRequest, dict[str, Any]]:
     endpoint = Endpoint(
         id=EndpointId(f"google-vertex:{model_id}"),
@@ -45,6 +50,7 @@ def sent(
         prices=PriceSheet(),
         price_version="v1",
         supported_parameters=frozenset(),
+        tier=tier,
     )
     request = OpenAIChat().decode(msgspec.json.encode({"messages": HELLO, **fields}))
     assert GOOGLE_VERTEX.chat is not None
@@ -134,12 +140,12 @@ def test_calls_have_no_ids_and_results_come_in_their_order() -> None:
 
 
 @pytest.mark.parametrize(
-    ("tier", "header"), [("flex", "flex"), ("fast", "priority"), ("default", None), (None, None)]
+    ("wanted", "tier"), [("flex", "flex"), ("default", "priority"), (None, "flex"), ("fast", None)]
 )
-def test_a_service_tier_is_a_header(tier: str | None, header: str | None) -> None:
-    fields = {} if tier is None else {"service_tier": tier}
-    written, body = sent("gemini-2.5-flash", **fields)
-    assert dict(written.headers).get("x-vertex-ai-llm-shared-request-type") == header
+def test_the_endpoints_tier_is_a_header(wanted: str | None, tier: str | None) -> None:
+    fields = {} if wanted is None else {"service_tier": wanted}
+    written, body = sent("gemini-2.5-flash", tier=tier, **fields)
+    assert dict(written.headers).get("x-vertex-ai-llm-shared-request-type") == tier
     assert "serviceTier" not in body
 
 

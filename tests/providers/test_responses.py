@@ -27,6 +27,7 @@ from fairlead.core.chat import (
     UsageReported,
 )
 from fairlead.core.errors import FailureKind, RequestInvalid, UpstreamFailure
+from fairlead.core.service_tiers import TIERS
 from fairlead.dialects.openai_chat import OpenAIChat
 from fairlead.dialects.openai_responses import OpenAIResponses
 from fairlead.providers.base import Credential
@@ -343,6 +344,8 @@ def test_a_recorded_request_sent_again_means_the_same(case: Recording) -> None:
 def told_in(request: ChatRequest) -> dict[str, Any]:
     """What a request says, without what is written on purpose in another way."""
     told: dict[str, Any] = json.loads(msgspec.json.encode(request.body))
+    if told.get("service_tier") in TIERS:
+        del told["service_tier"]  # the endpoint's, not the caller's
     for message in told["messages"]:
         message.pop("reasoning", None)
         kept = [d for d in message.pop("reasoning_details", ()) if "data" in d]

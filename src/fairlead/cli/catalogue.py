@@ -37,7 +37,7 @@ class Offer:
         """The model's endpoints that a call may use today, cheapest first."""
         return tuple(
             endpoint
-            for endpoint in model.endpoints
+            for endpoint in model.usual_endpoints
             if endpoint.status is not EndpointStatus.UNPRICED
             and endpoint.provider in self.credentials
         )

@@ -200,7 +200,7 @@ def probes(offer: Offer, slug: ProviderSlug, kind: ModelKind) -> list[Endpoint]:
                 endpoint.id,
                 endpoint,
             )
-            for endpoint in model.endpoints
+            for endpoint in model.usual_endpoints
             if endpoint.provider == slug and endpoint.status is not EndpointStatus.UNPRICED
         )
     ranked = sorted(

@@ -15,6 +15,7 @@ from typing import Final
 
 import msgspec
 
+from fairlead.core.catalog_quality import Record
 from fairlead.core.ids import EndpointId, ModelId, ProviderSlug
 from fairlead.core.money import PicoUSD
 from fairlead.core.pricing import PriceSheet
@@ -22,9 +23,11 @@ from fairlead.core.pricing import PriceSheet
 __all__ = [
     "DYNAMIC_VARIANTS",
     "PARAMETERS",
+    "Contender",
     "DataPolicy",
     "Endpoint",
     "EndpointStatus",
+    "Family",
     "Modality",
     "Model",
     "ModelKind",
@@ -169,7 +172,8 @@ class Model(msgspec.Struct, frozen=True):
 
     created: Unix seconds; 0 where no release date is known.
     context_length: tokens; 0 where it is not known.
-    endpoints: cheapest routable first: active, then deprecated, then unpriced; by price within each.
+    endpoints: cheapest routable first: active, then deprecated, then unpriced; by price within each. Those
+        of service tiers come last: see `usual_endpoints`.
     expiration_date: after this day ("YYYY-MM-DD") the model may be gone: its author's own endpoint, or
         every endpoint, is switched off by then.
     preset_effort: this slug is another model with a reasoning effort preset, as `o3-mini-high`.
@@ -200,6 +204,42 @@ class Model(msgspec.Struct, frozen=True):
     open_weights: bool | None = None
     family: str | None = None
 
+    @property
+    def usual_endpoints(self) -> tuple[Endpoint, ...]:
+        """Those that are not of a service tier: what the model offers whoever asks for nothing special."""
+        return tuple(one for one in self.endpoints if one.tier is None)
+
+
+class Contender(msgspec.Struct, frozen=True, gc=False):
+    """A chat model as routers compare it.
+
+    price: picodollars of three prompt tokens and one of completion, at its cheapest endpoint.
+    quality: 0 to 1, among all contenders.
+    abilities: the parameters that some endpoint supports, and `in:image` and the like for what it reads.
+    context_length: tokens, of the most generous endpoint; 0 where it is not known. max_completion_tokens:
+        the same; None: no bound is known.
+    free_at: the providers that charge nothing for it.
+    """
+
+    model: ModelId
+    price: int
+    quality: float
+    abilities: frozenset[str]
+    context_length: int
+    max_completion_tokens: int | None
+    providers: frozenset[ProviderSlug]
+    free_at: frozenset[ProviderSlug]
+    is_sandbox: bool
+
+
+class Family(msgspec.Struct, frozen=True, gc=False):
+    """alias: `~author/family-latest`, in lower case. newest: the model that it means. is_listed: shown
+    among the models, because there is more than one to choose from, and its author serves them."""
+
+    alias: str
+    newest: ModelId
+    is_listed: bool
+
 
 class Resolved(msgspec.Struct, frozen=True, gc=False):
     """What a requested name means. variants: dynamic suffixes, in the order given, without colons."""
@@ -222,6 +262,9 @@ class Snapshot:
 
     names: every accepted name in lower case to a model id: ids, canonical slugs, aliases, and bare slugs
         ("o1") that only one author uses.
+    records: what benchmarks say of models; many have none.
+    families: aliases such as `~anthropic/claude-opus-latest`, in lower case, and what they mean today.
+    contenders: chat models, cheapest first, for routers to choose from.
     routing: what routing works out of a model once and keeps, at most one value for each; see routing/index.py.
     """
 
@@ -230,6 +273,9 @@ class Snapshot:
     models: Mapping[ModelId, Model]
     providers: Mapping[ProviderSlug, ProviderInfo]
     names: Mapping[str, ModelId]
+    records: Mapping[ModelId, Record] = field(default_factory=dict)
+    families: Mapping[str, Family] = field(default_factory=dict)
+    contenders: tuple[Contender, ...] = ()
     routing: dict[ModelId, object] = field(
         default_factory=dict, init=False, compare=False, repr=False
     )

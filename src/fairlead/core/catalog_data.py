@@ -29,7 +29,8 @@ from fairlead.core.catalog import (
     Snapshot,
     TierPrices,
 )
-from fairlead.core.catalog_names import accepted_names
+from fairlead.core.catalog_assembly import assembled
+from fairlead.core.catalog_quality import Score, records_of
 from fairlead.core.catalog_sandbox import SANDBOX_MODELS, SANDBOX_PROVIDER
 from fairlead.core.ids import EndpointId, ModelId, ProviderSlug
 from fairlead.core.money import PicoUSD, PriceInvalid, parse_price
@@ -144,6 +145,19 @@ class _ProvidersFile(msgspec.Struct):
     providers: list[_ProviderRow]
 
 
+class _ScoreRow(msgspec.Struct):
+    model: str
+    benchmark: str
+    score: float
+    reported_by: str = ""
+
+
+class _BenchmarksFile(msgspec.Struct):
+    format: int
+    benchmarks: list[_ScoreRow]
+
+
+_BENCHMARKS_DECODER: Final = msgspec.json.Decoder(_BenchmarksFile)
 _MODELS_DECODER: Final = msgspec.json.Decoder(_ModelsFile)
 _PROVIDERS_DECODER: Final = msgspec.json.Decoder(_ProvidersFile)
 _PRICING_DECODER: Final = msgspec.json.Decoder(
@@ -155,9 +169,12 @@ _PARAMETERS_DECODER: Final = msgspec.json.Decoder(frozenset[str])
 # -- Reading ---------------------------------------------------------------------------------------------
 
 
-def load_snapshot(models_json: bytes, providers_json: bytes) -> Snapshot:
+def load_snapshot(
+    models_json: bytes, providers_json: bytes, benchmarks_json: bytes = b""
+) -> Snapshot:
     """The package's catalogue with the sandbox's models added.
 
+    benchmarks_json: without it, all models count as equally good.
     Raises CatalogInvalid: unreadable, of another format, a repeated id, an unknown provider or price.
     """
     try:
@@ -184,16 +201,30 @@ def load_snapshot(models_json: bytes, providers_json: bytes) -> Snapshot:
         models[model.id] = model
     models = with_presets(models)
     models.update((model.id, model) for model in SANDBOX_MODELS)
+    records = records_of(_scores(benchmarks_json)) if benchmarks_json else {}
     all_providers = {ProviderSlug(slug): one for slug, one in providers.items()}
     all_providers[SANDBOX_PROVIDER.slug] = SANDBOX_PROVIDER
-    digest = blake2b(models_json + providers_json, digest_size=6).hexdigest()
-    return Snapshot(
+    digest = blake2b(models_json + providers_json + benchmarks_json, digest_size=6).hexdigest()
+    return assembled(
         version=f"{models_file.as_of}-{digest}",
         as_of=models_file.as_of,
         models=models,
         providers=all_providers,
-        names=accepted_names(models, all_providers),
+        records=records,
     )
+
+
+def _scores(benchmarks_json: bytes) -> list[Score]:
+    try:
+        file = _BENCHMARKS_DECODER.decode(benchmarks_json)
+    except msgspec.DecodeError as error:
+        raise CatalogInvalid(f"the benchmarks cannot be read: {error}") from error
+    if file.format != FORMAT:
+        raise CatalogInvalid(f"the benchmarks are of another format than {FORMAT}")
+    return [
+        Score(ModelId(row.model), f"{row.benchmark}, {row.reported_by}", row.score)
+        for row in file.benchmarks
+    ]
 
 
 def cheapest_first(endpoints: Iterable[Endpoint]) -> tuple[Endpoint, ...]:

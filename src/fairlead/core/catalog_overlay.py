@@ -32,11 +32,12 @@ from fairlead.core.catalog import (
     Reasoning,
     Snapshot,
 )
+from fairlead.core.catalog_assembly import assembled
 from fairlead.core.catalog_data import cheapest_first, with_presets
-from fairlead.core.catalog_names import accepted_names
 from fairlead.core.ids import EndpointId, ModelId, ProviderSlug
 from fairlead.core.money import PicoUSD, PriceInvalid, parse_price
 from fairlead.core.pricing import PriceSheet, price_version
+from fairlead.core.service_tiers import without_tiers
 
 __all__ = ["ConfigurationInvalid", "Discovered", "ExtraModel", "overlay"]
 
@@ -132,7 +133,7 @@ def overlay(
         raise ConfigurationInvalid("models", f"more than {MODELS_EXTRA_MAX} tables")
     providers = dict(seed.providers)
     providers.update((provider.slug, provider) for provider in extra_providers)
-    models = dict(seed.models)
+    models = without_tiers(seed.models)
     tables = [_table(f"models[{index}]", one) for index, one in enumerate(extra_models)]
     for index, table in enumerate(tables):
         model = _applied(f"models[{index}]", table, models, providers)
@@ -144,12 +145,12 @@ def overlay(
                 models.setdefault(model.id, model)
     models = _with_unique_endpoints(with_presets(models))
     content = msgspec.json.encode((seed.version, tables, sorted(found.items()), extra_providers))
-    return Snapshot(
+    return assembled(
         version=f"{seed.version}+{blake2b(content, digest_size=6).hexdigest()}",
         as_of=seed.as_of,
         models=models,
         providers=providers,
-        names=accepted_names(models, providers),
+        records=seed.records,
     )
 
 

@@ -23,6 +23,7 @@ from fairlead.providers.base import (
     ResponseHeaders,
     UpstreamRequest,
 )
+from fairlead.providers.prefill import PREFILLS
 
 __all__ = ["ANTHROPIC", "AnthropicChat"]
 
@@ -43,7 +44,7 @@ class AnthropicChat:
         return UpstreamRequest(
             method="POST",
             url=f"{credential.base_url.rstrip('/')}/messages",
-            headers=_headers(request, credential),
+            headers=_headers(request, endpoint, credential),
             body=_encode(body),
         )
 
@@ -54,7 +55,9 @@ class AnthropicChat:
         return failure_of(status, headers, body)
 
 
-def _headers(request: ChatRequest, credential: Credential) -> tuple[tuple[str, str], ...]:
+def _headers(
+    request: ChatRequest, endpoint: Endpoint, credential: Credential
+) -> tuple[tuple[str, str], ...]:
     accepted = "text/event-stream" if request.streamed else "application/json"
     headers = [
         ("content-type", "application/json"),
@@ -63,9 +66,9 @@ def _headers(request: ChatRequest, credential: Credential) -> tuple[tuple[str, s
     ]
     if credential.api_key:
         headers.append(("x-api-key", credential.api_key))
-    if betas := anthropic_betas(request):
+    if betas := anthropic_betas(request, endpoint):
         headers.append(("anthropic-beta", ",".join(betas)))
     return tuple(headers)
 
 
-ANTHROPIC: Final = Provider(slug="anthropic", chat=AnthropicChat())
+ANTHROPIC: Final = Provider(slug="anthropic", chat=AnthropicChat(), prefill=PREFILLS["anthropic"])

@@ -38,6 +38,7 @@ from fairlead.core.chat import (
     WireFormat,
 )
 from fairlead.core.errors import RequestInvalid
+from fairlead.core.service_tiers import asked_tier
 from fairlead.providers.anthropic_reader import ANSWER_TOOL
 from fairlead.providers.anthropic_schema import fitted_schema
 from fairlead.providers.anthropic_turns import Block, Conversation, cache_mark, conversation_of
@@ -123,6 +124,7 @@ def anthropic_body(request: ChatRequest, endpoint: Endpoint, platform: Platform 
     else:
         fields = _translated(request, endpoint, platform)
     _name_end_user(fields, request)
+    _ask_for_tier(fields, request, endpoint)
     for name in platform.refuses & fields.keys():
         del fields[name]
     if platform.version is not None:
@@ -142,12 +144,31 @@ def _name_end_user(fields: Fields, request: ChatRequest) -> None:
         fields["metadata"] = metadata
 
 
-def anthropic_betas(request: ChatRequest) -> tuple[str, ...]:
+def _ask_for_tier(fields: Fields, request: ChatRequest, endpoint: Endpoint) -> None:
+    """Here the tier with a price of its own is a speed, and the field `service_tier` is about capacity that an
+    account has bought beforehand."""
+    if endpoint.tier == _PRIORITY:
+        fields["speed"] = _FAST
+    elif fields.get("speed") == _FAST:
+        del fields["speed"]
+    wanted = request.body.service_tier
+    if wanted is not None and request.source is WireFormat.ANTHROPIC_MESSAGES:
+        if asked_tier(wanted, endpoint) != wanted:
+            fields.pop("service_tier", None)
+
+
+_PRIORITY: Final = "priority"
+_FAST: Final = msgspec.Raw(b'"fast"')
+
+
+def anthropic_betas(request: ChatRequest, endpoint: Endpoint) -> tuple[str, ...]:
     """Flags for `anthropic-beta`: the caller's own, and those that the request needs."""
     flags: list[str] = []
     if request.source is WireFormat.ANTHROPIC_MESSAGES:
         flags += _given_betas(request)
         flags += [flag for name, flag in _BETAS.items() if name in request.fields]
+    if endpoint.tier == _PRIORITY:
+        flags.append(_BETAS["speed"])
     for message in request.body.messages or ():
         for part in message.content if isinstance(message.content, list) else ():
             if isinstance(part, FilePart) and part.file.file_data is None:

@@ -19,6 +19,7 @@ import msgspec
 from fairlead.core.catalog import Endpoint
 from fairlead.core.chat import ChatBody, ChatRequest, JsonSchema, NamedTool, Tool, WireFormat
 from fairlead.core.errors import RequestInvalid
+from fairlead.core.service_tiers import asked_tier
 from fairlead.providers.anthropic_schema import fitted_schema
 from fairlead.providers.base import Credential, UpstreamRequest
 from fairlead.providers.bedrock_blocks import ANSWER_TOOL
@@ -100,8 +101,9 @@ def _fields(request: ChatRequest, endpoint: Endpoint) -> Fields:
         fields["inferenceConfig"] = inference
     if tools:
         fields["toolConfig"] = tools
-    if body.service_tier in _TIERS and _offers_tier(endpoint, body.service_tier):
-        fields["serviceTier"] = {"type": body.service_tier}
+    tier = asked_tier(body.service_tier, endpoint)
+    if tier in _TIERS and _offers_tier(endpoint, tier):
+        fields["serviceTier"] = {"type": tier}
     _add_own_fields(fields, model_fields, request)
     return fields
 

@@ -22,6 +22,7 @@ import msgspec
 from fairlead.core.catalog import Endpoint
 from fairlead.core.chat import ChatBody, ChatRequest, Function, NamedTool, UserMessage
 from fairlead.core.errors import RequestInvalid
+from fairlead.core.service_tiers import asked_tier
 from fairlead.providers.google_contents import conversation
 from fairlead.providers.google_models import Generation, generation_of
 from fairlead.providers.google_schema import json_schema, openapi_schema
@@ -36,7 +37,6 @@ _SEED_MODULUS: Final = 2**31  # theirs are 32 bit; the same seed stays the same
 _SERVICE_TIERS: Final[Mapping[str, str]] = {
     "flex": "flex",
     "priority": "priority",
-    "fast": "priority",
     "default": "standard",
 }
 
@@ -89,14 +89,14 @@ def google_body(request: ChatRequest, endpoint: Endpoint, host: Host = AI_STUDIO
         fields["tools"] = [{"googleSearch": {}}]  # not beside functions: most models refuse both
     if config:
         fields["generationConfig"] = config
-    if host.takes_service_tier and (tier := google_tier(request)):
+    if host.takes_service_tier and (tier := google_tier(request, endpoint)):
         fields["serviceTier"] = tier
     return _encode(fields)
 
 
-def google_tier(request: ChatRequest) -> str | None:
-    """Google's word for the service tier that the caller asks for; None for none."""
-    return _SERVICE_TIERS.get(request.body.service_tier or "")
+def google_tier(request: ChatRequest, endpoint: Endpoint) -> str | None:
+    """Google's word for the service tier to ask for; None for none."""
+    return _SERVICE_TIERS.get(asked_tier(request.body.service_tier, endpoint) or "")
 
 
 def _supports(endpoint: Endpoint, *names: str) -> bool:

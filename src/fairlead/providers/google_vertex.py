@@ -102,7 +102,7 @@ class GoogleVertexChat:
         return UpstreamRequest(
             method="POST",
             url=model_url(base_url, f"publishers/google/models/{model_id}", method),
-            headers=(*headers_of(request), *_bearer(credential), *_tier(request)),
+            headers=(*headers_of(request), *_bearer(credential), *_tier(request, endpoint)),
             body=google_body(request, endpoint, _HOST),
         )
 
@@ -126,7 +126,7 @@ def _for_claude(
     body = anthropic_body(request, endpoint, _CLAUDE)
     if request.streamed:
         body["stream"] = True
-    betas = anthropic_betas(request)
+    betas = anthropic_betas(request, endpoint)
     beta_headers = (("anthropic-beta", ",".join(betas)),) if betas else ()
     model_id = _DATED.sub(r"@\1", endpoint.provider_model_id)
     method = "streamRawPredict" if request.streamed else "rawPredict"
@@ -157,8 +157,8 @@ _HOSTS: Final = {
 }
 
 
-def _tier(request: ChatRequest) -> tuple[tuple[str, str], ...]:
-    tier = google_tier(request)
+def _tier(request: ChatRequest, endpoint: Endpoint) -> tuple[tuple[str, str], ...]:
+    tier = google_tier(request, endpoint)
     if tier is None or tier == "standard":
         return ()
     return (("x-vertex-ai-llm-shared-request-type", tier),)

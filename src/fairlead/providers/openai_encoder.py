@@ -5,6 +5,7 @@ misread or refuse is changed:
 
 - fields that are ours (routing, plugins, attribution) stay here, and `user` is never passed on;
 - a parameter that the endpoint does not support is dropped, unknown ones are passed on;
+- the service tier is the endpoint's, whatever the caller wrote to get there;
 - the limit on tokens, reasoning settings, roles, names and cache marks are put as the provider takes them.
 
 A message is passed byte for byte unless something in it needs a change; then it is rewritten as a JSON
@@ -30,6 +31,7 @@ from fairlead.core.chat import (
     WireFormat,
 )
 from fairlead.core.errors import RequestInvalid
+from fairlead.core.service_tiers import asked_tier
 from fairlead.providers.base import Credential, UpstreamRequest
 from fairlead.providers.openai_foreign import messages_for_openai, tools_for_openai
 from fairlead.providers.openai_reasoning import ReasoningStyle, reasoning_fields
@@ -131,6 +133,8 @@ def encode_request(
         fields.update(
             reasoning_fields(row.reasoning, request.reasoning, endpoint, token_limit=limit)
         )
+    if endpoint.tier is not None or "service_tier" in fields:
+        _ask_for_tier(fields, request, endpoint)
     if row.user_field is not None and request.end_user is not None:
         fields.setdefault(row.user_field, request.end_user)
     if body.stream:
@@ -146,6 +150,14 @@ def encode_request(
         headers=_headers(row, credential, streamed=body.stream is True),
         body=_encode(fields),
     )
+
+
+def _ask_for_tier(fields: Fields, request: ChatRequest, endpoint: Endpoint) -> None:
+    tier = asked_tier(request.body.service_tier, endpoint)
+    if tier is None:
+        fields.pop("service_tier", None)
+    else:
+        fields["service_tier"] = tier
 
 
 _INCLUDE_USAGE: Final = msgspec.Raw(b'{"include_usage":true}')

@@ -44,6 +44,7 @@ from fairlead.core.chat import (
     WireFormat,
 )
 from fairlead.core.errors import RequestInvalid
+from fairlead.core.service_tiers import asked_tier
 from fairlead.providers.base import Credential, UpstreamRequest
 from fairlead.providers.openai_reasoning import ReasoningStyle, reasoning_fields
 
@@ -71,7 +72,7 @@ class ResponsesRow:
 
 # The same name and meaning in both formats, and taken only where the endpoint supports it.
 _COPIED: Final = ("temperature", "top_p", "parallel_tool_calls", "top_logprobs")
-_ALWAYS_COPIED: Final = ("prompt_cache_key", "service_tier")
+_ALWAYS_COPIED: Final = ("prompt_cache_key",)
 _ONLY_IN_THIS_FORMAT: Final = ("max_tool_calls", "truncation", "prompt_cache_options")
 _RUN_BY_THE_PROVIDER: Final = frozenset(
     {
@@ -109,6 +110,8 @@ def encode_responses_request(
         value = getattr(body, name)
         if value is not None and (name in _ALWAYS_COPIED or _supports(endpoint, name)):
             fields[name] = value
+    if (tier := asked_tier(body.service_tier, endpoint)) is not None:
+        fields["service_tier"] = tier
     if request.max_tokens is not None:
         fields["max_output_tokens"] = max(request.max_tokens, OUTPUT_TOKENS_MIN)
     _add_tools(fields, request, endpoint)

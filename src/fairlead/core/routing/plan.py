@@ -86,6 +86,8 @@ def plan(
     removed: list[tuple[EndpointId, Removal]] = []
     unreadable = _unreadable(request, model)
     for endpoint in model.endpoints:
+        if endpoint.tier is not None:
+            continue  # nobody can ask for a tier yet
         # The two commonest reasons first: most offers of most models are not configured here.
         if not has_credential(endpoint.provider):
             removed.append((endpoint.id, _NO_CREDENTIAL))

@@ -92,7 +92,8 @@ def model_endpoints_object(model: Model, snapshot: Snapshot) -> Json:
 
 
 def listed_endpoints(model: Model) -> list[Endpoint]:
-    """Those with a price. The others are never routed to, and a price of nothing would be a lie."""
+    """Those with a price, service tiers last. The others are never routed to, and a price of nothing would
+    be a lie."""
     return [one for one in model.endpoints if one.status is not EndpointStatus.UNPRICED]
 
 
@@ -130,7 +131,7 @@ def endpoint_object(endpoint: Endpoint, model: Model, provider: ProviderInfo) ->
             ("auto", "none", "required", "function"), has_tool_choice
         ),
         "native_tools": {},
-        "service_tier": None,
+        "service_tier": endpoint.tier,
     }
 
 
@@ -140,7 +141,8 @@ def zero_retention_endpoints(snapshot: Snapshot) -> list[Json]:
         endpoint_object(endpoint, model, provider)
         for model in snapshot.models.values()
         for endpoint in listed_endpoints(model)
-        if (provider := snapshot.providers[endpoint.provider]).data_policy.keeps_nothing
+        if endpoint.tier is None
+        and (provider := snapshot.providers[endpoint.provider]).data_policy.keeps_nothing
     ]
 
 
