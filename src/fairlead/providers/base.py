@@ -15,16 +15,19 @@ import msgspec
 from fairlead.core.capability import Capability
 from fairlead.core.catalog import Endpoint
 from fairlead.core.chat import ChatEvent, ChatRequest
+from fairlead.core.continuation import Prefill
 from fairlead.core.errors import UpstreamFailure
 
 __all__ = [
     "ChatAdapter",
     "ChatDecoder",
     "Credential",
+    "PrefillAbility",
     "Provider",
     "ResponseHeaders",
     "Signature",
     "UpstreamRequest",
+    "no_prefill",
 ]
 
 
@@ -96,7 +99,12 @@ class ChatAdapter(Protocol):
     def failure(self, status: int, headers: ResponseHeaders, body: bytes) -> UpstreamFailure: ...
 
 
+PrefillAbility = Callable[[ChatRequest, Endpoint], Prefill]
 Signature = Callable[[UpstreamRequest, Credential, float], UpstreamRequest]
+
+
+def no_prefill(_: ChatRequest, __: Endpoint) -> Prefill:
+    return Prefill.NONE
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +113,7 @@ class Provider:
 
     sign: makes a finished request acceptable where a key in a header is not enough; takes the time as Unix
         seconds. None: requests go as they are.
+    prefill: what it does with a conversation that ends with a message of the assistant, by endpoint.
     """
 
     slug: str
@@ -112,6 +121,7 @@ class Provider:
     embeddings: ChatAdapter | None = None
     rerank: ChatAdapter | None = None
     sign: Signature | None = None
+    prefill: PrefillAbility = no_prefill
 
     def adapter(self, capability: Capability) -> ChatAdapter | None:
         match capability:

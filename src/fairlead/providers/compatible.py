@@ -22,12 +22,14 @@ from fairlead.providers.base import (
     Provider,
     ResponseHeaders,
     UpstreamRequest,
+    no_prefill,
 )
 from fairlead.providers.compatible_retrieval import EMBEDDINGS, RERANKS
 from fairlead.providers.openai_decoder import OpenAIStreamDecoder, OpenAIWholeDecoder
 from fairlead.providers.openai_encoder import Fields, Row, encode_request
 from fairlead.providers.openai_failures import failure_of
 from fairlead.providers.openai_reasoning import ReasoningStyle
+from fairlead.providers.prefill import PREFILLS, mark_last_message, mark_request
 from fairlead.providers.responses import ResponsesFormatChat
 from fairlead.providers.responses_either import ChatOrResponses
 from fairlead.providers.responses_encoder import ResponsesRow
@@ -67,6 +69,7 @@ def compatible(row: Row) -> Provider:
         chat=chat,
         embeddings=EMBEDDINGS.get(row.slug),
         rerank=RERANKS.get(row.slug),
+        prefill=PREFILLS.get(row.slug, no_prefill),
     )
 
 
@@ -169,10 +172,11 @@ ROWS: Final[tuple[Row, ...]] = (
     # --- laboratories ---
     Row("deepseek", reasoning=ReasoningStyle.THINKING, reasoning_history="reasoning_content"),
     Row("xai", user_field="user", takes=frozenset({"service_tier"})),
-    Row("mistral", takes_stream_options=False, renames={"seed": "random_seed"}),
+    Row("mistral", takes_stream_options=False, renames={"seed": "random_seed"},
+        adjust=mark_last_message("prefix")),
     Row("perplexity", takes_stream_options=False),
     Row("moonshotai", reasoning=ReasoningStyle.THINKING, reasoning_history="reasoning_content",
-        takes=frozenset({"prompt_cache_key"})),
+        takes=frozenset({"prompt_cache_key"}), adjust=mark_last_message("partial")),
     Row("z-ai", reasoning=ReasoningStyle.THINKING, reasoning_history="reasoning_content"),
     Row("xiaomi", reasoning=ReasoningStyle.THINKING, reasoning_history="reasoning_content"),
     Row("minimax", reasoning=ReasoningStyle.NONE, adjust=_separate_reasoning_at_minimax),
@@ -218,7 +222,7 @@ ROWS: Final[tuple[Row, ...]] = (
     Row("digitalocean", limit_field="by_model", developer="openai_models"),
     # --- engines on one's own machine ---
     Row("ollama", reasoning_history="reasoning", completions=True),
-    Row("vllm", reasoning=ReasoningStyle.TEMPLATE, completions=True),
+    Row("vllm", reasoning=ReasoningStyle.TEMPLATE, completions=True, adjust=mark_request),
     Row("lmstudio", completions=True),
     Row("llama.cpp", reasoning=ReasoningStyle.TEMPLATE, completions=True),
     # --- our own, for trying things out ---
