@@ -22,6 +22,7 @@ __all__ = [
     "ENTRIES_MAX",
     "Allowance",
     "Exceeded",
+    "KeyPace",
     "LimitBook",
     "LimitName",
     "RequestLimits",
@@ -32,7 +33,7 @@ __all__ = [
 ]
 
 PURCHASED_ENOUGH: Final = NanoUSD(10 * NANO_PER_USD)
-ENTRIES_MAX: Final = 50_000  # buckets and days, of some 300 bytes each
+ENTRIES_MAX: Final = 50_000  # buckets and days, of some 350 bytes each
 
 
 class LimitName(StrEnum):
@@ -82,6 +83,19 @@ class Exceeded:
 
     allowance: Allowance
     retry: Retry
+
+
+@dataclass(frozen=True, slots=True)
+class KeyPace:
+    """How often a key may be used, for its owner to see; None: as often as he likes.
+
+    free_taken_today: by all keys of its account.
+    """
+
+    requests_per_minute: int | None
+    requests_per_day: int | None
+    free_per_day: int | None
+    free_taken_today: int
 
 
 def is_free_variant(model: str) -> bool:
