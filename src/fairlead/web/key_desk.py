@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 
@@ -10,6 +11,7 @@ from fairlead.control.generations.service import GenerationStore
 from fairlead.control.keys.service import Keys
 from fairlead.control.keys.types import ApiKey, KeyUnknown
 from fairlead.control.serving.keys import CachedKeyDirectory
+from fairlead.control.serving.limits import RateLimits
 from fairlead.core.caller import Caller as KnownCaller
 from fairlead.core.errors import NotAuthenticated, NotFound
 from fairlead.core.money import NanoUSD
@@ -22,6 +24,7 @@ class KeyDesk:
     """`web.services.Keys` over the key directory, the keys and what they used.
 
     in_thread: calls a blocking function in one of the database's threads.
+    rate_limits: None: the keys' pace is not shown.
     """
 
     def __init__(
@@ -34,12 +37,14 @@ class KeyDesk:
             [Callable[[Caller], KeyDescription], Caller], Awaitable[KeyDescription]
         ],
         now_s: Callable[[], float],
+        rate_limits: RateLimits | None = None,
     ) -> None:
         self._directory = directory
         self._keys = keys
         self._generations = generations
         self._in_thread = in_thread
         self._now_s = now_s
+        self._rate_limits = rate_limits
 
     async def authenticate(self, authorization: str | None) -> Caller:
         scheme, _, secret = (authorization or "").partition(" ")
@@ -54,7 +59,17 @@ class KeyDesk:
         return found
 
     async def describe(self, caller: Caller) -> KeyDescription:
-        return await self._in_thread(self._describe, caller)
+        description = await self._in_thread(self._describe, caller)
+        if self._rate_limits is None or not isinstance(caller, KnownCaller):
+            return description
+        pace = await self._rate_limits.pace(caller, now_s=self._now_s())
+        return replace(
+            description,
+            requests_per_minute=pace.requests_per_minute,
+            requests_per_day=pace.requests_per_day,
+            free_per_day=pace.free_per_day,
+            free_taken_today=pace.free_taken_today,
+        )
 
     def _describe(self, caller: Caller) -> KeyDescription:
         try:

@@ -45,15 +45,36 @@ def key_object(caller: Caller, key: KeyDescription) -> dict[str, object]:
         "is_provisioning_key": caller.is_management,
         "creator_user_id": None,
         "expires_at": _timestamp(key.expires_s),
-        # An old field: it never held a limit that applies.
-        "rate_limit": {"requests": -1, "interval": "10s", "note": "Not a limit; an old field."},
+        "rate_limit": _rate_limit(key),
         "allowed_data_regions": [],
         "budgets": [],
         "effective_budget": None,
-        "free_model_daily_requests": {"limit": 0, "used": 0, "remaining": 0},
+        "free_model_daily_requests": _free_requests(key),
         "organization_id": None,
         "workspace_id": None,
     }
+
+
+def _rate_limit(key: KeyDescription) -> dict[str, object]:
+    """An old field with room for one limit: the shorter span goes before. -1: there is none."""
+    if key.requests_per_minute is not None:
+        requests, interval = key.requests_per_minute, "1m"
+    elif key.requests_per_day is not None:
+        requests, interval = key.requests_per_day, "1d"
+    else:
+        return {"requests": -1, "interval": "10s", "note": "Not a limit; an old field."}
+    per_day = key.requests_per_day
+    note = "No limit per day." if per_day is None else f"At most {per_day} requests per day (UTC)."
+    return {"requests": requests, "interval": interval, "note": note}
+
+
+def _free_requests(key: KeyDescription) -> dict[str, int]:
+    """All nought where they are not limited."""
+    limit = key.free_per_day
+    if limit is None:
+        return {"limit": 0, "used": 0, "remaining": 0}
+    used = key.free_taken_today
+    return {"limit": limit, "used": used, "remaining": max(0, limit - used)}
 
 
 def _dollars(amount: NanoUSD | None) -> float | None:
