@@ -85,6 +85,17 @@ def test_everything_can_be_set_and_comes_back() -> None:
         ),
         ({"presets": {"fast": {"models": "x"}}}, "presets.fast.models", "Expected `array`"),
         ({"presets": {"fast": []}}, "presets.fast", "presets.fast: wanted an object"),
+        (
+            {"presets": {"fast": {"provider": {"odrer": []}}}},
+            "presets.fast.provider.odrer",
+            "did you mean presets.fast.provider.order?",
+        ),
+        (
+            {"presets": {"fast": {"provider": {"sort": "fastest"}}}},
+            "presets.fast.provider.sort",
+            "presets.fast: `provider.sort` must be one of",
+        ),
+        ({"presets": {"fast": {"provider": "openai"}}}, "presets.fast.provider", "an object"),
         ({"presets": []}, "presets", "presets: wanted an object"),
         ({"presets": {"Not A Slug": {}}}, "presets.Not A Slug", "lower-case letters"),
         ([], "", "preferences: wanted an object"),
@@ -123,7 +134,7 @@ def test_an_account_that_sets_nothing_has_what_the_installation_has() -> None:
 
 
 def test_the_usual_settings_wish_nothing() -> None:
-    assert installation_preferences(Routing()) == NO_ACCOUNT_WISHES
+    assert installation_preferences(Routing()) is NO_ACCOUNT_WISHES
 
 
 def test_an_account_may_switch_off_what_the_installation_switches_on() -> None:

@@ -11,19 +11,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fairlead.core.caller import Caller, KeyLimits
-from fairlead.core.ids import AccountId, KeyId
+from fairlead.core.ids import AccountId, KeyId, ModelId
 from fairlead.core.limits import (
     Allowance,
     LimitBook,
     LimitName,
     RequestLimits,
     allowances,
+    counts_as_free,
     free_per_day,
-    is_free_variant,
     rate_limited,
 )
 from fairlead.core.money import NANO_PER_USD, NanoUSD
 from fairlead.core.ratelimit import DAY_MS, MINUTE_MS
+from fairlead.core.routing.types import Target
 from fairlead.dialects.anthropic_messages import AnthropicMessages
 from fairlead.dialects.openai_chat import OpenAIChat
 from fairlead.dialects.openai_responses import OpenAIResponses
@@ -78,16 +79,18 @@ def test_a_keys_own_limit_goes_before_that_for_every_key() -> None:
 
 
 @pytest.mark.parametrize(
-    ("model", "expected"),
+    ("targets", "expected"),
     [
-        ("deepseek/deepseek-r1:free", True),
-        ("deepseek/deepseek-r1", False),
-        ("sandbox/echo", False),
-        ("ollama/llama", False),
+        ([Target(ModelId("deepseek/deepseek-r1:free"))], True),
+        ([Target(ModelId("deepseek/deepseek-r1"), ("free", "nitro"))], True),
+        ([Target(ModelId("openai/o1")), Target(ModelId("deepseek/deepseek-r1:free"))], True),
+        ([Target(ModelId("deepseek/deepseek-r1"), ("nitro",))], False),
+        ([Target(ModelId("sandbox/echo"))], False),
+        ([Target(ModelId("ollama/llama"))], False),
     ],
 )
-def test_the_name_decides_what_counts_as_free(model: str, *, expected: bool) -> None:
-    assert is_free_variant(model) is expected
+def test_the_name_decides_what_counts_as_free(targets: list[Target], *, expected: bool) -> None:
+    assert counts_as_free(targets) is expected
 
 
 # --- the book -----------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ and those of one key. A call takes one from every limit that applies to it, or f
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -17,6 +17,7 @@ from fairlead.core.caller import Caller
 from fairlead.core.errors import RateLimited
 from fairlead.core.money import NANO_PER_USD, NanoUSD
 from fairlead.core.ratelimit import Bucket, Day, Pace, Retry, take, take_today
+from fairlead.core.routing.types import Target
 
 __all__ = [
     "ENTRIES_MAX",
@@ -27,8 +28,8 @@ __all__ = [
     "LimitName",
     "RequestLimits",
     "allowances",
+    "counts_as_free",
     "free_per_day",
-    "is_free_variant",
     "rate_limited",
 ]
 
@@ -98,13 +99,16 @@ class KeyPace:
     free_taken_today: int
 
 
-def is_free_variant(model: str) -> bool:
-    """Whether calls of it count as free ones.
+def counts_as_free(targets: Iterable[Target]) -> bool:
+    """Whether a request counts against the limits of free variants: one of the models that may serve it is one.
 
-    The name decides, not the price: the sandbox's models and those of local engines cost nothing either, but
-    they are the installation's own, and nobody else's goodwill wears out.
+    The name that was asked for decides, not the price: the sandbox's models and those of local engines cost
+    nothing either, but they are the installation's own. The free router asks for free variants.
     """
-    return model.endswith(":free")
+    return any(
+        target.model.endswith(":free") or (target.variants and "free" in target.variants)
+        for target in targets
+    )
 
 
 def free_per_day(limits: RequestLimits, credits_purchased: NanoUSD) -> int:

@@ -17,8 +17,11 @@ import msgspec
 
 from fairlead.control.accounts.types import PreferencesInvalid
 from fairlead.core.catalog import ProviderInfo
+from fairlead.core.chat import ProviderPreferences
+from fairlead.core.errors import RequestInvalid
 from fairlead.core.ids import ProviderSlug
-from fairlead.core.routing.preferences import AccountPreferences, Preset
+from fairlead.core.routing.preferences import NO_ACCOUNT_WISHES, AccountPreferences, Preset
+from fairlead.core.routing.wishes import preferences_of
 from fairlead.settings import Routing
 
 __all__ = [
@@ -41,6 +44,7 @@ _PROVIDER_LISTS: Final = ("allowed_providers", "ignored_providers")
 
 _Fields = dict[str, msgspec.Raw]
 _read_fields: Final = msgspec.json.Decoder(_Fields)
+_read_provider: Final = msgspec.json.Decoder(ProviderPreferences)
 _read: Final = msgspec.json.Decoder(AccountPreferences)
 
 
@@ -65,13 +69,7 @@ def checked(text: bytes, providers: Mapping[ProviderSlug, ProviderInfo]) -> Chec
     _check_fields(fields, AccountPreferences, "", apart=("presets",))
     if "presets" in fields:
         for name, preset in _fields_of(fields["presets"], "presets").items():
-            path = f"presets.{_shown(name)}"
-            if not _PRESET_NAME.fullmatch(name):
-                raise PreferencesInvalid(
-                    f"{path}: a preset's name has up to 64 lower-case letters, digits, `-` and `_`",
-                    path,
-                )
-            _check_fields(_fields_of(preset, path), Preset, f"{path}.")
+            _check_preset(name, preset)
     value = _read.decode(text)
     for path, name in _named_providers(value):
         _check_provider(path, name, providers)
@@ -98,11 +96,12 @@ def effective(text: str | None, installation: AccountPreferences) -> AccountPref
 
 def installation_preferences(routing: Routing) -> AccountPreferences:
     """The operator's wishes for all accounts, as the lowest layer of an account's."""
-    return AccountPreferences(
+    wishes = AccountPreferences(
         continue_streams=routing.continue_streams,
         hedge=routing.hedge,
         data_collection_deny=routing.data_collection == "deny",
     )
+    return NO_ACCOUNT_WISHES if wishes == NO_ACCOUNT_WISHES else wishes  # known by its identity
 
 
 def _fields_of(text: bytes | str | msgspec.Raw, path: str) -> _Fields:
@@ -136,6 +135,25 @@ def _check_fields(
             what, _, where = str(error).partition(" - at `$")
             path += where.removesuffix("`")
             raise PreferencesInvalid(f"{path}: {what}{_choices(hints[name])}", path) from error
+
+
+def _check_preset(name: str, preset: msgspec.Raw) -> None:
+    path = f"presets.{_shown(name)}"
+    if not _PRESET_NAME.fullmatch(name):
+        raise PreferencesInvalid(
+            f"{path}: a preset's name has up to 64 lower-case letters, digits, `-` and `_`", path
+        )
+    fields = _fields_of(preset, path)
+    _check_fields(fields, Preset, f"{path}.")
+    if "provider" not in fields:
+        return
+    inner = f"{path}.provider"
+    _check_fields(_fields_of(fields["provider"], inner), ProviderPreferences, f"{inner}.")
+    try:
+        preferences_of(_read_provider.decode(fields["provider"]), NO_ACCOUNT_WISHES)
+    except RequestInvalid as error:
+        message = error.message.removesuffix(".")
+        raise PreferencesInvalid(f"{path}: {message}", f"{path}.{error.param}") from error
 
 
 def _choices(annotation: object) -> str:
