@@ -242,3 +242,80 @@ def test_the_seed_is_never_changed():
     before = {slug: len(model.endpoints) for slug, model in SEED.models.items()}
     overlay(SEED, [{"id": "openai/o1", "provider": "groq", **PRICES}], {OLLAMA: [Discovered("x")]})
     assert {slug: len(model.endpoints) for slug, model in SEED.models.items()} == before
+
+
+# -- Tags, regions and service tiers ---------------------------------------------------------------------
+
+SONNET = "anthropic/claude-sonnet-5"
+VERTEX = {"id": SONNET, "provider": "google-vertex"}
+
+
+def tagged(snapshot, slug, tag):
+    return next(one for one in model_of(snapshot, slug).endpoints if one.tag == tag)
+
+
+def test_a_tag_is_another_endpoint_of_the_provider_and_like_the_first():
+    snapshot = overlay(SEED, [{**VERTEX, "tag": "europe-west4"}])
+    first = tagged(snapshot, SONNET, "google-vertex")
+    regional = tagged(snapshot, SONNET, "google-vertex/europe-west4")
+    assert regional.id == f"google-vertex/europe-west4:{first.provider_model_id}"
+    assert (regional.prices, regional.data_region) == (first.prices, "eu")
+    assert first == tagged(SEED, SONNET, "google-vertex")
+
+
+def test_a_table_with_a_tag_changes_the_endpoint_of_that_tag():
+    tables = [{**VERTEX, "tag": "fast"}, {**VERTEX, "tag": "fast", "data_region": "us", **PRICES}]
+    snapshot = overlay(SEED, tables)
+    assert tagged(snapshot, SONNET, "google-vertex/fast").data_region == "us"
+    assert tagged(snapshot, SONNET, "google-vertex/fast").prices.prompt == 150_000
+    count = len(model_of(SEED, SONNET).endpoints)
+    assert len(model_of(snapshot, SONNET).endpoints) == count + 1
+
+
+def test_a_new_model_may_have_a_tag_and_a_region():
+    table = {"id": "acme/own-1", "provider": "groq", "tag": "eu", **PRICES}
+    (endpoint,) = model_of(overlay(SEED, [table]), "acme/own-1").endpoints
+    assert (endpoint.id, endpoint.tag, endpoint.data_region) == ("groq/eu:own-1", "groq/eu", "eu")
+
+
+def test_a_table_can_give_the_prices_of_a_tier():
+    own = {"id": "acme/own-1", "provider": "groq"}
+    tier = {"service_tier": "flex", "usd_per_million_tokens": {"prompt": "0.05"}}
+    snapshot = overlay(SEED, [{**own, **PRICES}, {**own, **tier}])
+    usual, flex = model_of(snapshot, "acme/own-1").endpoints
+    assert (usual.tier, flex.tier, flex.tag) == (None, "flex", "groq/flex")
+    assert (flex.prices.prompt, flex.prices.completion) == (50_000, 600_000)
+    assert overlay(snapshot, [{"id": "acme/other", "provider": "groq", **PRICES}]).models[
+        ModelId("acme/own-1")
+    ] == model_of(snapshot, "acme/own-1")
+
+
+def test_ones_own_price_ends_the_list_prices_of_tiers():
+    snapshot = overlay(SEED, [{"id": "openai/gpt-5.4", "provider": "openai", **PRICES}])
+    tags = {one.tag for one in model_of(snapshot, "openai/gpt-5.4").endpoints}
+    assert "azure/priority" in tags
+    assert not tags & {"openai/priority", "openai/flex"}
+
+
+@pytest.mark.parametrize(
+    ("table", "path"),
+    [
+        ({**VERTEX, "tag": "flex"}, "models[0].tag"),
+        ({**VERTEX, "tag": "a/b"}, "models[0].tag"),
+        ({**VERTEX, "tag": ""}, "models[0].tag"),
+        ({"id": SONNET, "tag": "eu"}, "models[0].tag"),
+        ({"id": SONNET, "data_region": "eu"}, "models[0].data_region"),
+        ({**VERTEX, "data_region": "moon"}, "models[0].data_region"),
+        ({**VERTEX, "service_tier": "batch"}, "models[0].service_tier"),
+        ({**VERTEX, "service_tier": "flex"}, "models[0]"),
+        ({**VERTEX, "service_tier": "flex", "context_length": 5, **PRICES}, "models[0].context_length"),
+        (
+            {"id": "acme/none", "provider": "groq", "service_tier": "flex", **PRICES},
+            "models[0].service_tier",
+        ),
+    ],
+)  # fmt: skip
+def test_a_tag_region_or_tier_that_makes_no_sense_is_refused(table, path):
+    with pytest.raises(ConfigurationInvalid) as refused:
+        overlay(SEED, [table])
+    assert refused.value.path == path

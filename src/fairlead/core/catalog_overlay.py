@@ -12,11 +12,12 @@ The result is a snapshot of its own version: equal input gives an equal version.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from difflib import get_close_matches
 from hashlib import blake2b
-from typing import Final
+from typing import Final, Literal
 
 import msgspec
 
@@ -31,17 +32,21 @@ from fairlead.core.catalog import (
     ProviderInfo,
     Reasoning,
     Snapshot,
+    TierPrices,
 )
 from fairlead.core.catalog_assembly import assembled
 from fairlead.core.catalog_data import cheapest_first, with_presets
+from fairlead.core.data_regions import region_of
 from fairlead.core.ids import EndpointId, ModelId, ProviderSlug
 from fairlead.core.money import PicoUSD, PriceInvalid, parse_price
 from fairlead.core.pricing import PriceSheet, price_version
-from fairlead.core.service_tiers import without_tiers
+from fairlead.core.service_tiers import TIERS, without_tiers
 
 __all__ = ["ConfigurationInvalid", "Discovered", "ExtraModel", "overlay"]
 
 ID_CHARACTERS_MAX: Final = 200
+TAG_CHARACTERS_MAX: Final = 40
+_TAG: Final = re.compile(rf"[a-z0-9._-]{{1,{TAG_CHARACTERS_MAX}}}")
 MODELS_EXTRA_MAX: Final = 10_000
 _UNIT_PRICES: Final = frozenset(
     {"request", "web_search", "image_output", "audio_second", "character"}
@@ -81,6 +86,11 @@ class ExtraModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_d
     With `provider`, it adds the model's endpoint there or changes it, and adds the model if it is new;
     context_length and max_completion_tokens are then the endpoint's. Without, it changes a known model.
 
+    tag tells several endpoints at one provider apart: `tag = "europe-west4"` is `google-vertex/europe-west4`,
+    which has what the provider's endpoint without a tag has, but for what the table says. data_region: where
+    the endpoint promises to answer; None: as its tag says, if it is a region.
+    service_tier: the table gives the prices of that tier of the endpoint, and nothing else.
+
     Prices name their unit. Each is decimal text, or a number; 0 means free:
     usd_per_million_tokens, usd_per_token: prompt, completion, internal_reasoning, input_cache_read, ...
     usd_per_unit: request, web_search, image_output, audio_second, character.
@@ -88,6 +98,9 @@ class ExtraModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_d
 
     id: str
     provider: str | None = None
+    tag: str | None = None
+    service_tier: Literal["priority", "flex"] | None = None
+    data_region: Literal["eu", "us"] | None = None
     provider_model_id: str | None = None
     name: str | None = None
     description: str | None = None
@@ -172,6 +185,13 @@ def _table(path: str, raw: Mapping[str, object]) -> ExtraModel:
         count = getattr(table, name)
         if count is not None and count <= 0:
             raise ConfigurationInvalid(f"{path}.{name}", f"must be more than 0, not {count}")
+    if table.tag is not None and (table.tag in TIERS or not _TAG.fullmatch(table.tag)):
+        raise ConfigurationInvalid(
+            f"{path}.tag",
+            f"{table.tag!r} is a service tier: set `service_tier`"
+            if table.tag in TIERS
+            else f"must be up to {TAG_CHARACTERS_MAX} of a-z, 0-9, '.', '_' and '-', not {table.tag!r}",
+        )
     for parameter in table.supported_parameters or ():
         if parameter not in PARAMETERS:
             raise ConfigurationInvalid(
@@ -211,13 +231,20 @@ def _applied(
             f"{table.provider!r} is no provider{_near(table.provider, providers)}",
         )
     model = known or _new_model(table, provider)
-    existing = [one for one in model.endpoints if one.provider == provider.slug]
-    others = [one for one in model.endpoints if one.provider != provider.slug]
-    endpoint = (
-        _changed_endpoint(path, table, existing[0], model.kind)
-        if existing
-        else _new_endpoint(path, table, model, provider)
-    )
+    tag = provider.slug if table.tag is None else f"{provider.slug}/{table.tag}"
+    # A tag that is new begins as the provider's endpoint without one.
+    existing = [one for one in model.endpoints if one.tag == tag] or [
+        msgspec.structs.replace(one, tag=tag, data_region=region_of(table.tag or ""))
+        for one in model.endpoints
+        if one.tag == provider.slug
+    ]
+    others = [one for one in model.endpoints if one.tag != tag]
+    if table.service_tier is not None:
+        endpoint = _with_tier(path, table, existing[0] if existing else None)
+    elif existing:
+        endpoint = _changed_endpoint(path, table, existing[0], model.kind)
+    else:
+        endpoint = _new_endpoint(path, table, model, provider, tag)
     return _described(
         table, msgspec.structs.replace(model, endpoints=cheapest_first([endpoint, *others]))
     )
@@ -232,7 +259,7 @@ def _changed_model(
             f"must be given, because {table.id!r} is not in the catalogue{_near(table.id, models)}",
         )
     for name in (
-        "provider_model_id", "max_prompt_tokens", "quantization",
+        "tag", "service_tier", "data_region", "provider_model_id", "max_prompt_tokens", "quantization",
         "usd_per_million_tokens", "usd_per_token", "usd_per_unit",
     ):  # fmt: skip
         if getattr(table, name):
@@ -327,7 +354,9 @@ def _plain_model(
     )
 
 
-def _new_endpoint(path: str, table: ExtraModel, model: Model, provider: ProviderInfo) -> Endpoint:
+def _new_endpoint(
+    path: str, table: ExtraModel, model: Model, provider: ProviderInfo, tag: str
+) -> Endpoint:
     prices = _prices(path, table)
     if not prices and provider.kind != "local":
         raise ConfigurationInvalid(
@@ -341,10 +370,10 @@ def _new_endpoint(path: str, table: ExtraModel, model: Model, provider: Provider
     native = table.provider_model_id or table.id.partition("/")[2]
     parameters = table.supported_parameters
     return Endpoint(
-        id=EndpointId(f"{provider.slug}:{native}"),
+        id=EndpointId(f"{tag}:{native}"),
         model=model.id,
         provider=provider.slug,
-        tag=provider.slug,
+        tag=tag,
         provider_model_id=native,
         context_length=table.context_length or model.context_length,
         max_completion_tokens=table.max_completion_tokens or model.max_completion_tokens,
@@ -355,7 +384,32 @@ def _new_endpoint(path: str, table: ExtraModel, model: Model, provider: Provider
         supported_parameters=frozenset(
             model.supported_parameters if parameters is None else parameters
         ),
+        data_region=table.data_region or region_of(table.tag or ""),
     )
+
+
+def _with_tier(path: str, table: ExtraModel, endpoint: Endpoint | None) -> Endpoint:
+    if endpoint is None:
+        raise ConfigurationInvalid(
+            f"{path}.service_tier",
+            "belongs to an endpoint that the catalogue or a table before has",
+        )
+    for name in table.__struct_fields__:
+        if name not in _OF_A_TIER and getattr(table, name) is not None:
+            raise ConfigurationInvalid(f"{path}.{name}", "is the endpoint's, not the tier's")
+    prices = _prices(path, table)
+    if not prices or table.service_tier is None:
+        raise ConfigurationInvalid(path, f"the tier {table.service_tier!r} needs prices")
+    others = (one for one in endpoint.service_tiers if one.tier != table.service_tier)
+    tiers = (*others, TierPrices(table.service_tier, prices))
+    return msgspec.structs.replace(endpoint, service_tiers=tiers)
+
+
+_OF_A_TIER: Final = frozenset(
+    {
+        "id", "provider", "tag", "service_tier", "usd_per_million_tokens", "usd_per_token", "usd_per_unit",
+    }
+)  # fmt: skip
 
 
 def _changed_endpoint(
@@ -374,7 +428,7 @@ def _changed_endpoint(
     parameters = table.supported_parameters
     return msgspec.structs.replace(
         endpoint,
-        id=EndpointId(f"{endpoint.provider}:{native}"),
+        id=EndpointId(f"{endpoint.tag}:{native}"),
         provider_model_id=native,
         context_length=table.context_length or endpoint.context_length,
         max_completion_tokens=table.max_completion_tokens or endpoint.max_completion_tokens,
@@ -387,6 +441,7 @@ def _changed_endpoint(
         ),
         status=status,
         service_tiers=() if prices else endpoint.service_tiers,
+        data_region=table.data_region or endpoint.data_region,
     )
 
 
