@@ -22,6 +22,7 @@ from fairlead.sandbox.ask import (
     ToolOffer,
     ToolRule,
 )
+from fairlead.sandbox.begun import begun
 from fairlead.sandbox.behaviour import count_prompt
 from fairlead.sandbox.faults import prompt_directive, split_model
 from fairlead.sandbox.script import Line, cue
@@ -116,7 +117,9 @@ def read(body: bytes) -> Ask:
         raise AskInvalid("messages: at least one message is required")
     if view.max_tokens < 1:
         raise AskInvalid("max_tokens: must be greater than or equal to 1")
-    said = next((_text(m.content) for m in reversed(view.messages) if _has_words(m)), "")
+    before, already = begun([(m.role, _text(m.content)) for m in view.messages])
+    messages = view.messages[:before]
+    said = next((_text(m.content) for m in reversed(messages) if _has_words(m)), "")
     model, fault = split_model(view.model)
     tools = tuple(ToolOffer(tool.name, tool.input_schema) for tool in view.tools or ())
     rule, forced = _tool_rule(view.tool_choice)
@@ -132,8 +135,9 @@ def read(body: bytes) -> Ask:
         tool_rule=rule,
         tool_forced=forced,
         tools_parallel=view.tool_choice is None or not view.tool_choice.disable_parallel_tool_use,
-        results=_results(view.messages[-1]),
-        cue=cue(_lines(view.messages)),
+        results=_results(messages[-1]),
+        cue=cue(_lines(messages)),
+        begun=already,
         schema=_schema(config.format or view.output_format),
         stop=tuple(view.stop_sequences or ()),
         tokens_max=view.max_tokens,

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from fairlead.sandbox.begun import Begun
 from fairlead.sandbox.faults import NO_FAULT, Fault
 from fairlead.sandbox.script import Cue
 
@@ -69,6 +70,7 @@ class Ask:
     prompt_tokens: all messages, tools and images together, counted by the sandbox's own tokenizer.
     results: what the tools answered, if the conversation ends with their answers.
     tool_forced: the one function that must be called.
+    begun: the beginning of its own answer, if the conversation shows one; the rest is as if it did not.
     cue: where the conversation stands in a script of calls; None: it follows none.
     schema: the answer must be JSON that satisfies it; True: any object.
     reasoning_tokens_max: a budget for reasoning; None: by effort.
@@ -87,6 +89,7 @@ class Ask:
     tools_parallel: bool = True
     results: tuple[str, ...] = ()
     cue: Cue | None = None
+    begun: Begun | None = None
     schema: object = None
     stop: tuple[str, ...] = ()
     tokens_max: int | None = None

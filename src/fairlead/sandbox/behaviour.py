@@ -9,7 +9,8 @@
     slow       like story, at the pace of a large model under load
 
 All of them obey `max_tokens`, stop sequences, forced tools and JSON schemas, as real models do, and
-make the calls that a script in the conversation asks for, see `script.py`.
+make the calls that a script in the conversation asks for, see `script.py`, and go on with an answer that was
+begun, see `begun.py`.
 """
 
 from __future__ import annotations
@@ -130,15 +131,17 @@ def _pace(fault: Fault, usual: Pace) -> Pace:
 def _choice(ask: Ask, behaviour: str, index: int) -> Choice:
     if ask.fault.empty:
         return Choice()
-    reasoning = _reasoning(ask, behaviour, index)
+    is_prefill = ask.begun is not None and ask.begun.is_prefill
+    reasoning = () if is_prefill else _reasoning(ask, behaviour, index)
     calls = _calls(ask, behaviour)
     spoken: tuple[str, ...] = () if calls else _speech(ask, behaviour, index)
     finish = Finish.TOOL_CALLS if calls else Finish.STOP
-    return _bounded(
-        Choice(text=spoken, reasoning=reasoning, calls=calls, finish=finish),
-        ask.stop,
-        ask.tokens_max,
-    )
+    choice = Choice(text=spoken, reasoning=reasoning, calls=calls, finish=finish)
+    if ask.stop and spoken:
+        choice = _stopped(choice, ask.stop)
+    if ask.begun is not None:
+        choice = replace(choice, text=ask.begun.rest(choice.text, ask.fault.repeat))
+    return choice if ask.tokens_max is None else _limited(choice, ask.tokens_max)
 
 
 def _reasoning(ask: Ask, behaviour: str, index: int) -> tuple[str, ...]:
@@ -205,19 +208,16 @@ def _json_for(schema: object) -> str:
     return msgspec.json.encode(value).decode()
 
 
-def _bounded(choice: Choice, stop: Sequence[str], tokens_max: int | None) -> Choice:
-    """Cut at the first stop sequence, then at the limit; what came first in the answer counts first."""
-    cut = _stopped(choice, stop) if stop and choice.text else choice
-    if tokens_max is None:
-        return cut
-    left = tokens_max - len(cut.reasoning)
+def _limited(choice: Choice, tokens_max: int) -> Choice:
+    """Cut at the limit, after the stop sequences: what came first in the answer counts first."""
+    left = tokens_max - len(choice.reasoning)
     if left < 0:
-        return Choice(reasoning=cut.reasoning[:tokens_max], finish=Finish.LENGTH)
-    if cut.calls:
-        return cut if _visible_tokens(cut) <= left else _shortened_calls(cut, left)
-    if len(cut.text) > left:
-        return replace(cut, text=cut.text[:left], finish=Finish.LENGTH, stopped_by=None)
-    return cut
+        return Choice(reasoning=choice.reasoning[:tokens_max], finish=Finish.LENGTH)
+    if choice.calls:
+        return choice if _visible_tokens(choice) <= left else _shortened_calls(choice, left)
+    if len(choice.text) > left:
+        return replace(choice, text=choice.text[:left], finish=Finish.LENGTH, stopped_by=None)
+    return choice
 
 
 def _stopped(choice: Choice, stop: Sequence[str]) -> Choice:

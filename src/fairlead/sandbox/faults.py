@@ -10,6 +10,7 @@ name after `!` (`echo!status=500`), the last user text after `twin:` up to the n
 
 from __future__ import annotations
 
+import hashlib
 import re
 from dataclasses import dataclass, fields, replace
 from typing import Final
@@ -48,6 +49,9 @@ class Fault:
         answer that is not streamed the body breaks off, stalls or is replaced half-way.
     garbage: status 200 and bytes that are not of the format. drip: a few bytes per write.
     empty: a proper answer with nothing in it. no_usage: no counts in the answer.
+    slow_first_ms: the pause before the first token of some calls: of every `slow_every`-th, or of
+        `slow_percent` of 100, drawn by the twin's seed.
+    repeat: an answer that was begun is gone on with so many characters before its end.
     tokens, reasoning_tokens, cached_tokens: what the answer consists of, whatever the model would say.
     tag: repeated in the twin's bill.
     """
@@ -65,6 +69,10 @@ class Fault:
     no_usage: bool = False
     delay_first_ms: int | None = None
     delay_between_ms: int | None = None
+    slow_first_ms: int | None = None
+    slow_every: int | None = None
+    slow_percent: int | None = None
+    repeat: int | None = None
     tokens: int | None = None
     reasoning_tokens: int | None = None
     cached_tokens: int | None = None
@@ -82,6 +90,16 @@ class Fault:
             changes["tag"] = self.tag
         return replace(other, **changes) if changes else other
 
+    def at_call(self, number: int, seed: int) -> Fault:
+        """As it is for this call, if its pace is not the same for all. number: from 0."""
+        if self.slow_first_ms is None:
+            return self
+        drawn = hashlib.blake2s(f"slow:{seed}:{number}".encode(), digest_size=4).digest()
+        is_slow = (self.slow_every is not None and (number + 1) % self.slow_every == 0) or (
+            int.from_bytes(drawn) % 100 < (self.slow_percent or 0)
+        )
+        return replace(self, delay_first_ms=self.slow_first_ms) if is_slow else self
+
 
 NO_FAULT: Final = Fault()
 
@@ -94,6 +112,10 @@ _NUMBERS: Final[dict[str, tuple[int, int]]] = {
     "error_event_after": (0, TOKENS_MAX),
     "delay_first_ms": (0, DELAY_MS_MAX),
     "delay_between_ms": (0, DELAY_MS_MAX),
+    "slow_first_ms": (0, DELAY_MS_MAX),
+    "slow_every": (1, 1_000_000),
+    "slow_percent": (0, 100),
+    "repeat": (0, TOKENS_MAX),
     "tokens": (0, TOKENS_MAX),
     "reasoning_tokens": (0, TOKENS_MAX),
     "cached_tokens": (0, 10_000_000),

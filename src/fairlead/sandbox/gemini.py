@@ -22,6 +22,7 @@ from fairlead.sandbox.ask import (
     ToolOffer,
     ToolRule,
 )
+from fairlead.sandbox.begun import begun
 from fairlead.sandbox.behaviour import count_prompt
 from fairlead.sandbox.faults import prompt_directive, split_model
 from fairlead.sandbox.script import Line, cue
@@ -126,7 +127,9 @@ def read(body: bytes, *, model: str, streamed: bool) -> Ask:
         raise AskInvalid("* GenerateContentRequest.contents: contents is not specified")
     config = view.generation_config or _Config()
     thinking = config.thinking_config or _Thinking()
-    said = next((_text(c) for c in reversed(view.contents) if c.role == "user" and _text(c)), "")
+    before, already = begun([(c.role, _text(c)) for c in view.contents])
+    contents = view.contents[:before]
+    said = next((_text(c) for c in reversed(contents) if c.role == "user" and _text(c)), "")
     name, fault = split_model(model)
     tools = tuple(
         ToolOffer(d.name, d.parameters_json_schema or d.parameters)
@@ -143,8 +146,9 @@ def read(body: bytes, *, model: str, streamed: bool) -> Ask:
         tools=tools,
         tool_rule=rule,
         tool_forced=forced,
-        results=_results(view.contents[-1]),
-        cue=cue(_lines(view.contents)),
+        results=_results(contents[-1]),
+        cue=cue(_lines(contents)),
+        begun=already,
         schema=_schema(config),
         stop=tuple(config.stop_sequences or ()),
         tokens_max=config.max_output_tokens,

@@ -25,6 +25,7 @@ from fairlead.sandbox.ask import (
     ToolOffer,
     ToolRule,
 )
+from fairlead.sandbox.begun import begun
 from fairlead.sandbox.behaviour import DIMENSIONS, count_prompt, embedding
 from fairlead.sandbox.faults import prompt_directive, split_model
 from fairlead.sandbox.script import Line, cue
@@ -175,13 +176,15 @@ def read_chat(body: bytes) -> Ask:
     if not view.messages:
         raise AskInvalid("'messages' must be a list with at least one message")
     texts, image_count = _texts(view.messages)
+    before, already = begun([(m.role, _text(m.content)) for m in view.messages])
+    messages = view.messages[:before]
     tools = tuple(
         ToolOffer(tool.function.name, tool.function.parameters)
         for tool in view.tools or ()
         if tool.function is not None
     )
     rule, forced = _tool_rule(view.tool_choice)
-    said = next((_text(m.content) for m in reversed(view.messages) if m.role == "user"), "")
+    said = next((_text(m.content) for m in reversed(messages) if m.role == "user"), "")
     model, fault = split_model(view.model)
     newer = view.max_completion_tokens
     return Ask(
@@ -195,8 +198,9 @@ def read_chat(body: bytes) -> Ask:
         tool_rule=rule,
         tool_forced=forced,
         tools_parallel=view.parallel_tool_calls is not False,
-        results=_results(view.messages),
-        cue=cue(_lines(view.messages)),
+        results=_results(messages),
+        cue=cue(_lines(messages)),
+        begun=already,
         schema=_schema(view.response_format),
         stop=_stop(view.stop),
         tokens_max=_limit(view.max_tokens if newer is None else newer),

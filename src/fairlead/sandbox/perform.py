@@ -232,6 +232,7 @@ def _chat(ask: Ask, incoming: Incoming, situation: Situation, form: _Format) -> 
     fault = _header_fault(incoming).over(ask.fault).over(situation.scripted)
     if behaviour == "flaky":
         fault = fault.over(flaky_fault(situation.number, situation.seed))
+    fault = fault.at_call(situation.number, situation.seed)
     if fault is not ask.fault:
         ask = replace(ask, fault=fault)
     tag = fault.tag or ask.tag
