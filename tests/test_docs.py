@@ -215,7 +215,7 @@ def routes() -> set[str]:
 
 def test_the_endpoints_page_lists_the_routes_that_exist_and_no_others() -> None:
     page = (ROOT / "docs" / "api" / "README.md").read_text("utf-8")
-    assert set(re.findall(r"^\| (?:GET|POST) \| `([^`]*)` \|", page, re.MULTILINE)) == routes()
+    assert set(re.findall(r"^\| (?:GET|POST|PUT) \| `([^`]*)` \|", page, re.MULTILINE)) == routes()
 
 
 def test_every_error_example_is_what_a_caller_gets() -> None:

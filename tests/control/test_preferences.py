@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
+import re
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -27,6 +29,7 @@ from fairlead.core.routing.preferences import NO_ACCOUNT_WISHES, AccountPreferen
 from fairlead.settings import Routing
 from fairlead.store.database import Database
 
+ROOT = Path(__file__).resolve().parents[2]
 NOW_MS = 1_763_700_000_000
 PROVIDERS = load_seed().providers
 EVERYTHING = {
@@ -59,6 +62,15 @@ def test_everything_can_be_set_and_comes_back() -> None:
     assert value.default_provider_sort is Sort.THROUGHPUT
     assert value.presets["fast"].model == "openai/o1"
     assert msgspec.json.decode(value.presets["fast"].provider) == {"sort": "latency"}
+
+
+def test_the_page_about_preferences_explains_every_field_by_an_example_that_is_accepted() -> None:
+    page = (ROOT / "docs" / "api" / "preferences.md").read_text("utf-8")
+    (example,) = re.findall(r"^```json\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    assert checked(example.encode(), PROVIDERS).value.presets.keys() == {"quick"}
+    table = "".join(line for line in page.splitlines() if line.startswith("| `"))
+    for field in AccountPreferences.__struct_fields__:
+        assert f"`{field}`" in table
 
 
 @pytest.mark.parametrize(

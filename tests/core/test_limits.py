@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -29,6 +31,7 @@ from fairlead.dialects.anthropic_messages import AnthropicMessages
 from fairlead.dialects.openai_chat import OpenAIChat
 from fairlead.dialects.openai_responses import OpenAIResponses
 
+ROOT = Path(__file__).resolve().parents[2]
 NOON_MS = 20_000 * DAY_MS + DAY_MS // 2
 LIMITS = RequestLimits(free_per_minute=20, free_per_day=50, free_per_day_purchased=1000)
 PREPAID = Caller(AccountId("acc"), KeyId("key"), is_prepaid=True)
@@ -177,11 +180,11 @@ def test_every_limit_holds_whatever_the_others_do(
 # --- what the caller is told --------------------------------------------------------------------------
 
 
-def refusal(allowance: Allowance):
+def refusal(allowance: Allowance, *, now_ms: int = NOON_MS):
     book = LimitBook()
     for _ in range(allowance.count):
-        assert book.take([allowance], NOON_MS) is None
-    exceeded = book.take([allowance], NOON_MS)
+        assert book.take([allowance], now_ms) is None
+    exceeded = book.take([allowance], now_ms)
     assert exceeded is not None
     return rate_limited(exceeded).problem()
 
@@ -220,3 +223,15 @@ def test_every_dialect_repeats_the_headers_where_clients_look(dialect) -> None:
     text = msgspec.json.encode(body).decode()
     assert "Rate limit exceeded: key-requests-per-min." in text
     assert "rate_limit" in body["error"].get("type", "") or body["error"]["code"] == 429
+
+
+def test_the_page_about_limits_shows_what_a_caller_gets() -> None:
+    page = (ROOT / "docs" / "api" / "limits.md").read_text("utf-8")
+    (example,) = re.findall(r"^```json\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    noon_ms = 1_795_305_600_000 - DAY_MS // 2
+    problem = refusal(Allowance(LimitName.FREE_DAY, "acc", 50), now_ms=noon_ms)
+    assert json.loads(OpenAIChat().problem(problem, None)) == json.loads(example)
+    for name in LimitName:
+        assert f"`{name.value}`" in page
+    for header, _ in problem.headers:
+        assert f"| `{header}` |" in page.lower()
