@@ -4,16 +4,22 @@
     book.ended(endpoint, outcome, now_s)    it came to this
     book.at(now_s).facts(endpoint)          what is known now
 
+    book.take_news(now_s), hear(news)       in step with other processes
+    book.saved(), adopt(saved)              across restarts
+
 One book per process, touched by one thread. `now_s` is wall-clock time in Unix seconds, so that what is
 known outlives a restart and can be shared; it may be set back.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from fairlead.core.health.endpoint import EndpointFigures, EndpointHealth
+from fairlead.core.health.news import News, Notes
 from fairlead.core.health.outcome import EndpointOutcome
+from fairlead.core.health.saved import SavedEndpoint
 from fairlead.core.ids import EndpointId
 from fairlead.core.routing.facts import UNKNOWN, Facts
 
@@ -21,6 +27,7 @@ __all__ = ["ENDPOINTS_MAX", "HealthBook", "HealthNow"]
 
 # Endpoints held at once; those not heard of for longest make room. The package's catalogue has some 2,600.
 ENDPOINTS_MAX: Final = 4096
+DAY_S: Final = 86_400.0
 _ROOM_SHARE: Final = 16  # one sixteenth of the endpoints makes room at a time
 _NO_FIGURES: Final = EndpointFigures()
 
@@ -28,10 +35,12 @@ _NO_FIGURES: Final = EndpointFigures()
 class HealthBook:
     """Every endpoint that was heard of."""
 
-    __slots__ = ("_endpoints", "_endpoints_max", "_ordinal")
+    __slots__ = ("_endpoints", "_endpoints_max", "_notes", "_ordinal")
 
-    def __init__(self, *, endpoints_max: int = ENDPOINTS_MAX) -> None:
+    def __init__(self, *, endpoints_max: int = ENDPOINTS_MAX, takes_notes: bool = False) -> None:
+        """takes_notes: for `take_news`, which somebody must then call regularly."""
         self._endpoints: dict[EndpointId, EndpointHealth] = {}
+        self._notes: dict[EndpointId, Notes] | None = {} if takes_notes else None
         self._endpoints_max = endpoints_max
         self._ordinal = 0
 
@@ -54,6 +63,11 @@ class HealthBook:
         if known is None:
             known = self._admit(endpoint)
         known.ended(outcome, now_s)
+        if self._notes is not None:
+            notes = self._notes.get(endpoint)
+            if notes is None:
+                notes = self._notes[endpoint] = Notes()
+            notes.ended(outcome, now_s)
 
     def first_token_p95_s(self, endpoint: EndpointId, now_s: float) -> float | None:
         """Within which 95 % of its calls brought their first token lately; None: not known."""
@@ -64,6 +78,47 @@ class HealthBook:
         """What the public API shows."""
         known = self._endpoints.get(endpoint)
         return _NO_FIGURES if known is None else known.figures(now_s)
+
+    def take_news(self, now_s: float) -> list[News]:
+        """What ended here since this was last asked, for `hear` of other processes' books."""
+        if not self._notes:
+            return []
+        notes, self._notes = self._notes, {}
+        return [
+            notes[endpoint].news(endpoint, known.limit, now_s)
+            for endpoint in notes
+            if (known := self._endpoints.get(endpoint)) is not None
+        ]
+
+    def hear(self, news: Iterable[News], now_s: float) -> None:
+        """What another process's `take_news` said. It is not passed on."""
+        for one in news:
+            (self._endpoints.get(one.endpoint) or self._admit(one.endpoint)).heard(one, now_s)
+
+    def saved(self, now_s: float) -> Iterator[SavedEndpoint]:
+        """Every endpoint that was heard of within a day, the latest first; forgets the others.
+
+        May be read on while calls end: each is as it is when its turn comes.
+        """
+        for endpoint in [
+            endpoint
+            for endpoint, known in self._endpoints.items()
+            if not now_s - DAY_S < known.heard_at_s
+        ]:
+            del self._endpoints[endpoint]
+        for endpoint in sorted(
+            self._endpoints, key=lambda one: self._endpoints[one].heard_at_s, reverse=True
+        ):
+            known = self._endpoints.get(endpoint)
+            if known is not None:
+                yield known.saved(endpoint)
+
+    def adopt(self, saved: Iterable[SavedEndpoint], now_s: float) -> None:
+        """Take over what another process saved, as far as it is not too old."""
+        for one in saved:
+            if one.heard_at_s > now_s - DAY_S:
+                known = self._endpoints.get(one.endpoint) or self._admit(one.endpoint)
+                known.adopt(one, now_s)
 
     def _admit(self, endpoint: EndpointId) -> EndpointHealth:
         if len(self._endpoints) >= self._endpoints_max:
@@ -77,6 +132,8 @@ class HealthBook:
         oldest = sorted(self._endpoints, key=lambda one: self._endpoints[one].heard_at_s)
         for endpoint in oldest[: max(1, self._endpoints_max // _ROOM_SHARE)]:
             del self._endpoints[endpoint]
+            if self._notes is not None:
+                self._notes.pop(endpoint, None)
 
 
 class HealthNow:

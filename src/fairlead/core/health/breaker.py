@@ -81,6 +81,12 @@ class Breaker:
             return BreakerState.PROBING
         return BreakerState.HALF_OPEN
 
+    @property
+    def precedence(self) -> tuple[float, int, float]:
+        """Of two accounts of one endpoint, that with the later move is right; the rest settles ties."""
+        moved_at_s = self.closed_at_s if self.is_closed else self.opened_at_s
+        return moved_at_s, self.outages_in_a_row, self.cooldown_s
+
     def changes_at_s(self, now_s: float) -> float:
         """When the state changes by itself; infinite if it does not."""
         match self.state(now_s):

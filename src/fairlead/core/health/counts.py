@@ -10,12 +10,13 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterable
 from math import ceil
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
 
-__all__ = ["CLOCK_SLACK_S", "CountRing", "CountSlot", "is_set_back"]
+__all__ = ["CLOCK_SLACK_S", "COUNT_MAX", "CountRing", "CountSlot", "is_set_back"]
 
+COUNT_MAX: Final = 1 << 40  # of what others tell us; far from what 64 bits hold
 CLOCK_SLACK_S: Final = 5.0  # a clock that is corrected goes back by less
 
 
@@ -28,7 +29,7 @@ class CountSlot(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """One slot as it is saved. number: its time divided by its length. counts: by column."""
 
     number: int
-    counts: tuple[int, ...]
+    counts: tuple[Annotated[int, msgspec.Meta(ge=0, le=COUNT_MAX)], ...]
 
 
 class CountRing:

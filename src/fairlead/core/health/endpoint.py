@@ -6,6 +6,7 @@ something happened that may change them, or a deadline within them has passed, o
 
 from __future__ import annotations
 
+from math import isfinite
 from typing import Final
 
 import msgspec
@@ -13,7 +14,9 @@ from ddsketch.store import DenseStore
 
 from fairlead.core.health.breaker import Breaker, BreakerState, RateLimit
 from fairlead.core.health.counts import CountRing
+from fairlead.core.health.news import News
 from fairlead.core.health.outcome import MEANINGS, EndpointOutcome, Meaning
+from fairlead.core.health.saved import SavedEndpoint, breaker_of, saved_breaker
 from fairlead.core.health.sketches import (
     SLOT_S,
     SketchRing,
@@ -22,6 +25,7 @@ from fairlead.core.health.sketches import (
     percentiles_of_yield,
     quantile,
 )
+from fairlead.core.ids import EndpointId
 from fairlead.core.routing.facts import UNKNOWN, Facts, Percentiles, Standing
 from fairlead.core.tool_calls import ToolVerdict
 
@@ -164,6 +168,30 @@ class EndpointHealth:
         if outcome.tools is not None:
             self.tools.add(_VALID if outcome.tools is ToolVerdict.VALID else _INVALID, now_s)
 
+    def heard(self, news: News, now_s: float) -> None:
+        """What another process saw: as if its calls had ended here, just now."""
+        self.heard_at_s = now_s
+        counts = (news.successes, news.outages, news.limited, news.callers)
+        for meaning, count in zip(Meaning, counts, strict=True):
+            self.minutes.add(meaning, now_s, count)
+        began_s = now_s - news.outage_age_s
+        if news.outages > news.outages_in_a_row:
+            earlier = news.outages - news.outages_in_a_row
+            self.failed(earlier, began_s, now_s, in_a_row=0)
+        if news.successes:
+            self.succeeded(news.successes, now_s - news.success_age_s, now_s)
+        if news.outages_in_a_row:
+            self.failed(news.outages_in_a_row, began_s, now_s)
+        if news.limited_for_s:
+            self.limit.limit_for(news.limited_for_s, now_s)
+            self.fresh_until_s = _STALE
+        for value_bin, count in news.latency.items():
+            self.measured_latency(value_bin, now_s, count)
+        for value_bin, count in news.throughput.items():
+            self.measured_throughput(value_bin, now_s, count)
+        self.tools.add(_VALID, now_s, news.tools_valid)
+        self.tools.add(_INVALID, now_s, news.tools_invalid)
+
     def succeeded(self, count: int, began_s: float, now_s: float) -> None:
         """count: calls, all of which began at that time or later."""
         breaker = self.breaker
@@ -186,7 +214,9 @@ class EndpointHealth:
         if not breaker.is_of_before(began_s, now_s):
             self.recent.add(Meaning.OUTAGE, now_s, count)
             self.weighed.add(Meaning.OUTAGE, now_s, count)
-            breaker.failed(began_s, now_s, outages=count if in_a_row is None else in_a_row)
+            in_a_row = count if in_a_row is None else in_a_row
+            if in_a_row:
+                breaker.failed(began_s, now_s, outages=in_a_row)
         self.fresh_until_s = _STALE
 
     def measured_latency(self, value_bin: int, now_s: float, count: int = 1) -> None:
@@ -220,6 +250,40 @@ class EndpointHealth:
             self._forgiven_at_s = now_s
             self.weighed.clear()
         self.fresh_until_s = _STALE
+
+    # What outlives the process
+
+    def saved(self, endpoint: EndpointId) -> SavedEndpoint:
+        return SavedEndpoint(
+            endpoint=endpoint,
+            heard_at_s=self.heard_at_s,
+            breaker=saved_breaker(self.breaker),
+            limited_until_s=self.limit.until_s if isfinite(self.limit.until_s) else None,
+            recent=self.recent.saved(),
+            weighed=self.weighed.saved(),
+            minutes=self.minutes.saved(),
+            day=self.day.saved(),
+            tools=self.tools.saved(),
+            latency=self.latency.saved(),
+            throughput=self.throughput.saved(),
+        )
+
+    def adopt(self, saved: SavedEndpoint, now_s: float) -> None:
+        """Take over what another process knew when it saved this; the newer knowledge counts."""
+        self.heard_at_s = max(self.heard_at_s, min(saved.heard_at_s, now_s))
+        other = breaker_of(saved.breaker)
+        if other.precedence > self.breaker.precedence:
+            self.breaker = other
+        if saved.limited_until_s is not None:
+            self.limit.limit_for(max(saved.limited_until_s - now_s, 0.0), now_s)
+        self.recent.adopt(saved.recent, now_s)
+        self.weighed.adopt(saved.weighed, now_s)
+        self.minutes.adopt(saved.minutes, now_s)
+        self.day.adopt(saved.day, now_s)
+        self.tools.adopt(saved.tools, now_s)
+        self.latency.adopt(saved.latency, now_s)
+        self.throughput.adopt(saved.throughput, now_s)
+        self.forget_facts()
 
     # What follows
 

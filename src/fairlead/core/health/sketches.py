@@ -11,14 +11,14 @@ from __future__ import annotations
 
 from array import array
 from collections import deque
-from collections.abc import Iterable, Mapping
-from typing import Final
+from collections.abc import Iterable, Sequence
+from typing import Annotated, Final
 
 import msgspec
 from ddsketch.mapping import LogarithmicMapping
 from ddsketch.store import DenseStore
 
-from fairlead.core.health.counts import is_set_back
+from fairlead.core.health.counts import COUNT_MAX, is_set_back
 from fairlead.core.routing.facts import Percentiles
 
 __all__ = [
@@ -59,34 +59,37 @@ def bin_of(value: float) -> int:
 
 
 class SketchSlot(msgspec.Struct, frozen=True, gc=False, array_like=True):
-    """One minute as it is saved. number: its time divided by its length. bins: how many values in each."""
+    """One minute as it is saved.
+
+    number: its time divided by its length. counts: of the bins from `first` on.
+    """
 
     number: int
-    bins: dict[int, int]
+    first: int
+    counts: tuple[Annotated[int, msgspec.Meta(ge=0, le=COUNT_MAX)], ...]
+
+    @property
+    def is_sound(self) -> bool:
+        last = self.first + len(self.counts) - 1
+        return BIN_MIN <= self.first <= last <= BIN_MAX and any(self.counts)
+
+    @property
+    def fullness(self) -> tuple[int, int, tuple[int, ...]]:
+        """Orders accounts of one minute; what follows the total only makes the choice definite."""
+        return sum(self.counts), self.first, self.counts
 
 
 class _Packed:
-    """A minute that is over. counts: of the bins from `first` on, in the smallest integers that hold them."""
+    """A minute that is over, its counts in the smallest integers that hold them."""
 
-    __slots__ = ("counts", "first", "number", "total")
+    __slots__ = ("counts", "first", "number")
 
-    def __init__(self, number: int, store: DenseStore) -> None:
-        low, high = int(store.min_key), int(store.max_key)
-        counts = [int(count) for count in store.bins[low - store.offset : high - store.offset + 1]]
-        most = max(counts)
-        self.number = number
-        self.first = low
-        self.total = int(store.count)
-        self.counts = array("B" if most < 1 << 8 else "H" if most < 1 << 16 else "Q", counts)
-
-    def add_to(self, store: DenseStore) -> None:
-        """Merge into a sketch, by way of one that shares nothing with it."""
-        part = _new_store()
-        part.bins = list(self.counts)
-        part.offset = part.min_key = self.first
-        part.max_key = self.first + len(self.counts) - 1
-        part.count = self.total
-        store.merge(part)
+    def __init__(self, slot: SketchSlot) -> None:
+        most = max(slot.counts)
+        width = "B" if most < 1 << 8 else "H" if most < 1 << 16 else "Q"
+        self.number = slot.number
+        self.first = slot.first
+        self.counts = array(width, slot.counts)
 
 
 class SketchRing:
@@ -123,13 +126,13 @@ class SketchRing:
         for packed in reversed(self._over):
             if packed.number <= oldest:
                 break
-            packed.add_to(merged)
+            merged.merge(_store_of(packed.first, packed.counts))
         return merged
 
     def saved(self) -> tuple[SketchSlot, ...]:
-        slots = [SketchSlot(one.number, _bins(one.first, one.counts)) for one in self._over]
+        slots = [SketchSlot(one.number, one.first, tuple(one.counts)) for one in self._over]
         if self._filling is not None:
-            slots.append(SketchSlot(self._number, _bins(self._filling.offset, self._filling.bins)))
+            slots.append(_slot_of(self._number, self._filling))
         return tuple(slots)
 
     def adopt(self, slots: Iterable[SketchSlot], now_s: float) -> None:
@@ -140,26 +143,16 @@ class SketchRing:
         number = int(now_s // SLOT_S)
         if number != self._number:
             self._turn(number)
-        held = {slot.number: slot for slot in self.saved()}
+        kept = {slot.number: slot for slot in self.saved()}
         for slot in slots:
-            if not self._number - SLOTS < slot.number <= self._number:
-                continue
-            bins = {key: count for key, count in slot.bins.items() if count > 0}
-            if not bins or not all(BIN_MIN <= key <= BIN_MAX for key in bins):
-                continue
-            mine = held.get(slot.number)
-            if mine is None or _fullness(bins) > _fullness(mine.bins):
-                held[slot.number] = SketchSlot(slot.number, bins)
+            if self._number - SLOTS < slot.number <= self._number and slot.is_sound:
+                mine = kept.get(slot.number)
+                if mine is None or slot.fullness > mine.fullness:
+                    kept[slot.number] = slot
+        filling = kept.pop(self._number, None)
+        self._filling = None if filling is None else _store_of(filling.first, filling.counts)
         self._over.clear()
-        self._filling = None
-        for one in sorted(held):
-            store = _new_store()
-            for key, count in held[one].bins.items():
-                store.add(key, count)
-            if one == self._number:
-                self._filling = store
-            else:
-                self._over.append(_Packed(one, store))
+        self._over.extend(_Packed(kept[one]) for one in sorted(kept))
         self.added += 1
 
     def _turn(self, number: int) -> None:
@@ -169,7 +162,7 @@ class SketchRing:
                 return
             self._over.clear()
         elif self._filling is not None:
-            self._over.append(_Packed(self._number, self._filling))
+            self._over.append(_Packed(_slot_of(self._number, self._filling)))
         self._filling = None
         self._number = number
         while self._over and self._over[0].number <= number - SLOTS:
@@ -206,10 +199,16 @@ def _new_store() -> DenseStore:
     return DenseStore(chunk_size=_CHUNK_BINS)
 
 
-def _bins(first: int, counts: Iterable[float]) -> dict[int, int]:
-    return {first + place: int(count) for place, count in enumerate(counts) if count}
+def _store_of(first: int, counts: Sequence[int]) -> DenseStore:
+    store = _new_store()
+    store.bins = list(counts)
+    store.offset = store.min_key = first
+    store.max_key = first + len(counts) - 1
+    store.count = sum(counts)
+    return store
 
 
-def _fullness(bins: Mapping[int, int]) -> tuple[int, list[tuple[int, int]]]:
-    """Orders accounts of one minute; the second part only makes the choice between equals definite."""
-    return sum(bins.values()), sorted(bins.items())
+def _slot_of(number: int, store: DenseStore) -> SketchSlot:
+    low = store.min_key
+    bins = store.bins[low - store.offset : store.max_key - store.offset + 1]
+    return SketchSlot(number, low, tuple([int(count) for count in bins]))
