@@ -13,6 +13,8 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Final
 
+import msgspec
+
 from fairlead.core.caller import Caller
 from fairlead.core.errors import RateLimited
 from fairlead.core.money import NANO_PER_USD, NanoUSD
@@ -69,8 +71,7 @@ class RequestLimits:
     key_per_day: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Allowance:
+class Allowance(msgspec.Struct, frozen=True, gc=False):
     """One limit that a call counts against. subject: the account's or key's id. count: at least 1."""
 
     name: LimitName
@@ -117,18 +118,21 @@ def free_per_day(limits: RequestLimits, credits_purchased: NanoUSD) -> int:
     return limits.free_per_day_purchased if is_customer else limits.free_per_day
 
 
-def allowances(caller: Caller, limits: RequestLimits, *, is_free: bool) -> tuple[Allowance, ...]:
+def allowances(caller: Caller, limits: RequestLimits, *, is_free: bool) -> list[Allowance]:
     """Every limit that one call of this caller counts against."""
-    counts: list[tuple[LimitName, str, int]] = []
+    found: list[Allowance] = []
     if is_free and caller.is_prepaid:
-        per_day = free_per_day(limits, caller.credits_purchased)
-        counts.append((LimitName.FREE_MINUTE, caller.account, limits.free_per_minute))
-        counts.append((LimitName.FREE_DAY, caller.account, per_day))
+        account = caller.account
+        if limits.free_per_minute:
+            found.append(Allowance(LimitName.FREE_MINUTE, account, limits.free_per_minute))
+        if per_day := free_per_day(limits, caller.credits_purchased):
+            found.append(Allowance(LimitName.FREE_DAY, account, per_day))
     own = caller.rate_limits
-    per_minute = own.requests_per_minute or limits.key_per_minute
-    counts.append((LimitName.KEY_MINUTE, caller.key, per_minute))
-    counts.append((LimitName.KEY_DAY, caller.key, own.requests_per_day or limits.key_per_day))
-    return tuple(Allowance(name, subject, count) for name, subject, count in counts if count)
+    if per_minute := own.requests_per_minute or limits.key_per_minute:
+        found.append(Allowance(LimitName.KEY_MINUTE, caller.key, per_minute))
+    if per_day := own.requests_per_day or limits.key_per_day:
+        found.append(Allowance(LimitName.KEY_DAY, caller.key, per_day))
+    return found
 
 
 class LimitBook:

@@ -13,8 +13,9 @@ as usual: nobody gains by it, and nobody waits for the clock to arrive where it 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 __all__ = ["DAY_MS", "MINUTE_MS", "Bucket", "Day", "Pace", "Retry", "take", "take_today"]
 
@@ -22,32 +23,28 @@ MINUTE_MS: Final = 60_000
 DAY_MS: Final = 86_400_000
 
 
-@dataclass(frozen=True, slots=True)
-class Pace:
+class Pace(msgspec.Struct, frozen=True, gc=False):
     """count: tokens that a bucket holds, and that flow into it every `per_ms`; both at least 1."""
 
     count: int
     per_ms: int = MINUTE_MS
 
 
-@dataclass(frozen=True, slots=True)
-class Bucket:
+class Bucket(msgspec.Struct, frozen=True, gc=False):
     """What is left of a pace. level: in parts of which `per_ms` are a token; at_ms: when it was that."""
 
     level: int
     at_ms: int
 
 
-@dataclass(frozen=True, slots=True)
-class Day:
+class Day(msgspec.Struct, frozen=True, gc=False):
     """What was taken of a day's allowance. number: of the UTC day, since 1970."""
 
     number: int
     taken: int
 
 
-@dataclass(frozen=True, slots=True)
-class Retry:
+class Retry(msgspec.Struct, frozen=True, gc=False):
     """Not now.
 
     wait_ms: until the same request would pass, if nobody else takes anything; at least 1.
