@@ -255,6 +255,24 @@ def test_generations_of_the_first_tables_become_records(fresh: Database):
     )
 
 
+def test_accounts_and_keys_of_the_first_tables_wish_nothing_and_have_no_pace(fresh: Database):
+    with fresh.begin() as connection:
+        command.upgrade(alembic_config(connection), "0002")
+    add_account(fresh, "acc")
+    with fresh.begin() as connection:
+        connection.execute(
+            sa.text(
+                "INSERT INTO api_keys (id, account_id, digest, label, name, is_management, is_disabled,"
+                " created_ms) VALUES ('key', 'acc', 'd', 'l', 'n', false, false, 0)"
+            )
+        )
+    migrate.upgrade(fresh)
+    with fresh.read() as connection:
+        assert connection.execute(sa.text("SELECT preferences FROM accounts")).one() == (None,)
+        paces = sa.text("SELECT id, requests_per_minute, requests_per_day FROM api_keys")
+        assert connection.execute(paces).one() == ("key", None, None)
+
+
 def alembic_config(connection: sa.Connection) -> Config:
     config = Config()
     config.set_main_option("script_location", str(migrate.MIGRATIONS))
