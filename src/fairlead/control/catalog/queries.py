@@ -8,6 +8,7 @@ from fairlead.store.database import Database
 from fairlead.store.tables import catalog_versions
 
 __all__ = [
+    "contents_of",
     "drop_versions",
     "has_version",
     "insert_version",
@@ -63,14 +64,19 @@ def drop_versions(connection: sa.Connection, *, keep_count: int) -> None:
     )
 
 
-def version_content(connection: sa.Connection, version: str, *, at_ms: int) -> bytes | None:
-    """The newest content of that time; where none was seen by then, as with clocks that differ, the oldest."""
-    query = sa.select(_COLUMNS.content).where(_COLUMNS.version == version)
-    first_seen_ms = _COLUMNS.first_seen_ms
-    by_then = query.where(first_seen_ms <= at_ms).order_by(first_seen_ms.desc()).limit(1)
-    content = connection.execute(by_then).scalar()
-    if content is None:
-        content = connection.execute(query.order_by(first_seen_ms).limit(1)).scalar()
+def contents_of(connection: sa.Connection, version: str) -> list[tuple[int, str]]:
+    """When each content of a version was seen first, and its digest; the oldest first."""
+    query = (
+        sa.select(_COLUMNS.first_seen_ms, _COLUMNS.digest)
+        .where(_COLUMNS.version == version)
+        .order_by(_COLUMNS.first_seen_ms, _COLUMNS.digest)
+    )
+    return [(row.first_seen_ms, row.digest) for row in connection.execute(query)]
+
+
+def version_content(connection: sa.Connection, version: str, digest: str) -> bytes | None:
+    query = sa.select(_COLUMNS.content).where(_is(version, digest))
+    content = connection.execute(query).scalar()
     return None if content is None else bytes(content)
 
 

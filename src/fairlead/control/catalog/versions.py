@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import logging
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from hashlib import blake2b
 from typing import Final
 
@@ -23,7 +23,14 @@ from fairlead.core.catalog import Model, ProviderInfo, Snapshot
 from fairlead.core.errors import Overloaded
 from fairlead.store.database import Database, DatabaseUnreadable
 
-__all__ = ["VERSIONS_MAX", "CatalogVersions", "VersionUnreadable", "packed", "unpacked"]
+__all__ = [
+    "VERSIONS_MAX",
+    "CatalogVersions",
+    "VersionUnreadable",
+    "digest_at",
+    "packed",
+    "unpacked",
+]
 
 VERSIONS_MAX: Final = 100  # some 16 MB; beyond it, what was out of force for longest is dropped
 CONTENT_BYTES_MAX: Final = 256 << 20  # uncompressed; a hundred times today's
@@ -108,8 +115,18 @@ class CatalogVersions:
 
     def find(self, version: str, at_ms: int) -> Snapshot | None:
         """What this version held at that time. Raises VersionUnreadable."""
+        digest = digest_at(self.contents(version), at_ms)
+        return None if digest is None else self.content(version, digest)
+
+    def contents(self, version: str) -> list[tuple[int, str]]:
+        """When each content of a version was seen first, and its digest; the oldest first."""
         with self._database.read() as connection:
-            content = queries.version_content(connection, version, at_ms=at_ms)
+            return queries.contents_of(connection, version)
+
+    def content(self, version: str, digest: str) -> Snapshot | None:
+        """Raises VersionUnreadable."""
+        with self._database.read() as connection:
+            content = queries.version_content(connection, version, digest)
         if content is None:
             return None
         unpacking = zlib.decompressobj()
@@ -118,6 +135,17 @@ class CatalogVersions:
         except zlib.error as error:
             raise VersionUnreadable(f"catalogue {version}: {error}") from error
         return unpacked(plain)
+
+
+def digest_at(contents: Sequence[tuple[int, str]], at_ms: int) -> str | None:
+    """Which content of a version held at that time: the newest that was seen by then. Pure.
+
+    Where none was, as with clocks that differ, the oldest. contents: as `CatalogVersions.contents` has them.
+    """
+    by_then = [digest for first_seen_ms, digest in contents if first_seen_ms <= at_ms]
+    if by_then:
+        return by_then[-1]
+    return contents[0][1] if contents else None
 
 
 def packed(snapshot: Snapshot) -> bytes:

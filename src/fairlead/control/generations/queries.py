@@ -21,6 +21,7 @@ __all__ = [
     "forget_position",
     "insert_new",
     "position",
+    "records_after",
     "row",
     "save_position",
     "totals_of_key",
@@ -53,6 +54,20 @@ def find(
         )
     ).scalar()
     return None if record is None else unpack(record)
+
+
+def records_after(
+    connection: sa.Connection, generation: GenerationId, *, limit: int
+) -> list[tuple[GenerationId, bytes]]:
+    """Those that follow it, in the order of their creation, at most so many."""
+    columns = generations.c
+    rows = connection.execute(
+        sa.select(columns.id, columns.record)
+        .where(columns.id > generation)
+        .order_by(columns.id)
+        .limit(limit)
+    )
+    return [(GenerationId(row.id), bytes(row.record)) for row in rows]
 
 
 def totals_of_key(connection: sa.Connection, key: KeyId, *, since_ms: int) -> KeyTotals:

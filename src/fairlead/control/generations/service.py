@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -9,7 +10,7 @@ from fairlead.control.generations import queries
 from fairlead.control.generations.types import KeyTotals
 from fairlead.core.errors import Overloaded
 from fairlead.core.generation import Generation
-from fairlead.core.ids import AccountId, GenerationId, KeyId
+from fairlead.core.ids import AccountId, GenerationId, KeyId, generation_id
 from fairlead.store.database import Database, DatabaseUnreadable
 from fairlead.store.journal_files import START, journals, read_batch
 from fairlead.store.journal_format import JournalCorrupt
@@ -19,6 +20,7 @@ __all__ = ["GenerationStore"]
 
 TAIL_RECORDS_MAX: Final = 50_000  # of all journals together: some 0.2 s of reading
 READ_RECORDS: Final = 1000
+PAGE_RECORDS: Final = 500  # of a long read: held at once, some 500 KB
 
 
 class GenerationStore:
@@ -56,6 +58,21 @@ class GenerationStore:
         """What a key has used since then, as far as it is settled. Blocks; raises DatabaseUnreadable."""
         with self._database.read() as connection:
             return queries.totals_of_key(connection, key, since_ms=since_ms)
+
+    def records(self, *, since_ms: int) -> Iterator[bytes]:
+        """Every settled record from then on, in the order of creation, as `store.records.unpack` reads them.
+
+        Blocks, a page at a time, and holds no transaction in between. Raises DatabaseUnreadable.
+        """
+        after = generation_id(since_ms, 0)
+        while True:
+            with self._database.read() as connection:
+                page = queries.records_after(connection, after, limit=PAGE_RECORDS)
+            for _, record in page:
+                yield record
+            if len(page) < PAGE_RECORDS:
+                return
+            after, _ = page[-1]
 
     def _in_database(self, generation: GenerationId, account: AccountId) -> Generation | None:
         with self._database.read() as connection:

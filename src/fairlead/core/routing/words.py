@@ -41,7 +41,7 @@ WHYS: Final[Mapping[Why, str]] = {
     Why.SORT: "It does better by the measure that the request sorts by.",
     Why.QUALITY: "Its tool calls are sound more often than those of the next.",
     Why.DRAWN: "It was drawn, cheap endpoints more often than dear ones.",
-    Why.PRICE: "It is cheaper than the next, or the next in price.",
+    Why.PRICE: "It comes by its price: what the request is expected to cost there.",
     Why.MODEL: "It serves a model further down in the list of models.",
     Why.THRESHOLD: "It misses a preferred latency or throughput.",
     Why.DEPRECATED: "Its provider is about to switch it off.",
