@@ -1,0 +1,352 @@
+"""What names mean: every form of a name, and what is said of a name that means nothing."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fairlead.control.catalog.files import load_seed
+from fairlead.core.capability import Capability
+from fairlead.core.catalog_overlay import overlay
+from fairlead.core.errors import CallerError, ModelUnavailable, RequestInvalid
+from fairlead.core.ids import ModelId, ProviderSlug
+from fairlead.core.routing.preferences import AccountPreferences, Preset
+from fairlead.core.routing.targets import NAMES_MAX, Asked, Targets, resolve_targets
+from fairlead.core.routing.types import Opening, Target, Traits
+
+FREE_PRICES = {"usd_per_million_tokens": {"prompt": 0, "completion": 0}}
+SNAPSHOT = overlay(
+    load_seed(),
+    [
+        {"id": "acme/gratis", "provider": "groq", **FREE_PRICES},
+        {"id": "acme/own:free", "provider": "groq", **FREE_PRICES},
+        {"id": "acme/half", "provider": "groq", "usd_per_million_tokens": {"prompt": 1, "completion": 2}},
+        {"id": "acme/half", "provider": "together", **FREE_PRICES},
+    ],
+)  # fmt: skip
+TRAITS = Traits(Capability.CHAT, 100, 500, 400)
+OPEN = {ProviderSlug(slug): (Opening(),) for slug in ("groq", "openai", "anthropic", "together")}
+
+
+def resolve(model: str | None, *, seed: int = 0, **about: Any) -> Targets | CallerError:
+    account = about.pop("account", AccountPreferences())
+    access = about.pop("access", OPEN)
+    traits = about.pop("traits", TRAITS)
+    asked = {"asked": Asked(**about)} if about else {}
+    return resolve_targets(
+        model, **asked, snapshot=SNAPSHOT, account=account, traits=traits, access=access, seed=seed
+    )
+
+
+def found(model: str | None, **about: Any) -> Targets:
+    targets = resolve(model, **about)
+    assert isinstance(targets, Targets), targets
+    return targets
+
+
+def refused(model: str | None, **about: Any) -> CallerError:
+    error = resolve(model, **about)
+    assert isinstance(error, CallerError)
+    return error
+
+
+def code_of(error: CallerError) -> str | None:
+    availability = error.problem().availability
+    return None if availability is None else availability.code
+
+
+def slugs(targets: Targets) -> list[str]:
+    return [one.model for one in targets.targets]
+
+
+def raw(value: object) -> msgspec.Raw:
+    return msgspec.Raw(msgspec.json.encode(value))
+
+
+# --- plain names ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "strategy"),
+    [
+        ("openai/o1", "direct"),
+        ("OpenAI/O1", "direct"),
+        ("o1", "alias"),
+        ("o1:nitro", "alias"),
+        ("openai/o1:nitro", "direct"),
+    ],
+)
+def test_a_model_is_meant_directly_or_by_another_name(name: str, strategy: str) -> None:
+    targets = found(name)
+    assert (slugs(targets), targets.strategy, targets.router) == (["openai/o1"], strategy, None)
+
+
+def test_a_canonical_slug_is_no_other_name() -> None:
+    model = SNAPSHOT.models[ModelId("openai/o1")]
+    assert found(model.canonical_slug).strategy == "direct"
+
+
+def test_a_list_is_tried_after_the_model_and_each_model_once() -> None:
+    targets = found("openai/o1", models=["openai/o3", "o1", "openai/o1"])
+    assert slugs(targets) == ["openai/o1", "openai/o3"]
+    assert targets.strategy == "fallback"
+    assert slugs(found(None, models=["openai/o3"])) == ["openai/o3"]
+
+
+def test_no_model_means_the_accounts_own() -> None:
+    account = AccountPreferences(default_model="openai/o3")
+    assert slugs(found(None, account=account)) == ["openai/o3"]
+    assert slugs(found("openai/o1", account=account)) == ["openai/o1"]
+    assert slugs(found(None, account=account, models=["openai/o1"])) == ["openai/o1"]
+    error = refused(None)
+    assert (error.problem().param, error.problem().status) == ("model", 400)
+
+
+def test_an_unknown_model_is_answered_with_near_ones() -> None:
+    error = refused("openai/o33")
+    assert isinstance(error, RequestInvalid)
+    assert code_of(error) == "model_not_found"
+    assert "openai/o3" in error.message
+    assert error.availability is not None
+    assert error.availability.requested_models == ("openai/o33",)
+
+
+def test_a_list_has_a_bound() -> None:
+    names = [f"openai/{n}" for n in range(NAMES_MAX + 1)]
+    assert refused(None, models=names).problem().param == "models"
+
+
+@given(st.text(max_size=40), st.lists(st.text(max_size=20), max_size=3), st.none() | st.text())
+def test_any_names_mean_models_or_an_error(model: str, models: list[str], preset: Any) -> None:
+    targets = resolve(model, models=models, preset=preset)
+    if isinstance(targets, Targets):
+        assert targets.targets
+        assert set(slugs(targets)) <= set(SNAPSHOT.models)
+    else:
+        assert targets.problem().status in (400, 404)
+
+
+# --- variants -------------------------------------------------------------------------------------------
+
+
+def test_variants_stack_in_the_order_given() -> None:
+    (target,) = found("openai/o1:thinking:nitro:nitro").targets
+    assert target == Target(ModelId("openai/o1"), ("thinking", "nitro"))
+
+
+def test_a_variant_of_its_own_is_a_model() -> None:
+    (target,) = found("acme/own:free:floor").targets
+    assert target == Target(ModelId("acme/own:free"), ("floor",))
+
+
+def test_free_is_a_variant_of_models_that_somebody_serves_for_nothing() -> None:
+    assert found("acme/half:free").targets == (Target(ModelId("acme/half"), ("free",)),)
+    error = refused("openai/o1:free")
+    assert isinstance(error, ModelUnavailable)
+    assert code_of(error) == "free_variant_ended"
+    assert error.availability.fallback_models == ("openai/o1",)
+    assert error.problem().status == 404
+
+
+def test_a_list_goes_on_where_a_free_variant_has_ended() -> None:
+    assert slugs(found("openai/o1:free", models=["openai/o3"])) == ["openai/o3"]
+    assert code_of(refused("openai/o1:free", models=["openai/o3:free"])) == "free_variant_ended"
+
+
+def test_online_is_a_plugin_and_no_variant() -> None:
+    targets = found("openai/o1:online:floor")
+    assert targets.wants_web
+    assert targets.targets[0].variants == ("floor",)
+    assert not found("openai/o1:floor").wants_web
+
+
+@pytest.mark.parametrize(
+    "name", ["openai/o1:batch", "openai/o1:fast", "openai/o1:", "openai/o1:free "]
+)
+def test_a_suffix_that_means_nothing_is_an_unknown_model(name: str) -> None:
+    assert code_of(refused(name)) == "model_not_found"
+
+
+# --- latest ---------------------------------------------------------------------------------------------
+
+
+def test_a_family_means_its_newest_model() -> None:
+    targets = found("~Anthropic/claude-opus-latest:thinking")
+    newest = SNAPSHOT.families["~anthropic/claude-opus-latest"].newest
+    assert targets.targets == (Target(newest, ("latest", "thinking")),)
+    assert targets.strategy == "latest"
+
+
+def test_an_unknown_family_is_answered_with_those_of_the_author() -> None:
+    error = refused("~anthropic/claude-epic-latest")
+    assert code_of(error) == "model_not_found"
+    assert "~anthropic/claude-opus-latest" in error.message
+    assert "Those of" not in refused("~nobody/x-latest").message
+
+
+# --- routers --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["fairlead/auto", "openrouter/auto", "Fairlead/Auto"])
+def test_auto_chooses_models_that_can_be_called_here(name: str) -> None:
+    targets = found(name)
+    assert (targets.strategy, targets.router) == ("auto", "fairlead/auto")
+    assert 1 <= len(targets.targets) <= 3
+    for slug in slugs(targets):
+        offers = SNAPSHOT.models[ModelId(slug)].endpoints
+        assert any(one.provider in OPEN for one in offers)
+
+
+def test_a_routers_variants_are_those_of_its_models() -> None:
+    assert {one.variants for one in found("fairlead/auto:floor").targets} == {("floor",)}
+
+
+@pytest.mark.parametrize("name", ["fairlead/free", "openrouter/free"])
+def test_free_draws_by_the_seed(name: str) -> None:
+    drawn = {found(name, seed=seed).targets[0] for seed in (0, 2**52, 2**53 - 1)}
+    assert drawn == {
+        Target(ModelId(slug), ("free",)) for slug in ("acme/gratis", "acme/half", "acme/own:free")
+    }
+    assert found(name).router == "fairlead/free"
+
+
+def test_a_router_without_a_choice_says_so() -> None:
+    ways: list[dict[str, Any]] = [
+        {"access": {}},
+        {"account": AccountPreferences(allowed_models=("nobody/*",))},
+    ]
+    for about in ways:
+        error = refused("fairlead/auto", **about)
+        assert code_of(error) == "no_endpoints"
+        assert error.problem().status == 404
+        assert "No models match your request and model restrictions" in error.message
+    assert slugs(found("fairlead/auto", models=["openai/o1"], access={})) == ["openai/o1"]
+
+
+@pytest.mark.parametrize(
+    ("account", "provider"),
+    [
+        (AccountPreferences(allowed_providers=("OpenAI",)), None),
+        (AccountPreferences(ignored_providers=("groq", "anthropic", "together")), None),
+        (AccountPreferences(), {"only": ["openai/priority", "azure"]}),
+        (AccountPreferences(), {"ignore": ["Groq", "Anthropic", "Together AI", "together"]}),
+    ],
+)
+def test_a_router_keeps_to_lists_of_providers(account: AccountPreferences, provider: Any) -> None:
+    about = {} if provider is None else {"provider": raw(provider)}
+    for slug in slugs(found("fairlead/auto", account=account, **about)):
+        assert any(e.provider == "openai" for e in SNAPSHOT.models[ModelId(slug)].endpoints)
+
+
+def test_a_router_keeps_to_lists_of_models() -> None:
+    only = AccountPreferences(allowed_models=("openai/*", "acme/half"), ignored_models=("*/gpt-*",))
+    for slug in slugs(found("fairlead/auto", account=only)):
+        assert slug.startswith("openai/o") or slug == "acme/half"
+    assert slugs(found("fairlead/free", account=only)) == ["acme/half"]
+    none = AccountPreferences(ignored_models=("*",))
+    assert code_of(refused("fairlead/auto", account=none)) == "no_endpoints"
+
+
+def test_auto_reads_its_plugin() -> None:
+    plugins = [{"id": raw("auto-router"), "allowed_models": raw(["anthropic/*"])}]
+    assert {s.partition("/")[0] for s in slugs(found("fairlead/auto", plugins=plugins))} == {
+        "anthropic"
+    }
+    wrong = [{"id": raw("auto-router"), "cost_tier": raw(1)}]
+    assert refused("fairlead/auto", plugins=wrong).problem().param == "plugins[0].cost_tier"
+    assert slugs(found("openai/o1", plugins=wrong)) == ["openai/o1"]
+
+
+def test_auto_keeps_the_conversations_model_if_asked_to() -> None:
+    pinned = [{"id": raw("auto-router"), "pin_model": raw(True)}]
+    about: dict[str, Any] = {"earlier": lambda: "Anthropic/claude-sonnet-5"}
+    kept = found("fairlead/auto", plugins=pinned, **about)
+    assert slugs(kept)[0] == "anthropic/claude-sonnet-5"
+    assert slugs(kept)[1:] == slugs(found("fairlead/auto"))[:2]
+    assert slugs(found("fairlead/auto", **about)) == slugs(found("fairlead/auto"))
+
+
+# --- presets --------------------------------------------------------------------------------------------
+
+PRESETS = AccountPreferences(
+    presets={
+        "quick": Preset(
+            model="openai/o3", models=("openai/o1",), provider=raw({"sort": "price", "zdr": True})
+        ),
+        "wishes": Preset(provider=raw({"only": ["groq"]})),
+    }
+)
+
+
+@pytest.mark.parametrize(
+    ("model", "about", "models"),
+    [
+        ("@preset/quick", {}, ["openai/o3", "openai/o1"]),
+        (None, {"preset": "quick"}, ["openai/o3", "openai/o1"]),
+        ("openai/gpt-4.1@preset/quick", {}, ["openai/gpt-4.1", "openai/o1"]),
+        ("@preset/quick", {"models": ["openai/gpt-4.1"]}, ["openai/o3", "openai/gpt-4.1"]),
+        ("openai/gpt-4.1", {"preset": "wishes"}, ["openai/gpt-4.1"]),
+    ],
+)
+def test_a_preset_fills_in_what_the_request_leaves_out(model: Any, about: Any, models: Any) -> None:
+    targets = found(model, account=PRESETS, **about)
+    assert slugs(targets) == models
+    assert targets.preset is PRESETS.presets[targets.preset_slug or ""]
+
+
+def test_a_variant_after_a_preset_is_one_of_its_model() -> None:
+    targets = found("@preset/quick:nitro", account=PRESETS)
+    assert targets.targets[0] == Target(ModelId("openai/o3"), ("nitro",))
+    same = found("openai/o1@preset/wishes:nitro", account=PRESETS)
+    assert same.targets == (Target(ModelId("openai/o1"), ("nitro",)),)
+
+
+def test_wishes_are_merged_one_by_one_and_the_requests_go_first() -> None:
+    asked = raw({"sort": "latency", "ignore": ["groq"]})
+    targets = found("@preset/quick", account=PRESETS, provider=asked)
+    assert targets.provider is not None
+    assert msgspec.json.decode(targets.provider) == {
+        "sort": "latency", "zdr": True, "ignore": ["groq"],
+    }  # fmt: skip
+    alone = found("@preset/quick", account=PRESETS, provider=raw(None))
+    assert alone.provider == PRESETS.presets["quick"].provider
+    named = found("@preset/quick", account=PRESETS, provider=raw("groq"))
+    assert named.provider == raw("groq")
+    assert found("openai/o1", provider=asked).provider is None
+
+
+def test_a_preset_that_does_not_exist_or_names_no_model_is_refused() -> None:
+    error = refused("@preset/quik", account=PRESETS)
+    assert (error.problem().status, error.problem().param) == (400, "preset")
+    assert "quick" in error.message
+    assert refused("@preset/wishes", account=PRESETS).problem().param == "model"
+    assert (
+        refused("openai/o1", models=["@preset/quick"], account=PRESETS).problem().param == "models"
+    )
+
+
+# --- the cost -------------------------------------------------------------------------------------------
+
+
+def test_a_plain_name_costs_next_to_nothing() -> None:
+    """A bound far above the two microseconds that it may take, so that a busy machine does not fail it."""
+    account = AccountPreferences()
+    took_s = []
+    for _ in range(200):
+        began = time.perf_counter()
+        for _ in range(100):
+            resolve_targets(
+                "openai/o1",
+                snapshot=SNAPSHOT,
+                account=account,
+                traits=TRAITS,
+                access=OPEN,
+                seed=1,
+            )
+        took_s.append((time.perf_counter() - began) / 100)
+    assert min(took_s) < 5e-6
