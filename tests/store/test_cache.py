@@ -6,13 +6,12 @@ import asyncio
 
 import pytest
 
-from fairlead.store.cache import Cache, CacheAway, EntryId, Script
+from fairlead.store.cache import BEFORE_ALL, Cache, CacheAway, Script
 from tests.cache_server import CacheServer
 
 pytestmark = pytest.mark.anyio
 
 COUNT_UP = Script("return redis.call('incrby', KEYS[1], ARGV[1])")
-START = EntryId(b"0-0")
 
 
 async def test_a_script_runs_whether_the_server_knows_it_or_not(shared_cache: CacheServer) -> None:
@@ -38,13 +37,15 @@ async def test_many_calls_share_few_connections(shared_cache: CacheServer) -> No
 async def test_entries_are_read_in_order_from_where_one_left_off(shared_cache: CacheServer) -> None:
     cache = Cache(shared_cache.url)
     try:
-        assert await cache.entries("s", after=START, entries_max=10) == []
+        assert await cache.entries("s", after=BEFORE_ALL, entries_max=10) == []
+        assert await cache.newest("s") == BEFORE_ALL
         for number in range(5):
             await cache.append("s", sender=b"me", payload=b"%d" % number, entries_max=1000)
-        first = await cache.entries("s", after=START, entries_max=3)
+        first = await cache.entries("s", after=BEFORE_ALL, entries_max=3)
         rest = await cache.entries("s", after=first[-1].id, entries_max=10)
         assert [entry.payload for entry in first + rest] == [b"0", b"1", b"2", b"3", b"4"]
         assert {entry.sender for entry in first} == {b"me"}
+        assert await cache.newest("s") == rest[-1].id
         assert int(rest[-1].id.partition(b"-")[0]) <= await cache.now_ms()
     finally:
         await cache.aclose()
@@ -55,7 +56,7 @@ async def test_a_stream_keeps_about_the_newest_entries(shared_cache: CacheServer
     try:
         for _ in range(500):
             await cache.append("s", sender=b"", payload=b"", entries_max=100)
-        assert len(await cache.entries("s", after=START, entries_max=1000)) < 250
+        assert len(await cache.entries("s", after=BEFORE_ALL, entries_max=1000)) < 250
     finally:
         await cache.aclose()
 

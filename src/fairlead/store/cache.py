@@ -25,7 +25,7 @@ from fairlead.settings.types import CACHE_SCHEMES
 if TYPE_CHECKING:
     from redis.asyncio import Redis
 
-__all__ = ["Cache", "CacheAway", "Entry", "EntryId", "Script"]
+__all__ = ["BEFORE_ALL", "Cache", "CacheAway", "Entry", "EntryId", "Script"]
 
 CONNECTIONS_MAX: Final = 16  # calls beyond wait for one of them, within their own time limit
 CONNECT_TIMEOUT_S: Final = 1.0
@@ -33,6 +33,7 @@ ANSWER_TIMEOUT_S: Final = 0.25  # of one command, connecting not included
 REST_S: Final = 1.0  # after a failure nothing is sent for so long
 
 EntryId = NewType("EntryId", bytes)  # "milliseconds-number", in the server's time
+BEFORE_ALL: Final = EntryId(b"0-0")
 _Answer = TypeVar("_Answer")
 
 
@@ -123,6 +124,13 @@ class Cache:
             lambda: self._command("XRANGE", stream, b"(" + after, "+", "COUNT", entries_max)
         )
         return [_entry(one) for one in cast("list[Any]", found or [])]
+
+    async def newest(self, stream: str) -> EntryId:
+        """The id of the last entry; that before all others if there is none."""
+        found = await self._bounded(
+            lambda: self._command("XREVRANGE", stream, "+", "-", "COUNT", 1)
+        )
+        return _entry(cast("list[Any]", found)[0]).id if found else BEFORE_ALL
 
     async def aclose(self) -> None:
         await self._client.aclose()

@@ -21,7 +21,7 @@ from fairlead.core.tool_calls import ToolVerdict
 __all__ = ["News", "NewsUnreadable", "Notes", "decode_news", "encode_news"]
 
 NEWS_VERSION: Final = 1
-ENDPOINTS_MAX: Final = 1024  # in one piece of news
+ENDPOINTS_MAX: Final = 64  # in one piece of news: hearing one takes milliseconds at most
 
 _Count = Annotated[int, msgspec.Meta(ge=0, le=COUNT_MAX)]
 _AgeS = Annotated[float, msgspec.Meta(ge=0, le=86_400)]
