@@ -41,10 +41,12 @@ from fairlead.core.chat import (
     UserMessage,
     WireFormat,
 )
+from fairlead.core.errors import FailureKind, UpstreamFailure
 from fairlead.core.splicing import Splicer, last_words
 from fairlead.core.tool_calls import ToolJudge, ToolVerdict
 
 __all__ = [
+    "NOTHING_LEFT",
     "TRANSCRIPT_CHARACTERS_MAX",
     "Continue",
     "Finish",
@@ -189,12 +191,22 @@ class Continue:
     splicer: Splicer
     by_prefill: bool
 
+    def had_nothing_left(self, failure: UpstreamFailure) -> bool:
+        """Whether the next leg failed only because the answer was complete but for its end: then NOTHING_LEFT.
+
+        Asked in words a model repeats the last ones, so that its answer is never empty.
+        """
+        return self.by_prefill and failure.kind is FailureKind.EMPTY
+
 
 @dataclass(frozen=True, slots=True)
 class Finish:
     """The answer lacks nothing but its end. events: what is still to be sent."""
 
     events: tuple[PlainEvent, ...]
+
+
+NOTHING_LEFT: Final = Finish((Finished(FinishReason.STOP),))
 
 
 @dataclass(frozen=True, slots=True)
