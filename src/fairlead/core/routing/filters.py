@@ -10,13 +10,15 @@ asked here, not at those that the wishes leave. So adding a filter never lets an
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from fnmatch import fnmatchcase
+from collections.abc import Callable, Iterable
+from itertools import repeat
 from typing import Final
 
+from fairlead.core.catalog import Endpoint
 from fairlead.core.ids import ProviderSlug
-from fairlead.core.money import PicoUSD, price_text
-from fairlead.core.routing.index import Ladder, ModelIndex, Offer, per_million, places
+from fairlead.core.money import PicoUSD
+from fairlead.core.routing.index import ModelIndex, places, price_said, prompt_tokens_max
+from fairlead.core.routing.patterns import Patterns
 from fairlead.core.routing.preferences import NO_WISHES, MaxPrice, Preferences
 from fairlead.core.routing.types import (
     INSTALLATION,
@@ -44,7 +46,6 @@ _QUANTIZATIONS_WITHIN: Final = {"fp4": ("fp4", "mxfp4", "nvfp4"), "fp8": ("fp8",
 _READ_FOR_ANY_MODEL: Final = "file"  # its text can be; nothing can see or hear for a model
 
 _ACCOUNT_PROVIDERS: Final = Removal.ACCOUNT_PROVIDERS
-_NO_ADAPTER: Final = Removal.NO_ADAPTER
 
 
 class Sieve:
@@ -63,20 +64,33 @@ class Sieve:
         self.openings: dict[ProviderSlug, tuple[Opening, ...]] = {}
         self.removed = removed
 
-    def drop(self, mask: int, reason: Removal, detail: str | Callable[[Offer], str] = "") -> None:
+    def drop(self, mask: int, reason: Removal, detail: str) -> None:
         """Take those of `mask` that are still in."""
         gone = self.kept & mask
-        if not gone:
-            return
-        self.kept ^= gone
-        model, offers = self.index.model.id, self.index.offers
-        for place in places(gone):
-            offer = offers[place]
-            said = detail if isinstance(detail, str) else detail(offer)
-            self.removed.append(Removed(model, offer.id, reason, said))
+        if gone:
+            self.take(gone, reason, repeat(detail))
 
-    def keep(self, mask: int, reason: Removal, detail: str | Callable[[Offer], str] = "") -> None:
-        self.drop(~mask, reason, detail)
+    def keep(self, mask: int, reason: Removal, detail: str) -> None:
+        """Take those that are still in and not of `mask`."""
+        gone = self.kept & ~mask
+        if gone:
+            self.take(gone, reason, repeat(detail))
+
+    def drop_each(self, mask: int, reason: Removal, detail: Callable[[Endpoint], str]) -> None:
+        """As `drop`, with words for each."""
+        gone = self.kept & mask
+        if gone:
+            endpoints = self.index.endpoints
+            self.take(gone, reason, [detail(endpoints[place]) for place in places(gone)])
+
+    def take(self, gone: int, reason: Removal, details: Iterable[str]) -> None:
+        """gone: of those that are still in, each with its detail, in the order of their places."""
+        self.kept ^= gone
+        ids, model = self.index.ids, self.index.model.id
+        self.removed += [
+            Removed(model, ids[place], reason, detail)
+            for place, detail in zip(places(gone), details, strict=False)
+        ]
 
 
 def sift(
@@ -113,37 +127,37 @@ def _by_access(
 ) -> None:
     """What can be asked here at all. Most offers of most models cannot, so their words are ready-made."""
     index = sieve.index
-    model = index.model.id
-    closed = unspoken = elsewhere = 0
+    closed = unspoken = usual = elsewhere = 0
     for provider, mask in index.providers:
-        openings = access.get(provider)
-        if not openings:
+        if provider not in access:
             closed |= mask
-            continue
-        if not can_serve(provider):
+        elif not can_serve(provider):
             unspoken |= mask
-            continue
-        if openings == INSTALLATION and region is None:
-            continue
-        fitting = _fitting(openings, model)
-        if not fitting:
-            closed |= mask
-        elif region is not None:
-            elsewhere |= mask & ~_there(sieve, provider, mask, fitting, region)
-        elif fitting != INSTALLATION:
+        elif access[provider] == INSTALLATION:
+            usual |= mask
+        else:
+            fitting = _fitting(access[provider], index.model.id)
+            if not fitting:
+                closed |= mask
+                continue
+            if region is not None:
+                fitting, there = _leading(index, mask, fitting, region)
+                elsewhere |= mask & ~there
             sieve.openings[provider] = fitting
+    if region is not None:
+        elsewhere |= usual & ~index.regions.get(region, 0)
     if closed:
         sieve.kept &= ~closed
         said = index.no_credential
-        sieve.removed.extend([said[place] for place in places(closed)])
+        sieve.removed += [said[place] for place in places(closed)]
     if unspoken:
-        capability = index.model.kind.value
-        sieve.drop(unspoken, _NO_ADAPTER, f"{capability} is not spoken to this provider")
+        what = index.model.kind.value
+        sieve.drop(unspoken, Removal.NO_ADAPTER, f"{what} models are not spoken to there")
     if elsewhere:
-        sieve.drop(
+        sieve.drop_each(
             elsewhere,
             Removal.REGION,
-            lambda offer: f"in {offer.endpoint.data_region or 'no stated region'}, not {region}",
+            lambda endpoint: f"in {endpoint.data_region or 'no stated region'}, not {region}",
         )
 
 
@@ -155,32 +169,22 @@ def _fitting(openings: tuple[Opening, ...], model: str) -> tuple[Opening, ...]:
     return tuple(fitting)
 
 
-def _there(
-    sieve: Sieve,
-    provider: ProviderSlug,
-    mask: int,
-    openings: tuple[Opening, ...],
-    region: str,
-) -> int:
-    """The provider's endpoints in the region: they promise it, or else the credential leads there."""
-    index = sieve.index
-    promised = index.regions.get(region, 0) & mask
-    if promised == mask:
-        if openings != INSTALLATION:
-            sieve.openings[provider] = openings
-        return mask
+def _leading(
+    index: ModelIndex, mask: int, openings: tuple[Opening, ...], region: str
+) -> tuple[tuple[Opening, ...], int]:
+    """A provider's openings and endpoints in a region: those that promise it, or to whom a credential leads.
+
+    An endpoint that promises another region is elsewhere, whatever the credential.
+    """
+    promised = mask & index.regions.get(region, 0)
     leading = tuple(one for one in openings if one.region == region)
-    if not leading:
-        if promised and openings != INSTALLATION:
-            sieve.openings[provider] = openings
-        return promised
-    # Endpoints that promise another region are elsewhere, wherever the credential leads.
-    undecided = mask & ~promised
+    if promised == mask or not leading:
+        return openings, promised
+    elsewhere = 0
     for other, there in index.regions.items():
         if other != region:
-            undecided &= ~there
-    sieve.openings[provider] = leading
-    return promised | undecided
+            elsewhere |= there
+    return leading, mask & ~elsewhere
 
 
 def _by_account(sieve: Sieve, preferences: Preferences) -> None:
@@ -199,15 +203,15 @@ def _by_account(sieve: Sieve, preferences: Preferences) -> None:
 
 
 def _matches(index: ModelIndex, patterns: tuple[str, ...]) -> bool:
-    """Whether a pattern means the model. Without `*`, a name means its variants, too."""
-    names = {index.model.id.lower(), index.model.canonical_slug.lower()}
-    names |= {name.partition(":")[0] for name in names}
-    # Only `*` is special: the other signs of a file pattern stand for themselves.
-    return any(
-        fnmatchcase(name, pattern.lower().replace("[", "[[]").replace("?", "[?]"))
-        for pattern in patterns
-        for name in names
-    )
+    """Whether the account means this model, under either of its permanent names."""
+    model, canonical = index.model.id, index.model.canonical_slug
+    for pattern in patterns:
+        if pattern == model or pattern == model.partition(":")[0]:
+            return True
+        if pattern.find("*") == len(pattern) - 1 and model.startswith(pattern[:-1]):
+            return True  # `author/*`, which most are
+    meant = Patterns(patterns)
+    return meant.match(model) or meant.match(canonical)
 
 
 def _by_names(sieve: Sieve, preferences: Preferences) -> None:
@@ -247,41 +251,36 @@ def _by_offer(sieve: Sieve, traits: Traits, preferences: Preferences) -> None:
         for name in preferences.quantizations:
             for word in _QUANTIZATIONS_WITHIN.get(name, (name,)):
                 wanted |= index.quantizations.get(word, 0)
-        sieve.keep(wanted, Removal.QUANTIZATION, lambda offer: offer.endpoint.quantization)
-    if preferences.max_price is not None:
-        _by_price(sieve, traits, preferences.max_price)
+        sieve.drop_each(~wanted, Removal.QUANTIZATION, lambda endpoint: endpoint.quantization)
+    most = preferences.max_price
+    if most is not None:
+        # What a long prompt costs is what counts for a long prompt.
+        if sieve.kept & index.stepped:
+            _by_long_price(sieve, traits.prompt_tokens, most)
+        _capped(sieve, "prompt", most.prompt)
+        _capped(sieve, "completion", most.completion)
+        _capped(sieve, "request", most.request)
+        _capped(sieve, "image", most.image)
+        _capped(sieve, "audio", most.audio)
 
 
-def _by_price(sieve: Sieve, traits: Traits, most: MaxPrice) -> None:
-    """An endpoint at the bound is kept. What a long prompt costs is what counts for a long prompt."""
-    index = sieve.index
-    if index.stepped and sieve.kept & index.stepped:
-        _by_long_price(sieve, traits.prompt_tokens, most)
-    if (bound := most.prompt) is not None:
-        _capped(sieve, index.prompt_prices, "prompt", bound)
-    if (bound := most.completion) is not None:
-        _capped(sieve, index.completion_prices, "completion", bound)
-    if (bound := most.request) is not None:
-        _capped(sieve, index.request_prices, "request", bound)
-    if (bound := most.image) is not None:
-        _capped(sieve, index.image_prices, "image", bound)
-    if (bound := most.audio) is not None:
-        _capped(sieve, index.audio_prices, "audio", bound)
-
-
-def _capped(sieve: Sieve, ladder: Ladder, name: str, bound: int) -> None:
-    cheap = ladder.at_most(bound)
-    if sieve.kept & ~cheap:
-        said = _said_of_price[name]
-        most = _amount(name, bound)
-        sieve.keep(cheap, Removal.MAX_PRICE, lambda offer: f"{said(offer)} > max {most}")
+def _capped(sieve: Sieve, name: str, bound: PicoUSD | None) -> None:
+    """An endpoint at the bound is kept."""
+    if bound is None:
+        return
+    gone = sieve.kept & ~sieve.index.ladders[name].at_most(bound)
+    if gone:
+        said, most = sieve.index.priced[name], price_said(name, bound)
+        sieve.take(
+            gone, Removal.MAX_PRICE, [f"{said[place]} > max {most}" for place in places(gone)]
+        )
 
 
 def _by_long_price(sieve: Sieve, prompt_tokens: int, most: MaxPrice) -> None:
     for place in places(sieve.kept & sieve.index.stepped):
         offer = sieve.index.offers[place]
         prices = offer.prices_at(prompt_tokens)
-        if prices is offer.prices:
+        if prices is offer.usual:
             continue
         for name, price, bound in (
             ("prompt", prices.prompt, most.prompt),
@@ -289,23 +288,8 @@ def _by_long_price(sieve: Sieve, prompt_tokens: int, most: MaxPrice) -> None:
             ("request", prices.request, most.request),
         ):
             if bound is not None and price > bound:
-                said = f"{name} {_amount(name, price)} at this length > max {_amount(name, bound)}"
+                said = f"{name} {price_said(name, price)} at this length > max {price_said(name, bound)}"
                 sieve.drop(1 << place, Removal.MAX_PRICE, said)
-
-
-def _amount(name: str, price: int) -> str:
-    if name in ("prompt", "completion"):
-        return f"{per_million(price)} per million"
-    return f"${price_text(PicoUSD(price))}"
-
-
-_said_of_price: Final[Mapping[str, Callable[[Offer], str]]] = {
-    "prompt": lambda offer: f"prompt {per_million(offer.endpoint.prices.prompt)}",
-    "completion": lambda offer: f"completion {per_million(offer.endpoint.prices.completion)}",
-    "request": lambda offer: f"request ${price_text(PicoUSD(offer.endpoint.prices.request or 0))}",
-    "image": lambda offer: f"image ${price_text(PicoUSD(offer.endpoint.prices.image_output or 0))}",
-    "audio": lambda offer: f"audio ${price_text(PicoUSD(offer.endpoint.prices.audio_second or 0))}",
-}
 
 
 def _by_request(sieve: Sieve, traits: Traits, preferences: Preferences) -> int:
@@ -321,11 +305,11 @@ def _by_request(sieve: Sieve, traits: Traits, preferences: Preferences) -> int:
             sieve.drop(index.all, Removal.MODALITY, f"the model does not read {', '.join(unread)}")
     if traits.characters > index.decisive_characters:
         unfit = index.prompt_characters.below(traits.characters)
-        sieve.drop(
+        sieve.drop_each(
             unfit,
             Removal.CONTEXT_LENGTH,
-            lambda offer: (
-                f"{traits.characters} characters are beyond {_prompt_tokens(offer)} tokens"
+            lambda endpoint: (
+                f"{traits.characters} characters are beyond {prompt_tokens_max(endpoint)} tokens"
             ),
         )
     wanted = traits.max_tokens
@@ -333,24 +317,16 @@ def _by_request(sieve: Sieve, traits: Traits, preferences: Preferences) -> int:
         short = index.completion_tokens.below(wanted)
         if short:
             unfit |= short
-            sieve.drop(
+            sieve.drop_each(
                 short,
                 Removal.MAX_TOKENS,
-                lambda offer: f"writes {offer.endpoint.max_completion_tokens} of {wanted} tokens",
+                lambda endpoint: f"writes {endpoint.max_completion_tokens} of {wanted} tokens",
             )
     if preferences.require_parameters:
         for name in traits.parameters:
             able = index.parameters.get(name, 0)
             sieve.keep(able, Removal.UNSUPPORTED_PARAMETER, f"does not support {name}")
     return unfit
-
-
-def _prompt_tokens(offer: Offer) -> int:
-    endpoint = offer.endpoint
-    return min(
-        endpoint.context_length or endpoint.max_prompt_tokens or 0,
-        endpoint.max_prompt_tokens or endpoint.context_length,
-    )
 
 
 def _by_tier(
@@ -367,10 +343,10 @@ def _by_tier(
         if usable & flex:
             sieve.keep(flex, Removal.SERVICE_TIER, "not of the tier flex")
             return
-    sieve.drop(
+    sieve.drop_each(
         tiered & ~_admitted(index, target, traits, preferences),
         Removal.SERVICE_TIER,
-        lambda offer: f"of the tier {offer.endpoint.tier}, which was not asked for",
+        lambda endpoint: f"of the tier {endpoint.tier}, which was not asked for",
     )
 
 

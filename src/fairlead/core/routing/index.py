@@ -21,21 +21,34 @@ from fairlead.core.routing.types import Removal, Removed
 __all__ = [
     "CHARACTERS_PER_TOKEN",
     "CHARACTERS_PER_TOKEN_MAX",
+    "OPENING_BITS",
     "Ladder",
     "ModelIndex",
     "Offer",
     "Prices",
     "Step",
     "index_of",
-    "per_million",
     "places",
+    "price_said",
+    "prompt_tokens_max",
+    "selectors",
 ]
 
 CHARACTERS_PER_TOKEN: Final = 4  # of a usual tokenizer, for estimates
 CHARACTERS_PER_TOKEN_MAX: Final = 8  # so far above any tokenizer that only hopeless prompts go
+OPENING_BITS: Final = 16  # of a tie, for which of an endpoint's keys it is; see `ordering.tie_of`
 UNLIMITED: Final = 1 << 62  # tokens, where an endpoint states no limit
 _TOKENS_PER_MILLION: Final = 1_000_000
 _UNKNOWN_POLICY: Final = DataPolicy()
+# What a caller can cap, by the names of `max_price`.
+_CAPPED: Final[Mapping[str, Callable[[PriceSheet], PicoUSD | None]]] = {
+    "prompt": lambda sheet: sheet.prompt,
+    "completion": lambda sheet: sheet.completion,
+    "request": lambda sheet: sheet.request,
+    "image": lambda sheet: sheet.image_output,
+    "audio": lambda sheet: sheet.audio_second,
+}
+_BY_TOKEN: Final = ("prompt", "completion")
 
 
 class Prices(NamedTuple):
@@ -55,17 +68,14 @@ class Step(NamedTuple):
 
 
 class Offer(NamedTuple):
-    """One endpoint as the order needs it. steps: prices of long prompts, by rising length."""
+    """What one endpoint charges. steps: of long prompts, by rising length."""
 
-    endpoint: Endpoint
-    id: EndpointId
-    provider: ProviderSlug
-    prices: Prices
+    usual: Prices
     steps: tuple[Step, ...]
 
     def prices_at(self, prompt_tokens: int) -> Prices:
         """Those that hold for a prompt of this length."""
-        found = self.prices
+        found = self.usual
         for step in self.steps:
             if prompt_tokens > step.min_prompt_tokens:
                 found = step.prices
@@ -96,19 +106,28 @@ class Ladder:
 class ModelIndex:
     """One model. Every `int` below is a set of its endpoints, but for `decisive_characters`.
 
-    offers: by endpoint id, so that the order in which a catalogue lists them decides nothing.
+    endpoints: by id, so that the order in which a catalogue lists them decides nothing; their place here is
+        their bit. The columns after it are in the same order. rates: (prompt, completion, request). ties: for
+        equals, see `ordering.tie_of`.
     providers: each with its endpoints. names: by all that a caller may call an endpoint, in lower case: the
         provider's slug or display name means all of a provider's. tags: by full tag only.
     tiers: by service tier; tiered: all of them.
     keeps_nothing, retains_nothing, never_trains: as far as is known of the provider.
     free: costs nothing, whatever is asked.
     prompt_characters: the longest prompt each can read, at the most characters that a token can have.
+    ladders: by the prices that a caller can cap.
     decisive_characters: a prompt of no more than this passes every filter and takes every usual price.
+    priced: what is said of each endpoint's prices, by name: "prompt $3 per million".
     no_credential: what is said of each endpoint whose provider cannot be asked.
     """
 
     model: Model
+    endpoints: tuple[Endpoint, ...]
+    ids: tuple[EndpointId, ...]
+    slugs: tuple[ProviderSlug, ...]
     offers: tuple[Offer, ...]
+    rates: tuple[tuple[PicoUSD, PicoUSD, PicoUSD], ...]
+    ties: tuple[int, ...]
     all: int
     bits: Mapping[EndpointId, int]
     providers: tuple[tuple[ProviderSlug, int], ...]
@@ -126,21 +145,20 @@ class ModelIndex:
     never_trains: int
     free: int
     stepped: int
-    prompt_prices: Ladder
-    completion_prices: Ladder
-    request_prices: Ladder
-    image_prices: Ladder
-    audio_prices: Ladder
+    ladders: Mapping[str, Ladder]
     prompt_characters: Ladder
     completion_tokens: Ladder
     decisive_characters: int
+    priced: Mapping[str, tuple[str, ...]]
     no_credential: tuple[Removed, ...]
 
     def named(self, names: Sequence[str]) -> int:
         """The endpoints that any of these names means."""
+        known = self.names
         found = 0
         for name in names:
-            found |= self.names.get(name, 0)
+            if name in known:
+                found |= known[name]
         return found
 
 
@@ -165,13 +183,23 @@ def places(mask: int) -> Iterator[int]:
         mask ^= lowest
 
 
-def per_million(price: int) -> str:
-    """A price per token as people say it: "$3" for a million."""
-    return f"${price_text(PicoUSD(price * _TOKENS_PER_MILLION))}"
+def selectors(mask: int) -> bytes:
+    """A byte for each place, 0 or 1, for `itertools.compress`: the quickest way to pick from a column."""
+    return format(mask, "b")[::-1].encode().translate(_ZEROS_AND_ONES)
+
+
+_ZEROS_AND_ONES: Final = bytes.maketrans(b"01", b"\x00\x01")
+
+
+def price_said(name: str, price: int) -> str:
+    """A price as people say it: "$3 per million" tokens, or "$0.01" of what else is counted."""
+    if name in _BY_TOKEN:
+        return f"${price_text(PicoUSD(price * _TOKENS_PER_MILLION))} per million"
+    return f"${price_text(PicoUSD(price))}"
 
 
 def _indexed(model: Model, snapshot: Snapshot) -> ModelIndex:
-    endpoints = sorted(model.endpoints, key=lambda endpoint: endpoint.id)
+    endpoints = tuple(sorted(model.endpoints, key=lambda endpoint: endpoint.id))
     offers = tuple(_offer(endpoint) for endpoint in endpoints)
 
     def those(holds: Callable[[Endpoint], bool]) -> int:
@@ -197,18 +225,22 @@ def _indexed(model: Model, snapshot: Snapshot) -> ModelIndex:
         known = endpoint.supported_parameters
         return (*known, "max_tokens") if "max_completion_tokens" in known else tuple(known)
 
-    def ladder(price: Callable[[PriceSheet], int | None]) -> Ladder:
-        return Ladder([price(endpoint.prices) or 0 for endpoint in endpoints])
-
-    characters = [_prompt_tokens_max(one) * CHARACTERS_PER_TOKEN_MAX for one in endpoints]
+    sheets = [endpoint.prices for endpoint in endpoints]
+    capped = {name: [price(sheet) or 0 for sheet in sheets] for name, price in _CAPPED.items()}
+    characters = [prompt_tokens_max(one) * CHARACTERS_PER_TOKEN_MAX for one in endpoints]
     by_provider = by(lambda one: (one.provider,))
     tiers = by(lambda one: () if one.tier is None else (one.tier,))
     steps = [step.min_prompt_tokens for offer in offers for step in offer.steps]
     return ModelIndex(
         model=model,
+        endpoints=endpoints,
+        ids=tuple(endpoint.id for endpoint in endpoints),
+        slugs=tuple(endpoint.provider for endpoint in endpoints),
         offers=offers,
+        rates=tuple(offer.usual[:3] for offer in offers),
+        ties=tuple(place << OPENING_BITS for place in range(len(offers))),
         all=(1 << len(offers)) - 1,
-        bits={offer.id: 1 << place for place, offer in enumerate(offers)},
+        bits={endpoint.id: 1 << place for place, endpoint in enumerate(endpoints)},
         providers=tuple((ProviderSlug(slug), mask) for slug, mask in by_provider.items()),
         names=by(names),
         tags=by(lambda one: (one.tag.lower(),)),
@@ -224,16 +256,16 @@ def _indexed(model: Model, snapshot: Snapshot) -> ModelIndex:
         never_trains=those(lambda one: policy(one).trains_on_prompts is False),
         free=those(_is_free),
         stepped=sum(1 << place for place, offer in enumerate(offers) if offer.steps),
-        prompt_prices=ladder(lambda sheet: sheet.prompt),
-        completion_prices=ladder(lambda sheet: sheet.completion),
-        request_prices=ladder(lambda sheet: sheet.request),
-        image_prices=ladder(lambda sheet: sheet.image_output),
-        audio_prices=ladder(lambda sheet: sheet.audio_second),
+        ladders={name: Ladder(list(prices)) for name, prices in capped.items()},
         prompt_characters=Ladder(characters),
         completion_tokens=Ladder([one.max_completion_tokens or UNLIMITED for one in endpoints]),
         decisive_characters=min(
             [*characters, *(tokens * CHARACTERS_PER_TOKEN for tokens in steps)], default=0
         ),
+        priced={
+            name: tuple(f"{name} {price_said(name, price)}" for price in prices)
+            for name, prices in capped.items()
+        },
         no_credential=tuple(
             Removed(
                 model.id, one.id, Removal.NO_CREDENTIAL, f"no credential opens {one.provider} here"
@@ -258,7 +290,7 @@ def _offer(endpoint: Endpoint) -> Offer:
     for tokens, prices in sorted(lengths, key=lambda one: one[0]):
         sheet |= prices
         steps.append(Step(tokens, _replaced(usual, sheet)))
-    return Offer(endpoint, endpoint.id, endpoint.provider, usual, tuple(steps))
+    return Offer(usual, tuple(steps))
 
 
 def _prices(sheet: PriceSheet) -> Prices:
@@ -294,6 +326,7 @@ def _is_free(endpoint: Endpoint) -> bool:
     return not (sheet.prompt or sheet.completion or sheet.request or sheet.image_output)
 
 
-def _prompt_tokens_max(endpoint: Endpoint) -> int:
+def prompt_tokens_max(endpoint: Endpoint) -> int:
+    """The longest prompt that it says it reads."""
     limits = [limit for limit in (endpoint.context_length, endpoint.max_prompt_tokens) if limit]
     return min(limits, default=UNLIMITED)

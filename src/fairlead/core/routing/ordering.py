@@ -14,26 +14,27 @@ rank, so it comes after the sort (`balanced`).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from statistics import median
 from typing import Final
 
 from fairlead.core.catalog import Endpoint
-from fairlead.core.routing.facts import Facts, Percentiles, Standing
-from fairlead.core.routing.index import ModelIndex, places
+from fairlead.core.money import PicoUSD
+from fairlead.core.routing.facts import Facts, Standing
+from fairlead.core.routing.index import OPENING_BITS, ModelIndex, places
 from fairlead.core.routing.preferences import Bounds, Preferences, Sort
 from fairlead.core.routing.types import Why
 
 __all__ = [
     "DEPRECATED",
     "DRAW_BITS",
-    "MISS",
     "NOT_TIER",
     "NOT_WARM",
     "OURS",
+    "TARGET_IN_TIE",
     "UNLISTED",
+    "UNSEEN",
     "Entry",
     "balanced",
-    "figure_of",
+    "figures_of",
     "group_of",
     "is_healthy",
     "is_listed",
@@ -70,6 +71,7 @@ PLACES_MAX: Final = 0xFFFF
 TARGETS_MAX: Final = 0xFFFF  # those beyond are ordered as one
 
 UNLISTED: Final = PLACES_MAX << _PLACE_SHIFT  # `order` is given and does not name it
+UNSEEN: Final = float("inf")  # the figure of whoever has none
 DRAW_BITS: Final = 53
 _DRAWS: Final = 1 << DRAW_BITS
 
@@ -89,24 +91,23 @@ _HEALTHY_MAX: Final = _STANDINGS[Standing.DEGRADED]
 # One choice on its way into order: (rank, figure, price, tie, endpoint, key). A plain tuple, because those are
 # what Python sorts fast. figure: what the sort compares, lower first; 0 without one. price: expected of this
 # request. tie: unique, and the same in whatever order a catalogue lists its endpoints; see `tie_of`.
-Entry = tuple[int, float, int, int, Endpoint, str | None]
+Entry = tuple[int, float, PicoUSD, int, Endpoint, str | None]
 _RANK: Final = 0
 _PRICE: Final = 2
 _TIE: Final = 3
 _ENDPOINT: Final = 4
 _KEY_OF: Final = 5
-_OPENING_BITS: Final = 16
-_TARGET_IN_TIE: Final = 48
+TARGET_IN_TIE: Final = 48
 
 
 def tie_of(target: int, place: int, opening: int) -> int:
     """By the caller's order of models, then the endpoint's id, then the order of its keys."""
-    return target << _TARGET_IN_TIE | place << _OPENING_BITS | opening
+    return target << TARGET_IN_TIE | place << OPENING_BITS | opening
 
 
 def target_of(entry: Entry) -> int:
     """Which of the question's targets it serves."""
-    return entry[_TIE] >> _TARGET_IN_TIE
+    return entry[_TIE] >> TARGET_IN_TIE
 
 
 # --- the parts of a rank ------------------------------------------------------------------------------
@@ -160,44 +161,49 @@ def positions(index: ModelIndex, order: Sequence[str]) -> dict[int, int]:
     return found
 
 
-def misses(facts: Facts, preferences: Preferences) -> bool:
-    """Whether it is known to miss a wish about speed. Who was never seen has missed nothing."""
-    latency = preferences.preferred_max_latency
-    if latency is not None and facts.latency_s is not None:
-        if _beyond(facts.latency_s, latency):
-            return True
-    throughput = preferences.preferred_min_throughput
-    if throughput is not None and facts.throughput is not None:
-        return _below(facts.throughput, throughput)
-    return False
+def misses(known: Sequence[Facts], preferences: Preferences) -> list[int] | None:
+    """MISS for each that is known to miss a wish about speed, else 0; None where there is no such wish.
+
+    Who was never seen has missed nothing: it would otherwise never be seen.
+    """
+    latency, throughput = preferences.preferred_max_latency, preferences.preferred_min_throughput
+    if latency is None and throughput is None:
+        return None
+    found = [0] * len(known)
+    if latency is not None:
+        p50, p75, p90, p99 = _bounds(latency, UNSEEN)
+        for place, facts in enumerate(known):
+            seen = facts.latency_s
+            if seen is not None and (
+                seen.p50 > p50 or seen.p75 > p75 or seen.p90 > p90 or seen.p99 > p99
+            ):
+                found[place] = MISS
+    if throughput is not None:
+        p50, p75, p90, p99 = _bounds(throughput, 0.0)
+        for place, facts in enumerate(known):
+            seen = facts.throughput
+            if seen is not None and (
+                seen.p50 < p50 or seen.p75 < p75 or seen.p90 < p90 or seen.p99 < p99
+            ):
+                found[place] = MISS
+    return found
 
 
-def _beyond(seen: Percentiles, most: Bounds) -> bool:
+def _bounds(wish: Bounds, otherwise: float) -> tuple[float, float, float, float]:
     return (
-        (most.p50 is not None and seen.p50 > most.p50)
-        or (most.p75 is not None and seen.p75 > most.p75)
-        or (most.p90 is not None and seen.p90 > most.p90)
-        or (most.p99 is not None and seen.p99 > most.p99)
+        otherwise if wish.p50 is None else wish.p50,
+        otherwise if wish.p75 is None else wish.p75,
+        otherwise if wish.p90 is None else wish.p90,
+        otherwise if wish.p99 is None else wish.p99,
     )
 
 
-def _below(seen: Percentiles, least: Bounds) -> bool:
-    return (
-        (least.p50 is not None and seen.p50 < least.p50)
-        or (least.p75 is not None and seen.p75 < least.p75)
-        or (least.p90 is not None and seen.p90 < least.p90)
-        or (least.p99 is not None and seen.p99 < least.p99)
-    )
-
-
-def figure_of(facts: Facts, sort: Sort) -> float:
+def figures_of(known: Sequence[Facts], sort: Sort) -> list[float]:
     """What a sort by speed compares, lower first; who was never seen comes last."""
     if sort is Sort.THROUGHPUT:
-        return _UNSEEN if facts.throughput is None else -facts.throughput.p50
-    return _UNSEEN if facts.latency_s is None else facts.latency_s.p50
+        return [UNSEEN if (seen := facts.throughput) is None else -seen.p50 for facts in known]
+    return [UNSEEN if (seen := facts.latency_s) is None else seen.p50 for facts in known]
 
-
-_UNSEEN: Final = float("inf")
 
 # --- quality, as far as outcomes tell it ----------------------------------------------------------------
 
@@ -212,59 +218,57 @@ _UNPROVEN: Final = 0b01
 _POOR: Final = 0b11
 
 
-def qualities(known: Sequence[tuple[str, Facts]]) -> list[int] | None:
+def qualities(providers: Sequence[str], known: Sequence[Facts]) -> list[int] | None:
     """Ranks by quality: good, not enough data, deranked; None where too little is known to tell.
 
-    known: each endpoint's provider and facts, in any order; the result is in the same.
+    providers, known: of each endpoint, in the same order as the result.
     Deranked is whose throughput is more than 1.5 deviations below the median (by the median absolute deviation)
     or whose tool calls are valid less often by more than 2. While fewer than four providers have enough data
     nobody is moved: the first endpoint to have some would otherwise get every call, whatever its price.
     """
-    proven = [_is_proven(facts) for _, facts in known]
-    if len({provider for (provider, _), it_is in zip(known, proven, strict=True) if it_is}) < (
-        PROVIDERS_MIN
-    ):
+    proven = [
+        place
+        for place, facts in enumerate(known)
+        if facts.requests_30m >= REQUESTS_MIN and facts.tool_requests_2h >= TOOL_REQUESTS_MIN
+    ]
+    if len(proven) < PROVIDERS_MIN or len({providers[place] for place in proven}) < PROVIDERS_MIN:
         return None
     speeds = [
-        facts.throughput.p50
-        for (_, facts), it_is in zip(known, proven, strict=True)
-        if it_is and facts.throughput is not None
+        (place, seen.p50) for place in proven if (seen := known[place].throughput) is not None
     ]
-    successes = [_success(facts) for (_, facts), it_is in zip(known, proven, strict=True) if it_is]
-    speed_min = _throughput_min(speeds)
-    success_min = _success_min(successes)
-    return [
-        _UNPROVEN
-        if not it_is
-        else _POOR
-        if (facts.throughput is not None and facts.throughput.p50 < speed_min)
-        or _success(facts) < success_min
-        else _GOOD
-        for (_, facts), it_is in zip(known, proven, strict=True)
+    failures = [
+        (place, known[place].tool_errors_2h / known[place].tool_requests_2h) for place in proven
     ]
+    grades = [_UNPROVEN] * len(known)
+    for place in proven:
+        grades[place] = _GOOD
+    if len(speeds) >= PROVIDERS_MIN:
+        values = [speed for _, speed in speeds]
+        middle = _middle(values)
+        least = middle - THROUGHPUT_DEVIATIONS * _MAD_TO_SIGMA * _middle(
+            [abs(value - middle) for value in values]
+        )
+        if least < middle:
+            for place, speed in speeds:
+                if speed < least:
+                    grades[place] = _POOR
+    values = [failure for _, failure in failures]
+    most = _middle(values) + TOOL_DEVIATIONS * _deviation(values)
+    for place, failure in failures:
+        if failure > most:
+            grades[place] = _POOR
+    return grades
 
 
-def _is_proven(facts: Facts) -> bool:
-    return facts.requests_30m >= REQUESTS_MIN and facts.tool_requests_2h >= TOOL_REQUESTS_MIN
+def _middle(values: Sequence[float]) -> float:
+    ascending = sorted(values)
+    half = len(ascending) // 2
+    return ascending[half] if len(ascending) % 2 else (ascending[half - 1] + ascending[half]) / 2
 
 
-def _success(facts: Facts) -> float:
-    return 1.0 - facts.tool_errors_2h / facts.tool_requests_2h
-
-
-def _throughput_min(speeds: Sequence[float]) -> float:
-    if len(speeds) < PROVIDERS_MIN:
-        return 0.0
-    middle = median(speeds)
-    deviation = median(abs(speed - middle) for speed in speeds) * _MAD_TO_SIGMA
-    return middle - THROUGHPUT_DEVIATIONS * deviation if deviation else 0.0
-
-
-def _success_min(successes: Sequence[float]) -> float:
-    middle = median(successes)
-    mean = sum(successes) / len(successes)
-    deviation = (sum((one - mean) ** 2 for one in successes) / len(successes)) ** 0.5
-    return middle - TOOL_DEVIATIONS * deviation if deviation else 0.0
+def _deviation(values: Sequence[float]) -> float:
+    mean = sum(values) / len(values)
+    return float((sum([(value - mean) ** 2 for value in values]) / len(values)) ** 0.5)
 
 
 # --- default load balancing -------------------------------------------------------------------------------
@@ -320,7 +324,7 @@ def _draw(prices: Sequence[int], share: float) -> int:
         free = prices.count(0)
         return int(share * free)
     cheapest = prices[0]
-    weights = [(cheapest / price) ** 2 for price in prices]
+    weights = [(ratio := cheapest / price) * ratio for price in prices]
     left = share * sum(weights)
     for place, weight in enumerate(weights):
         left -= weight

@@ -7,25 +7,28 @@ keys open is a choice more than once. Filters are `filters.py`'s story, the orde
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Final
+from collections.abc import Callable, Iterable, Sequence
+from itertools import compress, repeat
+from operator import or_
+from typing import Final, cast
 
 from fairlead.core.catalog import Snapshot
 from fairlead.core.ids import ProviderSlug
 from fairlead.core.money import PicoUSD
-from fairlead.core.routing.facts import UNKNOWN, Facts, HealthView
+from fairlead.core.routing.facts import UNKNOWN, HealthView
 from fairlead.core.routing.filters import Sieve, sift
-from fairlead.core.routing.index import Offer, index_of, places
+from fairlead.core.routing.index import ModelIndex, index_of, places, selectors
 from fairlead.core.routing.ordering import (
     DEPRECATED,
-    MISS,
     NOT_TIER,
     NOT_WARM,
     OURS,
+    TARGET_IN_TIE,
     UNLISTED,
+    UNSEEN,
     Entry,
     balanced,
-    figure_of,
+    figures_of,
     group_of,
     is_healthy,
     is_listed,
@@ -41,6 +44,7 @@ from fairlead.core.routing.ordering import (
 )
 from fairlead.core.routing.preferences import VARIANT_SORTS, Partition, Preferences, Sort
 from fairlead.core.routing.types import (
+    INSTALLATION,
     Access,
     Choice,
     Plan,
@@ -55,11 +59,12 @@ from fairlead.core.routing.types import (
 
 __all__ = ["plan"]
 
-_BY_SPEED: Final = (Sort.THROUGHPUT, Sort.LATENCY)
+# Python 3.11 takes longer to look a member up than to compare it.
+_THROUGHPUT: Final = Sort.THROUGHPUT
+_LATENCY: Final = Sort.LATENCY
 _EXACTO: Final = Sort.EXACTO
 _ONE_ORDER: Final = Partition.NONE
-_USUAL: Final = NOT_WARM | NOT_TIER | UNLISTED  # the rank of whoever no rule lifts
-_UNSEEN: Final = float("inf")
+_USUAL: Final = NOT_WARM | NOT_TIER | UNLISTED | OURS  # the rank of whoever no rule lifts
 
 
 def plan(
@@ -136,94 +141,113 @@ def _enter(
     sort: Sort | None,
     health: HealthView,
 ) -> Why:
-    """Add one target's endpoints with their ranks. Returns what orders them where no rank decides."""
-    if not sieve.kept:
+    """Add one target's endpoints. Returns what orders them where no rank decides.
+
+    It works on columns, one for each part of an entry: most rules have nothing to say about most requests, and
+    then cost nothing.
+    """
+    mask = sieve.kept
+    if not mask:
         return Why.PRICE
-    index, openings, traits, warm = sieve.index, sieve.openings, question.traits, question.warm
-    offers, deprecated = index.offers, index.deprecated
-    kept = list(places(sieve.kept))
-    facts_of = health.facts
-    known = [facts_of(offers[place].id) for place in kept]
-    graded = _graded(sieve, kept, known, question, preferences, sort)
-    listed = positions(index, preferences.order) if preferences.order else None
-    has_thresholds = (
-        preferences.preferred_max_latency is not None
-        or preferences.preferred_min_throughput is not None
-    )
-    by_speed = sort if sort in _BY_SPEED else None
-    asked_tier = index.tiers.get(traits.service_tier, 0) if traits.service_tier is not None else 0
+    index, traits = sieve.index, question.traits
+    kept = selectors(mask)
+    known = list(map(health.facts, compress(index.ids, kept)))
     base = _USUAL
     if number and preferences.partition is not _ONE_ORDER:
         base |= rank_of_target(number)
-    prompt_tokens, completion_tokens = traits.prompt_tokens, traits.completion_tokens
-    figure = 0.0
-    figure_least = _UNSEEN
-    for count, place in enumerate(kept):
-        offer = offers[place]
-        endpoint, endpoint_id, provider, prices, steps = offer
-        facts = known[count]
-        rank = base
-        if facts is not UNKNOWN:
-            rank |= standing_bits(facts)
-            if has_thresholds and misses(facts, preferences):
-                rank |= MISS
-        if deprecated and deprecated >> place & 1:
-            rank |= DEPRECATED
-        if asked_tier and asked_tier >> place & 1:
-            rank ^= NOT_TIER
-        if listed is not None and place in listed:
-            rank ^= UNLISTED ^ listed[place]
+    ranks = [base if facts is UNKNOWN else base | standing_bits(facts) for facts in known]
+    if index.deprecated & mask:
+        _lift(ranks, mask, index.deprecated, DEPRECATED)
+    if traits.service_tier is not None:
+        _lift(ranks, mask, index.tiers.get(traits.service_tier, 0), NOT_TIER)
+    if preferences.order:
+        listed = positions(index, preferences.order)
+        for place, bits in listed.items():
+            if mask >> place & 1:
+                ranks[_count_below(mask, place)] ^= UNLISTED ^ bits
+    missing = misses(known, preferences)
+    if missing is not None:
+        ranks = list(map(or_, ranks, missing))
+    graded = None
+    if sort is _EXACTO or (sort is None and traits.has_tools and not preferences.order):
+        graded = qualities(list(compress(index.slugs, kept)), known)
         if graded is not None:
-            rank |= graded[count]
-        if steps or warm is not None:
-            is_warm = warm is not None and endpoint_id == warm.endpoint
-            price = _expected(offer, traits, warm if is_warm else None)
-        else:
-            prompt, completion, request, _ = prices
-            price = prompt_tokens * prompt + completion_tokens * completion + request
-        if by_speed is not None:
-            figure = figure_of(facts, by_speed)
-            figure_least = min(figure, figure_least)
-        if provider not in openings:
-            tie = tie_of(number, place, 0)
-            entries.append((rank | OURS, figure, price, tie, endpoint, None))
-            continue
-        for turn, opening in enumerate(openings[provider]):
-            whose = rank_of_key(opening.key, is_fallback=opening.is_fallback)
-            tie = tie_of(number, place, turn)
-            entries.append((rank | whose, figure, price, tie, endpoint, opening.key))
-    if by_speed is not None:
-        return Why.SORT if figure_least < _UNSEEN else Why.PRICE
-    if sort is _EXACTO:
-        return Why.QUALITY if graded is not None else Why.PRICE
-    return Why.PRICE if sort is None else Why.SORT
+            ranks = list(map(or_, ranks, graded))
+    figures: Iterable[float] = repeat(0.0)
+    usual = Why.PRICE
+    if sort is _THROUGHPUT or sort is _LATENCY:
+        figures = figures_of(known, sort)
+        usual = Why.SORT if min(figures) < UNSEEN else Why.PRICE
+    elif sort is _EXACTO:
+        usual = Why.PRICE if graded is None else Why.QUALITY
+    elif sort is not None:
+        usual = Why.SORT
+    prices = _expected(index, mask, kept, traits, question.warm)
+    if sieve.openings:
+        _enter_by_keys(entries, sieve, number, zip(ranks, figures, prices, strict=False))
+        return usual
+    ties = index.ties if not number else [tie_of(number, 0, 0) | tie for tie in index.ties]
+    entries += zip(
+        ranks,
+        figures,
+        prices,
+        compress(ties, kept),
+        compress(index.endpoints, kept),
+        repeat(None),
+        strict=False,
+    )
+    return usual
 
 
-def _graded(
+def _lift(ranks: list[int], mask: int, those: int, bits: int) -> None:
+    """Change these bits in the ranks of those endpoints. ranks: of the endpoints in `mask`."""
+    for place in places(mask & those):
+        ranks[_count_below(mask, place)] ^= bits
+
+
+def _count_below(mask: int, place: int) -> int:
+    """Where a place is in a column of the mask's endpoints alone."""
+    return (mask & (1 << place) - 1).bit_count()
+
+
+def _enter_by_keys(
+    entries: list[Entry],
     sieve: Sieve,
-    kept: Sequence[int],
-    known: Sequence[Facts],
-    question: Question,
-    preferences: Preferences,
-    sort: Sort | None,
-) -> list[int] | None:
-    """Ranks by quality, for who asks for quality, and for whoever has tools and asks for no order."""
-    if sort is not _EXACTO and (
-        sort is not None or preferences.order or not question.traits.has_tools
-    ):
-        return None
-    offers = sieve.index.offers
-    providers = [offers[place].provider for place in kept]
-    return qualities(list(zip(providers, known, strict=True)))
+    number: int,
+    columns: Iterable[tuple[int, float, PicoUSD]],
+) -> None:
+    """One entry for each key that opens an endpoint."""
+    index = sieve.index
+    for place, (rank, figure, price) in zip(places(sieve.kept), columns, strict=True):
+        for turn, opening in enumerate(sieve.openings.get(index.slugs[place], INSTALLATION)):
+            whose = OURS ^ rank_of_key(opening.key, is_fallback=opening.is_fallback)
+            tie = tie_of(number, place, turn)
+            endpoint = index.endpoints[place]
+            entries.append((rank ^ whose, figure, price, tie, endpoint, opening.key))
 
 
-def _expected(offer: Offer, traits: Traits, warm: Warm | None) -> int:
-    """What the request should cost here, in picodollars. warm: its cache, if it is this endpoint's."""
-    prompt, completion, request, cache_read = offer.prices_at(traits.prompt_tokens)
-    price = traits.prompt_tokens * prompt + traits.completion_tokens * completion + request
-    if warm is not None and cache_read is not None:
-        price -= min(warm.cached_tokens, traits.prompt_tokens) * (prompt - cache_read)
-    return price
+def _expected(
+    index: ModelIndex, mask: int, kept: bytes, traits: Traits, warm: Warm | None
+) -> list[PicoUSD]:
+    """What the request should cost at each endpoint, in picodollars. Where its cache is warm, that counts."""
+    prompt_tokens, completion_tokens = traits.prompt_tokens, traits.completion_tokens
+    prices = cast(  # products of tokens and picodollars are picodollars
+        "list[PicoUSD]",
+        [
+            prompt_tokens * prompt + completion_tokens * completion + request
+            for prompt, completion, request in compress(index.rates, kept)
+        ],
+    )
+    special = mask & index.stepped
+    if warm is not None:
+        special |= mask & index.bits.get(warm.endpoint, 0)
+    for place in places(special):
+        prompt, completion, request, cache_read = index.offers[place].prices_at(prompt_tokens)
+        price = prompt_tokens * prompt + completion_tokens * completion + request
+        if warm is not None and cache_read is not None and index.ids[place] == warm.endpoint:
+            price -= min(warm.cached_tokens, prompt_tokens) * (prompt - cache_read)
+        prices[_count_below(mask, place)] = PicoUSD(price)
+    return prices
 
 
 def _stay(entries: list[Entry], warm: Warm, sorts: Sequence[Sort | None]) -> None:
@@ -286,13 +310,13 @@ def _choices(entries: Sequence[Entry], usual: Sequence[Why], drawn: set[int]) ->
     for entry in entries:
         shared &= entry[0]
     choices: list[Choice] = []
-    last, reason = (-1, -1), Why.PRICE
-    for entry in entries:
-        rank, _, price, tie, endpoint, key = entry
-        target = target_of(entry)
-        if (rank, target) != last:
-            last = (rank, target)
+    last_rank, last_target, reason = -1, -1, Why.PRICE
+    for rank, _, price, tie, endpoint, key in entries:
+        target = tie >> TARGET_IN_TIE
+        if rank != last_rank or target != last_target:
+            last_rank, last_target = rank, target
             reason = why(rank, shared, usual[target])
-        is_drawn = tie in drawn and reason is Why.PRICE
-        choices.append(Choice(endpoint, key, PicoUSD(price), Why.DRAWN if is_drawn else reason))
+        choices.append(Choice(endpoint, key, price, reason))
+        if drawn and tie in drawn and reason is Why.PRICE:
+            choices[-1] = Choice(endpoint, key, price, Why.DRAWN)
     return tuple(choices)

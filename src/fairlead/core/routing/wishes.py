@@ -38,7 +38,9 @@ QUANTIZATIONS: Final = (
 )  # fmt: skip
 _ROUTES: Final = {"fallback": Partition.MODEL, "sort": Partition.NONE}
 _ANY_PROVIDER: Final = "auto"
-_USD_MAX: Final = Decimal(10**6)  # a bound beyond this bounds nothing; keeps the integers under 64 bits
+_USD_MAX: Final = Decimal(
+    10**6
+)  # a bound beyond this bounds nothing; keeps the integers under 64 bits
 _PICO_PER_USD_PER_MILLION: Final = PICO_PER_USD // 1_000_000
 _BOUND_NAMES: Final = Bounds.__struct_fields__
 _PRICE_SCALES: Final = {
