@@ -16,8 +16,10 @@ from typing import Final
 from fairlead.core.catalog import PARAMETERS, EndpointStatus, Modality, Model, Snapshot
 from fairlead.core.errors import RequestInvalid
 from fairlead.core.ids import ProviderSlug
+from fairlead.core.pricing import PriceSheet
+from fairlead.web.api.model_listing import prices_of
 
-__all__ = ["ModelQuery", "Page", "listed", "parse_page", "parse_query", "select"]
+__all__ = ["ModelQuery", "Page", "parse_page", "parse_query", "select"]
 
 LIMIT_MAX: Final = 1000
 LIMIT_DEFAULT: Final = 500
@@ -59,16 +61,6 @@ class ModelQuery:
 
     keeps: tuple[_Keep, ...]
     sort: Callable[[Model], tuple[object, ...]] | None
-
-
-def listed(snapshot: Snapshot) -> list[Model]:
-    """All models that can be called, in the default order: newest first; those of unknown age last."""
-    callable_ones = (
-        model
-        for model in snapshot.models.values()
-        if model.endpoints and model.endpoints[0].status is not EndpointStatus.UNPRICED
-    )
-    return sorted(callable_ones, key=lambda model: (-model.created, model.id))
 
 
 def select(models: Iterable[Model], query: ModelQuery) -> list[Model]:
@@ -143,17 +135,21 @@ def _price_filters(given: Mapping[str, str]) -> list[_Keep]:
     keeps: list[_Keep] = []
     if "min_price" in given:
         at_least = _price(given, "min_price")
-        keeps.append(lambda model: model.endpoints[0].prices.prompt >= at_least)
+        keeps.append(_by_price(lambda prices: prices.prompt >= at_least))
     if "max_price" in given:
         at_most = _price(given, "max_price")
-        keeps.append(lambda model: model.endpoints[0].prices.prompt <= at_most)
+        keeps.append(_by_price(lambda prices: prices.prompt <= at_most))
     if "min_output_price" in given:
         out_at_least = _price(given, "min_output_price")
-        keeps.append(lambda model: model.endpoints[0].prices.completion >= out_at_least)
+        keeps.append(_by_price(lambda prices: prices.completion >= out_at_least))
     if "max_output_price" in given:
         out_at_most = _price(given, "max_output_price")
-        keeps.append(lambda model: model.endpoints[0].prices.completion <= out_at_most)
+        keeps.append(_by_price(lambda prices: prices.completion <= out_at_most))
     return keeps
+
+
+def _by_price(keep: Callable[[PriceSheet], bool]) -> _Keep:
+    return lambda model: (prices := prices_of(model)) is not None and keep(prices)
 
 
 def _age_filters(given: Mapping[str, str], now_s: float) -> list[_Keep]:
@@ -209,15 +205,22 @@ def _unknown_filters(given: Mapping[str, str]) -> list[_Keep]:
     return [lambda _: False] if asked else []
 
 
-def _average_price(model: Model) -> int:
-    prices = model.endpoints[0].prices
-    return prices.prompt + prices.completion
+def _by_average_price(direction: int) -> Callable[[Model], tuple[object, ...]]:
+    """direction: 1 for rising prices, -1 for falling ones. Without a price of its own a model is last."""
+
+    def place(model: Model) -> tuple[object, ...]:
+        prices = prices_of(model)
+        if prices is None:
+            return (1, 0)
+        return (0, direction * (prices.prompt + prices.completion))
+
+    return place
 
 
 _SORTS: Final[dict[str, Callable[[Model], tuple[object, ...]] | None]] = {
     "newest": lambda model: (-model.created,),
-    "pricing-low-to-high": lambda model: (_average_price(model),),
-    "pricing-high-to-low": lambda model: (-_average_price(model),),
+    "pricing-low-to-high": _by_average_price(1),
+    "pricing-high-to-low": _by_average_price(-1),
     "context-high-to-low": lambda model: (-model.context_length,),
     # Nobody has measured these here: every model is last, in the default order.
     "most-popular": None,

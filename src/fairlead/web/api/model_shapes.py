@@ -7,6 +7,7 @@ Prices are decimal text in dollars per token or unit. What is not known is null,
 from __future__ import annotations
 
 from calendar import monthrange
+from collections.abc import Callable
 from typing import Final
 
 from fairlead.core.catalog import (
@@ -19,8 +20,10 @@ from fairlead.core.catalog import (
 )
 from fairlead.core.money import price_text
 from fairlead.core.pricing import PriceSheet
+from fairlead.web.api.endpoint_health import UNMEASURED
 
 __all__ = [
+    "Json",
     "endpoint_object",
     "listed_endpoints",
     "model_endpoints_object",
@@ -37,7 +40,10 @@ _PRICE_NAMES: Final = tuple(
     if name not in ("prompt", "completion", "overrides")
 )
 _CONDITIONS: Final = ("min_prompt_tokens", "utc_start", "utc_end", "weekdays")
-_STATUS_NORMAL: Final = 0
+
+
+def _unmeasured(_endpoint: Endpoint) -> Json:
+    return UNMEASURED
 
 
 def model_object(model: Model) -> Json:
@@ -45,7 +51,7 @@ def model_object(model: Model) -> Json:
 
     `object` and `owned_by` are OpenAI's; its clients read them.
     """
-    first = model.endpoints[0]
+    first = model.endpoints[0] if model.endpoints else None
     shown: Json = {
         "id": model.id,
         "object": "model",
@@ -57,10 +63,10 @@ def model_object(model: Model) -> Json:
         "description": model.description,
         "context_length": model.context_length or None,
         "architecture": _architecture(model),
-        "pricing": _pricing(first.prices),
+        "pricing": _pricing(first.prices if first is not None else PriceSheet()),
         "top_provider": {
-            "context_length": first.context_length or None,
-            "max_completion_tokens": first.max_completion_tokens,
+            "context_length": None if first is None else first.context_length or None,
+            "max_completion_tokens": None if first is None else first.max_completion_tokens,
             "is_moderated": False,
         },
         "per_request_limits": None,
@@ -76,8 +82,10 @@ def model_object(model: Model) -> Json:
     return shown
 
 
-def model_endpoints_object(model: Model, snapshot: Snapshot) -> Json:
-    """A model with every endpoint that it can be called at."""
+def model_endpoints_object(
+    model: Model, snapshot: Snapshot, health: Callable[[Endpoint], Json] = _unmeasured
+) -> Json:
+    """A model with every endpoint that it can be called at. health: `health_fields` of each."""
     return {
         "id": model.id,
         "name": model.name,
@@ -85,7 +93,9 @@ def model_endpoints_object(model: Model, snapshot: Snapshot) -> Json:
         "description": model.description,
         "architecture": _architecture(model),
         "endpoints": [
-            endpoint_object(endpoint, model, snapshot.providers[endpoint.provider])
+            endpoint_object(
+                endpoint, model, snapshot.providers[endpoint.provider], health(endpoint)
+            )
             for endpoint in listed_endpoints(model)
         ],
     }
@@ -97,8 +107,10 @@ def listed_endpoints(model: Model) -> list[Endpoint]:
     return [one for one in model.endpoints if one.status is not EndpointStatus.UNPRICED]
 
 
-def endpoint_object(endpoint: Endpoint, model: Model, provider: ProviderInfo) -> Json:
-    """One endpoint. Uptime and speed are null until they are measured."""
+def endpoint_object(
+    endpoint: Endpoint, model: Model, provider: ProviderInfo, health: Json = UNMEASURED
+) -> Json:
+    """One endpoint. health: its `health_fields`; uptime and speed are null until they are measured."""
     parameters = endpoint.supported_parameters
     has_tool_choice = "tool_choice" in parameters
     prices = endpoint.prices
@@ -114,13 +126,8 @@ def endpoint_object(endpoint: Endpoint, model: Model, provider: ProviderInfo) ->
         "max_prompt_tokens": endpoint.max_prompt_tokens,
         "pricing": {**_pricing(prices), "discount": 0},
         "supported_parameters": sorted(parameters),
-        "status": _STATUS_NORMAL,
         "deprecation_date": endpoint.deprecation_date,
-        "uptime_last_5m": None,
-        "uptime_last_30m": None,
-        "uptime_last_1d": None,
-        "latency_last_30m": None,
-        "throughput_last_30m": None,
+        **health,
         # Where writing to the cache has a price of its own, caching is asked for; elsewhere it happens.
         "supports_implicit_caching": (
             prices.input_cache_read is not None and prices.input_cache_write is None
@@ -136,7 +143,10 @@ def endpoint_object(endpoint: Endpoint, model: Model, provider: ProviderInfo) ->
 
 
 def zero_retention_endpoints(snapshot: Snapshot) -> list[Json]:
-    """Endpoints of providers that, as far as is known, neither keep prompts nor train on them."""
+    """Endpoints of providers that, as far as is known, neither keep prompts nor train on them.
+
+    Made once for each snapshot, so without their health: that is in each model's own list.
+    """
     return [
         endpoint_object(endpoint, model, provider)
         for model in snapshot.models.values()

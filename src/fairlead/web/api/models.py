@@ -9,11 +9,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from fairlead.core.catalog import Model, ModelKind, Snapshot, UnknownModel
-from fairlead.core.errors import NotFound
+from fairlead.core.catalog import Endpoint, Model, ModelKind, Snapshot, UnknownModel
+from fairlead.core.errors import NotAuthenticated, NotFound, Overloaded
 from fairlead.web.answers import answer
+from fairlead.web.api.endpoint_health import health_fields
+from fairlead.web.api.model_listing import find, shown
 from fairlead.web.api.model_query import ModelQuery, Page, parse_page, parse_query, select
-from fairlead.web.api.model_shapes import model_endpoints_object, model_object, provider_object
+from fairlead.web.api.model_shapes import model_endpoints_object, provider_object
 from fairlead.web.api.shelf import Shelf, Shelves, document, send
 from fairlead.web.services import WebServices
 
@@ -63,18 +65,28 @@ class _ModelApi:
         return answer({"data": {"count": len(select(shelf.models, self._query(request, shelf)))}})
 
     async def model(self, request: Request) -> Response:
-        found = _find(self._services.catalog.snapshot, request.path_params["id"])
-        return answer({"data": model_object(found)})
+        snapshot = self._services.catalog.snapshot
+        return answer({"data": shown(_find(snapshot, request.path_params["id"]), snapshot)})
 
     async def retrieve(self, request: Request) -> Response:
         """As OpenAI's clients ask: the model itself, without an envelope."""
-        found = _find(self._services.catalog.snapshot, request.path_params["id"])
-        return answer(model_object(found))
+        snapshot = self._services.catalog.snapshot
+        return answer(shown(_find(snapshot, request.path_params["id"]), snapshot))
 
     async def endpoints(self, request: Request) -> Response:
         snapshot = self._services.catalog.snapshot
         found = _find(snapshot, request.path_params["id"])
-        return answer({"data": model_endpoints_object(found, snapshot)})
+        shows_speed = await self._has_key(request)
+        health = self._services.health
+
+        def shown(endpoint: Endpoint) -> dict[str, object]:
+            return health_fields(
+                health.figures(endpoint.id),
+                can_serve=health.can_serve(endpoint.provider),
+                shows_speed=shows_speed,
+            )
+
+        return answer({"data": model_endpoints_object(found, snapshot, shown)})
 
     async def zero_retention(self, request: Request) -> Response:
         return send(request, (await self._shelves.current()).zero_retention)
@@ -82,6 +94,17 @@ class _ModelApi:
     async def providers(self, _request: Request) -> Response:
         providers = self._services.catalog.snapshot.providers.values()
         return answer({"data": [provider_object(one) for one in providers]})
+
+    async def _has_key(self, request: Request) -> bool:
+        """Whether the request came with a key that is good. One without is answered all the same."""
+        authorization = request.headers.get("authorization")
+        if authorization is None:
+            return False
+        try:
+            await self._services.keys.authenticate(authorization)
+        except (NotAuthenticated, Overloaded):
+            return False
+        return True
 
     async def _filtered(self, request: Request, shelf: Shelf) -> Response:
         if not request.query_params:
@@ -116,9 +139,9 @@ def _next_url(request: Request, offset: int, limit: int) -> str:
 
 
 def _find(snapshot: Snapshot, name: str) -> Model:
-    """By any accepted name; a variant's suffix is the same model. Raises NotFound with near names."""
-    found = snapshot.resolve(name)
+    """By any accepted name. Raises NotFound with near names."""
+    found = find(snapshot, name)
     if isinstance(found, UnknownModel):
         near = f" Did you mean {', '.join(found.near)}?" if found.near else ""
         raise NotFound(f"There is no model {name!r}.{near}")
-    return found.model
+    return found

@@ -20,8 +20,8 @@ from starlette.responses import Response
 
 from fairlead.core.catalog import Model, Snapshot
 from fairlead.core.ids import ModelId
-from fairlead.web.api.model_query import listed
-from fairlead.web.api.model_shapes import model_object, zero_retention_endpoints
+from fairlead.web.api.model_listing import listed, shown
+from fairlead.web.api.model_shapes import zero_retention_endpoints
 from fairlead.web.services import CatalogFeed
 
 __all__ = ["Document", "Shelf", "Shelves", "send"]
@@ -74,7 +74,7 @@ class Shelves:
 
 def _make(snapshot: Snapshot) -> Shelf:
     models = tuple(listed(snapshot))
-    encoded = {model.id: msgspec.json.encode(model_object(model)) for model in models}
+    encoded = {model.id: msgspec.json.encode(shown(model, snapshot)) for model in models}
     plain = [encoded[model.id] for model in models if "text" in model.output_modalities]
     return Shelf(
         snapshot=snapshot,
