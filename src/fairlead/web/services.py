@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from fairlead.core.catalog import Snapshot
 from fairlead.core.generation import Generation
-from fairlead.core.ids import AccountId, GenerationId, KeyId
+from fairlead.core.health import EndpointFigures
+from fairlead.core.ids import AccountId, EndpointId, GenerationId, KeyId, ProviderSlug
 from fairlead.core.money import NanoUSD
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "CatalogFeed",
     "Catalogues",
     "Clock",
+    "EndpointHealth",
     "Generations",
     "KeyDescription",
     "Keys",
@@ -125,6 +127,24 @@ class Clock(Protocol):
     def now_s(self) -> float: ...
 
 
+class EndpointHealth(Protocol):
+    """What calls to endpoints came to, as far as this process knows."""
+
+    def figures(self, endpoint: EndpointId) -> EndpointFigures: ...
+
+    def can_serve(self, provider: ProviderSlug) -> bool:
+        """Whether there is a credential for it, or it needs none."""
+        ...
+
+
+class _NothingKnown:
+    def figures(self, _endpoint: EndpointId) -> EndpointFigures:
+        return EndpointFigures()
+
+    def can_serve(self, _provider: ProviderSlug) -> bool:
+        return True
+
+
 def _nothing_measured() -> str:
     return ""
 
@@ -152,3 +172,4 @@ class WebServices:
     metrics: Callable[[], str] = _nothing_measured
     metrics_token: str | None = None
     catalogues: Catalogues | None = None
+    health: EndpointHealth = field(default_factory=_NothingKnown)

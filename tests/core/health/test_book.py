@@ -162,6 +162,7 @@ def test_a_dead_endpoint_is_down_and_then_probed_by_one_call() -> None:
     assert standing(book) is Standing.DOWN
     assert standing(book, T + 4.9) is Standing.DOWN
     assert book.at(T + 5).facts(A) == Facts(is_probe=True, requests_30m=3)
+    assert book.figures(A, T + 5).standing is Standing.DOWN, "until the probe has said otherwise"
     book.began(A, T + 5)
     assert standing(book, T + 5) is Standing.DOWN
     assert standing(book, T + 64) is Standing.DOWN

@@ -314,8 +314,9 @@ class EndpointHealth:
         last_5m = self.minutes.totals(now_s, _FIVE_MINUTES)
         last_30m = self.minutes.totals(now_s)
         last_1d = self.day.totals(now_s)
+        standing, is_probe, _ = self._standing(now_s)
         return EndpointFigures(
-            standing=self._standing(now_s)[0],
+            standing=Standing.DOWN if is_probe else standing,
             uptime_5m=uptime(last_5m[Meaning.SUCCESS], last_5m[Meaning.OUTAGE]),
             uptime_30m=uptime(last_30m[Meaning.SUCCESS], last_30m[Meaning.OUTAGE]),
             uptime_1d=uptime(last_1d[Meaning.SUCCESS], last_1d[Meaning.OUTAGE]),

@@ -79,14 +79,14 @@ class _ModelApi:
         shows_speed = await self._has_key(request)
         health = self._services.health
 
-        def shown(endpoint: Endpoint) -> dict[str, object]:
+        def health_of(endpoint: Endpoint) -> dict[str, object]:
             return health_fields(
                 health.figures(endpoint.id),
                 can_serve=health.can_serve(endpoint.provider),
                 shows_speed=shows_speed,
             )
 
-        return answer({"data": model_endpoints_object(found, snapshot, shown)})
+        return answer({"data": model_endpoints_object(found, snapshot, health_of)})
 
     async def zero_retention(self, request: Request) -> Response:
         return send(request, (await self._shelves.current()).zero_retention)
