@@ -26,6 +26,7 @@ _COMMANDS: Final[Mapping[str, str]] = {
     "accounts": "fairlead.cli.accounts",
     "models": "fairlead.cli.models",
     "providers": "fairlead.cli.providers",
+    "route": "fairlead.cli.route",
     "twin": "fairlead.cli.twin",
     "doctor": "fairlead.cli.doctor",
     "migrate": "fairlead.cli.migrate",

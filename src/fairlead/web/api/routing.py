@@ -26,7 +26,7 @@ _MS_PER_S: Final = 1000
 def routing_routes(services: WebServices) -> list[Route]:
     async def routing(request: Request) -> Response:
         caller = await services.keys.authenticate(request.headers.get("authorization"))
-        wanted = GenerationId(request.path_params["generation"])
+        wanted = GenerationId(request.path_params["id"])
         found = await services.generations.find(wanted, caller.account)
         if found is None:
             raise NotFound(f"This account has no generation {wanted!r}.")
@@ -36,7 +36,7 @@ def routing_routes(services: WebServices) -> list[Route]:
         snapshot = await _snapshot_of(found, services)
         return answer({"data": routing_object(found, decision, snapshot)})
 
-    return [Route("/generation/{generation}/routing", routing)]
+    return [Route("/generation/{id}/routing", routing)]
 
 
 def routing_object(
