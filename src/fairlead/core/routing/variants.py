@@ -6,6 +6,7 @@ order (`nitro`, `floor`, `exacto`), a plugin (`online`) or nothing any more (`be
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from typing import Final
 
 import msgspec
@@ -13,9 +14,9 @@ import msgspec
 from fairlead.core.catalog import DYNAMIC_VARIANTS, Endpoint, EndpointStatus, Model
 from fairlead.core.catalog_contenders import is_free
 from fairlead.core.chat import ReasoningSettings
+from fairlead.core.ids import EndpointId
 
 __all__ = [
-    "DYNAMIC",
     "EXTENDED",
     "FREE",
     "LATEST",
@@ -23,7 +24,7 @@ __all__ = [
     "THINKING",
     "VARIANTS",
     "has_free",
-    "in_variants",
+    "narrowed",
     "reasoning_for",
 ]
 
@@ -31,8 +32,7 @@ FREE: Final = "free"
 EXTENDED: Final = "extended"
 THINKING: Final = "thinking"
 ONLINE: Final = "online"
-DYNAMIC: Final = DYNAMIC_VARIANTS
-VARIANTS: Final = DYNAMIC | {FREE, EXTENDED, THINKING}
+VARIANTS: Final = DYNAMIC_VARIANTS | {FREE, EXTENDED, THINKING}
 # No suffix, but a mark of ours on targets that a latest alias chose: the caller cannot know what it can do.
 LATEST: Final = "latest"
 
@@ -48,20 +48,21 @@ def has_free(model: Model) -> bool:
 _UNPRICED: Final = EndpointStatus.UNPRICED
 
 
-def in_variants(endpoint: Endpoint, model: Model, variants: tuple[str, ...]) -> bool:
-    """Whether the endpoint is of those that the variants leave: the removal is `variant` otherwise.
+def narrowed(
+    endpoints: Sequence[Endpoint], variants: tuple[str, ...]
+) -> Collection[EndpointId] | None:
+    """Those of a model's endpoints that the variants leave; the others are removed as `variant`.
 
-    extended: the endpoints with the longest context that any of the model's has.
+    endpoints: those that can be asked here, priced. None: the variants say nothing about endpoints.
+    extended: the longest context that any of them has; with `free`, that any free one has.
     """
-    if FREE in variants and not (endpoint.status is not _UNPRICED and is_free(endpoint)):
-        return False
+    if FREE not in variants and EXTENDED not in variants:
+        return None
+    left = [one for one in endpoints if is_free(one)] if FREE in variants else endpoints
     if EXTENDED in variants:
-        offered = [one for one in model.endpoints if one.status is not _UNPRICED]
-        if FREE in variants:
-            offered = [one for one in offered if is_free(one)]
-        longest = max((one.context_length for one in offered), default=0)
-        return endpoint.context_length == longest
-    return True
+        longest = max((one.context_length for one in left), default=0)
+        left = [one for one in left if one.context_length == longest]
+    return frozenset(one.id for one in left)
 
 
 def reasoning_for(
