@@ -53,6 +53,10 @@ def sent(provider: str, request: ChatRequest) -> dict[str, Any]:
         ("anthropic", "anthropic/claude-sonnet-4", Prefill.CONTINUES),
         ("anthropic", "anthropic/claude-opus-4.1", Prefill.CONTINUES),
         ("anthropic", "anthropic/claude-haiku-4.5", Prefill.CONTINUES),
+        ("amazon-bedrock", "anthropic/claude-haiku-4.5", Prefill.CONTINUES),
+        ("amazon-bedrock", "meta/llama", Prefill.NONE),
+        ("google-vertex", "anthropic/claude-haiku-4.5", Prefill.CONTINUES),
+        ("google-vertex", "google/gemini-2.5-pro", Prefill.NONE),
         ("anthropic", "anthropic/claude-opus-4.6", Prefill.NONE),
         ("anthropic", "anthropic/claude-sonnet-4.6", Prefill.NONE),
         ("anthropic", "anthropic/claude-opus-4.7", Prefill.NONE),
@@ -73,9 +77,10 @@ def test_claude_does_not_go_on_while_it_is_told_to_think() -> None:
     thinking = AnthropicMessages().decode(json.dumps(body).encode())
     ability = PROVIDERS["anthropic"].prefill
     assert ability(thinking, endpoint("anthropic/claude-haiku-4.5")) is Prefill.NONE
-    assert ability(asked(reasoning={"effort": "low"}), endpoint("anthropic/claude-haiku-4.5")) is (
-        Prefill.CONTINUES
-    )
+    thoughtful = asked(reasoning={"effort": "low"})
+    claude = endpoint("anthropic/claude-haiku-4.5")
+    assert ability(thoughtful, claude) is Prefill.CONTINUES  # and is written without thinking
+    assert PROVIDERS["amazon-bedrock"].prefill(thoughtful, claude) is Prefill.NONE
 
 
 @pytest.mark.parametrize(("provider", "mark"), [("mistral", "prefix"), ("moonshotai", "partial")])

@@ -24,6 +24,7 @@ from fairlead.providers.bedrock_decoder import ConverseStreamDecoder, ConverseWh
 from fairlead.providers.bedrock_embeddings import BedrockEmbeddings
 from fairlead.providers.bedrock_encoder import encode_request
 from fairlead.providers.bedrock_failures import failure_of
+from fairlead.providers.prefill import PREFILLS
 
 __all__ = ["BEDROCK", "BedrockChat", "sign"]
 
@@ -70,5 +71,9 @@ def _region(credential: Credential) -> str:
 
 
 BEDROCK: Final = Provider(
-    slug="amazon-bedrock", chat=BedrockChat(), embeddings=BedrockEmbeddings(), sign=sign
+    slug="amazon-bedrock",
+    chat=BedrockChat(),
+    embeddings=BedrockEmbeddings(),
+    sign=sign,
+    prefill=PREFILLS["amazon-bedrock"],
 )

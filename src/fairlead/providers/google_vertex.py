@@ -44,6 +44,7 @@ from fairlead.providers.google_encoder import Host, google_body, google_tier
 from fairlead.providers.openai_decoder import OpenAIStreamDecoder, OpenAIWholeDecoder
 from fairlead.providers.openai_encoder import Row, encode_request
 from fairlead.providers.openai_reasoning import ReasoningStyle
+from fairlead.providers.prefill import PREFILLS
 from fairlead.providers.whole_body import ANSWER_BYTES_MAX, garbage
 
 __all__ = ["GOOGLE_VERTEX", "AnyFormatDecoder", "GoogleVertexChat", "located"]
@@ -237,5 +238,8 @@ def _peek(data: bytes) -> dict[str, bytes]:
 
 
 GOOGLE_VERTEX: Final = Provider(
-    slug="google-vertex", chat=GoogleVertexChat(), embeddings=VertexEmbeddings(located)
+    slug="google-vertex",
+    chat=GoogleVertexChat(),
+    embeddings=VertexEmbeddings(located),
+    prefill=PREFILLS["google-vertex"],
 )

@@ -49,9 +49,15 @@ def _claude_continues(request: ChatRequest, endpoint: Endpoint) -> Prefill:
     return Prefill.CONTINUES
 
 
+def _claude_continues_without_thinking(request: ChatRequest, endpoint: Endpoint) -> Prefill:
+    return _claude_continues(request, endpoint) if request.reasoning is None else Prefill.NONE
+
+
 # By provider; who is not here does not continue, or does not say so.
 PREFILLS: Final[dict[str, PrefillAbility]] = {
+    "amazon-bedrock": _claude_continues_without_thinking,
     "anthropic": _claude_continues,
+    "google-vertex": _claude_continues,
     "groq": _continues,
     "llama.cpp": _continues,
     "mistral": _echoes,
