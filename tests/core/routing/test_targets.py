@@ -172,6 +172,22 @@ def test_a_suffix_that_means_nothing_is_an_unknown_model(name: str) -> None:
     assert code_of(refused(name)) == "model_not_found"
 
 
+# --- models sold faster as models of their own ----------------------------------------------------------
+
+
+def test_priority_means_a_fast_sibling_first_where_the_author_has_one() -> None:
+    hurried = msgspec.structs.replace(TRAITS, service_tier="priority")
+    fast = ModelId("anthropic/claude-opus-4.8-fast")
+    usual = ModelId("anthropic/claude-opus-4.8")
+    targets = found(f"{usual}:exacto", traits=hurried)
+    assert targets.targets == (Target(fast, ("exacto",)), Target(usual, ("exacto",)))
+    assert targets.strategy == "direct"
+    for slug in (usual, "x-ai/grok-4", "openai/gpt-5.4"):
+        assert slugs(found(slug)) == [slug]
+    for slug in ("x-ai/grok-4", "openai/gpt-5.4", fast):
+        assert slugs(found(slug, traits=hurried)) == [slug]
+
+
 # --- latest ---------------------------------------------------------------------------------------------
 
 

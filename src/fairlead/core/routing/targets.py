@@ -49,6 +49,11 @@ _ECHO_CHARACTERS_MAX: Final = 200  # a name may be as long as a body, its echo m
 _NEAR_CHARACTERS_MAX: Final = 100
 _FAMILIES_SHOWN_MAX: Final = 12
 
+_PRIORITY: Final = "priority"
+_FAST_SUFFIX: Final = "-fast"
+# Of other authors `-fast` is another, smaller model.
+_SELL_SPEED_AS_A_MODEL: Final = frozenset({"anthropic"})
+
 Plugins = Sequence[Mapping[str, msgspec.Raw]]
 
 
@@ -104,7 +109,7 @@ def resolve_targets(
     model: as written; None: not given. access: the providers that can be asked here; only routers look at it.
     seed: 53 bits; only the router `free` draws.
     """
-    if asked is _ONLY_A_MODEL and model is not None:
+    if asked is _ONLY_A_MODEL and model is not None and traits.service_tier != _PRIORITY:
         found = snapshot.names.get(model)
         if found is not None:
             if found == model:
@@ -203,7 +208,7 @@ class _Resolving:
             if found is not None:
                 model = snapshot.models[found]
                 self._strategy = _strategy_of(base, model)
-                return (self._target(model, variants),)
+                return self._with_sibling(model, self._target(model, variants))
             router = ROUTERS.get(base)
             if router is not None:
                 return self._routed(router, variants)
@@ -222,6 +227,15 @@ class _Resolving:
         if FREE in variants and not has_free(model):
             raise self._free_ended(model)
         return Target(model.id, self._kept(variants))
+
+    def _with_sibling(self, model: Model, target: Target) -> Sequence[Target]:
+        """Some models are sold faster for more as models of their own: these are their priority tier."""
+        if self._traits.service_tier != _PRIORITY or model.author not in _SELL_SPEED_AS_A_MODEL:
+            return (target,)
+        sibling = self._snapshot.models.get(ModelId(f"{model.id}{_FAST_SUFFIX}"))
+        if sibling is None:
+            return (target,)
+        return (Target(sibling.id, target.variants), target)
 
     def _kept(self, variants: Sequence[str]) -> tuple[str, ...]:
         """Each once, without what is no matter of routing."""
