@@ -7,10 +7,11 @@ from typing import Any
 
 import msgspec
 
-from fairlead.core.generation import Attempt, Attribution, Generation, Outcome
+from fairlead.core.generation import Attempt, Attribution, Generation, Outcome, Splice
 from fairlead.core.ids import AccountId, KeyId, generation_id
 from fairlead.core.money import NanoUSD
 from fairlead.core.usage import Usage, UsageSource
+from fairlead.testing.decisions import arbitrary_decision
 
 __all__ = ["arbitrary_generation", "plain_generation"]
 
@@ -91,4 +92,7 @@ def arbitrary_generation(source: random.Random, number: int) -> Generation:
         external_user=maybe(text()),
         attribution=maybe(attribution),
         error_type=maybe(text()),
+        decision=maybe(arbitrary_decision(source)),
+        splices=(Splice(text(), text(), text(), amount()),) if source.random() < 0.5 else (),
+        router=maybe(text()),
     )
