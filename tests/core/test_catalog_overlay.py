@@ -309,6 +309,7 @@ def test_ones_own_price_ends_the_list_prices_of_tiers():
         ({**VERTEX, "service_tier": "batch"}, "models[0].service_tier"),
         ({**VERTEX, "service_tier": "flex"}, "models[0]"),
         ({**VERTEX, "service_tier": "flex", "context_length": 5, **PRICES}, "models[0].context_length"),
+        ({**VERTEX, "tag": "new", "service_tier": "flex", **PRICES}, "models[0].service_tier"),
         (
             {"id": "acme/none", "provider": "groq", "service_tier": "flex", **PRICES},
             "models[0].service_tier",

@@ -12,18 +12,13 @@ The result is a snapshot of its own version: equal input gives an equal version.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping, Sequence
-from decimal import Decimal, InvalidOperation
-from difflib import get_close_matches
+from collections.abc import Mapping, Sequence
 from hashlib import blake2b
-from typing import Final, Literal
+from typing import Final
 
 import msgspec
 
 from fairlead.core.catalog import (
-    DYNAMIC_VARIANTS,
-    PARAMETERS,
     Endpoint,
     EndpointStatus,
     Modality,
@@ -36,22 +31,22 @@ from fairlead.core.catalog import (
 )
 from fairlead.core.catalog_assembly import assembled
 from fairlead.core.catalog_data import cheapest_first, with_presets
+from fairlead.core.catalog_tables import (
+    ConfigurationInvalid,
+    ExtraModel,
+    perhaps,
+    prices_of,
+    read_table,
+)
 from fairlead.core.data_regions import region_of
 from fairlead.core.ids import EndpointId, ModelId, ProviderSlug
-from fairlead.core.money import PicoUSD, PriceInvalid, parse_price
+from fairlead.core.money import PicoUSD
 from fairlead.core.pricing import PriceSheet, price_version
-from fairlead.core.service_tiers import TIERS, without_tiers
+from fairlead.core.service_tiers import without_tiers
 
 __all__ = ["ConfigurationInvalid", "Discovered", "ExtraModel", "overlay"]
 
-ID_CHARACTERS_MAX: Final = 200
-TAG_CHARACTERS_MAX: Final = 40
-_TAG: Final = re.compile(rf"[a-z0-9._-]{{1,{TAG_CHARACTERS_MAX}}}")
 MODELS_EXTRA_MAX: Final = 10_000
-_UNIT_PRICES: Final = frozenset(
-    {"request", "web_search", "image_output", "audio_second", "character"}
-)
-_TOKEN_PRICES: Final = frozenset(PriceSheet.__struct_fields__) - _UNIT_PRICES - {"overrides"}
 _OUTPUTS: Final = {
     ModelKind.CHAT: "text",
     ModelKind.EMBEDDING: "embeddings",
@@ -69,51 +64,6 @@ _ENGINE_PARAMETERS: Final = frozenset(
         "reasoning_effort",
     }
 )  # fmt: skip
-
-
-class ConfigurationInvalid(ValueError):
-    """A `[[models]]` table cannot be used. path: which part, as `models[2].usd_per_token.prompt`."""
-
-    def __init__(self, path: str, message: str) -> None:
-        super().__init__(f"{path}: {message}")
-        self.path = path
-        self.message = message
-
-
-class ExtraModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """One `[[models]]` table.
-
-    With `provider`, it adds the model's endpoint there or changes it, and adds the model if it is new;
-    context_length and max_completion_tokens are then the endpoint's. Without, it changes a known model.
-
-    tag tells several endpoints at one provider apart: `tag = "europe-west4"` is `google-vertex/europe-west4`,
-    which has what the provider's endpoint without a tag has, but for what the table says. data_region: where
-    the endpoint promises to answer; None: as its tag says, if it is a region.
-    service_tier: the table gives the prices of that tier of the endpoint, and nothing else.
-
-    Prices name their unit. Each is decimal text, or a number; 0 means free:
-    usd_per_million_tokens, usd_per_token: prompt, completion, internal_reasoning, input_cache_read, ...
-    usd_per_unit: request, web_search, image_output, audio_second, character.
-    """
-
-    id: str
-    provider: str | None = None
-    tag: str | None = None
-    service_tier: Literal["priority", "flex"] | None = None
-    data_region: Literal["eu", "us"] | None = None
-    provider_model_id: str | None = None
-    name: str | None = None
-    description: str | None = None
-    kind: ModelKind | None = None
-    context_length: int | None = None
-    max_completion_tokens: int | None = None
-    max_prompt_tokens: int | None = None
-    quantization: str | None = None
-    input_modalities: tuple[Modality, ...] | None = None
-    supported_parameters: tuple[str, ...] | None = None
-    usd_per_million_tokens: dict[str, str | int | float] = {}
-    usd_per_token: dict[str, str | int | float] = {}
-    usd_per_unit: dict[str, str | int | float] = {}
 
 
 class Discovered(msgspec.Struct, frozen=True):
@@ -147,7 +97,7 @@ def overlay(
     providers = dict(seed.providers)
     providers.update((provider.slug, provider) for provider in extra_providers)
     models = without_tiers(seed.models)
-    tables = [_table(f"models[{index}]", one) for index, one in enumerate(extra_models)]
+    tables = [read_table(f"models[{index}]", one) for index, one in enumerate(extra_models)]
     for index, table in enumerate(tables):
         model = _applied(f"models[{index}]", table, models, providers)
         models[model.id] = model
@@ -170,50 +120,6 @@ def overlay(
 # -- Tables ----------------------------------------------------------------------------------------------
 
 
-def _table(path: str, raw: Mapping[str, object]) -> ExtraModel:
-    known = ExtraModel.__struct_fields__
-    for field in raw:
-        if field not in known:
-            raise ConfigurationInvalid(f"{path}.{field}", f"unknown field{_near(field, known)}")
-    try:
-        table = msgspec.convert(raw, ExtraModel)
-    except msgspec.ValidationError as error:
-        message, _, at = str(error).partition(" - at `$")
-        raise ConfigurationInvalid(path + at.rstrip("`"), message) from error
-    _check_id(f"{path}.id", table.id)
-    for name in ("context_length", "max_completion_tokens", "max_prompt_tokens"):
-        count = getattr(table, name)
-        if count is not None and count <= 0:
-            raise ConfigurationInvalid(f"{path}.{name}", f"must be more than 0, not {count}")
-    if table.tag is not None and (table.tag in TIERS or not _TAG.fullmatch(table.tag)):
-        raise ConfigurationInvalid(
-            f"{path}.tag",
-            f"{table.tag!r} is a service tier: set `service_tier`"
-            if table.tag in TIERS
-            else f"must be up to {TAG_CHARACTERS_MAX} of a-z, 0-9, '.', '_' and '-', not {table.tag!r}",
-        )
-    for parameter in table.supported_parameters or ():
-        if parameter not in PARAMETERS:
-            raise ConfigurationInvalid(
-                f"{path}.supported_parameters",
-                f"{parameter!r} is no parameter{_near(parameter, PARAMETERS)}",
-            )
-    return table
-
-
-def _check_id(path: str, slug: str) -> None:
-    author, slash, rest = slug.partition("/")
-    if not (author and slash and rest) or any(character.isspace() for character in slug):
-        raise ConfigurationInvalid(path, f"must be 'author/slug' without spaces, not {slug!r}")
-    if slug != slug.lower() or len(slug) > ID_CHARACTERS_MAX:
-        raise ConfigurationInvalid(
-            path, f"must be lower case and at most {ID_CHARACTERS_MAX} characters, not {slug!r}"
-        )
-    suffix = slug.rpartition(":")[2]
-    if ":" in slug and suffix in DYNAMIC_VARIANTS:
-        raise ConfigurationInvalid(path, f"':{suffix}' already works on every model")
-
-
 def _applied(
     path: str,
     table: ExtraModel,
@@ -228,21 +134,21 @@ def _applied(
     if provider is None:
         raise ConfigurationInvalid(
             f"{path}.provider",
-            f"{table.provider!r} is no provider{_near(table.provider, providers)}",
+            f"{table.provider!r} is no provider{perhaps(table.provider, providers)}",
         )
     model = known or _new_model(table, provider)
     tag = provider.slug if table.tag is None else f"{provider.slug}/{table.tag}"
-    # A tag that is new begins as the provider's endpoint without one.
-    existing = [one for one in model.endpoints if one.tag == tag] or [
-        msgspec.structs.replace(one, tag=tag, data_region=region_of(table.tag or ""))
-        for one in model.endpoints
-        if one.tag == provider.slug
-    ]
+    by_tag = {one.tag: one for one in reversed(model.endpoints)}
     others = [one for one in model.endpoints if one.tag != tag]
+    existing = by_tag.get(tag)
     if table.service_tier is not None:
-        endpoint = _with_tier(path, table, existing[0] if existing else None)
-    elif existing:
-        endpoint = _changed_endpoint(path, table, existing[0], model.kind)
+        endpoint = _with_tier(path, table, existing)
+    elif existing is None and provider.slug in by_tag:
+        region = region_of(table.tag or "")
+        like = msgspec.structs.replace(by_tag[provider.slug], tag=tag, data_region=region)
+        endpoint = _changed_endpoint(path, table, like, model.kind)
+    elif existing is not None:
+        endpoint = _changed_endpoint(path, table, existing, model.kind)
     else:
         endpoint = _new_endpoint(path, table, model, provider, tag)
     return _described(
@@ -256,7 +162,7 @@ def _changed_model(
     if known is None:
         raise ConfigurationInvalid(
             f"{path}.provider",
-            f"must be given, because {table.id!r} is not in the catalogue{_near(table.id, models)}",
+            f"must be given, because {table.id!r} is not in the catalogue{perhaps(table.id, models)}",
         )
     for name in (
         "tag", "service_tier", "data_region", "provider_model_id", "max_prompt_tokens", "quantization",
@@ -357,7 +263,7 @@ def _plain_model(
 def _new_endpoint(
     path: str, table: ExtraModel, model: Model, provider: ProviderInfo, tag: str
 ) -> Endpoint:
-    prices = _prices(path, table)
+    prices = prices_of(path, table)
     if not prices and provider.kind != "local":
         raise ConfigurationInvalid(
             path,
@@ -397,7 +303,7 @@ def _with_tier(path: str, table: ExtraModel, endpoint: Endpoint | None) -> Endpo
     for name in table.__struct_fields__:
         if name not in _OF_A_TIER and getattr(table, name) is not None:
             raise ConfigurationInvalid(f"{path}.{name}", "is the endpoint's, not the tier's")
-    prices = _prices(path, table)
+    prices = prices_of(path, table)
     if not prices or table.service_tier is None:
         raise ConfigurationInvalid(path, f"the tier {table.service_tier!r} needs prices")
     others = (one for one in endpoint.service_tiers if one.tier != table.service_tier)
@@ -415,7 +321,7 @@ _OF_A_TIER: Final = frozenset(
 def _changed_endpoint(
     path: str, table: ExtraModel, endpoint: Endpoint, kind: ModelKind
 ) -> Endpoint:
-    prices = _prices(path, table)
+    prices = prices_of(path, table)
     sheet, version, status = endpoint.prices, endpoint.price_version, endpoint.status
     if prices:
         # A price of one's own is the whole agreement: conditions of the list price end with it.
@@ -443,31 +349,6 @@ def _changed_endpoint(
         service_tiers=() if prices else endpoint.service_tiers,
         data_region=table.data_region or endpoint.data_region,
     )
-
-
-def _prices(path: str, table: ExtraModel) -> dict[str, PicoUSD]:
-    """All prices of the table in picodollars. Raises ConfigurationInvalid for a name or number."""
-    parsed: dict[str, PicoUSD] = {}
-    for unit, written, names, exponent in (
-        ("usd_per_million_tokens", table.usd_per_million_tokens, _TOKEN_PRICES, -6),
-        ("usd_per_token", table.usd_per_token, _TOKEN_PRICES, 0),
-        ("usd_per_unit", table.usd_per_unit, _UNIT_PRICES, 0),
-    ):
-        for name, amount in written.items():
-            at = f"{path}.{unit}.{name}"
-            if name not in names:
-                raise ConfigurationInvalid(at, f"no price in this unit{_near(name, names)}")
-            if name in parsed:
-                raise ConfigurationInvalid(at, "is given in another unit too")
-            # The shortest text of a TOML float is what was written, so it is read exactly.
-            text = amount if isinstance(amount, str) else repr(amount)
-            try:
-                parsed[name] = parse_price(str(Decimal(text).scaleb(exponent)))
-            except (PriceInvalid, InvalidOperation):
-                raise ConfigurationInvalid(
-                    at, f"{text!r} is not a price that we can hold exactly (in picodollars)"
-                ) from None
-    return parsed
 
 
 def _require_both_sides(path: str, prices: Mapping[str, PicoUSD], kind: ModelKind) -> None:
@@ -543,8 +424,3 @@ def _with_unique_endpoints(models: Mapping[ModelId, Model]) -> dict[ModelId, Mod
 def _modality(inputs: frozenset[str], outputs: tuple[str, ...]) -> str:
     ordered = [modality for modality in Modality if modality in inputs]
     return f"{'+'.join(ordered)}->{'+'.join(outputs)}"
-
-
-def _near(word: str, words: Iterable[str]) -> str:
-    close = get_close_matches(word, list(words), n=1)
-    return f"; did you mean {close[0]!r}?" if close else ""
