@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import re
 from typing import Final
+from urllib.parse import urlsplit
 
-__all__ = ["EU", "US", "region_of"]
+__all__ = ["EU", "US", "region_of", "region_of_address"]
 
 EU: Final = "eu"
 US: Final = "us"
@@ -52,3 +53,17 @@ def region_of(text: str) -> str | None:
     if name in _AZURE_EU:
         return EU
     return US if _AZURE_US.fullmatch(name) else None
+
+
+def region_of_address(url: str) -> str | None:
+    """Of a provider's address whose host names its region, as `bedrock-runtime.eu-west-1.amazonaws.com` does,
+    `europe-west4-aiplatform.googleapis.com` or `eu.api.example.com`. None: it names none, or more than one."""
+    try:
+        host = urlsplit(url).hostname or ""
+    except ValueError:
+        return None
+    named = {region_of(label.removesuffix(_VERTEX)) for label in host.split(".")} - {None}
+    return named.pop() if len(named) == 1 else None
+
+
+_VERTEX: Final = "-aiplatform"
