@@ -16,11 +16,12 @@ from fairlead.control.accounts.preferences import checked
 from fairlead.control.catalog.files import load_seed
 from fairlead.control.catalog.versions import CatalogVersions
 from fairlead.control.generations import queries
+from fairlead.control.serving.health import HEALTH_DIRECTORY, HealthKeeper
 from fairlead.core.capability import Capability
 from fairlead.core.catalog import Snapshot
 from fairlead.core.generation import Attempt, Generation
-from fairlead.core.health import HealthBook
-from fairlead.core.ids import ModelId, ProviderSlug, generation_id
+from fairlead.core.health import EndpointOutcome, HealthBook
+from fairlead.core.ids import EndpointId, ModelId, ProviderSlug, generation_id
 from fairlead.core.money import NanoUSD
 from fairlead.core.routing.decision import Decision, decision_of
 from fairlead.core.routing.planner import plan
@@ -135,6 +136,21 @@ def test_settings_of_the_account_are_heeded(fairlead: Call, data: Path, seed: Sn
         accounts.set_preferences(owner.id, wishes)
     told = explained(fairlead, "sandbox/echo")
     assert [one["reason"] for one in told["removed"]] == ["account_providers"]
+
+
+def test_health_that_a_server_saved_is_heeded(fairlead: Call, data: Path) -> None:
+    now_s = opening.now_ms() / 1000
+    book = HealthBook()
+    endpoint = EndpointId("sandbox:echo")
+    outcome = EndpointOutcome(None, first_token_s=0.25, output_tokens=50, duration_s=1.25)
+    for _ in range(20):
+        book.began(endpoint, now_s - 1)
+        book.ended(endpoint, outcome, now_s - 1)
+    HealthKeeper(book, data / HEALTH_DIRECTORY, now_s=lambda: now_s).close()
+    (candidate,) = explained(fairlead, "sandbox/echo")["candidates"]
+    assert candidate["facts"]["standing"] == "good"
+    assert candidate["facts"]["latency_ms"]["p50"] == pytest.approx(250, rel=0.05)
+    assert "good, 0.2" in fairlead("route", "explain", "sandbox/echo").out
 
 
 @pytest.mark.parametrize(

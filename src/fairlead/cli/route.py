@@ -213,11 +213,16 @@ def _circumstances(place: Place, settings: Settings, email: str | None, seed: in
 
 
 def _health(place: Place) -> HealthView:
-    """What is saved of the endpoints' health in the data directory; nothing of what is not there."""
+    """What servers saved of the endpoints' health in the data directory, each half a minute ago at most."""
+    from fairlead.control.serving.health import HEALTH_DIRECTORY, HealthKeeper
     from fairlead.core.health import HealthBook
 
-    del place
-    return HealthBook().at(opening.now_ms() / 1000)
+    def now_s() -> float:
+        return opening.now_ms() / 1000
+
+    book = HealthBook()
+    HealthKeeper(book, place.data / HEALTH_DIRECTORY, now_s=now_s).load()
+    return book.at(now_s())
 
 
 def _wishes_of(place: Place, settings: Settings, email: str | None) -> AccountPreferences:
