@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
+from jsonschema import Draft202012Validator
 
 from fairlead.core.capability import Capability
 from fairlead.core.errors import ErrorType, FailureKind, FairleadError, Problem, UpstreamFailure
@@ -26,6 +28,7 @@ from fairlead.testing.builders import a_model, a_provider, a_snapshot, an_endpoi
 
 ALPHA, BETA, GAMMA = (EndpointId(f"{slug}:acme/one") for slug in ("alpha", "beta", "gamma"))
 MODEL = ModelId("acme/one")
+SCHEMAS = Path(__file__).parents[1] / "schemas" / "public_api.json"
 SNAPSHOT = a_snapshot(
     a_model(an_endpoint("alpha"), an_endpoint("beta"), an_endpoint("gamma"), an_endpoint("far")),
     providers=(a_provider("alpha"), a_provider("beta"), a_provider("gamma")),
@@ -143,6 +146,22 @@ def test_a_continued_answer_is_told_with_its_splices() -> None:
 
 def test_a_plain_call_has_neither() -> None:
     assert not {"hedge", "splices"} & told(SERVED, selected=SERVED).keys()
+
+
+def test_whatever_came_of_a_call_it_is_told_as_the_public_schema_says() -> None:
+    schemas = json.loads(SCHEMAS.read_text("utf-8"))
+    validator = Draft202012Validator({**schemas, "$ref": "#/$defs/OpenRouterMetadata"})
+    late = Attempt(ALPHA, "alpha", "acme/one", None, 900, was_let_go=True)
+    hedge = msgspec.structs.replace(SERVED, kind=AttemptKind.HEDGE)
+    splice = Splice(after=ALPHA, by=BETA, manner="prefill", characters=7)
+    for metadata in (
+        told(),
+        told(FAILED),
+        told(msgspec.structs.replace(FAILED, status=None), SERVED, selected=SERVED),
+        told(late, hedge, selected=hedge, splices=[splice]),
+    ):
+        assert list(validator.iter_errors(json.loads(json.dumps(metadata)))) == []
+    assert list(validator.iter_errors({"requested": "acme/one"}))
 
 
 @pytest.mark.parametrize(
