@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from fairlead.control.catalog.files import load_seed
 from fairlead.core.capability import Capability
 from fairlead.core.catalog_overlay import overlay
+from fairlead.core.chat import ProviderPreferences
 from fairlead.core.errors import CallerError, ModelUnavailable, RequestInvalid
 from fairlead.core.ids import ModelId, ProviderSlug
 from fairlead.core.routing.preferences import AccountPreferences, Preset
@@ -254,7 +255,7 @@ def test_a_router_without_a_choice_says_so() -> None:
     ],
 )
 def test_a_router_keeps_to_lists_of_providers(account: AccountPreferences, provider: Any) -> None:
-    about = {} if provider is None else {"provider": raw(provider)}
+    about = {} if provider is None else {"provider": ProviderPreferences(**provider)}
     for slug in slugs(found("fairlead/auto", account=account, **about)):
         assert any(e.provider == "openai" for e in SNAPSHOT.models[ModelId(slug)].endpoints)
 
@@ -323,17 +324,28 @@ def test_a_variant_after_a_preset_is_one_of_its_model() -> None:
 
 
 def test_wishes_are_merged_one_by_one_and_the_requests_go_first() -> None:
-    asked = raw({"sort": "latency", "ignore": ["groq"]})
+    asked = ProviderPreferences(sort=raw("latency"), ignore=["groq"])
     targets = found("@preset/quick", account=PRESETS, provider=asked)
-    assert targets.provider is not None
-    assert msgspec.json.decode(targets.provider) == {
-        "sort": "latency", "zdr": True, "ignore": ["groq"],
-    }  # fmt: skip
-    alone = found("@preset/quick", account=PRESETS, provider=raw(None))
-    assert alone.provider == PRESETS.presets["quick"].provider
-    named = found("@preset/quick", account=PRESETS, provider=raw("groq"))
-    assert named.provider == raw("groq")
+    assert targets.provider == ProviderPreferences(sort=raw("latency"), zdr=True, ignore=["groq"])
+    for nothing in (None, "auto"):
+        alone = found("@preset/quick", account=PRESETS, provider=nothing)
+        assert alone.provider == ProviderPreferences(sort=raw("price"), zdr=True)
+    assert found("@preset/quick", account=PRESETS, provider="groq").provider == "groq"
     assert found("openai/o1", provider=asked).provider is None
+
+
+def test_a_presets_wishes_hold_for_routers() -> None:
+    targets = found("fairlead/auto@preset/wishes", account=PRESETS)
+    for slug in slugs(targets):
+        assert any(one.provider == "groq" for one in SNAPSHOT.models[ModelId(slug)].endpoints)
+    assert slugs(found("fairlead/auto", provider="groq")) == slugs(targets)
+
+
+def test_a_preset_that_cannot_be_read_is_named() -> None:
+    broken = AccountPreferences(presets={"bad": Preset("openai/o1", (), raw({"zdr": 5}))})
+    error = refused("@preset/bad", account=broken)
+    assert "'bad'" in error.message
+    assert error.problem().param == "preset"
 
 
 def test_a_preset_that_does_not_exist_or_names_no_model_is_refused() -> None:

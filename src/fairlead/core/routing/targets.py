@@ -19,6 +19,7 @@ from typing import Final
 import msgspec
 
 from fairlead.core.catalog import Model, Snapshot, UnknownModel
+from fairlead.core.chat import ABSENT, ProviderPreferences
 from fairlead.core.errors import (
     Availability,
     CallerError,
@@ -55,6 +56,7 @@ _FAST_SUFFIX: Final = "-fast"
 _SELL_SPEED_AS_A_MODEL: Final = frozenset({"anthropic"})
 
 Plugins = Sequence[Mapping[str, msgspec.Raw]]
+Wishes = ProviderPreferences | str
 
 
 class Targets(msgspec.Struct, frozen=True, gc=False):
@@ -63,7 +65,7 @@ class Targets(msgspec.Struct, frozen=True, gc=False):
     strategy: how they came about, in the public vocabulary: direct, alias, latest, auto, free, fallback.
     router: the id of the router that chose; None: the caller did.
     preset: the account's that was named; its slug is `preset_slug`.
-    provider: the routing wishes of preset and request together, as JSON; None: the request's own.
+    provider: the routing wishes of preset and request together; None: the request's own.
     wants_web: `:online`, the older form of the plugin `web`.
     """
 
@@ -72,20 +74,20 @@ class Targets(msgspec.Struct, frozen=True, gc=False):
     router: str | None = None
     preset_slug: str | None = None
     preset: Preset | None = None
-    provider: msgspec.Raw | None = None
+    provider: ProviderPreferences | str | None = None
     wants_web: bool = False
 
 
 class Asked(msgspec.Struct, frozen=True, gc=False):
     """The fields of a request that say which models are wanted, beside `model`.
 
-    provider: as it was sent. earlier: the model of the conversation's last answer, asked only where a router
-        should keep it.
+    provider: the request's wishes. earlier: the model of the conversation's last answer; asked only where a
+        router should keep it.
     """
 
     models: Sequence[str] = ()
     preset: str | None = None
-    provider: msgspec.Raw | None = None
+    provider: ProviderPreferences | str | None = None
     plugins: Plugins | None = None
     earlier: Callable[[], str | None] | None = None
 
@@ -163,7 +165,7 @@ class _Resolving:
             if not model or model.startswith(":"):
                 model = (preset.model or "") + (model or "") or None
             models = models or preset.models
-            self._provider = _merged(preset.provider, self._asked.provider)
+            self._provider = _merged(slug or "", preset, self._asked.provider)
         if model is None and not models:
             model = self._account.default_model
         names = tuple(dict.fromkeys(((model,) if model else ()) + models))
@@ -280,27 +282,37 @@ class _Resolving:
     def _providers(self) -> frozenset[ProviderSlug]:
         """Those that the plan would not leave out as a whole: it decides, and this only looks ahead."""
         open_ones = [provider for provider, openings in self._access.items() if openings]
-        wishes = _read_lists(self._provider)
-        account = self._account
-        for only in (account.allowed_providers, wishes.only):
-            if only is not None:
-                open_ones = [one for one in open_ones if self._is_named(one, only)]
-        ignored = (*account.ignored_providers, *wishes.ignore)
+        account, wishes = self._account, self._provider
+        only: Sequence[str] | None = None
+        ignore: Sequence[str] = ()
+        if isinstance(wishes, ProviderPreferences):
+            only, ignore = wishes.only, wishes.ignore or ()
+        elif wishes is not None and wishes != _ANY_PROVIDER:
+            only = (wishes,)
+        for names in (account.allowed_providers, only):
+            if names is not None:
+                open_ones = [one for one in open_ones if self._is_named(one, names)]
+        ignored = (*account.ignored_providers, *ignore)
         if ignored:
             open_ones = [one for one in open_ones if not self._is_ignored(one, ignored)]
         return frozenset(open_ones)
 
     def _is_named(self, provider: ProviderSlug, names: Sequence[str]) -> bool:
         """Whether some endpoint of the provider is meant."""
-        shown = self._snapshot.providers[provider].name.lower()
+        shown = self._shown(provider)
         return any(
             name.lower().partition("/")[0] == provider or name.lower() == shown for name in names
         )
 
     def _is_ignored(self, provider: ProviderSlug, names: Sequence[str]) -> bool:
         """Whether all endpoints of the provider are meant."""
-        shown = self._snapshot.providers[provider].name.lower()
+        shown = self._shown(provider)
         return any(name.lower() in (provider, shown) for name in names)
+
+    def _shown(self, provider: ProviderSlug) -> str:
+        """The name that people know it by, in lower case."""
+        info = self._snapshot.providers.get(provider)
+        return provider if info is None else info.name.lower()
 
     # --- presets ------------------------------------------------------------------------------------------
 
@@ -380,34 +392,27 @@ def _perhaps(near: Sequence[str]) -> str:
 
 # --- the preset's wishes under the request's ----------------------------------------------------------------
 
-_read_object: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_read_wishes: Final = msgspec.json.Decoder(ProviderPreferences).decode
 
 
-def _merged(preset: msgspec.Raw, request: msgspec.Raw | None) -> msgspec.Raw:
-    """Wish by wish, the request's first. What is no object (a provider's name) replaces the whole."""
-    if request is None or bytes(request) == b"null":
-        return preset
-    try:
-        wishes = {**_read_object(preset), **_read_object(request)}
-    except msgspec.ValidationError:
+def _merged(slug: str, preset: Preset, request: ProviderPreferences | str | None) -> Wishes:
+    """Wish by wish, the request's first. The name of a provider replaces the whole."""
+    if isinstance(request, str) and request != _ANY_PROVIDER:
         return request
-    return msgspec.Raw(msgspec.json.encode(wishes))
-
-
-class _Lists(msgspec.Struct, frozen=True, gc=False):
-    only: list[str] | None = None
-    ignore: list[str] = []
-
-
-_NO_LISTS: Final = _Lists()
-_read_lists_of: Final = msgspec.json.Decoder(_Lists).decode
-
-
-def _read_lists(provider: msgspec.Raw | None) -> _Lists:
-    """What is not well-formed is refused elsewhere, by the field's name."""
-    if provider is None:
-        return _NO_LISTS
     try:
-        return _read_lists_of(provider)
-    except msgspec.ValidationError:
-        return _NO_LISTS
+        wishes = _read_wishes(preset.provider)
+    except msgspec.DecodeError as error:
+        raise RequestInvalid(
+            f"The preset {slug!r} cannot be used: {error}.", param="preset"
+        ) from error
+    if not isinstance(request, ProviderPreferences):
+        return wishes
+    given = {
+        name: wish
+        for name in ProviderPreferences.__struct_fields__
+        if (wish := getattr(request, name)) is not None and wish != ABSENT
+    }
+    return msgspec.structs.replace(wishes, **given)
+
+
+_ANY_PROVIDER: Final = "auto"
