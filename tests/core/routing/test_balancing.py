@@ -99,7 +99,9 @@ def test_the_price_compared_is_that_of_this_request() -> None:
 def test_who_is_less_well_comes_after_the_others_but_a_probe_is_let_through(
     facts: Facts, expected: list[str]
 ) -> None:
-    assert order(planned(WORLD, known={"a": facts})) == expected
+    chosen = planned(WORLD, known={"a": facts})
+    assert order(chosen) == expected
+    assert [one.endpoint.tag for one in chosen.choices if one.is_probe] == ["a"] * facts.is_probe
 
 
 def test_worse_standings_come_later() -> None:

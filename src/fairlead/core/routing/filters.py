@@ -1,7 +1,7 @@
 """Which of a model's endpoints may not serve a request, each with the first reason against it. Pure.
 
-The reasons come in the order of `Removal`: first what no wish could change, then what the account, the caller
-and the request itself rule out. An endpoint has only the first that applies.
+First comes what no wish could change, then what the account, the caller and the request itself rule out. An
+endpoint has only the first reason that applies.
 
 Two rules look at what else there is: parameters that some endpoints honour and others do not, and `flex`,
 which keeps the usual endpoints out while there is one of that tier. Both look at all endpoints that can be
@@ -29,6 +29,7 @@ from fairlead.core.routing.types import (
     Target,
     Traits,
 )
+from fairlead.core.routing.variants import narrowed
 
 __all__ = ["ADMITTING", "SOFT_PARAMETERS", "Sieve", "sift"]
 
@@ -108,6 +109,8 @@ def sift(
     _by_access(sieve, access, preferences.region, can_serve)
     if index.unpriced:
         sieve.drop(index.unpriced, Removal.UNPRICED, "the catalogue has no price for it")
+    if target.variants:
+        _by_variant(sieve, target.variants)
     usable = sieve.kept
     if not usable:
         return sieve
@@ -185,6 +188,16 @@ def _leading(
         if other != region:
             elsewhere |= there
     return leading, mask & ~elsewhere
+
+
+def _by_variant(sieve: Sieve, variants: tuple[str, ...]) -> None:
+    index = sieve.index
+    left = narrowed([index.endpoints[place] for place in places(sieve.kept)], variants)
+    if left is not None:
+        those = 0
+        for endpoint in left:
+            those |= index.bits[endpoint]
+        sieve.keep(those, Removal.VARIANT, f"not of :{':'.join(variants)}")
 
 
 def _by_account(sieve: Sieve, preferences: Preferences) -> None:

@@ -323,7 +323,9 @@ def _saving(prompt: PicoUSD, cache_read: PicoUSD | None) -> PicoUSD | None:
 
 def _is_free(endpoint: Endpoint) -> bool:
     sheet = endpoint.prices
-    return not (sheet.prompt or sheet.completion or sheet.request or sheet.image_output)
+    return not (
+        sheet.prompt or sheet.completion or sheet.request or sheet.image_output or sheet.overrides
+    )
 
 
 def prompt_tokens_max(endpoint: Endpoint) -> int:

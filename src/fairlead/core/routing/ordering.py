@@ -29,6 +29,7 @@ __all__ = [
     "NOT_TIER",
     "NOT_WARM",
     "OURS",
+    "STANDING_BITS",
     "TARGET_IN_TIE",
     "UNLISTED",
     "UNSEEN",
@@ -43,7 +44,6 @@ __all__ = [
     "qualities",
     "rank_of_key",
     "rank_of_target",
-    "standing_bits",
     "target_of",
     "tie_of",
     "why",
@@ -80,12 +80,13 @@ OURS: Final = 0b01 << _KEY_SHIFT
 _LAST_RESORT: Final = 0b11 << _KEY_SHIFT
 
 _DEGREES: Final = (0, 0b001, 0b011, 0b111, 0b111)  # by Standing; DOWN has a bit of its own besides
-_STANDINGS: Final = tuple(
+# By Standing. A probe has none of them: it counts as good for its one call, which is how a breaker closes.
+STANDING_BITS: Final = tuple(
     degree << _STANDING_SHIFT | (_DOWN if standing is Standing.DOWN else 0)
     for standing, degree in zip(Standing, _DEGREES, strict=True)
 )
-STABLE_MAX: Final = _STANDINGS[Standing.LIMITED]
-_HEALTHY_MAX: Final = _STANDINGS[Standing.DEGRADED]
+STABLE_MAX: Final = STANDING_BITS[Standing.LIMITED]
+_HEALTHY_MAX: Final = STANDING_BITS[Standing.DEGRADED]
 
 
 # One choice on its way into order: (rank, figure, price, tie, endpoint, key). A plain tuple, because those are
@@ -125,11 +126,6 @@ def rank_of_key(key: str | None, *, is_fallback: bool) -> int:
     if key is None:
         return OURS
     return _LAST_RESORT if is_fallback else _OWN
-
-
-def standing_bits(facts: Facts) -> int:
-    """A probe counts as good for its one call: it is how a breaker closes again."""
-    return 0 if facts.is_probe else _STANDINGS[facts.standing]
 
 
 def is_listed(rank: int) -> bool:

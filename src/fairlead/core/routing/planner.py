@@ -13,9 +13,9 @@ from operator import or_
 from typing import Final, cast
 
 from fairlead.core.catalog import Snapshot
-from fairlead.core.ids import ProviderSlug
+from fairlead.core.ids import EndpointId, ProviderSlug
 from fairlead.core.money import PicoUSD
-from fairlead.core.routing.facts import UNKNOWN, HealthView
+from fairlead.core.routing.facts import UNKNOWN, Facts, HealthView
 from fairlead.core.routing.filters import Sieve, sift
 from fairlead.core.routing.index import ModelIndex, index_of, places, selectors
 from fairlead.core.routing.ordering import (
@@ -23,6 +23,7 @@ from fairlead.core.routing.ordering import (
     NOT_TIER,
     NOT_WARM,
     OURS,
+    STANDING_BITS,
     TARGET_IN_TIE,
     UNLISTED,
     UNSEEN,
@@ -37,7 +38,6 @@ from fairlead.core.routing.ordering import (
     qualities,
     rank_of_key,
     rank_of_target,
-    standing_bits,
     target_of,
     tie_of,
     why,
@@ -83,10 +83,8 @@ def plan(
     access: what opens each provider here. can_serve: whether we speak to it, for what is asked.
     Raises KeyError for a target that the snapshot does not have.
     """
+    draft = _Draft()
     removed: list[Removed] = []
-    entries: list[Entry] = []
-    sorts: list[Sort | None] = []
-    usual: list[Why] = []
     for number, target in enumerate(question.targets):
         sieve = sift(
             index_of(snapshot, target.model),
@@ -98,18 +96,36 @@ def plan(
             can_serve=can_serve,
         )
         sort = _sort_for(target, question.traits, preferences, sieve)
-        sorts.append(sort)
-        usual.append(_enter(entries, sieve, number, question, preferences, sort, health))
-    drawn: set[int] = set()
+        draft.sorts.append(sort)
+        draft.usual.append(_enter(draft, sieve, number, question, preferences, sort, health))
+    entries, sorts = draft.entries, draft.sorts
     if len(entries) > 1:
         if question.warm is not None and not preferences.order:
             _stay(entries, question.warm, sorts)
         entries.sort()
         if not preferences.order and None in sorts:
-            drawn = balanced(entries, [sort is None for sort in sorts], seed)
+            draft.drawn = balanced(entries, [sort is None for sort in sorts], seed)
     if not preferences.allow_fallbacks:
-        entries = _without_fallbacks(entries, preferences, removed)
-    return Plan(_choices(entries, usual, drawn), tuple(removed))
+        draft.entries = _without_fallbacks(entries, preferences, removed)
+    return Plan(_choices(draft), tuple(removed))
+
+
+class _Draft:
+    """A plan in the making.
+
+    sorts, usual: by target, what orders it, and the reason that remains where no rank decides; sort None means
+        default load balancing. drawn: the ties of the entries that were. probes: endpoints that this call
+        may find to be up again.
+    """
+
+    __slots__ = ("drawn", "entries", "probes", "sorts", "usual")
+
+    def __init__(self) -> None:
+        self.entries: list[Entry] = []
+        self.sorts: list[Sort | None] = []
+        self.usual: list[Why] = []
+        self.drawn: set[int] = set()
+        self.probes: set[EndpointId] = set()
 
 
 def _sort_for(
@@ -133,7 +149,7 @@ def _sort_for(
 
 
 def _enter(
-    entries: list[Entry],
+    draft: _Draft,
     sieve: Sieve,
     number: int,
     question: Question,
@@ -151,20 +167,10 @@ def _enter(
         return Why.PRICE
     index, traits = sieve.index, question.traits
     kept = selectors(mask)
-    known = list(map(health.facts, compress(index.ids, kept)))
-    base = _USUAL
-    if number and preferences.partition is not _ONE_ORDER:
-        base |= rank_of_target(number)
-    ranks = [base if facts is UNKNOWN else base | standing_bits(facts) for facts in known]
-    if index.deprecated & mask:
-        _lift(ranks, mask, index.deprecated, DEPRECATED)
-    if traits.service_tier is not None:
-        _lift(ranks, mask, index.tiers.get(traits.service_tier, 0), NOT_TIER)
-    if preferences.order:
-        listed = positions(index, preferences.order)
-        for place, bits in listed.items():
-            if mask >> place & 1:
-                ranks[_count_below(mask, place)] ^= UNLISTED ^ bits
+    ids = list(compress(index.ids, kept))
+    known = list(map(health.facts, ids))
+    ranks = _ranks(draft, ids, known, number if preferences.partition is not _ONE_ORDER else 0)
+    _lift_named(ranks, sieve, traits, preferences)
     missing = misses(known, preferences)
     if missing is not None:
         ranks = list(map(or_, ranks, missing))
@@ -184,10 +190,10 @@ def _enter(
         usual = Why.SORT
     prices = _expected(index, mask, kept, traits, question.warm)
     if sieve.openings:
-        _enter_by_keys(entries, sieve, number, zip(ranks, figures, prices, strict=False))
+        _enter_by_keys(draft.entries, sieve, number, zip(ranks, figures, prices, strict=False))
         return usual
     ties = index.ties if not number else [tie_of(number, 0, 0) | tie for tie in index.ties]
-    entries += zip(
+    draft.entries += zip(
         ranks,
         figures,
         prices,
@@ -197,6 +203,34 @@ def _enter(
         strict=False,
     )
     return usual
+
+
+def _ranks(
+    draft: _Draft, ids: Sequence[EndpointId], known: Sequence[Facts], number: int
+) -> list[int]:
+    """By the place of their model and by how well they are. Probes are noted."""
+    base = _USUAL | rank_of_target(number) if number else _USUAL
+    ranks = [base] * len(known)
+    for count, facts in enumerate(known):
+        if facts is not UNKNOWN:
+            if facts.is_probe:
+                draft.probes.add(ids[count])
+            elif facts.standing:
+                ranks[count] = base | STANDING_BITS[facts.standing]
+    return ranks
+
+
+def _lift_named(ranks: list[int], sieve: Sieve, traits: Traits, preferences: Preferences) -> None:
+    """What says which endpoints it means: deprecation, the service tier, `order`."""
+    index, mask = sieve.index, sieve.kept
+    if index.deprecated & mask:
+        _lift(ranks, mask, index.deprecated, DEPRECATED)
+    if traits.service_tier is not None:
+        _lift(ranks, mask, index.tiers.get(traits.service_tier, 0), NOT_TIER)
+    if preferences.order:
+        for place, bits in positions(index, preferences.order).items():
+            if mask >> place & 1:
+                ranks[_count_below(mask, place)] ^= UNLISTED ^ bits
 
 
 def _lift(ranks: list[int], mask: int, those: int, bits: int) -> None:
@@ -303,9 +337,8 @@ def _without_fallbacks(
     return kept
 
 
-def _choices(entries: Sequence[Entry], usual: Sequence[Why], drawn: set[int]) -> tuple[Choice, ...]:
-    if not entries:
-        return ()
+def _choices(draft: _Draft) -> tuple[Choice, ...]:
+    entries, usual, drawn, probes = draft.entries, draft.usual, draft.drawn, draft.probes
     shared = -1
     for entry in entries:
         shared &= entry[0]
@@ -316,7 +349,7 @@ def _choices(entries: Sequence[Entry], usual: Sequence[Why], drawn: set[int]) ->
         if rank != last_rank or target != last_target:
             last_rank, last_target = rank, target
             reason = why(rank, shared, usual[target])
-        choices.append(Choice(endpoint, key, price, reason))
-        if drawn and tie in drawn and reason is Why.PRICE:
-            choices[-1] = Choice(endpoint, key, price, Why.DRAWN)
+        said = Why.DRAWN if drawn and tie in drawn and reason is Why.PRICE else reason
+        is_probe = bool(probes) and endpoint.id in probes
+        choices.append(Choice(endpoint, key, price, said, is_probe))
     return tuple(choices)
