@@ -183,6 +183,24 @@ async def test_a_generation_with_the_least_that_is_known_answers_as_documented(
     assert document["data"]["cancelled"] is True
 
 
+async def test_a_generation_by_the_callers_own_key_says_so_and_which_router_chose(
+    browse, services, signed_in, generation, check_schema
+):
+    failed, _, served = generation.attempts
+    own = msgspec.structs.replace(
+        generation,
+        attempts=(failed, msgspec.structs.replace(served, key="credential-1")),
+        router="fairlead/auto",
+    )
+    held = type(services.generations)({(own.id, own.account): own})
+    async with browse(generations=held) as client:
+        document = (await client.get(f"/v1/generation?id={own.id}", headers=signed_in)).json()
+    check_schema(document, "GenerationAnswer")
+    data = document["data"]
+    assert (data["is_byok"], data["router"]) == (True, "fairlead/auto")
+    assert [one["is_byok"] for one in data["provider_responses"]] == [False, True]
+
+
 async def test_counts_that_are_our_own_estimate_are_marked_as_such(
     browse, services, signed_in, generation, check_schema
 ):

@@ -49,12 +49,15 @@ def generation_object(generation: Generation, snapshot: Snapshot) -> dict[str, o
         "created_at": datetime.fromtimestamp(generation.created_s, UTC).isoformat(),
         "model": generation.model,
         "provider_name": _provider_name(generation.provider, snapshot),
-        "router": None,
+        "router": generation.router,
         "preset_id": None,
         "api_type": _API_TYPES.get(generation.api_type, "completions"),
         "service_tier": generation.service_tier,
         "data_region": "global",
-        "is_byok": False,
+        "is_byok": any(
+            attempt.key is not None and attempt.endpoint == generation.endpoint
+            for attempt in generation.attempts
+        ),
         "streamed": generation.streamed,
         "cancelled": generation.outcome is Outcome.CANCELLED,
         "finish_reason": generation.finish_reason,
@@ -107,7 +110,7 @@ def _provider_response(
         "model_permaslug": attempt.model,
         "status": attempt.status,
         "latency": attempt.latency_ms,
-        "is_byok": False,
+        "is_byok": attempt.key is not None,
     }
     if generation.upstream_id is not None and attempt.failure is None:
         shown["id"] = generation.upstream_id
