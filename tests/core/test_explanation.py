@@ -10,15 +10,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fairlead.control.catalog.files import load_seed
 from fairlead.core.capability import Capability
 from fairlead.core.explanation import document, explained
 from fairlead.core.generation import Attempt
+from fairlead.core.health import HealthBook
 from fairlead.core.ids import EndpointId, ModelId, ProviderSlug
 from fairlead.core.money import PicoUSD
-from fairlead.core.routing.decision import Chosen, Decision
+from fairlead.core.routing.decision import Chosen, Decision, decision_of
 from fairlead.core.routing.facts import Facts, Percentiles, Standing
-from fairlead.core.routing.preferences import MaxPrice, Preferences
+from fairlead.core.routing.planner import plan
+from fairlead.core.routing.preferences import MaxPrice, Preferences, Sort
 from fairlead.core.routing.types import (
+    INSTALLATION,
     Opening,
     Question,
     Removal,
@@ -119,6 +123,34 @@ def test_no_endpoint_is_without_an_explanation(
     left_out = [one.offer.endpoint for one in told.left_out]
     assert sorted(chosen + left_out) == [ALPHA, BETA, GAMMA]
     assert all(one.words for one in told.left_out)
+
+
+def test_in_the_whole_catalogue_no_endpoint_is_without_an_explanation() -> None:
+    """By the rules themselves, with some providers open and wishes that leave out some of what is left."""
+    source, seed = random.Random(5), load_seed()
+    health = HealthBook().at(0)
+    wishes = [
+        Preferences(),
+        Preferences(sort=Sort.PRICE, allow_fallbacks=False),
+        Preferences(no_training=True, require_parameters=True),
+        Preferences(max_price=MaxPrice(prompt=PicoUSD(1_000_000)), quantizations=("fp8",)),
+    ]
+    reasons = set()
+    for model in seed.models.values():
+        providers = sorted({endpoint.provider for endpoint in model.endpoints})
+        opened = source.sample(providers, source.randint(0, len(providers)))
+        access = dict.fromkeys(opened, INSTALLATION)
+        traits = Traits(Capability.CHAT, 10, 500, 40, parameters=("seed", "tools"))
+        question = Question((Target(model.id),), traits)
+        preferences = source.choice(wishes)
+        chosen = plan(question, seed, health, preferences, 1, access, can_serve=bool)
+        decision = decision_of(question, preferences, access, health, 1, chosen, seed)
+        told = explained(decision, seed)
+        chosen_ids = [one.offer.endpoint for one in told.candidates]
+        left_out = [one.offer.endpoint for one in told.left_out]
+        assert sorted(chosen_ids + left_out) == sorted(one.id for one in model.endpoints)
+        reasons |= {one.reason for one in told.left_out}
+    assert len(reasons) >= 5
 
 
 def test_an_endpoint_with_two_credentials_has_two_places_and_is_not_left_out() -> None:
