@@ -22,18 +22,26 @@ from typing import Final, TypeVar
 
 import uvloop
 
+from fairlead.control.accounts.preferences import installation_preferences
+from fairlead.control.accounts.service import Accounts
 from fairlead.control.catalog.files import load_seed
 from fairlead.control.catalog.service import Catalog
+from fairlead.control.catalog.versions import CatalogVersions
 from fairlead.control.generations.jobs import Settler
 from fairlead.control.generations.service import GenerationStore
 from fairlead.control.keys.service import Keys
 from fairlead.control.prices.service import Prices
+from fairlead.control.serving.health import HEALTH_DIRECTORY, HealthKeeper
 from fairlead.control.serving.keys import CachedKeyDirectory
+from fairlead.control.serving.limits import RateLimits, request_limits
+from fairlead.core.affinity import WarmPlaces
 from fairlead.core.catalog_overlay import ConfigurationInvalid
 from fairlead.core.errors import Overloaded
-from fairlead.core.health import RecentOutages
+from fairlead.core.health import HealthBook
+from fairlead.core.hedging import HedgeBudgets
 from fairlead.core.ids import GenerationId, generation_id
 from fairlead.core.pricing import PriceSheet
+from fairlead.core.tool_calls import ToolJudge
 from fairlead.dialects.anthropic_messages import AnthropicMessages
 from fairlead.dialects.embeddings import Embeddings
 from fairlead.dialects.openai_chat import OpenAIChat
@@ -44,11 +52,11 @@ from fairlead.gateway.app import DataPlane
 from fairlead.gateway.engines import EngineLists
 from fairlead.gateway.figures import CountedGenerations, exposition
 from fairlead.gateway.keyring import Keyring, Opened, open_providers
-from fairlead.gateway.pipeline import Services, Timeouts
 from fairlead.gateway.server.asgi import asgi
 from fairlead.gateway.server.connection import ServerBounds
 from fairlead.gateway.server.listener import StopOrder
 from fairlead.gateway.server.listener import serve as serve_http
+from fairlead.gateway.services import Services, Timeouts
 from fairlead.gateway.tokens import EstimatingCounter
 from fairlead.gateway.upstream import Limits, UpstreamClient
 from fairlead.gateway.upstream_native import NativeUpstreamClient
@@ -56,8 +64,10 @@ from fairlead.gateway.upstream_schemes import UpstreamsByScheme
 from fairlead.providers.registry import PROVIDERS
 from fairlead.sandbox.exchange import SandboxClient
 from fairlead.settings import Secret, Settings
+from fairlead.store.cache import Cache
 from fairlead.store.database import DATABASE_FILE, Database, DatabaseUnreadable, open_database
 from fairlead.store.journal import JOURNAL_DIRECTORY, Durability, Journal
+from fairlead.web.account_desk import AccountDesk
 from fairlead.web.app import build_web_app
 from fairlead.web.key_desk import KeyDesk
 from fairlead.web.services import WebServices
@@ -97,6 +107,9 @@ class SystemIds:
 
     def generation(self) -> GenerationId:
         return generation_id(time.time_ns() // 1_000_000, self._random.getrandbits(80))
+
+    def seed(self) -> int:
+        return self._random.getrandbits(53)
 
 
 class RecordedPrices:
@@ -142,16 +155,35 @@ async def _serve(
     orders = _Orders(loop)
 
     database = open_database(database_address(settings, data))
+    cache = _cache(settings)
     keys = Keys(database, now_ms=clock.now_ms, entropy=os.urandom)
-    directory = CachedKeyDirectory(keys, database, now_ms=clock.now_ms, monotonic_s=time.monotonic)
+    directory = CachedKeyDirectory(
+        keys,
+        database,
+        now_ms=clock.now_ms,
+        monotonic_s=time.monotonic,
+        installation=installation_preferences(settings.routing),
+    )
+    rate_limits = RateLimits(request_limits(settings.limits), cache=cache)
+    writer = f"{time.time_ns():x}-{os.getpid()}"
+    health = HealthBook()
+    keeper = HealthKeeper(
+        health, data / HEALTH_DIRECTORY, now_s=clock.now_s, cache=cache, name=writer.encode()
+    )
+    await asyncio.to_thread(keeper.load)
     journal = Journal(
         data / JOURNAL_DIRECTORY,
-        writer=f"{time.time_ns():x}-{os.getpid()}",
+        writer=writer,
         durability=Durability(settings.journal.durability),
         segment_bytes_max=settings.journal.segment_bytes,
     )
     settler = Settler(database, journal)
-    catalog = Catalog(load_seed(), RecordedPrices(database, Prices(database, now_ms=clock.now_ms)))
+    versions = CatalogVersions(database, now_ms=clock.now_ms)
+    catalog = Catalog(
+        load_seed(),
+        RecordedPrices(database, Prices(database, now_ms=clock.now_ms)),
+        versions,
+    )
     await catalog.start()
     await catalog.configure(settings.models)
     upstream = build_upstream(settings, clock)
@@ -159,11 +191,15 @@ async def _serve(
     counted = CountedGenerations(journal)
     services = Services(
         keys=directory,
+        limits=rate_limits,
         catalog=catalog,
         credentials=credentials,
         providers=PROVIDERS.get,
         upstream=upstream,
-        health=RecentOutages(),
+        health=health,
+        affinity=WarmPlaces(),
+        hedges=HedgeBudgets(share_permille=round(settings.routing.hedge_spend_max * 1000)),
+        tools=ToolJudge(),
         generations=counted,
         tokens=EstimatingCounter(),
         ids=SystemIds(),
@@ -177,14 +213,26 @@ async def _serve(
         body_bytes_max=settings.server.body_bytes_max,
     )
     generations = GenerationStore(database, journals=data / JOURNAL_DIRECTORY)
+    threads = _Threads(database)
     web = build_web_app(
         WebServices(
             catalog=catalog,
             keys=KeyDesk(
-                directory, keys, generations, in_thread=_Threads(database).run, now_s=clock.now_s
+                directory,
+                keys,
+                generations,
+                in_thread=threads.run,
+                now_s=clock.now_s,
+                rate_limits=rate_limits,
             ),
             generations=generations,
             clock=clock,
+            preferences=AccountDesk(
+                Accounts(database, now_ms=clock.now_ms, entropy=os.urandom),
+                in_thread=threads.run,
+                snapshot=lambda: catalog.snapshot,
+            ),
+            catalogues=versions,
             is_ready=lambda: not settler.is_failing,
             metrics=lambda: exposition(
                 counted.samples()
@@ -210,6 +258,7 @@ async def _serve(
         },
         asgi(web),
         counters={"/messages/count_tokens": messages},
+        explained={"/routing/explain": OpenAIChat()},
     )
     _spare_the_collector()
     settler.start()
@@ -218,6 +267,7 @@ async def _serve(
             background = [
                 tasks.create_task(credentials.run()),
                 tasks.create_task(directory.run()),
+                tasks.create_task(keeper.run()),
                 tasks.create_task(_follow_settings(reread, orders, catalog, credentials)),
                 tasks.create_task(_discover(catalog, EngineLists(upstream, credentials), orders)),
             ]
@@ -238,6 +288,9 @@ async def _serve(
                 task.cancel()
     finally:
         await upstream.aclose()
+        if cache is not None:
+            await cache.aclose()
+        await asyncio.to_thread(keeper.close)
         await asyncio.to_thread(settler.stop, drain_timeout_s=DRAIN_SETTLER_S)
         journal.close()
         database.close()
@@ -371,6 +424,12 @@ async def _discover(catalog: Catalog, fetch: EngineLists, orders: _Orders) -> No
         except Exception:  # noqa: BLE001 — the edge of a job: an engine must not stop the gateway
             _log.exception("Local engines could not be asked for their models.")
         await _wait(orders.look_at_engines, DISCOVER_EVERY_S)
+
+
+def _cache(settings: Settings) -> Cache | None:
+    """Where processes share what they know; None: each has its own."""
+    url = _revealed(settings.cache.url)
+    return None if url is None else Cache(url)
 
 
 def _revealed(secret: Secret | None) -> str | None:

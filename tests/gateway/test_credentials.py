@@ -89,9 +89,9 @@ def test_the_book_has_what_opens_and_is_replaced_as_a_whole() -> None:
     openai, groq = ProviderSlug("openai"), ProviderSlug("groq")
     one = Credential("https://one.test/v1", "the key", {})
     credentials = CredentialBook({openai: one})
-    assert credentials.has(openai)
+    assert openai in credentials.access
     assert credentials.find(openai) is one
-    assert not credentials.has(groq)
+    assert groq not in credentials.access
     credentials.replace({groq: one})
-    assert credentials.has(groq)
-    assert not credentials.has(openai)
+    assert groq in credentials.access
+    assert openai not in credentials.access

@@ -3,24 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import msgspec
 import pytest
 
-from fairlead.core.capability import Capability
-from fairlead.core.catalog import Snapshot
-from fairlead.core.chat import ChatRequest
-from fairlead.core.health import HealthBook
-from fairlead.core.ids import ProviderSlug
-from fairlead.core.routing.deciding import Circumstances, decided
-from fairlead.core.routing.decision import Decision
-from fairlead.core.routing.types import INSTALLATION
-from fairlead.dialects.openai_chat import OpenAIChat
-from fairlead.gateway.explaining import serve_explanation
-from fairlead.gateway.ports import Caller
-from fairlead.gateway.server.connection import Connections, ServerBounds
 from fairlead.testing.builders import a_model, a_provider, a_snapshot, an_endpoint
 from fairlead.testing.gateway import Answer, GatewayInMemory
 from fairlead.testing.upstream import ScriptedUpstream
@@ -33,41 +20,22 @@ SNAPSHOT = a_snapshot(
 HELLO = [{"role": "user", "content": "Hello"}]
 
 
-def by_the_rules(request: ChatRequest, caller: Caller, snapshot: Snapshot) -> Decision:
-    open_ones = (ProviderSlug("cheap"), ProviderSlug("dear"))
-    circumstances = Circumstances(
-        snapshot=snapshot,
-        health=HealthBook().at(0),
-        account=caller.preferences,
-        access=dict.fromkeys(open_ones, INSTALLATION),
-        can_serve=bool,
-        seed=0,
-    )
-    return decided(request, circumstances, capability=Capability.CHAT)
-
-
-def at_a_loss(request: ChatRequest, caller: Caller, snapshot: Snapshot) -> Decision:
-    raise RuntimeError("a mistake")
-
-
 def explained(
     body: object,
     *,
     headers: dict[str, str] | None = None,
-    decide: Callable[[ChatRequest, Caller, Snapshot], Decision] = by_the_rules,
+    spoil: Callable[[GatewayInMemory], None] = lambda _: None,
 ) -> Answer:
-    """The answer to one question; fails if anything was sent or recorded."""
+    """The answer to one question; fails if anything was sent, recorded or counted."""
 
     async def asked() -> Answer:
         upstream = ScriptedUpstream(lambda _: pytest.fail("something was sent"))
-        gateway = GatewayInMemory(upstream, SNAPSHOT)
-        services = gateway.services
-        serve = partial(serve_explanation, dialect=OpenAIChat(), services=services, decide=decide)
-        gateway.connections = Connections(
-            serve, ServerBounds(), services.loop, services.clock.now_s
-        )
+        missing = frozenset({"closed"})
+        gateway = GatewayInMemory(upstream, SNAPSHOT, missing_credentials=missing)
+        spoil(gateway)
         answer = await gateway.call("/api/v1/routing/explain", body, headers=headers)
         assert gateway.recorded == []
+        assert gateway.limits.asked == []
         return answer
 
     return run_simulated(asked())
@@ -121,6 +89,9 @@ def test_only_callers_are_told() -> None:
 
 
 def test_a_mistake_of_ours_is_masked() -> None:
-    answer = explained({"model": "acme/one", "messages": HELLO}, decide=at_a_loss)
+    def lose_the_catalogue(gateway: GatewayInMemory) -> None:
+        del gateway.catalog.snapshot
+
+    answer = explained({"model": "acme/one", "messages": HELLO}, spoil=lose_the_catalogue)
     assert answer.status == 500
-    assert b"a mistake" not in answer.body
+    assert b"snapshot" not in answer.body

@@ -12,11 +12,12 @@ import pytest
 from fairlead.core.catalog import DataPolicy, ModelKind, Snapshot
 from fairlead.core.chat import ChatEvent
 from fairlead.core.generation import Outcome
+from fairlead.core.routing.facts import Standing
 from fairlead.core.usage import UsageSource
 from fairlead.dialects.openai_chat import ChatStream
-from fairlead.gateway.pipeline import Timeouts
 from fairlead.gateway.server.connection import ServerBounds
 from fairlead.gateway.server.listener import end_what_is_left
+from fairlead.gateway.services import Timeouts
 from fairlead.providers.base import UpstreamRequest
 from fairlead.testing.builders import a_model, a_provider, a_snapshot, an_endpoint
 from fairlead.testing.gateway import Answer, GatewayInMemory, Reader
@@ -610,8 +611,8 @@ def test_who_takes_an_answer_so_slowly_that_his_time_passes_does_not_harm_its_pr
     async def scenario(gateway: GatewayInMemory, upstream: ScriptedUpstream) -> None:
         answer = await gateway.chat(Reader(pause_s=30), stream=True)
         assert answer.events()[-1]["error"]["code"] == 504
-        now_s = asyncio.get_running_loop().time()
-        assert not gateway.health.at(now_s).is_failing(CHEAP.id)
+        now_s = gateway.services.clock.now_s()
+        assert gateway.health.at(now_s).facts(CHEAP.id).standing is Standing.GOOD
 
     words = stream([f"word {number} " for number in range(20)])
     simulated(scenario, script=by_host(cheap=words), timeouts=Timeouts(total=100))

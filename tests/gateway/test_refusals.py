@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fairlead.core.catalog import Model
-from fairlead.core.routing import Plan, Removal
+from fairlead.core.routing.types import Removal, Removed
 from fairlead.dialects.openai_chat import OpenAIChat
 from fairlead.gateway.refusals import no_endpoints
 from fairlead.testing.builders import a_model, a_provider, a_snapshot, an_endpoint
@@ -14,11 +14,11 @@ REQUEST = OpenAIChat().decode(b'{"model":"acme/one","messages":[{"role":"user","
 
 def told(model: Model, *, spoken_to: set[str]) -> str:
     """The message where no provider is configured, if we speak to these alone."""
-    removed = tuple((endpoint.id, Removal.NO_CREDENTIAL) for endpoint in model.endpoints)
+    removed = [
+        Removed(model.id, endpoint.id, Removal.NO_CREDENTIAL) for endpoint in model.endpoints
+    ]
     snapshot = a_snapshot(model, providers=PROVIDERS)
-    return no_endpoints(
-        REQUEST, model, Plan((), removed), snapshot, lambda slug: slug in spoken_to
-    ).message
+    return no_endpoints(REQUEST, model, removed, snapshot, lambda slug: slug in spoken_to).message
 
 
 def test_every_setting_that_would_help_is_named() -> None:

@@ -13,7 +13,7 @@ from random import Random
 import pytest
 
 from fairlead.core.generation import Outcome
-from fairlead.gateway.pipeline import Timeouts
+from fairlead.gateway.services import Timeouts
 from fairlead.providers.base import UpstreamRequest
 from fairlead.testing.builders import a_model, a_provider, a_snapshot, an_endpoint
 from fairlead.testing.gateway import Answer, GatewayInMemory, Reader

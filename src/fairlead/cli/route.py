@@ -150,7 +150,7 @@ def _decided(
     import msgspec
 
     from fairlead.core.errors import CallerError
-    from fairlead.core.routing.deciding import decided
+    from fairlead.core.routing.deciding import decided, meant
     from fairlead.core.routing.index import CHARACTERS_PER_TOKEN
     from fairlead.dialects.openai_chat import OpenAIChat
     from fairlead.providers.registry import PROVIDERS
@@ -164,12 +164,14 @@ def _decided(
         request = OpenAIChat().decode(body)
         capability = _capability(request, circumstances)
         spoken = {slug for slug, one in PROVIDERS.items() if one.adapter(capability) is not None}
-        decision = decided(
+        circumstances = msgspec.structs.replace(circumstances, can_serve=spoken.__contains__)
+        what = meant(
             request,
-            msgspec.structs.replace(circumstances, can_serve=spoken.__contains__),
+            circumstances,
             capability=capability,
             adjust=None if prompt_tokens is None else of_that_length,
         )
+        decision = decided(request, what, circumstances).decision
     except CallerError as error:
         raise Stop(error.message.rstrip(".")) from error
     return decision, request.body.model or ""

@@ -25,6 +25,7 @@ from typing import Final
 import msgspec
 
 from fairlead.core.errors import FAILURES, FailureKind, UpstreamFailure
+from fairlead.core.ids import ModelId
 from fairlead.core.routing.types import Choice
 
 __all__ = [
@@ -134,25 +135,20 @@ class Attempts:
             return self._try(choice, now_s)
         return self._over()
 
-    def rival(self, now_s: float) -> Try | None:
-        """Someone to run beside the attempt under way; None if nobody of its model is left."""
-        assert self._last is not None
-        model = self._last.endpoint.model
-        if now_s >= self._deadline_s or self._tried >= ATTEMPTS_MAX:
-            return None
-        for choice in self._choices:
-            if choice.endpoint.model == model:
-                self._choices.remove(choice)
-                return self._try(choice, now_s)
-        return None
-
     @property
-    def has_rival(self) -> bool:
-        """Whether `rival` would have anybody."""
-        if self._last is None:
-            return False
-        model = self._last.endpoint.model
-        return any(choice.endpoint.model == model for choice in self._choices)
+    def rival_choice(self) -> Choice | None:
+        """Whom `rival` would start; None if nobody of the model that is being tried is left."""
+        if self._last is None or self._tried >= ATTEMPTS_MAX:
+            return None
+        return self._next_of(self._last.endpoint.model)
+
+    def rival(self, now_s: float) -> Try | None:
+        """Someone to run beside the attempt under way; None: nobody, or no time."""
+        choice = self.rival_choice
+        if choice is None or now_s >= self._deadline_s:
+            return None
+        self._choices.remove(choice)
+        return self._try(choice, now_s)
 
     def failed(self, choice: Choice, failure: UpstreamFailure, now_s: float) -> None:
         """The attempt failed before anything reached the caller."""
@@ -187,11 +183,11 @@ class Attempts:
         assert self._is_committed
         if now_s >= self._deadline_s or self._tried >= ATTEMPTS_MAX:
             return None
-        for other in self._choices:
-            if other.endpoint.model == choice.endpoint.model:
-                self._choices.remove(other)
-                return self._try(other, now_s)
-        return self._try(choice, now_s)
+        other = self._next_of(choice.endpoint.model)
+        if other is None:
+            return self._try(choice, now_s)
+        self._choices.remove(other)
+        return self._try(other, now_s)
 
     @property
     def failures(self) -> tuple[tuple[Choice, UpstreamFailure], ...]:
@@ -199,6 +195,12 @@ class Attempts:
 
     def _over(self) -> GiveUp:
         return GiveUp(tuple(self._failures))
+
+    def _next_of(self, model: ModelId) -> Choice | None:
+        for choice in self._choices:
+            if choice.endpoint.model == model:
+                return choice
+        return None
 
     def _take(self) -> Choice | None:
         if self._tried >= ATTEMPTS_MAX:

@@ -24,9 +24,13 @@ GenerationId = NewType("GenerationId", str)  # "gen-" + time-ordered
 
 
 class IdSource(Protocol):
-    """Where new ids come from; seeded in tests."""
+    """Where new ids and seeds come from; itself seeded in tests."""
 
     def generation(self) -> GenerationId: ...
+
+    def seed(self) -> int:
+        """53 random bits, for one routing decision."""
+        ...
 
 
 def generation_id(unix_ms: int, entropy: int) -> GenerationId:

@@ -7,6 +7,7 @@ the later wins, price by price; a price that an override does not name keeps its
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from hashlib import blake2b
 
 import msgspec
@@ -19,6 +20,7 @@ __all__ = [
     "PriceOverride",
     "PriceSheet",
     "charge",
+    "charges",
     "price_version",
     "prices_in_force",
 ]
@@ -91,6 +93,26 @@ def charge(usage: Usage, sheet: PriceSheet, *, at_s: float) -> Charge:
     audio and video input as `prompt`; reasoning, image and audio output as `completion`; a one-hour
     cache write as a short one. That can charge too much where a provider is generous, never too little.
     """
+    pico_in, pico_out, pico_other = _pico(usage, sheet, at_s)
+    return _rounded(pico_in, pico_out, pico_other)
+
+
+def charges(parts: Sequence[tuple[Usage, PriceSheet]], at_s: float) -> Charge:
+    """Price one generation of several parts, each at its own prices; rounded once, as `charge`."""
+    picos = [_pico(usage, sheet, at_s) for usage, sheet in parts]
+    return _rounded(*(sum(column) for column in zip(*picos, strict=True)))
+
+
+def _rounded(pico_in: int, pico_out: int, pico_other: int) -> Charge:
+    return Charge(
+        total=nano_from_pico(PicoUSD(pico_in + pico_out + pico_other)),
+        prompt=nano_from_pico(PicoUSD(pico_in)),
+        completion=nano_from_pico(PicoUSD(pico_out)),
+    )
+
+
+def _pico(usage: Usage, sheet: PriceSheet, at_s: float) -> tuple[int, int, int]:
+    """Picodollars for the prompt, for the answer, and for what is no token."""
     if sheet.overrides:
         sheet = prices_in_force(sheet, prompt_tokens=usage.prompt_tokens, at_s=at_s)
     plain_in = sheet.prompt
@@ -120,11 +142,7 @@ def charge(usage: Usage, sheet: PriceSheet, *, at_s: float) -> Charge:
         pico_other += usage.requests * sheet.request
     if usage.web_searches and sheet.web_search is not None:
         pico_other += usage.web_searches * sheet.web_search
-    return Charge(
-        total=nano_from_pico(PicoUSD(pico_in + pico_out + pico_other)),
-        prompt=nano_from_pico(PicoUSD(pico_in)),
-        completion=nano_from_pico(PicoUSD(pico_out)),
-    )
+    return pico_in, pico_out, pico_other
 
 
 def prices_in_force(sheet: PriceSheet, *, prompt_tokens: int, at_s: float) -> PriceSheet:

@@ -14,12 +14,16 @@ from fairlead.core.errors import MethodNotAllowed, Overloaded
 from fairlead.dialects.base import Dialect
 from fairlead.gateway.caller_side import CallerApp, CallerSide
 from fairlead.gateway.counting import CountDialect, serve_count
-from fairlead.gateway.pipeline import Refusing, Services, refuse, serve_chat
+from fairlead.gateway.explaining import serve_explanation
+from fairlead.gateway.pipeline import serve_chat
+from fairlead.gateway.services import Services
+from fairlead.gateway.telling import Refusing, refuse
 
 __all__ = ["API_PREFIXES", "CALLS_MAX", "DataPlane"]
 
 API_PREFIXES: Final = ("/api/v1", "/v1")
 NO_COUNTERS: Final[Mapping[str, CountDialect]] = MappingProxyType({})
+NOT_EXPLAINED: Final[Mapping[str, Dialect]] = MappingProxyType({})
 CALLS_MAX: Final = 16_384  # under way at once; more are refused with 503
 
 
@@ -36,14 +40,18 @@ class DataPlane:
         fallback: CallerApp,
         *,
         counters: Mapping[str, CountDialect] = NO_COUNTERS,
+        explained: Mapping[str, Dialect] = NOT_EXPLAINED,
         calls_max: int = CALLS_MAX,
     ) -> None:
         """dialects: path below the API base ("/chat/completions") to the dialect spoken there.
-        counters: the same for paths that only count tokens.
+        counters: the same for paths that only count tokens. explained: for paths that only tell how a call
+            would be routed.
         """
         served: dict[str, _Served] = {}
         for path, dialect in dialects.items():
             served[path] = (dialect, partial(serve_chat, dialect=dialect, services=services))
+        for path, dialect in explained.items():
+            served[path] = (dialect, partial(serve_explanation, dialect=dialect, services=services))
         for path, counter in counters.items():
             served[path] = (counter, partial(serve_count, dialect=counter, services=services))
         # With and without a slash at the end: some clients join addresses carelessly.

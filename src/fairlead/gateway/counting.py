@@ -11,8 +11,10 @@ from fairlead.core.errors import FairleadError, Problem
 from fairlead.core.ids import GenerationId
 from fairlead.core.prompt import prompt_text
 from fairlead.gateway.caller_side import CallerSide, header_lines
-from fairlead.gateway.pipeline import Services, authenticate, refuse
+from fairlead.gateway.pipeline import authenticate
 from fairlead.gateway.refusals import requested_names, unknown_model
+from fairlead.gateway.services import Services
+from fairlead.gateway.telling import refuse
 
 __all__ = ["CountDialect", "serve_count"]
 

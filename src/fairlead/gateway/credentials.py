@@ -14,7 +14,9 @@ from types import MappingProxyType
 from typing import Final, Protocol
 
 from fairlead.core.catalog import ProviderInfo
+from fairlead.core.data_regions import region_of
 from fairlead.core.ids import ProviderSlug
+from fairlead.core.routing.types import Access, Opening
 from fairlead.gateway.google_sign_in import Account, SignInInvalid, home_project
 from fairlead.providers.base import Credential
 
@@ -137,17 +139,28 @@ class CredentialBook:
     """`gateway.ports.Credentials` over a mapping. Replacing it is atomic: a call that has its credential
     keeps it."""
 
-    __slots__ = ("_entries",)
+    __slots__ = ("_access", "_entries")
 
     def __init__(self, entries: Mapping[ProviderSlug, Credential]) -> None:
-        self._entries = entries
+        self._entries: Mapping[ProviderSlug, Credential] = {}
+        self._access: Access = {}
+        self.replace(entries)
 
-    def has(self, provider: ProviderSlug) -> bool:
-        return provider in self._entries
+    @property
+    def access(self) -> Access:
+        return self._access
 
-    def find(self, provider: ProviderSlug) -> Credential:
-        """Raises KeyError without one: ask `has` first."""
+    def find(self, provider: ProviderSlug, key: str | None = None) -> Credential:
+        """Raises KeyError without one: `access` says for whom there is."""
+        if key is not None:
+            raise KeyError(key)  # callers have no credentials of their own yet
         return self._entries[provider]
 
     def replace(self, entries: Mapping[ProviderSlug, Credential]) -> None:
         self._entries = entries
+        self._access = {slug: (_opening(one),) for slug, one in entries.items()}
+
+
+def _opening(credential: Credential) -> Opening:
+    options = credential.options
+    return Opening(region=region_of(options.get("region") or options.get("location") or ""))

@@ -26,7 +26,7 @@ class EngineLists:
     async def __call__(self, provider: ProviderSlug, *, bytes_max: int) -> bytes:
         """The body of a 200. Raises UpstreamFailure for everything else, an engine that is not configured
         included."""
-        if not self._credentials.has(provider):
+        if provider not in self._credentials.access:
             raise UpstreamFailure(f"{provider} is not configured.", kind=FailureKind.AUTHENTICATION)
         credential = self._credentials.find(provider)
         headers: tuple[tuple[str, str], ...] = (("accept", "application/json"),)

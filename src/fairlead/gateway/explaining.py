@@ -7,26 +7,20 @@ conversation's warm cache. Only the draw is another one.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from typing import Final
 
 import msgspec
 
-from fairlead.core.catalog import Snapshot
-from fairlead.core.chat import ChatRequest
 from fairlead.core.errors import FairleadError
 from fairlead.core.explanation import document
-from fairlead.core.routing.decision import Decision
 from fairlead.dialects.base import Dialect
 from fairlead.gateway.caller_side import CallerSide, header_lines
-from fairlead.gateway.pipeline import Services, authenticate, refuse
-from fairlead.gateway.ports import Caller
+from fairlead.gateway.deciding import Deciding
+from fairlead.gateway.pipeline import authenticate
+from fairlead.gateway.services import Services
+from fairlead.gateway.telling import refuse
 
-__all__ = ["Decide", "serve_explanation"]
-
-# The decision for this request of this caller under this snapshot; it may have no choices. Raises CallerError
-# for names or wishes that mean nothing.
-Decide = Callable[[ChatRequest, Caller, Snapshot], Decision]
+__all__ = ["serve_explanation"]
 
 _log = logging.getLogger(__name__)
 _encode: Final = msgspec.json.Encoder().encode
@@ -36,19 +30,22 @@ _HEAD: Final = header_lines(
 
 
 async def serve_explanation(
-    caller_side: CallerSide, *, dialect: Dialect, services: Services, decide: Decide
+    caller_side: CallerSide, *, dialect: Dialect, services: Services
 ) -> None:
     """Serve one question."""
     try:
         caller = await authenticate(caller_side, services)
         body = await caller_side.body(services.body_bytes_max)
         request = dialect.decode(body, caller_side.headers)
-        snapshot = services.catalog.snapshot
+        deciding = Deciding(
+            request, caller, caller_side, capability=dialect.capability, services=services
+        )
+        found = deciding.pondered()
         told = document(
-            decide(request, caller, snapshot),
-            snapshot,
+            found.decision,
+            found.snapshot,
             requested=request.body.model or "",
-            catalog_version=snapshot.version,
+            catalog_version=found.snapshot.version,
         )
         caller_side.answer(200, _HEAD, _encode({"data": told}))
     except FairleadError as error:

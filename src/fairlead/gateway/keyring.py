@@ -17,6 +17,7 @@ from pathlib import Path
 
 from fairlead.core.catalog import ProviderInfo
 from fairlead.core.ids import ProviderSlug
+from fairlead.core.routing.types import Access
 from fairlead.gateway.credentials import Configured, CredentialBook, Lacking, resolve
 from fairlead.gateway.google_sign_in import (
     Account,
@@ -109,20 +110,26 @@ class Keyring:
         self._sign_ins: dict[ProviderSlug, _SignedIn] = {}
         self.replace(opened)
 
-    def has(self, provider: ProviderSlug) -> bool:
+    @property
+    def access(self) -> Access:
         """A provider that we are not signed in to counts as one that we have no credential for."""
-        signed_in = self._sign_ins.get(provider)
-        return self._book.has(provider) and (
-            signed_in is None or signed_in.sign_in.token() is not None
-        )
+        access = self._book.access
+        without = [s for s, one in self._sign_ins.items() if one.sign_in.token() is None]
+        if without:
+            return {slug: openings for slug, openings in access.items() if slug not in without}
+        return access
 
-    def find(self, provider: ProviderSlug) -> Credential:
-        """Raises KeyError without one: ask `has` first."""
-        credential = self._book.find(provider)
+    def has(self, provider: ProviderSlug) -> bool:
+        """Whether anything opens the provider."""
+        return provider in self.access
+
+    def find(self, provider: ProviderSlug, key: str | None = None) -> Credential:
+        """Raises KeyError without one: `access` says for whom there is."""
+        credential = self._book.find(provider, key)
         signed_in = self._sign_ins.get(provider)
         if signed_in is None:
             return credential
-        # A token that expired since `has` was asked is refused by the provider, as any other.
+        # A token that expired since `access` was asked is refused by the provider, as any other.
         return replace(credential, api_key=signed_in.sign_in.token() or "")
 
     def replace(self, opened: Opened) -> None:

@@ -11,10 +11,12 @@ from typing import Protocol
 
 from fairlead.core.caller import Caller, KeyRefused
 from fairlead.core.catalog import Snapshot
-from fairlead.core.errors import UpstreamFailure
+from fairlead.core.errors import RateLimited
 from fairlead.core.generation import Generation
+from fairlead.core.health import EndpointOutcome
 from fairlead.core.ids import EndpointId, ProviderSlug
-from fairlead.core.routing import HealthView
+from fairlead.core.routing.facts import HealthView
+from fairlead.core.routing.types import Access
 from fairlead.providers.base import Credential
 
 __all__ = [
@@ -26,6 +28,7 @@ __all__ = [
     "Health",
     "KeyDirectory",
     "KeyRefused",
+    "RateLimits",
     "TokenCounter",
 ]
 
@@ -42,6 +45,19 @@ class KeyDirectory(Protocol):
         ...
 
 
+class RateLimits(Protocol):
+    """Whether one more request of a caller may pass. is_free: to a free variant of a model."""
+
+    def needs_check(self, caller: Caller, *, is_free: bool) -> bool:
+        """False: nothing limits this call."""
+        ...
+
+    async def admit(self, caller: Caller, *, is_free: bool, now_s: float) -> RateLimited | None:
+        """Count one request, or say why it may not pass. now_s: Unix time. Raises nothing: where the count
+        cannot be kept, requests pass."""
+        ...
+
+
 class CatalogFeed(Protocol):
     """The current snapshot; take it once per call."""
 
@@ -52,19 +68,26 @@ class CatalogFeed(Protocol):
 class Credentials(Protocol):
     """What opens our providers."""
 
-    def has(self, provider: ProviderSlug) -> bool: ...
+    @property
+    def access(self) -> Access:
+        """What opens each provider now. Not to be changed; ask again for the next call."""
+        ...
 
-    def find(self, provider: ProviderSlug) -> Credential: ...
+    def find(self, provider: ProviderSlug, key: str | None = None) -> Credential:
+        """key: the caller's own, as `access` names it. Raises KeyError if there is none any more."""
+        ...
 
 
 class Health(Protocol):
-    """Learns from outcomes. `now_s` is event-loop time."""
-
-    def succeeded(self, endpoint: EndpointId) -> None: ...
-
-    def failed(self, endpoint: EndpointId, failure: UpstreamFailure, *, now_s: float) -> None: ...
+    """Learns from outcomes. `now_s` is Unix time."""
 
     def at(self, now_s: float) -> HealthView: ...
+
+    def began(self, endpoint: EndpointId, now_s: float) -> None: ...
+
+    def ended(self, endpoint: EndpointId, outcome: EndpointOutcome, now_s: float) -> None: ...
+
+    def first_token_p95_s(self, endpoint: EndpointId, now_s: float) -> float | None: ...
 
 
 class Generations(Protocol):

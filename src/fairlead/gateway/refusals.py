@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
-from fairlead.core.attempts_until_now import GiveUp
+from fairlead.core.attempts import GiveUp
 from fairlead.core.capability import CAPABILITIES, PATHS, Capability
-from fairlead.core.catalog import Endpoint, Model, Snapshot, UnknownModel
+from fairlead.core.catalog import Model, Snapshot, UnknownModel
 from fairlead.core.chat import ChatRequest
 from fairlead.core.errors import (
     Availability,
@@ -19,10 +19,9 @@ from fairlead.core.errors import (
     ModelUnavailable,
     Problem,
     RequestInvalid,
-    UpstreamFailure,
 )
 from fairlead.core.ids import ProviderSlug
-from fairlead.core.routing import Plan, Removal
+from fairlead.core.routing.types import Choice, Removal, Removed
 
 __all__ = [
     "AllFailed",
@@ -91,44 +90,64 @@ def wrong_endpoint(
     )
 
 
+# The documented words for what left an endpoint out.
 _EXCLUDED_BY: Final[dict[Removal, str]] = {
     Removal.DATA_POLICY: "data_policy:training",
+    Removal.ZDR: "data_policy:zdr",
+    Removal.REGION: "data_region",
+    Removal.MAX_PRICE: "max_price",
     Removal.CONTEXT_LENGTH: "context_length",
     Removal.UNSUPPORTED_PARAMETER: "require_parameters",
     Removal.QUANTIZATION: "quantization",
     Removal.NOT_ALLOWED: "allowed_providers",
     Removal.IGNORED: "allowed_providers",
+    Removal.ACCOUNT_PROVIDERS: "allowed_providers",
 }
+_PRIVATE: Final = frozenset({Removal.DATA_POLICY, Removal.ZDR})
 _IN_WORDS: Final[dict[Removal, str]] = {
     Removal.NO_CREDENTIAL: "without a credential here",
+    Removal.NO_ADAPTER: "at a provider that this version does not speak to in this way",
     Removal.UNPRICED: "without a price",
+    Removal.ACCOUNT_PROVIDERS: "left out by the account's settings",
+    Removal.ACCOUNT_MODELS: "of a model that the account's settings leave out",
     Removal.IGNORED: "ignored by the request",
     Removal.NOT_ALLOWED: "not among the allowed providers",
     Removal.QUANTIZATION: "of another quantization",
     Removal.DATA_POLICY: "may keep or train on prompts",
+    Removal.ZDR: "may keep prompts",
+    Removal.REGION: "not known to be in the region",
+    Removal.DISTILLABLE: "of a model whose author forbids distillation",
+    Removal.MAX_PRICE: "above the maximum price",
     Removal.MODALITY: "cannot read what the messages contain",
     Removal.CONTEXT_LENGTH: "with too short a context",
     Removal.MAX_TOKENS: "cannot write that many tokens",
     Removal.UNSUPPORTED_PARAMETER: "without a parameter that is required",
+    Removal.SERVICE_TIER: "of another service tier",
+    Removal.VARIANT: "not of the variant",
     Removal.FALLBACKS_OFF: "left out, because fallbacks are off",
 }
+# Nothing that the request could change: what has to be set up here.
+_NOT_SET_UP: Final = frozenset({Removal.NO_CREDENTIAL, Removal.NO_ADAPTER, Removal.UNPRICED})
 
 
 def no_endpoints(
     request: ChatRequest,
     model: Model,
-    chosen: Plan,
+    removed: Sequence[Removed],
     snapshot: Snapshot,
     can_serve: Callable[[ProviderSlug], bool],
 ) -> ModelUnavailable:
     """The model exists, but the plan is empty. Says what to change.
 
+    model: the last of those asked for. removed: every endpoint of the models asked for; of this model it tells.
     can_serve: whether we speak to this provider at all; a key for another one would change nothing.
     """
-    reasons = Counter(reason for _, reason in chosen.removed)
+    # An endpoint of a tier is left out like its sister, or for being one: that says nothing new.
+    tiers = {endpoint.id for endpoint in model.endpoints if endpoint.tier is not None}
+    ours = [one for one in removed if one.model == model.id]
+    reasons = Counter(one.reason for one in ours if one.endpoint not in tiers)
     requested = _shown(requested_names(request))
-    without_key = reasons[Removal.NO_CREDENTIAL] + reasons[Removal.UNPRICED]
-    if without_key == len(chosen.removed):
+    if not reasons.keys() - _NOT_SET_UP:
         message = f"No provider of {model.id} is configured here."
         if settings := _settings_for(model, snapshot, can_serve):
             message += f" Set {settings}."
@@ -142,12 +161,15 @@ def no_endpoints(
         )
     words = "; ".join(f"{count} {_IN_WORDS[reason]}" for reason, count in reasons.most_common())
     excluded = tuple(dict.fromkeys(_EXCLUDED_BY[r] for r in reasons if r in _EXCLUDED_BY))
-    is_private = reasons[Removal.DATA_POLICY] > 0
+    details = tuple(dict.fromkeys(one.detail for one in ours if one.detail))
+    message = f"No endpoint of {model.id} can serve this request. Of {reasons.total()}, {words}."
+    if len(details) == 1:
+        message = f"{message[:-1]} ({details[0]})."
     return ModelUnavailable(
-        f"No endpoint of {model.id} can serve this request. Of {len(chosen.removed)}, {words}.",
+        message,
         availability=Availability(
             code="privacy_restricted"
-            if is_private
+            if not _PRIVATE.isdisjoint(reasons)
             else "constraint_filtered"
             if excluded
             else "no_endpoints",
@@ -192,25 +214,22 @@ class AllFailed(FairleadError):
 _WORN_OUT: Final = frozenset({FailureKind.OVERLOADED, FailureKind.SERVER, FailureKind.TIMEOUT})
 
 
-def exhausted(
-    given_up: GiveUp,
-    snapshot: Snapshot,
-    request: ChatRequest,
-    *,
-    earlier: Sequence[tuple[Endpoint, UpstreamFailure]] = (),
-) -> AllFailed:
-    """The error for the caller once every endpoint was tried.
-
-    earlier: failures of models that came before in the caller's list.
-    """
+def exhausted(given_up: GiveUp, snapshot: Snapshot, request: ChatRequest) -> AllFailed:
+    """The error for the caller once every endpoint was tried: that of the model tried last."""
     verdict = given_up.verdict
     assert verdict is not None, "a plan without endpoints is refused earlier"
     problem = verdict.problem()
-    kinds = {failure.kind for _, failure in given_up.failures}
+    last, _ = given_up.failures[-1]
+    failures = [
+        (choice, failure)
+        for choice, failure in given_up.failures
+        if choice.endpoint.model == last.endpoint.model
+    ]
+    kinds = {failure.kind for _, failure in failures}
     requested = _shown(requested_names(request))
-    hints = [f.retry_after_s for _, f in given_up.failures if f.retry_after_s is not None]
+    hints = [f.retry_after_s for _, f in failures if f.retry_after_s is not None]
     retry_after_s = max(1, round(min(hints))) if hints else None
-    providers = tuple(dict.fromkeys(_name(snapshot, e.provider) for e, _ in given_up.failures))
+    providers = tuple(dict.fromkeys(_name(snapshot, choice) for choice, _ in failures))
     availability = None
     if kinds == {FailureKind.RATE_LIMIT}:
         availability = Availability(
@@ -239,16 +258,16 @@ def exhausted(
         )
         problem = replace(problem, status=404, error_type=ErrorType.NOT_FOUND)
     metadata = dict(problem.metadata)
-    metadata["provider_name"] = _name(snapshot, given_up.failures[-1][0].provider)
-    previous = (*earlier, *given_up.failures[:-1])
+    metadata["provider_name"] = _name(snapshot, last)
+    previous = given_up.failures[:-1]
     if previous:
         metadata["previous_errors"] = [
             {
-                "provider": _name(snapshot, e.provider),
+                "provider": _name(snapshot, choice),
                 "code": f.error_type.value,
                 "status": f.status,
             }
-            for e, f in previous
+            for choice, f in previous
         ]
     headers = problem.headers
     if retry_after_s is not None and problem.status in (429, 503):
@@ -258,6 +277,7 @@ def exhausted(
     )
 
 
-def _name(snapshot: Snapshot, slug: ProviderSlug) -> str:
+def _name(snapshot: Snapshot, choice: Choice) -> str:
+    slug = choice.endpoint.provider
     info = snapshot.providers.get(slug)
     return slug if info is None else info.name

@@ -7,13 +7,19 @@ The rule of today, by how the call ended:
     cancelled after the first token    what was reported, else an estimate of what was produced
     cancelled before it                nothing
     failed in the middle               nothing: an answer that ends in an error is free
+
+An answer that several endpoints gave in turn (a stream that broke and was continued) is paid once: the prompt
+as the first of them took it, and of each what it added. That the prompt was sent again is ours to bear.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
+import msgspec
+
+from fairlead.core.answer import AnsweredCall
 from fairlead.core.catalog import Endpoint, Model
 from fairlead.core.chat import (
     ChatEvent,
@@ -31,16 +37,18 @@ from fairlead.core.chat import (
 )
 from fairlead.core.generation import Outcome
 from fairlead.core.money import NanoUSD, parse_amount
-from fairlead.core.pricing import Charge, charge
+from fairlead.core.pricing import Charge, PriceSheet, charge, charges
 from fairlead.core.prompt import prompt_text
 from fairlead.core.retrieval import RerankRequest
+from fairlead.core.service_tiers import prices_served
 from fairlead.core.usage import Usage, UsageSource
 from fairlead.gateway.ports import TokenCounter
 
-__all__ = ["FREE", "NO_USAGE", "TEXT_KEPT_CHARACTERS_MAX", "Tally", "closing_charge"]
+__all__ = ["FREE", "NO_USAGE", "TEXT_KEPT_CHARACTERS_MAX", "Part", "Tally", "closing_charge"]
 
 # Longer than the longest answers of today's models; what an unbounded stream may hold of our memory.
 TEXT_KEPT_CHARACTERS_MAX: Final = 1_000_000
+CALLS_KEPT_MAX: Final = 128  # of one answer; providers allow as many tools
 
 FREE = Charge(total=NanoUSD(0), prompt=NanoUSD(0), completion=NanoUSD(0))
 NO_USAGE = Usage(requests=0, source=UsageSource.NONE)
@@ -79,6 +87,8 @@ class Tally:
     """Watches the events of one attempt: enough to settle it, however it ends."""
 
     __slots__ = (
+        "_calls",
+        "_keeps_calls",
         "_reasoning",
         "_text",
         "finish",
@@ -89,9 +99,11 @@ class Tally:
         "usage",
     )
 
-    def __init__(self) -> None:
+    def __init__(self, *, keeps_calls: bool = False) -> None:
         self._text = _Text()
         self._reasoning = _Text()
+        self._keeps_calls = keeps_calls
+        self._calls: dict[int, tuple[AnsweredCall, list[str]]] = {}
         self.usage: Usage | None = None
         self.upstream_cost_usd: float | None = None
         self.upstream_id: str | None = None
@@ -141,9 +153,29 @@ class Tally:
                     self._text.add(event.name)
                 if event.arguments:
                     self._text.add(event.arguments)
+                if self._keeps_calls:
+                    self._keep(event)
                 return True
             case _:
                 return True  # media and annotations
+
+    def _keep(self, event: ToolCallDelta) -> None:
+        kept = self._calls.get(event.index)
+        if kept is None:
+            if len(self._calls) == CALLS_KEPT_MAX:
+                return
+            kept = self._calls[event.index] = (AnsweredCall(event.index, type=event.type), [])
+        call, pieces = kept
+        if event.name:
+            call.name = event.name
+        if event.arguments:
+            pieces.append(event.arguments)
+
+    def answered_calls(self) -> list[AnsweredCall]:
+        """The tool calls so far, if they are kept."""
+        for call, pieces in self._calls.values():
+            call.arguments = "".join(pieces)
+        return [call for call, _ in self._calls.values()]
 
     @property
     def has_produced(self) -> bool:
@@ -171,22 +203,40 @@ class Tally:
         )
 
 
+class Part(msgspec.Struct, frozen=True, gc=False):
+    """What one endpoint gave of an answer.
+
+    adds: another came before it, which had the prompt. broke: it ended before it said so.
+    """
+
+    tally: Tally
+    endpoint: Endpoint
+    adds: bool = False
+    broke: bool = False
+
+
 def closing_charge(
-    tally: Tally,
+    parts: Sequence[Part],
     outcome: Outcome,
     *,
     request: ChatRequest,
     model: Model,
-    endpoint: Endpoint,
     counter: TokenCounter,
     at_s: float,
 ) -> tuple[Usage, Charge]:
-    """Usage and charge of one ended call; see the table above. at_s: when the call began."""
+    """Usage and charge of one ended call; see the table above.
+
+    parts: in their order, at least one; usually exactly one. at_s: when the call began.
+    """
+    last = parts[-1]
+    tally, endpoint = last.tally, last.endpoint
     if outcome is not Outcome.COMPLETED:
         if outcome is Outcome.FAILED:
             return tally.used(request, model, counter), FREE
-        if not tally.has_produced and tally.usage is None:
+        if len(parts) == 1 and not tally.has_produced and tally.usage is None:
             return NO_USAGE, FREE
+    if len(parts) > 1 or last.broke:
+        return _spliced(parts, request=request, model=model, counter=counter, at_s=at_s)
     usage = tally.used(request, model, counter)
     if (
         isinstance(request, RerankRequest)
@@ -197,4 +247,60 @@ def closing_charge(
         usage = tally.estimated(request, model, counter)
     if usage.completion_tokens == 0 and tally.finish is None:
         return usage, FREE
-    return usage, charge(usage, endpoint.prices, at_s=at_s)
+    return usage, charge(usage, _sheet(last), at_s=at_s)
+
+
+def _sheet(part: Part) -> PriceSheet:
+    """The prices of the tier that the provider says it served."""
+    return prices_served(part.endpoint, part.tally.service_tier)[0]
+
+
+def _spliced(
+    parts: Sequence[Part],
+    *,
+    request: ChatRequest,
+    model: Model,
+    counter: TokenCounter,
+    at_s: float,
+) -> tuple[Usage, Charge]:
+    """Each part at its own endpoint's prices, rounded up once."""
+    usages: list[Usage] = []
+    for part in parts:
+        used = part.tally.used(request, model, counter)
+        if part.broke:
+            # What it had reported of its answer by then is a beginning at most.
+            seen = part.tally.estimated(request, model, counter)
+            used = msgspec.structs.replace(
+                used if part.tally.usage is not None else seen,
+                completion=max(seen.completion, used.completion),
+                reasoning=max(seen.reasoning, used.reasoning),
+                source=UsageSource.ESTIMATED,
+            )
+        if part.adds:
+            used = _answer_alone(used)
+        usages.append(used)
+    total = charges([(used, _sheet(part)) for used, part in zip(usages, parts, strict=True)], at_s)
+    return _sum(usages), total
+
+
+def _answer_alone(usage: Usage) -> Usage:
+    return msgspec.structs.replace(
+        usage,
+        prompt=0,
+        cache_read=0,
+        cache_write=0,
+        cache_write_1h=0,
+        prompt_audio=0,
+        prompt_image=0,
+        prompt_video=0,
+        requests=0,
+    )
+
+
+def _sum(usages: Sequence[Usage]) -> Usage:
+    counts = {
+        name: sum(getattr(usage, name) for usage in usages)
+        for name in Usage.__struct_fields__
+        if name != "source"
+    }
+    return Usage(**counts, source=UsageSource.ESTIMATED)

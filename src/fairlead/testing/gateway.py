@@ -16,12 +16,16 @@ from typing import Final
 
 import msgspec
 
+from fairlead.core.affinity import WarmPlaces
 from fairlead.core.caller import Caller, KeyRefused
 from fairlead.core.catalog import Snapshot
-from fairlead.core.errors import Overloaded
+from fairlead.core.errors import Overloaded, RateLimited
 from fairlead.core.generation import Generation
-from fairlead.core.health import RecentOutages
+from fairlead.core.health import HealthBook
+from fairlead.core.hedging import HedgeBudgets
 from fairlead.core.ids import AccountId, GenerationId, KeyId, ProviderSlug, generation_id
+from fairlead.core.routing.types import Access, Opening
+from fairlead.core.tool_calls import ToolJudge
 from fairlead.dialects.anthropic_messages import AnthropicMessages
 from fairlead.dialects.embeddings import Embeddings
 from fairlead.dialects.openai_chat import OpenAIChat
@@ -30,15 +34,16 @@ from fairlead.dialects.openai_responses import OpenAIResponses
 from fairlead.dialects.rerank import Rerank
 from fairlead.gateway.app import CALLS_MAX, DataPlane
 from fairlead.gateway.caller_side import CallerSide
-from fairlead.gateway.pipeline import Services, Timeouts
 from fairlead.gateway.server.connection import Connections, ServerBounds
+from fairlead.gateway.services import Services, Timeouts
 from fairlead.gateway.upstream import UpstreamClient
 from fairlead.providers.base import Credential
 from fairlead.providers.registry import PROVIDERS
 from fairlead.testing.caller_line import Answer, CallerLine, Reader
 
-__all__ = ["KEY", "Answer", "GatewayInMemory", "Reader"]
+__all__ = ["ACCOUNT", "KEY", "Answer", "GatewayInMemory", "Reader"]
 
+ACCOUNT: Final = AccountId("account")
 KEY: Final = "sk-fl-v1-" + "0" * 64
 
 
@@ -48,7 +53,7 @@ class KeysInMemory:
     def __init__(self) -> None:
         self.is_away = False
         self.refused: dict[bytes, KeyRefused] = {}
-        self._known = {sha256(KEY.encode()).digest(): Caller(AccountId("account"), KeyId("key"))}
+        self._known = {sha256(KEY.encode()).digest(): Caller(ACCOUNT, KeyId("key"))}
 
     def peek(self, digest: bytes) -> Caller | KeyRefused | None:
         return self._known.get(digest)
@@ -57,6 +62,23 @@ class KeysInMemory:
         if self.is_away:
             raise Overloaded("The key store does not answer.")
         return self.refused.get(digest) or KeyRefused("This API key is not known here.")
+
+
+class LimitsInMemory:
+    """No limits, unless `refusal` is set."""
+
+    def __init__(self) -> None:
+        self.refusal: RateLimited | None = None
+        self.asked: list[bool] = []  # of each counted call, whether it was a free one
+
+    def needs_check(self, caller: Caller, *, is_free: bool) -> bool:
+        del caller, is_free
+        return self.refusal is not None
+
+    async def admit(self, caller: Caller, *, is_free: bool, now_s: float) -> RateLimited | None:
+        del caller, now_s
+        self.asked.append(is_free)
+        return self.refusal
 
 
 class CatalogInMemory:
@@ -69,12 +91,12 @@ class CredentialsInMemory:
 
     def __init__(self, snapshot: Snapshot, missing: frozenset[str]) -> None:
         self._snapshot = snapshot
-        self._missing = missing
+        self.access: Access = {
+            slug: (Opening(),) for slug in snapshot.providers if slug not in missing
+        }
 
-    def has(self, provider: ProviderSlug) -> bool:
-        return provider not in self._missing
-
-    def find(self, provider: ProviderSlug) -> Credential:
+    def find(self, provider: ProviderSlug, key: str | None = None) -> Credential:
+        assert key is None
         info = self._snapshot.providers[provider]
         return Credential(base_url=info.base_url, api_key="upstream-secret", options={})
 
@@ -115,6 +137,10 @@ class CountingIds:
         self._last += 1
         return generation_id(1_767_225_600_000, self._last)
 
+    def seed(self) -> int:
+        """Always the cheapest is drawn."""
+        return 0
+
 
 class LoopClock:
     """Wall-clock time that moves with the event loop's."""
@@ -142,14 +168,20 @@ class GatewayInMemory:
     ) -> None:
         self.keys = KeysInMemory()
         self.journal = JournalInMemory()
-        self.health = RecentOutages()
+        self.health = HealthBook()
+        self.catalog = CatalogInMemory(snapshot)
+        self.limits = LimitsInMemory()
         self.services = Services(
             keys=self.keys,
-            catalog=CatalogInMemory(snapshot),
+            limits=self.limits,
+            catalog=self.catalog,
             credentials=CredentialsInMemory(snapshot, missing_credentials),
             providers=lambda slug: PROVIDERS.get(slug) or PROVIDERS["vllm"],
             upstream=upstream,
             health=self.health,
+            affinity=WarmPlaces(),
+            hedges=HedgeBudgets(),
+            tools=ToolJudge(),
             generations=self.journal,
             tokens=WordCounter(),
             ids=CountingIds(),
@@ -170,6 +202,7 @@ class GatewayInMemory:
             },
             _not_found,
             counters={"/messages/count_tokens": AnthropicMessages()},
+            explained={"/routing/explain": OpenAIChat()},
             calls_max=calls_max,
         )
         self.connections = Connections(

@@ -10,15 +10,11 @@ from __future__ import annotations
 
 from fairlead.core.health.book import ENDPOINTS_MAX, HealthBook
 from fairlead.core.health.endpoint import EndpointFigures
-from fairlead.core.health.outages_until_now import OUTAGE_MEMORY_S, HealthAt, RecentOutages
 from fairlead.core.health.outcome import EndpointOutcome
 
 __all__ = [
     "ENDPOINTS_MAX",
-    "OUTAGE_MEMORY_S",
     "EndpointFigures",
     "EndpointOutcome",
-    "HealthAt",
     "HealthBook",
-    "RecentOutages",
 ]

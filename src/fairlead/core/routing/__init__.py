@@ -1,5 +1,4 @@
-"""Which endpoints may serve a request, in which order, and why not the others. Pure."""
+"""Which endpoints may serve a request, in which order, and why not the others. Pure.
 
-from fairlead.core.routing.plan import HealthView, Plan, Removal, fitted, plan
-
-__all__ = ["HealthView", "Plan", "Removal", "fitted", "plan"]
+Start with deciding.py: all steps in their order. types.py is the vocabulary.
+"""

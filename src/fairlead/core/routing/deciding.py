@@ -1,44 +1,49 @@
-"""From a request to a decision, where nothing is sent: all steps of routing in their order. Pure.
+"""All steps of routing in their order, from a request to a decision. Pure.
 
-names ─> models      targets.py
-wishes               wishes.py
-traits               traits.py
-plan                 planner.py
-what is kept         decision.py
+    names ─> models      targets.py      `meant`
+    traits               traits.py
+    wishes               wishes.py       `decided`
+    plan                 planner.py
+    what is kept         decision.py
+
+In two parts, because between them somebody may want to say no: to an account that asks too often, say.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final
 
 import msgspec
 
 from fairlead.core.capability import Capability
-from fairlead.core.catalog import Snapshot
-from fairlead.core.chat import ChatRequest, ProviderPreferences
-from fairlead.core.errors import CallerError, RequestInvalid
+from fairlead.core.catalog import Endpoint, Model, Snapshot
+from fairlead.core.chat import ChatRequest
+from fairlead.core.errors import RequestInvalid
 from fairlead.core.ids import ProviderSlug
 from fairlead.core.routing.decision import Decision, decision_of
+from fairlead.core.routing.earlier import model_of_last_answer
 from fairlead.core.routing.facts import HealthView
 from fairlead.core.routing.index import index_of
 from fairlead.core.routing.planner import plan
-from fairlead.core.routing.preferences import AccountPreferences
+from fairlead.core.routing.preferences import AccountPreferences, Preferences
 from fairlead.core.routing.targets import Asked, Targets, resolve_targets
-from fairlead.core.routing.traits import counted, traits_of
-from fairlead.core.routing.types import Access, Question, Traits, Warm
+from fairlead.core.routing.traits import counted, fitted, traits_of
+from fairlead.core.routing.types import Access, Plan, Question, Traits, Warm
+from fairlead.core.routing.variants import reasoning_for
 from fairlead.core.routing.wishes import preferences_of
 
-__all__ = ["Circumstances", "decided"]
+__all__ = ["Circumstances", "Decided", "Meant", "decided", "meant"]
 
-_PROVIDER: Final = "provider"
+_NO_VARIANTS: Final[tuple[str, ...]] = ()
 
 
 class Circumstances(msgspec.Struct, frozen=True, gc=False):
     """All that a decision depends on beside the request.
 
     access, can_serve, seed: as for `plan`. region: of the host that was called, "eu" or "us".
-    warm_of: where the conversation's prompt cache is warm, once its models are known; None: nowhere.
+    warm: where the conversation's prompt cache is warm, asked only where there is a choice; None: nowhere.
     """
 
     snapshot: Snapshot
@@ -48,56 +53,125 @@ class Circumstances(msgspec.Struct, frozen=True, gc=False):
     can_serve: Callable[[ProviderSlug], bool]
     seed: int
     region: str | None = None
-    warm_of: Callable[[Targets], Warm | None] | None = None
+    warm: Callable[[], Warm | None] | None = None
 
 
-def decided(
+class Meant(msgspec.Struct, frozen=True, gc=False):
+    """The models that a request means, and what routing knows of it."""
+
+    targets: Targets
+    traits: Traits
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """One decision. decision: the same as it is kept. The plan may be empty; why is in it."""
+
+    snapshot: Snapshot
+    targets: Targets
+    question: Question
+    preferences: Preferences
+    plan: Plan
+    decision: Decision
+
+    @property
+    def last_model(self) -> Model:
+        """Of the caller's list; usually the only one."""
+        return self.snapshot.models[self.question.targets[-1].model]
+
+    def asked_of(self, endpoint: Endpoint, request: ChatRequest) -> ChatRequest:
+        """The request as this endpoint is to be asked."""
+        model = self.snapshot.models[endpoint.model]
+        variants = _NO_VARIANTS
+        for target in self.question.targets:
+            if target.model == model.id:
+                variants = target.variants
+                break
+        reasoning = reasoning_for(request.reasoning, model, variants)
+        if reasoning is not request.reasoning:
+            request = msgspec.structs.replace(request, reasoning=reasoning)
+        return fitted(request, endpoint)
+
+
+def meant(
     request: ChatRequest,
     circumstances: Circumstances,
     *,
     capability: Capability,
     adjust: Callable[[Traits], Traits] | None = None,
-) -> Decision:
-    """The decision as it would be kept. It may have no choices; why not is in it.
+) -> Meant:
+    """What the request's names mean.
 
     adjust: changes what is known of the request, for who has no request yet.
-    Raises CallerError for names or wishes that mean nothing.
+    Raises CallerError for names that mean nothing.
     """
     it, body = circumstances, request.body
     traits = traits_of(request, capability)
     if adjust is not None:
         traits = adjust(traits)
-    raw = request.fields.get(_PROVIDER)
     targets = resolve_targets(
         body.model,
-        Asked(
-            models=body.models or (),
-            preset=_preset(request),
-            provider=raw,
-            plugins=body.plugins,
-        ),
+        *_asked(request, it.snapshot),
         snapshot=it.snapshot,
         account=it.account,
         traits=traits,
         access=it.access,
         seed=it.seed,
     )
-    if isinstance(targets, CallerError):
+    if not isinstance(targets, Targets):
         raise targets
-    preferences = preferences_of(
-        body.provider if targets.provider is None else _provider(targets.provider),
-        it.account,
-        route=body.route,
-        region=it.region,
-    )
-    if adjust is None and any(
-        traits.characters > index_of(it.snapshot, target.model).decisive_characters
-        for target in targets.targets
+    if adjust is None:
+        for target in targets.targets:
+            if traits.characters > index_of(it.snapshot, target.model).decisive_characters:
+                traits = counted(traits, request)
+                break
+    return Meant(targets, traits)
+
+
+def decided(request: ChatRequest, what: Meant, circumstances: Circumstances) -> Decided:
+    """Which endpoints, in which order, and why. Raises RequestInvalid for wishes that mean nothing."""
+    it, targets, traits = circumstances, what.targets, what.traits
+    wishes = request.body.provider if targets.provider is None else targets.provider
+    preferences = preferences_of(wishes, it.account, route=request.body.route, region=it.region)
+    question = Question(targets.targets, traits)
+    chosen = _plan(question, preferences, it)
+    if (
+        it.warm is not None
+        and len(chosen.choices) > 1
+        and not preferences.order
+        and traits.capability is _CHAT
     ):
-        traits = counted(traits, request)
-    warm = None if it.warm_of is None else it.warm_of(targets)
-    question = Question(targets.targets, traits, warm)
-    chosen = plan(
+        # Only where there is a choice does it matter where the conversation's cache is warm.
+        warm = it.warm()
+        if warm is not None:
+            if warm.cached_tokens > traits.prompt_tokens:
+                warm = Warm(warm.endpoint, traits.prompt_tokens)
+            question = Question(targets.targets, traits, warm)
+            chosen = _plan(question, preferences, it)
+    return Decided(
+        snapshot=it.snapshot,
+        targets=targets,
+        question=question,
+        preferences=preferences,
+        plan=chosen,
+        decision=decision_of(
+            question,
+            preferences,
+            it.access,
+            it.health,
+            it.seed,
+            chosen,
+            it.snapshot,
+            strategy=targets.strategy,
+        ),
+    )
+
+
+_CHAT: Final = Capability.CHAT
+
+
+def _plan(question: Question, preferences: Preferences, it: Circumstances) -> Plan:
+    return plan(
         question,
         it.snapshot,
         it.health,
@@ -106,32 +180,28 @@ def decided(
         it.access,
         can_serve=it.can_serve,
     )
-    return decision_of(
-        question,
-        preferences,
-        it.access,
-        it.health,
-        it.seed,
-        chosen,
-        it.snapshot,
-        strategy=targets.strategy,
+
+
+def _asked(request: ChatRequest, snapshot: Snapshot) -> tuple[Asked, ...]:
+    """The other fields that say which models are wanted; none where a plain name says all."""
+    body, fields = request.body, request.fields
+    if body.models is None and body.model in snapshot.names and "preset" not in fields:
+        return ()
+    return (
+        Asked(
+            models=body.models or (),
+            preset=_preset(fields.get("preset")),
+            provider=body.provider,
+            plugins=body.plugins,
+            earlier=lambda: model_of_last_answer(request),
+        ),
     )
 
 
-_read_provider: Final = msgspec.json.Decoder(ProviderPreferences | str | None).decode
 _read_preset: Final = msgspec.json.Decoder(str | None).decode
 
 
-def _provider(raw: msgspec.Raw) -> ProviderPreferences | str | None:
-    try:
-        wishes: ProviderPreferences | str | None = _read_provider(raw)
-    except msgspec.DecodeError as error:
-        raise RequestInvalid(f"`provider`: {error}.", param=_PROVIDER) from error
-    return wishes
-
-
-def _preset(request: ChatRequest) -> str | None:
-    raw = request.fields.get("preset")
+def _preset(raw: msgspec.Raw | None) -> str | None:
     if raw is None:
         return None
     try:

@@ -50,7 +50,8 @@ def traits_of(request: ChatRequest, capability: Capability) -> Traits:
     service_tier = body.service_tier
     return Traits(
         capability,
-        -(-request.characters // CHARACTERS_PER_TOKEN),
+        -(-request.characters // CHARACTERS_PER_TOKEN)
+        or 1,  # tokens in place of a text have no characters
         completion_tokens,
         request.characters,
         max_tokens,

@@ -1,0 +1,510 @@
+"""One call's life from its decision to its record.
+
+Whatever happens after an upstream was asked, the call is settled once: completed, cancelled or failed.
+
+A call has one leg, normally. It has more when endpoints fail before their first token, when two are raced
+(`race.py`), or when a stream that broke is continued (`core/continuation.py`); what the caller gets is then
+made of several parts, and paid once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Final, assert_never
+
+from fairlead.core.affinity import can_be_warm
+from fairlead.core.attempts import Attempts, GiveUp, Try, Wait
+from fairlead.core.capability import Capability
+from fairlead.core.catalog import Endpoint
+from fairlead.core.chat import ChatRequest
+from fairlead.core.continuation import (
+    Continue,
+    Finish,
+    Impossible,
+    Prefill,
+    Restart,
+    Transcript,
+    continuation,
+)
+from fairlead.core.end_user import with_end_user
+from fairlead.core.errors import FAILURES, FailureKind, FairleadError, Problem, UpstreamFailure
+from fairlead.core.generation import Attempt, AttemptKind, Generation, Outcome, Splice
+from fairlead.core.hedging import Stake, hedge_after_s, loser_cost
+from fairlead.core.money import NanoUSD
+from fairlead.core.router_metadata import (
+    is_metadata_wanted,
+    router_metadata,
+    with_router_metadata,
+)
+from fairlead.core.routing.deciding import Decided
+from fairlead.core.service_tiers import prices_served
+from fairlead.core.splicing import Splicer
+from fairlead.core.usage import Usage
+from fairlead.dialects.base import AnswerHead, Closing, Dialect, StreamEncoder
+from fairlead.gateway.caller_side import CallerSide
+from fairlead.gateway.deciding import Deciding
+from fairlead.gateway.leg import Leg
+from fairlead.gateway.ports import Caller
+from fairlead.gateway.race import first_of_two
+from fairlead.gateway.record import attribution, bounded_header, milliseconds
+from fairlead.gateway.refusals import exhausted, no_endpoints
+from fairlead.gateway.relay import Passage, relay
+from fairlead.gateway.services import Services
+from fairlead.gateway.settlement import Part, closing_charge
+from fairlead.gateway.telling import STREAM_HEAD, WHOLE_HEAD, with_id
+
+__all__ = ["Call"]
+
+SPLICES_MAX: Final = 4  # of one answer; a stream that breaks more often is not worth saving
+
+
+class Call:
+    """One call's state between its steps."""
+
+    def __init__(
+        self,
+        caller_side: CallerSide,
+        dialect: Dialect,
+        services: Services,
+        caller: Caller,
+        request: ChatRequest,
+    ) -> None:
+        self._side = caller_side
+        self._dialect = dialect
+        self._services = services
+        self._caller = caller
+        self._request = with_end_user(request, caller.account)
+        self._began_s = services.loop.time()
+        self._began_at_s = services.clock.now_s()
+        self._deadline_s = self._began_s + services.timeouts.total
+        self._deciding = Deciding(
+            self._request, caller, caller_side, capability=dialect.capability, services=services
+        )
+        self._decided: Decided | None = None
+        self._attempts: Attempts | None = None
+        self._legs: list[Leg] = []  # all that were begun, in order
+        self._parts: list[Part] = []  # what the answer is made of, before `_leg`
+        self._ending: Part | None = (
+            None  # the last part, where it broke off with nothing but its end missing
+        )
+        self._splices: list[Splice] = []
+        self._leg: Leg | None = None  # the one that answers, or was asked last
+        self._encoder: StreamEncoder | None = None
+        self._first_token_s: float | None = None
+        self._wants_metadata = is_metadata_wanted(caller_side.headers)
+        self._is_settled = False
+        self.id = services.ids.generation()
+
+    async def run(self) -> None:
+        """Decide, attempt, deliver. Raises FairleadError while nothing has reached the caller."""
+        services = self._services
+        if self._request.streamed:
+            head = with_id(STREAM_HEAD, self.id, self._dialect)
+            self._side.stream(head, keep_alive=self._dialect.keep_alive)
+        decided = self._decided = await self._deciding.admitted()
+        if not decided.plan.choices:
+            raise no_endpoints(
+                self._request,
+                decided.last_model,
+                decided.plan.removed,
+                decided.snapshot,
+                self._deciding.can_serve,
+            )
+        attempts = self._attempts = Attempts(
+            decided.plan.choices,
+            deadline_s=self._deadline_s,
+            first_token_s=services.timeouts.first_token,
+        )
+        leg = self._leg = await self._first_to_answer(decided, attempts)
+        self._first_token_s = leg.first_token_s or services.loop.time()
+        if self._request.streamed:
+            await self._stream(leg)
+        else:
+            await self._whole(leg)
+
+    # --- up to the first token ---
+
+    async def _first_to_answer(self, decided: Decided, attempts: Attempts) -> Leg:
+        """The first leg to say something. Raises AllFailed."""
+        loop = self._services.loop
+        while True:
+            step = attempts.next(loop.time())
+            match step:
+                case GiveUp():
+                    raise exhausted(step, decided.snapshot, self._request)
+                case Wait(until_s):
+                    await asyncio.sleep(max(0.0, until_s - loop.time()))
+                case Try():
+                    kind = AttemptKind.PROBE if step.choice.is_probe else AttemptKind.TURN
+                    leg = self._begun(step, self._request, kind)
+                    after_s = self._hedge_after_s(decided, attempts, leg)
+                    if after_s is not None:
+                        winner = await self._race(decided, attempts, leg, after_s)
+                    else:
+                        winner = await self._opened(leg)
+                    if winner is not None:
+                        attempts.committed()
+                        return winner
+                case _:
+                    assert_never(step)
+
+    def _begun(self, step: Try, request: ChatRequest, kind: AttemptKind) -> Leg:
+        assert self._decided is not None
+        leg = Leg(
+            step,
+            self._decided.asked_of(step.choice.endpoint, request),
+            kind=kind,
+            capability=self._dialect.capability,
+            deadline_s=self._deadline_s,
+            services=self._services,
+        )
+        self._legs.append(leg)
+        self._leg = leg
+        return leg
+
+    async def _opened(self, leg: Leg) -> Leg | None:
+        try:
+            await leg.open()
+        except UpstreamFailure as failure:
+            self._failed(leg, failure)
+            return None
+        return leg
+
+    def _failed(self, leg: Leg, failure: UpstreamFailure) -> None:
+        assert self._attempts is not None
+        leg.end(failure)
+        self._attempts.failed(leg.choice, failure, self._services.loop.time())
+
+    def _hedge_after_s(self, decided: Decided, attempts: Attempts, leg: Leg) -> float | None:
+        """How long to wait for `leg` before another is asked beside it; None: as long as it takes."""
+        wish = decided.preferences.hedge
+        if wish is None or not self._request.streamed:
+            return None
+        second = attempts.rival_choice
+        if second is None:
+            return None
+        now_s = self._services.clock.now_s()
+        health = self._services.health
+        known = health.at(now_s)
+        return hedge_after_s(
+            wish,
+            first=known.facts(leg.endpoint.id),
+            second=known.facts(second.endpoint.id),
+            p95_s=health.first_token_p95_s(leg.endpoint.id, now_s),
+        )
+
+    async def _race(
+        self, decided: Decided, attempts: Attempts, leg: Leg, after_s: float
+    ) -> Leg | None:
+        services, now_s = self._services, self._services.clock.now_s
+        budget = services.hedges.of(self._caller.account)
+        prompt_tokens = decided.question.traits.prompt_tokens
+        stake: Stake | None = None
+        extra = NanoUSD(0)
+
+        def rival() -> Leg | None:
+            nonlocal stake
+            second = attempts.rival_choice
+            if second is None:
+                return None
+            cost = max(
+                loser_cost(one, prompt_tokens, at_s=now_s())
+                for one in (leg.endpoint, second.endpoint)
+            )
+            stake = budget.stake(cost, now_s())
+            step = None if stake is None else attempts.rival(services.loop.time())
+            return None if step is None else self._begun(step, self._request, AttemptKind.HEDGE)
+
+        def let_go(loser: Leg) -> None:
+            nonlocal extra
+            if stake is not None:
+                loser.spend = loser_cost(loser.endpoint, prompt_tokens, at_s=now_s())
+                extra = min(stake.cost, NanoUSD(extra + loser.spend))
+            loser.end(was_let_go=True)
+
+        try:
+            winner = await first_of_two(
+                leg, after_s=after_s, rival=rival, failed=self._failed, let_go=let_go
+            )
+        finally:
+            if stake is not None:
+                budget.lost(stake, extra, now_s())
+        if winner is not None:
+            self._leg = winner
+        return winner
+
+    # --- from the first token on ---
+
+    async def _whole(self, leg: Leg) -> None:
+        leg.end()
+        head = self._head(leg)
+        body = await self._settle(
+            Outcome.COMPLETED, lambda closing: self._dialect.whole(head, leg.events, closing)
+        )
+        self._side.answer(200, with_id(WHOLE_HEAD, self.id, self._dialect), body)
+
+    async def _stream(self, leg: Leg) -> None:
+        """Relay, and where the stream breaks and the caller wants it so, go on with another leg."""
+        side, services = self._side, self._services
+        encoder = self._encoder = self._dialect.stream(self._head(leg))
+        passage = self._passage()
+        while True:
+            try:
+                await relay(
+                    leg,
+                    side=side,
+                    encoder=encoder,
+                    services=services,
+                    deadline_s=self._deadline_s,
+                    passage=passage,
+                )
+                leg.end()
+                break
+            except UpstreamFailure as broken:
+                failure = broken
+            # If the caller let the time pass, because he takes less than comes, his provider is well.
+            is_its_fault = failure.kind is not FailureKind.TIMEOUT or not side.is_congested
+            leg.end(failure, is_its_fault=is_its_fault)
+            following = None
+            if passage is not None and is_its_fault:
+                following = await self._continued(leg, passage.transcript)
+            match following:
+                case None:
+                    side.end(await self._settle_broken(encoder, failure))
+                    return
+                case Finish(events):
+                    leg.tally.watch(events)
+                    if data := encoder.feed(events):
+                        side.write(data)
+                    break
+                case (next_leg, splicer):
+                    assert passage is not None
+                    leg, passage = next_leg, Passage(passage.transcript, splicer)
+        side.end(await self._settle(Outcome.COMPLETED, encoder.close))
+
+    async def _settle_broken(self, encoder: StreamEncoder, failure: UpstreamFailure) -> bytes:
+        problem = self.problem_of(failure)
+        return await self._settle(
+            Outcome.FAILED, lambda closing: encoder.fail(problem, closing), failure
+        )
+
+    # --- going on with a stream that broke ---
+
+    def _passage(self) -> Passage | None:
+        """What keeps the answer so that it can be continued; None if that is not wanted."""
+        decided = self._decided
+        assert decided is not None
+        return Passage(Transcript()) if decided.preferences.continue_streams else None
+
+    async def _continued(
+        self, broken: Leg, transcript: Transcript
+    ) -> tuple[Leg, Splicer] | Finish | None:
+        """Another leg that goes on with the answer, or its mere end; None: the answer is lost."""
+        attempts, services, decided = self._attempts, self._services, self._decided
+        assert attempts is not None
+        assert decided is not None
+        if len(self._splices) == SPLICES_MAX:
+            return None
+        tokenizer = decided.snapshot.models[broken.endpoint.model].tokenizer
+        text = transcript.text
+        # From here on it is a part of the answer, whatever becomes of the next leg.
+        self._parts.append(Part(broken.tally, broken.endpoint, adds=bool(self._parts), broke=True))
+        while (step := attempts.resume(broken.choice, services.loop.time())) is not None:
+            endpoint = step.choice.endpoint
+            provider = services.providers(endpoint.provider)
+            way = continuation(
+                transcript,
+                self._request,
+                Prefill.NONE if provider is None else provider.prefill(self._request, endpoint),
+                written_tokens=services.tokens.count(text, tokenizer=tokenizer),
+                judge=services.tools,
+            )
+            match way:
+                case Impossible():
+                    break
+                case Finish():
+                    self._note_splice(broken, endpoint=broken.endpoint, manner="finish", text=text)
+                    self._ending = self._parts.pop()
+                    return way
+                case Restart():
+                    manner = "restart"
+                case Continue():
+                    manner = "prefill" if way.by_prefill else "instruction"
+                case _:
+                    assert_never(way)
+            leg = self._begun(step, way.request, AttemptKind.CONTINUATION)
+            try:
+                await leg.open()
+            except UpstreamFailure as failure:
+                leg.end(failure)
+                if not FAILURES[failure.kind].elsewhere or step.choice is broken.choice:
+                    break
+                continue
+            if manner == "restart":
+                self._parts.pop()  # nothing of it is in the answer
+            self._note_splice(broken, endpoint=endpoint, manner=manner, text=text)
+            return leg, way.splicer
+        self._parts.pop()
+        self._leg = broken
+        return None
+
+    def _note_splice(self, broken: Leg, *, endpoint: Endpoint, manner: str, text: str) -> None:
+        self._splices.append(Splice(broken.endpoint.id, endpoint.id, manner, len(text)))
+
+    # --- the end ---
+
+    async def cancelled(self) -> None:
+        """The caller left: the upstream is let go at once, what was used is settled."""
+        self._let_go()
+        if self._leg is not None and not self._is_settled:
+            await self._settle(Outcome.CANCELLED, _nothing)
+
+    async def cut_short(self, error: FairleadError) -> None:
+        """We stop before the answer did. It is our fault, so it is free; the caller is told in band."""
+        self._let_go()
+        leg = self._leg
+        if leg is None or self._is_settled:
+            return
+        stream, problem = self._encoder, self.problem_of(error)
+        if stream is None:
+            head = AnswerHead(self.id, leg.endpoint.model, leg.endpoint.provider, 0)
+            stream = self._dialect.stream(head)
+        end = await self._settle(Outcome.FAILED, lambda closing: stream.fail(problem, closing))
+        if self._side.has_started and not self._side.is_complete:
+            self._side.end(end)
+
+    def _let_go(self) -> None:
+        for leg in self._legs:
+            leg.end(was_let_go=True)
+
+    def problem_of(self, error: FairleadError) -> Problem:
+        """The error as the caller sees it, with how he was routed if he asked for that."""
+        problem = error.problem()
+        if not self._wants_metadata or self._decided is None:
+            return problem
+        return with_router_metadata(problem, self._metadata(selected=None))
+
+    def _metadata(self, *, selected: Leg | None) -> Mapping[str, object]:
+        """How the call was routed. selected: the leg that answers."""
+        decided = self._decided
+        assert decided is not None
+        return router_metadata(
+            decided.decision,
+            self._attempt_records(),
+            decided.snapshot,
+            requested=self._request.body.model or "",
+            selected=None if selected is None else selected.record(self._services.loop.time()),
+            splices=self._splices,
+        )
+
+    def _attempt_records(self) -> tuple[Attempt, ...]:
+        now_s = self._services.loop.time()
+        return tuple([leg.record(now_s) for leg in self._legs])
+
+    async def _settle(
+        self,
+        outcome: Outcome,
+        write: Callable[[Closing], bytes],
+        failure: UpstreamFailure | None = None,
+    ) -> bytes:
+        """Price the call, write its last bytes, record it: once. Returns the bytes.
+
+        They are written before the record is, so that an answer which cannot be written is not charged,
+        and sent after it. Raises Overloaded if the call cannot be recorded, and what `write` raises.
+        """
+        leg, decided = self._leg, self._decided
+        assert leg is not None
+        assert decided is not None
+        assert not self._is_settled
+        services, request, tally, endpoint = self._services, self._request, leg.tally, leg.endpoint
+        usage, charge = closing_charge(
+            [*self._parts, self._ending or Part(tally, endpoint, adds=bool(self._parts))],
+            outcome,
+            request=request,
+            model=decided.snapshot.models[endpoint.model],
+            counter=services.tokens,
+            at_s=self._began_at_s,
+        )
+        now_s = services.loop.time()
+        completed_s = int(self._began_at_s + now_s - self._began_s)
+        last = write(
+            Closing(
+                usage=usage,
+                charge=charge,
+                is_byok=leg.choice.key is not None,
+                completed_s=completed_s,
+                metadata=self._metadata(selected=leg) if self._wants_metadata else None,
+            )
+        )
+        self._is_settled = True
+        if outcome is Outcome.COMPLETED and len(decided.plan.choices) > 1:
+            self._stay(endpoint, usage)
+        if decided.preferences.hedge is not None:
+            services.hedges.of(self._caller.account).earned(charge.total, services.clock.now_s())
+        body = request.body
+        recorded = services.generations.append(
+            Generation(
+                id=self.id,
+                account=self._caller.account,
+                key=self._caller.key,
+                created_s=self._began_at_s,
+                api_type=self._dialect.api_type,
+                requested_model=body.model or "",
+                model=endpoint.model,
+                endpoint=endpoint.id,
+                provider=endpoint.provider,
+                price_version=prices_served(endpoint, tally.service_tier)[1],
+                outcome=outcome,
+                usage=usage,
+                cost=charge.total,
+                cost_prompt=charge.prompt,
+                cost_completion=charge.completion,
+                streamed=request.streamed,
+                attempts=self._attempt_records(),
+                latency_ms=milliseconds((self._first_token_s or now_s) - self._began_s),
+                duration_ms=milliseconds(now_s - self._began_s),
+                finish_reason=tally.finish,
+                native_finish_reason=tally.native_finish,
+                upstream_id=tally.upstream_id,
+                upstream_cost=tally.upstream_cost,
+                service_tier=tally.service_tier,
+                session_id=body.session_id or bounded_header(self._side, b"x-session-id"),
+                external_user=body.user,
+                attribution=attribution(self._side),
+                error_type=None if failure is None else failure.error_type.value,
+                catalog_version=decided.snapshot.version,
+                decision=decided.decision,
+                splices=tuple(self._splices),
+                router=decided.targets.router,
+            )
+        )
+        if recorded is not None:
+            await asyncio.shield(recorded)
+        return last
+
+    def _stay(self, endpoint: Endpoint, usage: Usage) -> None:
+        """The conversation's next call had better go where its prompt is in the cache."""
+        if self._dialect.capability is Capability.CHAT and can_be_warm(endpoint):
+            conversation = self._deciding.conversation()
+            if conversation is not None:
+                now_s = self._services.clock.now_s()
+                self._services.affinity.succeeded(conversation, endpoint, usage, now_s)
+
+    def _head(self, leg: Leg) -> AnswerHead:
+        assert self._decided is not None
+        request, endpoint = self._request, leg.endpoint
+        info = self._decided.snapshot.providers.get(endpoint.provider)
+        return AnswerHead(
+            generation=self.id,
+            model=endpoint.model,
+            provider=endpoint.provider if info is None else info.name,
+            created_s=int(self._began_at_s),
+            show_reasoning=request.reasoning is None or not request.reasoning.exclude,
+            request=request,
+        )
+
+
+def _nothing(_: Closing) -> bytes:
+    """The last bytes for a caller who has left."""
+    return b""

@@ -1,0 +1,143 @@
+"""What a decision depends on beside the request, brought together; and who may say no to it.
+
+The deciding itself is pure and lives in core/routing/deciding.py. It is the same for a call and for a caller
+who only wants to know what would become of one (`explaining.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from fairlead.core.affinity import Conversation, conversation_of
+from fairlead.core.capability import Capability
+from fairlead.core.chat import ChatRequest
+from fairlead.core.ids import ProviderSlug
+from fairlead.core.limits import counts_as_free
+from fairlead.core.routing.deciding import Circumstances, Decided, Meant, decided, meant
+from fairlead.core.routing.types import Warm
+from fairlead.gateway.caller_side import CallerSide
+from fairlead.gateway.ports import Caller
+from fairlead.gateway.record import bounded_header
+from fairlead.gateway.refusals import requested_names, wrong_endpoint
+from fairlead.gateway.services import Services
+from fairlead.providers.base import Provider
+
+__all__ = ["Deciding", "Spoken"]
+
+
+class Deciding:
+    """The decision of one call.
+
+    conversation: the one that the call belongs to, if anybody had to know.
+    """
+
+    __slots__ = (
+        "_caller",
+        "_capability",
+        "_conversation",
+        "_is_known",
+        "_request",
+        "_services",
+        "_side",
+        "can_serve",
+    )
+
+    def __init__(
+        self,
+        request: ChatRequest,
+        caller: Caller,
+        side: CallerSide,
+        *,
+        capability: Capability,
+        services: Services,
+    ) -> None:
+        self._request = request
+        self._caller = caller
+        self._side = side
+        self._capability = capability
+        self._services = services
+        self._conversation: Conversation | None = None
+        self._is_known = False
+        self.can_serve = Spoken(services.providers, capability)
+
+    async def admitted(self) -> Decided:
+        """The decision for a call that is to be made: it counts against the caller's limits.
+
+        Raises CallerError for names and wishes that mean nothing, RateLimited for one call too many.
+        """
+        circumstances = self._circumstances()
+        what = self._meant(circumstances)
+        await self._admit(what)
+        return decided(self._request, what, circumstances)
+
+    def pondered(self) -> Decided:
+        """The decision for a call that will not be made."""
+        circumstances = self._circumstances()
+        return decided(self._request, self._meant(circumstances), circumstances)
+
+    def conversation(self) -> Conversation | None:
+        """Which conversation the call belongs to; None: nothing tells."""
+        if not self._is_known:
+            self._is_known = True
+            session = bounded_header(self._side, b"x-session-id")
+            self._conversation = conversation_of(self._request, self._caller.account, session)
+        return self._conversation
+
+    def _circumstances(self) -> Circumstances:
+        services = self._services
+        return Circumstances(
+            snapshot=services.catalog.snapshot,
+            health=services.health.at(services.clock.now_s()),
+            account=self._caller.preferences,
+            access=services.credentials.access,
+            can_serve=self.can_serve,
+            seed=services.ids.seed(),
+            region=_REGIONS.get(self._side.headers.get(b"host", b"")[:3].lower()),
+            warm=self._warm,
+        )
+
+    def _meant(self, circumstances: Circumstances) -> Meant:
+        capability = self._capability
+        what = meant(self._request, circumstances, capability=capability)
+        for target in what.targets.targets:
+            model = circumstances.snapshot.models[target.model]
+            if refusal := wrong_endpoint(model, requested_names(self._request), capability):
+                raise refusal
+        return what
+
+    async def _admit(self, what: Meant) -> None:
+        services, caller = self._services, self._caller
+        is_free = counts_as_free(what.targets.targets)
+        if services.limits.needs_check(caller, is_free=is_free):
+            now_s = services.clock.now_s()
+            if refusal := await services.limits.admit(caller, is_free=is_free, now_s=now_s):
+                raise refusal
+
+    def _warm(self) -> Warm | None:
+        conversation = self.conversation()
+        if conversation is None:
+            return None
+        services = self._services
+        place = services.affinity.find(conversation, services.clock.now_s())
+        return None if place is None else place.warm
+
+
+# The region that a caller's host name demands, as `eu.gateway.example`.
+_REGIONS: Final = {b"eu.": "eu", b"us.": "us"}
+
+
+class Spoken:
+    """Whether we speak to a provider, for what is asked."""
+
+    __slots__ = ("_capability", "_providers")
+
+    def __init__(
+        self, providers: Callable[[ProviderSlug], Provider | None], capability: Capability
+    ) -> None:
+        self._providers = providers
+        self._capability = capability
+
+    def __call__(self, slug: ProviderSlug) -> bool:
+        provider = self._providers(slug)
+        return provider is not None and provider.adapter(self._capability) is not None

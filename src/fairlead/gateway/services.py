@@ -1,0 +1,64 @@
+"""All that a call needs, plugged together in one place."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from fairlead.core.affinity import WarmPlaces
+from fairlead.core.hedging import HedgeBudgets
+from fairlead.core.ids import IdSource, ProviderSlug
+from fairlead.core.tool_calls import ToolJudge
+from fairlead.gateway.ports import (
+    CatalogFeed,
+    Clock,
+    Credentials,
+    Generations,
+    Health,
+    KeyDirectory,
+    RateLimits,
+    TokenCounter,
+)
+from fairlead.gateway.upstream import UpstreamClient
+from fairlead.providers.base import Provider
+
+__all__ = ["Services", "Timeouts"]
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """Of one call, in seconds. The time to connect is the client's own matter.
+
+    first_token: from asking an upstream until its first token; of a whole answer, its first byte, which
+        comes when a model has thought to the end.
+    between_tokens: between two pieces of an answer.
+    total: the whole call, all attempts together.
+    """
+
+    first_token: float = 300.0
+    between_tokens: float = 60.0
+    total: float = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """See the top of the file."""
+
+    keys: KeyDirectory
+    limits: RateLimits
+    catalog: CatalogFeed
+    credentials: Credentials
+    providers: Callable[[ProviderSlug], Provider | None]
+    upstream: UpstreamClient
+    health: Health
+    affinity: WarmPlaces
+    hedges: HedgeBudgets
+    tools: ToolJudge
+    generations: Generations
+    tokens: TokenCounter
+    ids: IdSource
+    clock: Clock
+    loop: asyncio.AbstractEventLoop
+    timeouts: Timeouts
+    body_bytes_max: int
