@@ -233,6 +233,7 @@ async def _serve(
                 snapshot=lambda: catalog.snapshot,
             ),
             catalogues=versions,
+            health=health,
             is_ready=lambda: not settler.is_failing,
             metrics=lambda: exposition(
                 counted.samples()

@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import Final, Protocol
 
 from fairlead.core.catalog import ProviderInfo
-from fairlead.core.data_regions import region_of
+from fairlead.core.data_regions import region_of, region_of_address
 from fairlead.core.ids import ProviderSlug
 from fairlead.core.routing.types import Access, Opening
 from fairlead.gateway.google_sign_in import Account, SignInInvalid, home_project
@@ -163,4 +163,5 @@ class CredentialBook:
 
 def _opening(credential: Credential) -> Opening:
     options = credential.options
-    return Opening(region=region_of(options.get("region") or options.get("location") or ""))
+    where = region_of(options.get("region") or options.get("location") or "")
+    return Opening(region=where or region_of_address(credential.base_url))
