@@ -37,9 +37,9 @@ from fairlead.control.serving.limits import RateLimits, request_limits
 from fairlead.core.affinity import WarmPlaces
 from fairlead.core.catalog_overlay import ConfigurationInvalid
 from fairlead.core.errors import Overloaded
-from fairlead.core.health import HealthBook
+from fairlead.core.health import EndpointFigures, HealthBook
 from fairlead.core.hedging import HedgeBudgets
-from fairlead.core.ids import GenerationId, generation_id
+from fairlead.core.ids import EndpointId, GenerationId, ProviderSlug, generation_id
 from fairlead.core.pricing import PriceSheet
 from fairlead.core.tool_calls import ToolJudge
 from fairlead.dialects.anthropic_messages import AnthropicMessages
@@ -121,6 +121,21 @@ class RecordedPrices:
 
     async def record(self, sheets: Mapping[str, PriceSheet]) -> None:
         await self._database.run(self._prices.keep, sheets)
+
+
+class KnownHealth:
+    """What the web edge may know of endpoints: the book at this moment, and what can be asked at all."""
+
+    def __init__(self, book: HealthBook, credentials: Keyring, clock: SystemClock) -> None:
+        self._book = book
+        self._credentials = credentials
+        self._clock = clock
+
+    def figures(self, endpoint: EndpointId) -> EndpointFigures:
+        return self._book.figures(endpoint, self._clock.now_s())
+
+    def can_serve(self, provider: ProviderSlug) -> bool:
+        return self._credentials.has(provider)
 
 
 def serve(
@@ -233,7 +248,7 @@ async def _serve(
                 snapshot=lambda: catalog.snapshot,
             ),
             catalogues=versions,
-            health=health,
+            health=KnownHealth(health, credentials, clock),
             is_ready=lambda: not settler.is_failing,
             metrics=lambda: exposition(
                 counted.samples()
