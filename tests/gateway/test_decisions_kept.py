@@ -9,9 +9,10 @@ from typing import Any, Final
 
 import msgspec
 
-from fairlead.core.catalog import Snapshot
+from fairlead.core.catalog import Endpoint, Snapshot
 from fairlead.core.explanation import explained
 from fairlead.core.generation import Generation
+from fairlead.core.money import PicoUSD
 from fairlead.core.replay import Measured, Replay
 from fairlead.core.routing.planner import plan
 from fairlead.providers.base import UpstreamRequest
@@ -27,19 +28,27 @@ MODELS: Final = ("acme/one", "acme/two")
 STREAM: Final = (("content-type", "text/event-stream"),)
 
 
+def an_offer(number: int, slug: str, model: str) -> Endpoint:
+    """Dearer and longer with its number; half of them read a warm prompt for a tenth."""
+    plain = an_endpoint(
+        slug,
+        model=model,
+        prompt=f"0.00000{number}",
+        context_length=2000 * number,
+        quantization=("fp8", "bf16")[number % 2],
+    )
+    if number % 2:
+        return plain
+    cached = PicoUSD(plain.prices.prompt // 10)
+    return msgspec.structs.replace(
+        plain, prices=msgspec.structs.replace(plain.prices, input_cache_read=cached)
+    )
+
+
 def catalogue() -> Snapshot:
     models = [
         a_model(
-            *(
-                an_endpoint(
-                    slug,
-                    model=model,
-                    prompt=f"0.00000{number}",
-                    context_length=2000 * number,
-                    quantization=("fp8", "bf16")[number % 2],
-                )
-                for number, slug in enumerate(SLUGS, 1)
-            ),
+            *(an_offer(number, slug, model) for number, slug in enumerate(SLUGS, 1)),
             slug=model,
         )
         for model in MODELS
@@ -77,6 +86,8 @@ def arbitrary_body(source: random.Random) -> tuple[str, dict[str, Any]]:
                 "quantizations": ["fp8"],
                 "max_price": {"prompt": 3},
                 "preferred_max_latency": {"p90": 0.2},
+                "hedge": {"after_s": 0.02},
+                "continue_streams": True,
             }.items()
             if source.random() < 0.3
         }
@@ -87,11 +98,17 @@ def arbitrary_body(source: random.Random) -> tuple[str, dict[str, Any]]:
         body["models"] = list(MODELS)
     else:
         body["model"] = source.choice(MODELS) + source.choice(("", "", ":floor", ":nitro"))
-    if source.random() < 0.2:
+    if source.random() < 0.4:
         body["session_id"] = source.choice(("one", "two"))
-    if source.random() < 0.2:
-        return "/api/v1/completions", body | {"prompt": words}
-    return "/api/v1/chat/completions", body | {"messages": [{"role": "user", "content": words}]}
+    message = {"role": "user", "content": words}
+    return source.choice(
+        (
+            ("/api/v1/completions", body | {"prompt": words}),
+            ("/api/v1/chat/completions", body | {"messages": [message]}),
+            ("/api/v1/responses", body | {"input": words}),
+            ("/api/v1/messages", body | {"messages": [message], "max_tokens": 100}),
+        )
+    )
 
 
 def served(snapshot: Snapshot) -> tuple[list[Generation], Counter[int]]:
@@ -117,6 +134,10 @@ def test_every_decision_of_mixed_calls_is_made_again_and_explains_every_endpoint
     kept = [unpack(pack(generation)) for generation in records]
     assert len(kept) > CALLS / 2
     assert len(statuses) > 2, "some calls fail"
+    questions = [one.decision.question for one in kept if one.decision is not None]
+    assert any(one.warm is not None for one in questions), "some conversations are warm"
+    assert any(one.splices for one in kept), "some streams are continued"
+    assert any(len(one.attempts) > 1 for one in kept), "some calls fall back"
     replay = Replay(plan, Measured())
     for generation in kept:
         replay.add(generation, snapshot)
