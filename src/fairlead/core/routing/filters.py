@@ -41,6 +41,7 @@ SOFT_PARAMETERS: Final = (
     "structured_outputs",
     "verbosity",
 )
+_SOFT: Final = frozenset(SOFT_PARAMETERS)
 # The tier that a variant lets in.
 ADMITTING: Final = {"nitro": "priority", "floor": "flex"}
 _QUANTIZATIONS_WITHIN: Final = {"fp4": ("fp4", "mxfp4", "nvfp4"), "fp8": ("fp8", "mxfp8")}
@@ -120,8 +121,10 @@ def sift(
         _by_privacy(sieve, preferences)
         _by_offer(sieve, traits, preferences)
     unfit = _by_request(sieve, traits, preferences)
-    _by_tier(sieve, target, traits, preferences, usable)
-    _by_soft_parameters(sieve, traits, usable & ~unfit)
+    if index.tiered:
+        _by_tier(sieve, target, traits, preferences, usable)
+    if traits.parameters and not _SOFT.isdisjoint(traits.parameters):
+        _by_soft_parameters(sieve, traits, usable & ~unfit)
     return sieve
 
 
@@ -219,12 +222,12 @@ def _matches(index: ModelIndex, patterns: tuple[str, ...]) -> bool:
     """Whether the account means this model, under either of its permanent names."""
     model, canonical = index.model.id, index.model.canonical_slug
     for pattern in patterns:
-        if pattern == model or pattern == model.partition(":")[0]:
+        if pattern[-2:] == "/*" and pattern.count("*") == 1:  # all of an author's, as most are
+            if model.startswith(pattern[:-1]):
+                return True
+        elif (one := Patterns((pattern,))).match(model) or one.match(canonical):
             return True
-        if pattern.find("*") == len(pattern) - 1 and model.startswith(pattern[:-1]):
-            return True  # `author/*`, which most are
-    meant = Patterns(patterns)
-    return meant.match(model) or meant.match(canonical)
+    return False
 
 
 def _by_names(sieve: Sieve, preferences: Preferences) -> None:
@@ -347,8 +350,6 @@ def _by_tier(
 ) -> None:
     """Endpoints of a service tier serve only who asked for it: by name, by `service_tier`, by a variant."""
     index = sieve.index
-    if not index.tiered:
-        return
     tiered = index.tiered
     asked = traits.service_tier
     if asked == "flex":

@@ -10,6 +10,9 @@ from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
+from itertools import compress, repeat
+from operator import or_
 from typing import Final, NamedTuple
 
 from fairlead.core.catalog import DataPolicy, Endpoint, EndpointStatus, Model, Snapshot
@@ -26,6 +29,7 @@ __all__ = [
     "ModelIndex",
     "Offer",
     "Prices",
+    "Rates",
     "Step",
     "index_of",
     "places",
@@ -37,6 +41,7 @@ __all__ = [
 CHARACTERS_PER_TOKEN: Final = 4  # of a usual tokenizer, for estimates
 CHARACTERS_PER_TOKEN_MAX: Final = 8  # so far above any tokenizer that only hopeless prompts go
 OPENING_BITS: Final = 16  # of a tie, for which of an endpoint's keys it is; see `ordering.tie_of`
+_NOBODY: Final = repeat(0)
 UNLIMITED: Final = 1 << 62  # tokens, where an endpoint states no limit
 _TOKENS_PER_MILLION: Final = 1_000_000
 _UNKNOWN_POLICY: Final = DataPolicy()
@@ -102,13 +107,24 @@ class Ladder:
         return self._masks[bisect_left(self._rungs, bound)]
 
 
+# Picodollars per prompt token, completion token and request.
+Rates = tuple[PicoUSD, PicoUSD, PicoUSD]
+# What entries of a plan are made of: ids, providers, rates, ties (see `ordering.tie_of`), endpoints.
+Columns = tuple[
+    tuple[EndpointId, ...],
+    tuple[ProviderSlug, ...],
+    tuple[Rates, ...],
+    tuple[int, ...],
+    tuple[Endpoint, ...],
+]
+
+
 @dataclass(frozen=True, slots=True)
 class ModelIndex:
     """One model. Every `int` below is a set of its endpoints, but for `decisive_characters`.
 
     endpoints: by id, so that the order in which a catalogue lists them decides nothing; their place here is
-        their bit. The columns after it are in the same order. rates: (prompt, completion, request). ties: for
-        equals, see `ordering.tie_of`.
+        their bit. ids, slugs (of providers), offers and columns are in the same order.
     providers: each with its endpoints. names: by all that a caller may call an endpoint, in lower case: the
         provider's slug or display name means all of a provider's. tags: by full tag only.
     tiers: by service tier; tiered: all of them.
@@ -126,8 +142,7 @@ class ModelIndex:
     ids: tuple[EndpointId, ...]
     slugs: tuple[ProviderSlug, ...]
     offers: tuple[Offer, ...]
-    rates: tuple[tuple[PicoUSD, PicoUSD, PicoUSD], ...]
-    ties: tuple[int, ...]
+    columns: Columns
     all: int
     bits: Mapping[EndpointId, int]
     providers: tuple[tuple[ProviderSlug, int], ...]
@@ -154,12 +169,21 @@ class ModelIndex:
 
     def named(self, names: Sequence[str]) -> int:
         """The endpoints that any of these names means."""
-        known = self.names
-        found = 0
-        for name in names:
-            if name in known:
-                found |= known[name]
-        return found
+        return reduce(or_, map(self.names.get, names, _NOBODY), 0)
+
+    def columns_of(self, mask: int) -> Columns:
+        """The columns of some endpoints."""
+        if mask == self.all:
+            return self.columns
+        chosen = selectors(mask)
+        ids, slugs, rates, ties, endpoints = self.columns
+        return (
+            tuple(compress(ids, chosen)),
+            tuple(compress(slugs, chosen)),
+            tuple(compress(rates, chosen)),
+            tuple(compress(ties, chosen)),
+            tuple(compress(endpoints, chosen)),
+        )
 
 
 def index_of(snapshot: Snapshot, model: ModelId) -> ModelIndex:
@@ -237,8 +261,13 @@ def _indexed(model: Model, snapshot: Snapshot) -> ModelIndex:
         ids=tuple(endpoint.id for endpoint in endpoints),
         slugs=tuple(endpoint.provider for endpoint in endpoints),
         offers=offers,
-        rates=tuple(offer.usual[:3] for offer in offers),
-        ties=tuple(place << OPENING_BITS for place in range(len(offers))),
+        columns=(
+            tuple(endpoint.id for endpoint in endpoints),
+            tuple(endpoint.provider for endpoint in endpoints),
+            tuple(offer.usual[:3] for offer in offers),
+            tuple(place << OPENING_BITS for place in range(len(offers))),
+            endpoints,
+        ),
         all=(1 << len(offers)) - 1,
         bits={endpoint.id: 1 << place for place, endpoint in enumerate(endpoints)},
         providers=tuple((ProviderSlug(slug), mask) for slug, mask in by_provider.items()),

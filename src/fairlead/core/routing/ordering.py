@@ -229,42 +229,41 @@ def qualities(providers: Sequence[str], known: Sequence[Facts]) -> list[int] | N
     ]
     if len(proven) < PROVIDERS_MIN or len({providers[place] for place in proven}) < PROVIDERS_MIN:
         return None
-    speeds = [
-        (place, seen.p50) for place in proven if (seen := known[place].throughput) is not None
-    ]
-    failures = [
-        (place, known[place].tool_errors_2h / known[place].tool_requests_2h) for place in proven
-    ]
     grades = [_UNPROVEN] * len(known)
     for place in proven:
         grades[place] = _GOOD
-    if len(speeds) >= PROVIDERS_MIN:
-        values = [speed for _, speed in speeds]
-        middle = _middle(values)
-        least = middle - THROUGHPUT_DEVIATIONS * _MAD_TO_SIGMA * _middle(
-            [abs(value - middle) for value in values]
-        )
-        if least < middle:
-            for place, speed in speeds:
-                if speed < least:
-                    grades[place] = _POOR
-    values = [failure for _, failure in failures]
-    most = _middle(values) + TOOL_DEVIATIONS * _deviation(values)
-    for place, failure in failures:
-        if failure > most:
-            grades[place] = _POOR
+    speeds = [0.0 if (seen := known[place].throughput) is None else seen.p50 for place in proven]
+    least = _throughput_min([speed for speed in speeds if speed])
+    failures = [known[place].tool_errors_2h / known[place].tool_requests_2h for place in proven]
+    most = _failures_max(failures)
+    if least > min(speeds) or most < max(failures):
+        for place, speed, failure in zip(proven, speeds, failures, strict=True):
+            if 0 < speed < least or failure > most:
+                grades[place] = _POOR
     return grades
+
+
+def _throughput_min(speeds: Sequence[float]) -> float:
+    """0 where there is nothing to compare, or no difference."""
+    if len(speeds) < PROVIDERS_MIN:
+        return 0.0
+    middle = _middle(speeds)
+    deviation = _middle([abs(speed - middle) for speed in speeds]) * _MAD_TO_SIGMA
+    return middle - THROUGHPUT_DEVIATIONS * deviation if deviation else 0.0
+
+
+def _failures_max(failures: Sequence[float]) -> float:
+    if not any(failures):
+        return 0.0
+    mean = sum(failures) / len(failures)
+    variance = sum([(away := failure - mean) * away for failure in failures]) / len(failures)
+    return _middle(failures) + TOOL_DEVIATIONS * float(variance**0.5)
 
 
 def _middle(values: Sequence[float]) -> float:
     ascending = sorted(values)
     half = len(ascending) // 2
     return ascending[half] if len(ascending) % 2 else (ascending[half - 1] + ascending[half]) / 2
-
-
-def _deviation(values: Sequence[float]) -> float:
-    mean = sum(values) / len(values)
-    return float((sum([(value - mean) ** 2 for value in values]) / len(values)) ** 0.5)
 
 
 # --- default load balancing -------------------------------------------------------------------------------
@@ -284,7 +283,7 @@ def balanced(entries: list[Entry], balances: Sequence[bool], seed: int) -> set[i
     count = len(entries)
     while first < count:
         rank = entries[first][_RANK]
-        after = first + 1
+        after = count if entries[-1][_RANK] == rank else first + 1
         while after < count and entries[after][_RANK] == rank:
             after += 1
         group = group_of(rank)

@@ -8,8 +8,9 @@ keys open is a choice more than once. Filters are `filters.py`'s story, the orde
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from itertools import compress, repeat
-from operator import or_
+from functools import reduce
+from itertools import repeat
+from operator import and_, itemgetter, or_
 from typing import Final, cast
 
 from fairlead.core.catalog import Snapshot
@@ -17,7 +18,7 @@ from fairlead.core.ids import EndpointId, ProviderSlug
 from fairlead.core.money import PicoUSD
 from fairlead.core.routing.facts import UNKNOWN, Facts, HealthView
 from fairlead.core.routing.filters import Sieve, sift
-from fairlead.core.routing.index import ModelIndex, index_of, places, selectors
+from fairlead.core.routing.index import ModelIndex, Rates, index_of, places
 from fairlead.core.routing.ordering import (
     DEPRECATED,
     NOT_TIER,
@@ -42,7 +43,7 @@ from fairlead.core.routing.ordering import (
     tie_of,
     why,
 )
-from fairlead.core.routing.preferences import VARIANT_SORTS, Partition, Preferences, Sort
+from fairlead.core.routing.preferences import NO_WISHES, VARIANT_SORTS, Partition, Preferences, Sort
 from fairlead.core.routing.types import (
     INSTALLATION,
     Access,
@@ -64,6 +65,7 @@ _THROUGHPUT: Final = Sort.THROUGHPUT
 _LATENCY: Final = Sort.LATENCY
 _EXACTO: Final = Sort.EXACTO
 _ONE_ORDER: Final = Partition.NONE
+_RANK_OF: Final = itemgetter(0)  # of an entry
 _USUAL: Final = NOT_WARM | NOT_TIER | UNLISTED | OURS  # the rank of whoever no rule lifts
 
 
@@ -141,10 +143,10 @@ def _sort_for(
         return Sort.THROUGHPUT
     if tier == "flex" and sieve.kept & sieve.index.tiers.get(tier, 0):
         return Sort.PRICE
-    for variant in reversed(target.variants):
-        sort = VARIANT_SORTS.get(variant)
-        if sort is not None:
-            return sort
+    if target.variants:
+        for variant in reversed(target.variants):
+            if variant in VARIANT_SORTS:
+                return VARIANT_SORTS[variant]
     return preferences.default_sort
 
 
@@ -166,17 +168,18 @@ def _enter(
     if not mask:
         return Why.PRICE
     index, traits = sieve.index, question.traits
-    kept = selectors(mask)
-    ids = list(compress(index.ids, kept))
+    ids, slugs, rates, ties, endpoints = index.columns_of(mask)
     known = list(map(health.facts, ids))
     ranks = _ranks(draft, ids, known, number if preferences.partition is not _ONE_ORDER else 0)
-    _lift_named(ranks, sieve, traits, preferences)
-    missing = misses(known, preferences)
-    if missing is not None:
-        ranks = list(map(or_, ranks, missing))
+    if preferences.order or index.deprecated & mask or traits.service_tier is not None:
+        _lift_named(ranks, sieve, traits, preferences)
+    if preferences is not NO_WISHES:
+        missing = misses(known, preferences)
+        if missing is not None:
+            ranks = list(map(or_, ranks, missing))
     graded = None
     if sort is _EXACTO or (sort is None and traits.has_tools and not preferences.order):
-        graded = qualities(list(compress(index.slugs, kept)), known)
+        graded = qualities(slugs, known)
         if graded is not None:
             ranks = list(map(or_, ranks, graded))
     figures: Iterable[float] = repeat(0.0)
@@ -188,20 +191,14 @@ def _enter(
         usual = Why.PRICE if graded is None else Why.QUALITY
     elif sort is not None:
         usual = Why.SORT
-    prices = _expected(index, mask, kept, traits, question.warm)
+    prices = _expected(index, mask, rates, traits, question.warm)
     if sieve.openings:
         _enter_by_keys(draft.entries, sieve, number, zip(ranks, figures, prices, strict=False))
         return usual
-    ties = index.ties if not number else [tie_of(number, 0, 0) | tie for tie in index.ties]
-    draft.entries += zip(
-        ranks,
-        figures,
-        prices,
-        compress(ties, kept),
-        compress(index.endpoints, kept),
-        repeat(None),
-        strict=False,
-    )
+    if number:
+        first = tie_of(number, 0, 0)
+        ties = tuple([first | tie for tie in ties])
+    draft.entries += zip(ranks, figures, prices, ties, endpoints, repeat(None), strict=False)
     return usual
 
 
@@ -211,6 +208,8 @@ def _ranks(
     """By the place of their model and by how well they are. Probes are noted."""
     base = _USUAL | rank_of_target(number) if number else _USUAL
     ranks = [base] * len(known)
+    if known.count(UNKNOWN) == len(known):
+        return ranks
     for count, facts in enumerate(known):
         if facts is not UNKNOWN:
             if facts.is_probe:
@@ -261,7 +260,7 @@ def _enter_by_keys(
 
 
 def _expected(
-    index: ModelIndex, mask: int, kept: bytes, traits: Traits, warm: Warm | None
+    index: ModelIndex, mask: int, rates: Sequence[Rates], traits: Traits, warm: Warm | None
 ) -> list[PicoUSD]:
     """What the request should cost at each endpoint, in picodollars. Where its cache is warm, that counts."""
     prompt_tokens, completion_tokens = traits.prompt_tokens, traits.completion_tokens
@@ -269,7 +268,7 @@ def _expected(
         "list[PicoUSD]",
         [
             prompt_tokens * prompt + completion_tokens * completion + request
-            for prompt, completion, request in compress(index.rates, kept)
+            for prompt, completion, request in rates
         ],
     )
     special = mask & index.stepped
@@ -339,9 +338,7 @@ def _without_fallbacks(
 
 def _choices(draft: _Draft) -> tuple[Choice, ...]:
     entries, usual, drawn, probes = draft.entries, draft.usual, draft.drawn, draft.probes
-    shared = -1
-    for entry in entries:
-        shared &= entry[0]
+    shared = reduce(and_, map(_RANK_OF, entries), -1)
     choices: list[Choice] = []
     last_rank, last_target, reason = -1, -1, Why.PRICE
     for rank, _, price, tie, endpoint, key in entries:

@@ -115,8 +115,10 @@ def preferences_of(
             None if account.allowed_providers is None else _lowered(account.allowed_providers)
         ),
         ignored_providers=_lowered(account.ignored_providers),
-        allowed_models=account.allowed_models,
-        ignored_models=account.ignored_models,
+        allowed_models=(
+            None if account.allowed_models is None else _lowered(account.allowed_models)
+        ),
+        ignored_models=_lowered(account.ignored_models),
         zdr_authors=account.enforce_zdr_authors,
         no_paid_training=not account.enable_paid_model_training,
         no_free_training=not account.enable_free_model_training,
