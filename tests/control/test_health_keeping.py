@@ -158,6 +158,14 @@ def test_a_directory_that_cannot_be_written_is_said_once(
     assert len([one for one in caplog.records if "cannot be saved" in one.message]) == 1
 
 
+def test_nothing_is_written_once_it_is_closed(tmp_path: Path) -> None:
+    files = health_files.HealthFiles(tmp_path)
+    files.write(b"last")
+    files.close()
+    files.write(b"a thread that came late")
+    assert (tmp_path / "0.state").read_bytes() == b"last"
+
+
 @pytest.mark.anyio
 async def test_it_is_saved_from_time_to_time(tmp_path: Path, clock: Clock) -> None:
     book = HealthBook()

@@ -89,24 +89,51 @@ async def test_after_a_failure_calls_fail_at_once_for_a_while(shared_cache: Cach
         await cache.aclose()
 
 
-async def test_a_server_that_accepts_and_says_nothing_is_away() -> None:
-    async def say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+class SilentServer:
+    """Accepts and says nothing."""
+
+    def __init__(self) -> None:
+        self.accepted = 0
+
+    async def __aenter__(self) -> int:
+        self._server = await asyncio.start_server(self._say_nothing, "127.0.0.1", 0)
+        return int(self._server.sockets[0].getsockname()[1])
+
+    async def __aexit__(self, *_: object) -> None:
+        self._server.close()
+        await self._server.wait_closed()
+
+    async def _say_nothing(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        self.accepted += 1
         await reader.read()
         writer.close()
 
-    server = await asyncio.start_server(say_nothing, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    cache = Cache(
-        f"valkey://:hidden@127.0.0.1:{port}", answer_timeout_s=0.05, connect_timeout_s=0.1
-    )
-    try:
+
+async def test_a_server_that_accepts_and_says_nothing_is_away() -> None:
+    async with SilentServer() as port:
+        url = f"valkey://:hidden@127.0.0.1:{port}"
+        cache = Cache(url, answer_timeout_s=0.05, connect_timeout_s=0.1)
         with pytest.raises(CacheAway) as caught:
             await cache.now_ms()
         assert "hidden" not in str(caught.value)
-    finally:
         await cache.aclose()
-        server.close()
-        await server.wait_closed()
+
+
+async def test_one_call_finds_out_whether_the_server_is_back_and_the_others_do_not_wait() -> None:
+    silent = SilentServer()
+    async with silent as port:
+        cache = Cache(
+            f"redis://127.0.0.1:{port}", answer_timeout_s=0.05, connect_timeout_s=0.1, rest_s=0.0
+        )
+        with pytest.raises(CacheAway):
+            await cache.now_ms()
+        for_one_call = silent.accepted
+        answers = await asyncio.gather(*(cache.now_ms() for _ in range(20)), return_exceptions=True)
+        assert all(isinstance(answer, CacheAway) for answer in answers)
+        assert silent.accepted == 2 * for_one_call
+        await cache.aclose()
 
 
 async def test_a_script_that_fails_is_not_mistaken_for_an_answer(shared_cache: CacheServer) -> None:

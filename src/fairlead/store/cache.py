@@ -1,8 +1,8 @@
 """The shared cache: a Redis or Valkey server where the processes of one installation meet.
 
 What is in it may be lost at any time: health and rate limits, never money. So every answer has a short time
-limit, and when the server is away, the next calls fail at once instead of each waiting in turn; they go on
-with what this process knows itself.
+limit, and while the server is away, calls fail at once and go on with what this process knows itself; only
+one in a second waits to find out whether it is back.
 
     cache = Cache(url)
     await cache.run(Script("return redis.call('incrby', KEYS[1], ARGV[1])"), ["bucket"], [1])
@@ -81,8 +81,8 @@ class Cache:
         self._client = _client(url, connections_max, connect_timeout_s, answer_timeout_s)
         self._timeout_s = connect_timeout_s + answer_timeout_s
         self._rest_s = rest_s
+        self._problem: str | None = None  # of the last call, if it failed
         self._resting_until_s = float("-inf")  # in the event loop's time
-        self._problem = ""
 
     async def run(
         self, script: Script, keys: Sequence[str], arguments: Sequence[str | bytes | int | float]
@@ -144,18 +144,23 @@ class Cache:
         """Ask within the time limit, unless the server failed us a moment ago."""
         from redis.exceptions import RedisError, ResponseError
 
-        now_s = asyncio.get_running_loop().time()
-        if now_s < self._resting_until_s:
-            raise CacheAway(self._problem)
+        loop = asyncio.get_running_loop()
+        if self._problem is not None:
+            if loop.time() < self._resting_until_s:
+                raise CacheAway(self._problem)
+            # This call finds out whether the server is back; until then the others need not wait with it.
+            self._resting_until_s = loop.time() + self._timeout_s
         try:
             async with asyncio.timeout(self._timeout_s):
-                return await ask()
+                answer = await ask()
         except ResponseError as error:  # it is there, and objects to what it was told
             raise CacheAway(str(error)) from error
         except (RedisError, OSError, TimeoutError) as error:
-            self._resting_until_s = asyncio.get_running_loop().time() + self._rest_s
             self._problem = str(error) or f"no answer within {self._timeout_s} s"
+            self._resting_until_s = loop.time() + self._rest_s
             raise CacheAway(self._problem) from error
+        self._problem = None
+        return answer
 
 
 def _entry(found: Any) -> Entry:  # noqa: ANN401 - the library's: (id, {name: value})

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -29,6 +30,8 @@ class HealthFiles:
         self._directory = directory
         self._lock: int | None = None
         self._path: Path | None = None
+        self._writing = threading.Lock()  # a write may still be under way in a thread at the end
+        self._is_closed = False
 
     def read(self, *, now_s: float) -> Iterator[tuple[Path, bytes]]:
         """What every process saved within a day; deletes what is older. now_s: Unix seconds."""
@@ -40,17 +43,25 @@ class HealthFiles:
                 yield path, path.read_bytes()
 
     def write(self, state: bytes) -> None:
-        """Replace what this process saved before, in one step. A crash leaves the one or the other."""
-        path = self._own()
-        fresh = path.with_suffix(".new")
-        fresh.write_bytes(state)
-        fresh.replace(path)
+        """Replace what this process saved before, in one step. A crash leaves the one or the other.
+
+        Nothing is written once it is closed: that file is another process's.
+        """
+        with self._writing:
+            if self._is_closed:
+                return
+            path = self._own()
+            fresh = path.with_suffix(".new")
+            fresh.write_bytes(state)
+            fresh.replace(path)
 
     def close(self) -> None:
         """Leave the number, and the file, to another process."""
-        if self._lock is not None:
-            os.close(self._lock)
-            self._lock = self._path = None
+        with self._writing:
+            self._is_closed = True
+            if self._lock is not None:
+                os.close(self._lock)
+                self._lock = self._path = None
 
     def _own(self) -> Path:
         if self._path is None:
