@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 from bodies import as_messages, conversation
 from machine import Machine, cpu_ticks, cpu_us
+from planning import PlanTime
 from rig import BUILD, MODEL, TRANSLATED_MODEL, Rig, Target, pinned
 
 __all__ = [
@@ -253,6 +254,7 @@ class Results:
     stream_tries: list[StreamTry] = field(default_factory=list)
     memory_mb: dict[str, tuple[float, float]] = field(default_factory=dict)  # idle, after load
     complaints: list[str] = field(default_factory=list)
+    plans: list[PlanTime] = field(default_factory=list)
 
     def of(self, target: str) -> Iterable[Sample]:
         yield from (sample for sample in self.samples if sample.label == target)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from measures import LOADS, Results, Sample, StreamTry, paced_streams
+from planning import plan_figures
 
 __all__ = [
     "TARGETS",
@@ -80,6 +81,8 @@ TARGETS: tuple[Goal, ...] = (
         2000,
         more_is_better=True,
     ),
+    Goal("plan_usual_us", "planning a call, 5 endpoints and no wishes", "us", None, None),
+    Goal("plan_us", "planning a call, 30 endpoints and every wish", "us", 60, 40),
     Goal("idle_mb", "memory (PSS), idle", "MB", 80, 50),
     Goal("loaded_mb", "memory (PSS), after all the load", "MB", 110, 70),
 )
@@ -111,6 +114,8 @@ def figures_of(results: Results) -> Figures:
     put("added_p99_ms", _added(results, lambda sample: sample.lat_p99))
     if results.stream_tries:
         put("streams", streams_held(results.stream_tries, "fairlead"))
+    if results.plans:
+        found |= plan_figures(results.plans)
     if memory := results.memory_mb.get("fairlead"):
         put("idle_mb", memory[0])
         put("loaded_mb", memory[1])
@@ -178,6 +183,13 @@ def detail_tables(results: Results) -> str:
     if results.stream_tries:
         says = paced_streams(0).says.removeprefix("0 ")
         parts.append(f"Concurrent {says}:\n\n{_stream_table(results.stream_tries)}")
+    if results.plans:
+        rows = [
+            [one.name, _number(one.median_us), _number(one.loops), str(one.count)]
+            for one in results.plans
+        ]
+        head = ["plan for", "us (median)", "fixed loops", "plans"]
+        parts.append(f"Planning, in one process and without servers:\n\n{_table(head, rows)}")
     if results.memory_mb:
         rows = [
             [name, _number(idle), _number(after)]

@@ -16,12 +16,25 @@ from pathlib import Path
 import msgspec
 from hotspots import profile
 from machine import Cores, Machine, pss_mb
-from measures import FULL, LOADS, PROMPT_TOKENS, QUICK, Pace, Results, measure, search_streams, tell
+from measures import (
+    FULL,
+    LOADS,
+    PROMPT_TOKENS,
+    QUICK,
+    Load,
+    Pace,
+    Results,
+    measure,
+    search_streams,
+    tell,
+)
+from planning import PLAN_LOAD, PLAN_ROWS, time_plans
 from programs import ToolMissing, install_tools, missing_tools
 from report import TARGETS, Figures, detail_tables, disturbance, figures_of, goal_table
 from rig import FAIRLEAD, Ledger, Rig, RigFailure, Target, opened
 
 FAILED, CANNOT_WORK = 1, 2
+_ALL_LOADS = [*LOADS, PLAN_LOAD]
 
 
 def main() -> int:
@@ -32,6 +45,8 @@ def main() -> int:
     try:
         if arguments.install:
             install_tools()
+        if not arguments.profile and not _needs_servers(arguments):
+            return _bench(arguments)
         needed = [tool for tool in missing_tools() if tool[2]]
         for name, hint, _ in missing_tools():
             tell(f"bench: {name} is not installed ({hint}, or --install as root)")
@@ -53,10 +68,36 @@ def _bench(arguments: argparse.Namespace) -> int:
             "bench: only one core may be used here: load and target share it, so latencies mean little"
         )
     results = Results()
+    loads = [LOADS[name] for name in arguments.loads if name != PLAN_LOAD]
+    if PLAN_LOAD in arguments.loads:
+        tell("bench: planning, without servers")
+        results.plans = time_plans(pace.seconds / len(PLAN_ROWS))
+    ledger = Ledger()
+    if _needs_servers(arguments):
+        ledger = _with_servers(arguments, cores, loads, pace, results)
+    figures = figures_of(results)
+    _show(results, figures, ledger, pace, markdown=arguments.markdown)
+    if arguments.json:
+        arguments.json.write_bytes(_raw(results, figures, ledger))
+    missed = [goal.says for goal in TARGETS if goal.verdict(figures.get(goal.figure)) == "MISSED"]
+    return FAILED if results.complaints or (arguments.gate and missed) else 0
+
+
+def _needs_servers(arguments: argparse.Namespace) -> bool:
+    return arguments.streams or arguments.loads != [PLAN_LOAD]
+
+
+def _with_servers(
+    arguments: argparse.Namespace,
+    cores: Cores,
+    loads: list[Load],
+    pace: Pace,
+    results: Results,
+) -> Ledger:
     with opened(cores, arguments.fairlead) as rig:
         targets = _start_targets(rig)
         idle = {target.name: pss_mb(target.pid) for target in targets}
-        measure(rig, targets, [LOADS[name] for name in arguments.loads], pace, results)
+        measure(rig, targets, loads, pace, results)
         if arguments.streams:
             search_streams(rig, targets, pace, results)
         for target in targets:
@@ -65,12 +106,7 @@ def _bench(arguments: argparse.Namespace) -> int:
         rig.stop("fairlead")
         ledger = rig.recorded()
     results.complaints += _disagreements(results, ledger)
-    figures = figures_of(results)
-    _show(results, figures, ledger, pace, markdown=arguments.markdown)
-    if arguments.json:
-        arguments.json.write_bytes(_raw(results, figures, ledger))
-    missed = [goal.says for goal in TARGETS if goal.verdict(figures.get(goal.figure)) == "MISSED"]
-    return FAILED if results.complaints or (arguments.gate and missed) else 0
+    return ledger
 
 
 def _start_targets(rig: Rig) -> list[Target]:
@@ -128,6 +164,7 @@ def _raw(results: Results, figures: Figures, ledger: Ledger) -> bytes:
         "recorded": ledger.by_outcome,
         "answered": sum(sample.answered for sample in results.of("fairlead")),
         "memory_mb": results.memory_mb,
+        "plans": msgspec.to_builtins(results.plans),
         "complaints": results.complaints,
         "samples": msgspec.to_builtins(results.samples),
         "stream_tries": [
@@ -147,6 +184,8 @@ def _profile(arguments: argparse.Namespace) -> int:
         target = rig.start_fairlead()
         target.settle_down()
         for name in arguments.loads:
+            if name == PLAN_LOAD:
+                continue  # bench/planning.py --profile looks inside
             print(profile(rig, target, LOADS[name], _pace(arguments), native=arguments.native))
     return 0
 
@@ -173,7 +212,7 @@ def _arguments() -> argparse.Namespace:
         "--seconds", type=float, metavar="S", help=f"of each load (default {FULL.seconds:g})"
     )
     parser.add_argument(
-        "--loads", type=_loads, default=list(LOADS), help=f"some of {','.join(LOADS)}"
+        "--loads", type=_loads, default=_ALL_LOADS, help=f"some of {','.join(_ALL_LOADS)}"
     )
     parser.add_argument(
         "--stream-levels",
@@ -206,8 +245,9 @@ def _arguments() -> argparse.Namespace:
 
 def _loads(text: str) -> list[str]:
     names = text.split(",")
-    if unknown := [name for name in names if name not in LOADS]:
-        raise argparse.ArgumentTypeError(f"no load {unknown[0]!r}; there are {', '.join(LOADS)}")
+    if unknown := [name for name in names if name not in _ALL_LOADS]:
+        known = ", ".join(_ALL_LOADS)
+        raise argparse.ArgumentTypeError(f"no load {unknown[0]!r}; there are {known}")
     return names
 
 

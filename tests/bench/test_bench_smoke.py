@@ -15,6 +15,7 @@ RUN_S_MAX = 100.0
 
 FIGURES_WITHOUT_PEER = {
     "call_us", "chunk_us", "translated_ratio", "to_messages_ratio", "big_ms", "streams", "idle_mb", "loaded_mb",
+    "plan_us", "plan_usual_us",
 }  # fmt: skip
 FIGURES_AGAINST_PEER = {"call_ratio", "rate_ratio", "added_p50_ms", "added_p99_ms"}
 
@@ -47,3 +48,23 @@ def test_a_quick_run_fills_every_row_and_finds_every_call_recorded(tmp_path: Pat
     assert result["recorded"]["completed"] > 100
     assert "verdict" in done.stdout
     assert str(int(result["answered"])) in done.stdout
+
+
+def test_planning_is_measured_without_servers(tmp_path: Path) -> None:
+    raw = tmp_path / "raw.json"
+    run = [str(ROOT / "bench" / "run.py"), "--quick", "--loads", "plan", "--no-streams"]
+
+    done = subprocess.run(
+        [sys.executable, *run, "--json", str(raw)],
+        capture_output=True,
+        text=True,
+        timeout=RUN_S_MAX,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stderr
+    result = json.loads(raw.read_bytes())
+    assert result["figures"].keys() == {"plan_us", "plan_usual_us"}
+    assert len(result["plans"]) == 6
+    assert all(row["count"] >= 50 and row["median_us"] > 0 for row in result["plans"])
+    assert "planning a call, 30 endpoints and every wish" in done.stdout
