@@ -21,6 +21,7 @@ __all__ = [
     "is_whole",
     "said_after",
     "stage_configuration",
+    "stage_sections",
 ]
 
 # Two plain hosts of open models: nothing about them is special.
@@ -46,6 +47,11 @@ total_s = 20.0
 """
 
 
+def stage_sections(*, timeout_s: float = TIMEOUT_S, more: str = "") -> str:
+    """Settings with short time-outs. more: behind [timeouts]."""
+    return _SECTIONS.format(timeout_s=timeout_s, more=more)
+
+
 def stage_configuration(
     server: ReplayServer, *, timeout_s: float = TIMEOUT_S, more: str = ""
 ) -> str:
@@ -57,7 +63,7 @@ def stage_configuration(
             for model in (MODEL, OTHER_MODEL)
             for provider in (FIRST, SECOND)
         ],
-        _SECTIONS.format(timeout_s=timeout_s, more=more),
+        stage_sections(timeout_s=timeout_s, more=more),
     )
 
 
