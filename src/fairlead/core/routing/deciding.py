@@ -12,11 +12,11 @@ In two parts, because between them somebody may want to say no: to an account th
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final
 
 import msgspec
 
+from fairlead.core.affinity import can_be_warm
 from fairlead.core.capability import Capability
 from fairlead.core.catalog import Endpoint, Model, Snapshot
 from fairlead.core.chat import ChatRequest
@@ -63,8 +63,7 @@ class Meant(msgspec.Struct, frozen=True, gc=False):
     traits: Traits
 
 
-@dataclass(frozen=True, slots=True)
-class Decided:
+class Decided(msgspec.Struct, frozen=True, gc=False):
     """One decision. decision: the same as it is kept. The plan may be empty; why is in it."""
 
     snapshot: Snapshot
@@ -140,6 +139,7 @@ def decided(request: ChatRequest, what: Meant, circumstances: Circumstances) -> 
         and len(chosen.choices) > 1
         and not preferences.order
         and traits.capability is _CHAT
+        and _may_be_warm(chosen)
     ):
         # Only where there is a choice does it matter where the conversation's cache is warm.
         warm = it.warm()
@@ -168,6 +168,10 @@ def decided(request: ChatRequest, what: Meant, circumstances: Circumstances) -> 
 
 
 _CHAT: Final = Capability.CHAT
+
+
+def _may_be_warm(chosen: Plan) -> bool:
+    return any(can_be_warm(choice.endpoint) for choice in chosen.choices)
 
 
 def _plan(question: Question, preferences: Preferences, it: Circumstances) -> Plan:
