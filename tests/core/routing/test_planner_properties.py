@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fairlead.core.catalog import DataPolicy, Endpoint, EndpointStatus, Snapshot
-from fairlead.core.routing.facts import Facts, Percentiles, Standing
+from fairlead.core.routing.facts import UNKNOWN, Facts, Percentiles, Standing
 from fairlead.core.routing.index import Ladder, places, selectors
 from fairlead.core.routing.preferences import Partition, Preferences
 from fairlead.core.routing.types import INSTALLATION, Opening, Plan, Target, Traits, Warm
@@ -270,15 +270,8 @@ def test_who_is_down_comes_after_everybody_who_is_not(
 ) -> None:
     warm = Warm(f"b:{MODEL}", cached_tokens)
     chosen = planned(where, wishes, targets=BOTH, known=known, seed=seed, warm=warm)
-    down = [
-        (
-            facts := known.get(choice.endpoint.tag, known.get(choice.endpoint.provider, Facts()))
-        ).standing
-        is Standing.DOWN
-        and not facts.is_probe
-        for choice in chosen.choices
-        if not choice.endpoint.tag.startswith("a/")
-    ]
+    facts = [known.get(choice.endpoint.tag, UNKNOWN) for choice in chosen.choices]
+    down = [one.standing is Standing.DOWN and not one.is_probe for one in facts]
     assert down == sorted(down)
 
 

@@ -45,9 +45,26 @@ _SOFT: Final = frozenset(SOFT_PARAMETERS)
 # The tier that a variant lets in.
 ADMITTING: Final = {"nitro": "priority", "floor": "flex"}
 _QUANTIZATIONS_WITHIN: Final = {"fp4": ("fp4", "mxfp4", "nvfp4"), "fp8": ("fp8", "mxfp8")}
-_READ_FOR_ANY_MODEL: Final = "file"  # its text can be; nothing can see or hear for a model
-
+# Python 3.11 takes longer to look a member up than a filter takes that removes nobody.
+_ACCOUNT_MODELS: Final = Removal.ACCOUNT_MODELS
 _ACCOUNT_PROVIDERS: Final = Removal.ACCOUNT_PROVIDERS
+_CONTEXT_LENGTH: Final = Removal.CONTEXT_LENGTH
+_DATA_POLICY: Final = Removal.DATA_POLICY
+_DISTILLABLE: Final = Removal.DISTILLABLE
+_IGNORED: Final = Removal.IGNORED
+_MAX_PRICE: Final = Removal.MAX_PRICE
+_MAX_TOKENS: Final = Removal.MAX_TOKENS
+_MODALITY: Final = Removal.MODALITY
+_NOT_ALLOWED: Final = Removal.NOT_ALLOWED
+_NO_ADAPTER: Final = Removal.NO_ADAPTER
+_QUANTIZATION: Final = Removal.QUANTIZATION
+_REGION: Final = Removal.REGION
+_SERVICE_TIER: Final = Removal.SERVICE_TIER
+_UNPRICED: Final = Removal.UNPRICED
+_UNSUPPORTED_PARAMETER: Final = Removal.UNSUPPORTED_PARAMETER
+_VARIANT: Final = Removal.VARIANT
+_ZDR: Final = Removal.ZDR
+_READ_FOR_ANY_MODEL: Final = "file"  # its text can be; nothing can see or hear for a model
 
 
 class Sieve:
@@ -109,7 +126,7 @@ def sift(
     sieve = Sieve(index, removed)
     _by_access(sieve, access, preferences.region, can_serve)
     if index.unpriced:
-        sieve.drop(index.unpriced, Removal.UNPRICED, "the catalogue has no price for it")
+        sieve.drop(index.unpriced, _UNPRICED, "the catalogue has no price for it")
     if target.variants:
         _by_variant(sieve, target.variants)
     usable = sieve.kept
@@ -158,11 +175,11 @@ def _by_access(
         sieve.removed += [said[place] for place in places(closed)]
     if unspoken:
         what = index.model.kind.value
-        sieve.drop(unspoken, Removal.NO_ADAPTER, f"{what} models are not spoken to there")
+        sieve.drop(unspoken, _NO_ADAPTER, f"{what} models are not spoken to there")
     if elsewhere:
         sieve.drop_each(
             elsewhere,
-            Removal.REGION,
+            _REGION,
             lambda endpoint: f"in {endpoint.data_region or 'no stated region'}, not {region}",
         )
 
@@ -200,7 +217,7 @@ def _by_variant(sieve: Sieve, variants: tuple[str, ...]) -> None:
         those = 0
         for endpoint in left:
             those |= index.bits[endpoint]
-        sieve.keep(those, Removal.VARIANT, f"not of :{':'.join(variants)}")
+        sieve.keep(those, _VARIANT, f"not of :{':'.join(variants)}")
 
 
 def _by_account(sieve: Sieve, preferences: Preferences) -> None:
@@ -213,9 +230,9 @@ def _by_account(sieve: Sieve, preferences: Preferences) -> None:
         sieve.drop(ignored, _ACCOUNT_PROVIDERS, "ignored by the account")
     models = preferences.allowed_models
     if models is not None and not _matches(index, models):
-        sieve.drop(index.all, Removal.ACCOUNT_MODELS, "not among the account's models")
+        sieve.drop(index.all, _ACCOUNT_MODELS, "not among the account's models")
     if preferences.ignored_models and _matches(index, preferences.ignored_models):
-        sieve.drop(index.all, Removal.ACCOUNT_MODELS, "ignored by the account")
+        sieve.drop(index.all, _ACCOUNT_MODELS, "ignored by the account")
 
 
 def _matches(index: ModelIndex, patterns: tuple[str, ...]) -> bool:
@@ -233,9 +250,9 @@ def _matches(index: ModelIndex, patterns: tuple[str, ...]) -> bool:
 def _by_names(sieve: Sieve, preferences: Preferences) -> None:
     index = sieve.index
     if preferences.only is not None:
-        sieve.keep(index.named(preferences.only), Removal.NOT_ALLOWED, "not in `only`")
+        sieve.keep(index.named(preferences.only), _NOT_ALLOWED, "not in `only`")
     if preferences.ignore:
-        sieve.drop(index.named(preferences.ignore), Removal.IGNORED, "in `ignore`")
+        sieve.drop(index.named(preferences.ignore), _IGNORED, "in `ignore`")
 
 
 def _by_privacy(sieve: Sieve, preferences: Preferences) -> None:
@@ -243,21 +260,17 @@ def _by_privacy(sieve: Sieve, preferences: Preferences) -> None:
     if preferences.no_training:
         sieve.keep(
             index.keeps_nothing,
-            Removal.DATA_POLICY,
+            _DATA_POLICY,
             "may keep or train on prompts, or is not known",
         )
     if preferences.no_paid_training:
-        sieve.keep(
-            index.never_trains | index.free, Removal.DATA_POLICY, "may train on paid prompts"
-        )
+        sieve.keep(index.never_trains | index.free, _DATA_POLICY, "may train on paid prompts")
     if preferences.no_free_training:
-        sieve.keep(
-            index.never_trains | ~index.free, Removal.DATA_POLICY, "may train on free prompts"
-        )
+        sieve.keep(index.never_trains | ~index.free, _DATA_POLICY, "may train on free prompts")
     if preferences.zdr or index.model.author in preferences.zdr_authors:
-        sieve.keep(index.retains_nothing, Removal.ZDR, "may retain prompts, or is not known")
+        sieve.keep(index.retains_nothing, _ZDR, "may retain prompts, or is not known")
     if preferences.enforce_distillable_text and index.model.open_weights is not True:
-        sieve.drop(index.all, Removal.DISTILLABLE, "its author is not known to allow distillation")
+        sieve.drop(index.all, _DISTILLABLE, "its author is not known to allow distillation")
 
 
 def _by_offer(sieve: Sieve, traits: Traits, preferences: Preferences) -> None:
@@ -267,7 +280,7 @@ def _by_offer(sieve: Sieve, traits: Traits, preferences: Preferences) -> None:
         for name in preferences.quantizations:
             for word in _QUANTIZATIONS_WITHIN.get(name, (name,)):
                 wanted |= index.quantizations.get(word, 0)
-        sieve.drop_each(~wanted, Removal.QUANTIZATION, lambda endpoint: endpoint.quantization)
+        sieve.drop_each(~wanted, _QUANTIZATION, lambda endpoint: endpoint.quantization)
     most = preferences.max_price
     if most is not None:
         # What a long prompt costs is what counts for a long prompt.
@@ -287,9 +300,7 @@ def _capped(sieve: Sieve, name: str, bound: PicoUSD | None) -> None:
     gone = sieve.kept & ~sieve.index.ladders[name].at_most(bound)
     if gone:
         said, most = sieve.index.priced[name], price_said(name, bound)
-        sieve.take(
-            gone, Removal.MAX_PRICE, [f"{said[place]} > max {most}" for place in places(gone)]
-        )
+        sieve.take(gone, _MAX_PRICE, [f"{said[place]} > max {most}" for place in places(gone)])
 
 
 def _by_long_price(sieve: Sieve, prompt_tokens: int, most: MaxPrice) -> None:
@@ -305,7 +316,7 @@ def _by_long_price(sieve: Sieve, prompt_tokens: int, most: MaxPrice) -> None:
         ):
             if bound is not None and price > bound:
                 said = f"{name} {price_said(name, price)} at this length > max {price_said(name, bound)}"
-                sieve.drop(1 << place, Removal.MAX_PRICE, said)
+                sieve.drop(1 << place, _MAX_PRICE, said)
 
 
 def _by_request(sieve: Sieve, traits: Traits, preferences: Preferences) -> int:
@@ -318,12 +329,12 @@ def _by_request(sieve: Sieve, traits: Traits, preferences: Preferences) -> int:
             one for one in traits.modalities if one not in readable and one != _READ_FOR_ANY_MODEL
         ]
         if unread:
-            sieve.drop(index.all, Removal.MODALITY, f"the model does not read {', '.join(unread)}")
+            sieve.drop(index.all, _MODALITY, f"the model does not read {', '.join(unread)}")
     if traits.characters > index.decisive_characters:
         unfit = index.prompt_characters.below(traits.characters)
         sieve.drop_each(
             unfit,
-            Removal.CONTEXT_LENGTH,
+            _CONTEXT_LENGTH,
             lambda endpoint: (
                 f"{traits.characters} characters are beyond {prompt_tokens_max(endpoint)} tokens"
             ),
@@ -335,13 +346,13 @@ def _by_request(sieve: Sieve, traits: Traits, preferences: Preferences) -> int:
             unfit |= short
             sieve.drop_each(
                 short,
-                Removal.MAX_TOKENS,
+                _MAX_TOKENS,
                 lambda endpoint: f"writes {endpoint.max_completion_tokens} of {wanted} tokens",
             )
     if preferences.require_parameters:
         for name in traits.parameters:
             able = index.parameters.get(name, 0)
-            sieve.keep(able, Removal.UNSUPPORTED_PARAMETER, f"does not support {name}")
+            sieve.keep(able, _UNSUPPORTED_PARAMETER, f"does not support {name}")
     return unfit
 
 
@@ -355,11 +366,11 @@ def _by_tier(
     if asked == "flex":
         flex = index.tiers.get("flex", 0)
         if usable & flex:
-            sieve.keep(flex, Removal.SERVICE_TIER, "not of the tier flex")
+            sieve.keep(flex, _SERVICE_TIER, "not of the tier flex")
             return
     sieve.drop_each(
         tiered & ~_admitted(index, target, traits, preferences),
-        Removal.SERVICE_TIER,
+        _SERVICE_TIER,
         lambda endpoint: f"of the tier {endpoint.tier}, which was not asked for",
     )
 
@@ -388,7 +399,7 @@ def _by_soft_parameters(sieve: Sieve, traits: Traits, usable: int) -> None:
             if usual & able:
                 sieve.keep(
                     able,
-                    Removal.UNSUPPORTED_PARAMETER,
+                    _UNSUPPORTED_PARAMETER,
                     f"does not support {name}, as others of the model do",
                 )
                 usual &= able

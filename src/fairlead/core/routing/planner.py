@@ -64,6 +64,10 @@ __all__ = ["plan"]
 _THROUGHPUT: Final = Sort.THROUGHPUT
 _LATENCY: Final = Sort.LATENCY
 _EXACTO: Final = Sort.EXACTO
+_CHEAPEST: Final = Sort.PRICE
+_BY_PRICE: Final = Why.PRICE
+_BY_SORT: Final = Why.SORT
+_DRAWN: Final = Why.DRAWN
 _ONE_ORDER: Final = Partition.NONE
 _RANK_OF: Final = itemgetter(0)  # of an entry
 _USUAL: Final = NOT_WARM | NOT_TIER | UNLISTED | OURS  # the rank of whoever no rule lifts
@@ -140,9 +144,9 @@ def _sort_for(
         return preferences.sort
     tier = traits.service_tier
     if tier == "priority":
-        return Sort.THROUGHPUT
+        return _THROUGHPUT
     if tier == "flex" and sieve.kept & sieve.index.tiers.get(tier, 0):
-        return Sort.PRICE
+        return _CHEAPEST
     if target.variants:
         for variant in reversed(target.variants):
             if variant in VARIANT_SORTS:
@@ -166,7 +170,7 @@ def _enter(
     """
     mask = sieve.kept
     if not mask:
-        return Why.PRICE
+        return _BY_PRICE
     index, traits = sieve.index, question.traits
     ids, slugs, rates, ties, endpoints = index.columns_of(mask)
     known = list(map(health.facts, ids))
@@ -183,14 +187,14 @@ def _enter(
         if graded is not None:
             ranks = list(map(or_, ranks, graded))
     figures: Iterable[float] = repeat(0.0)
-    usual = Why.PRICE
+    usual = _BY_PRICE
     if sort is _THROUGHPUT or sort is _LATENCY:
         figures = figures_of(known, sort)
-        usual = Why.SORT if min(figures) < UNSEEN else Why.PRICE
+        usual = _BY_SORT if min(figures) < UNSEEN else _BY_PRICE
     elif sort is _EXACTO:
-        usual = Why.PRICE if graded is None else Why.QUALITY
+        usual = _BY_PRICE if graded is None else Why.QUALITY
     elif sort is not None:
-        usual = Why.SORT
+        usual = _BY_SORT
     prices = _expected(index, mask, rates, traits, question.warm)
     if sieve.openings:
         _enter_by_keys(draft.entries, sieve, number, zip(ranks, figures, prices, strict=False))
@@ -296,7 +300,7 @@ def _stay(entries: list[Entry], warm: Warm, sorts: Sequence[Sort | None]) -> Non
         saved = endpoint.prices.input_cache_read
         if saved is None or saved >= endpoint.prices.prompt:
             continue
-        if sorts[target_of(entry)] in (None, Sort.PRICE):
+        if sorts[target_of(entry)] in (None, _CHEAPEST):
             group = group_of(rank)
             others = (
                 other[2]
@@ -340,13 +344,13 @@ def _choices(draft: _Draft) -> tuple[Choice, ...]:
     entries, usual, drawn, probes = draft.entries, draft.usual, draft.drawn, draft.probes
     shared = reduce(and_, map(_RANK_OF, entries), -1)
     choices: list[Choice] = []
-    last_rank, last_target, reason = -1, -1, Why.PRICE
+    last_rank, last_target, reason = -1, -1, _BY_PRICE
     for rank, _, price, tie, endpoint, key in entries:
         target = tie >> TARGET_IN_TIE
         if rank != last_rank or target != last_target:
             last_rank, last_target = rank, target
             reason = why(rank, shared, usual[target])
-        said = Why.DRAWN if drawn and tie in drawn and reason is Why.PRICE else reason
+        said = _DRAWN if drawn and tie in drawn and reason is _BY_PRICE else reason
         is_probe = bool(probes) and endpoint.id in probes
         choices.append(Choice(endpoint, key, price, said, is_probe))
     return tuple(choices)
