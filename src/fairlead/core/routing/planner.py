@@ -294,8 +294,10 @@ def _stay(entries: list[Entry], warm: Warm, sorts: Sequence[Sort | None]) -> Non
     be without any. One that is not healthy keeps nobody.
     """
     for number, entry in enumerate(entries):
+        if entry[4].id != warm.endpoint:
+            continue
         rank, figure, price, tie, endpoint, key = entry
-        if endpoint.id != warm.endpoint or not is_healthy(rank):
+        if not is_healthy(rank):
             continue
         saved = endpoint.prices.input_cache_read
         if saved is None or saved >= endpoint.prices.prompt:
@@ -350,7 +352,10 @@ def _choices(draft: _Draft) -> tuple[Choice, ...]:
         if rank != last_rank or target != last_target:
             last_rank, last_target = rank, target
             reason = why(rank, shared, usual[target])
-        said = _DRAWN if drawn and tie in drawn and reason is _BY_PRICE else reason
-        is_probe = bool(probes) and endpoint.id in probes
-        choices.append(Choice(endpoint, key, price, said, is_probe))
+        if drawn and tie in drawn and reason is _BY_PRICE:
+            choices.append(Choice(endpoint, key, price, _DRAWN, endpoint.id in probes))
+        elif probes:
+            choices.append(Choice(endpoint, key, price, reason, endpoint.id in probes))
+        else:
+            choices.append(Choice(endpoint, key, price, reason))
     return tuple(choices)
