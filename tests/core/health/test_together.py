@@ -232,3 +232,32 @@ def test_another_version_is_refused() -> None:
         decode_saved(msgspec.msgpack.encode((2, [])))
     with pytest.raises(NewsUnreadable, match="another version"):
         decode_news(msgspec.msgpack.encode((2, [])))
+
+
+def test_outages_before_a_success_are_not_in_a_row_with_those_after_it() -> None:
+    one, two = HealthBook(takes_notes=True), HealthBook()
+    dead = EndpointOutcome(FailureKind.UNREACHABLE)
+    for outcome in (dead, dead, EndpointOutcome(None), dead):
+        one.ended(A, outcome, T)
+    told(one, two, T)
+    assert two.at(T).facts(A).standing is Standing.UNSTABLE
+    two.ended(A, dead, T)
+    two.ended(A, dead, T)
+    assert two.at(T).facts(A).standing is Standing.DOWN
+
+
+def test_five_minutes_of_bad_uptime_outlive_a_restart() -> None:
+    book = HealthBook()
+    for number in range(150):
+        failure = FailureKind.SERVER if number % 3 == 0 else None
+        book.ended(A, EndpointOutcome(failure), T)
+    assert after_restart(book, T).at(T + 60).facts(A).standing is Standing.DOWN
+
+
+def test_what_is_older_than_a_day_is_not_adopted() -> None:
+    book = HealthBook()
+    for _ in range(3):
+        book.ended(A, EndpointOutcome(FailureKind.UNREACHABLE), T)
+    heir = HealthBook()
+    heir.adopt(list(book.saved(T)), T + 86_400)
+    assert len(heir) == 0
