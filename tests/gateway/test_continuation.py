@@ -257,3 +257,20 @@ def tool_stream(arguments: str) -> Script:
     }
     event = b"data: " + msgspec.json.encode(chunk) + b"\n\n"
     return Script([(0.1, event)], headers=STREAM, end="cut")
+
+
+def test_an_answer_that_had_nothing_left_to_say_is_ended() -> None:
+    """All words had come when the stream broke: who is prefilled with them says nothing more."""
+
+    async def scenario(gateway: GatewayInMemory, upstream: ScriptedUpstream) -> None:
+        answer = await gateway.chat(stream=True, provider=SAVED)
+        assert answer.text() == "One two three four"
+        assert errors_in(answer) == []
+        [generation] = gateway.recorded
+        assert generation.finish_reason == "stop"
+        assert generation.splices[0].manner == "finish"
+        assert [attempt.failure for attempt in generation.attempts] == ["cut", None]
+        assert generation.provider == "cheap"
+        assert generation.cost == 2 * 1000 + 4 * 2000
+
+    simulated(scenario, cheap=broken(WORDS, 4), dear=stream([]))

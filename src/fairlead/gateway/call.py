@@ -19,6 +19,7 @@ from fairlead.core.capability import Capability
 from fairlead.core.catalog import Endpoint
 from fairlead.core.chat import ChatRequest
 from fairlead.core.continuation import (
+    NOTHING_LEFT,
     Continue,
     Finish,
     Impossible,
@@ -320,13 +321,14 @@ class Call:
                 written_tokens=services.tokens.count(text, tokenizer=tokenizer),
                 judge=services.tools,
             )
+            is_same = step.choice is broken.choice
             match way:
                 case Impossible():
-                    break
+                    if is_same:
+                        break
+                    continue  # one that can be prefilled may do what another cannot
                 case Finish():
-                    self._note_splice(broken, endpoint=broken.endpoint, manner="finish", text=text)
-                    self._ending = self._parts.pop()
-                    return way
+                    return self._ended_with(way, broken, text)
                 case Restart():
                     manner = "restart"
                 case Continue():
@@ -337,8 +339,12 @@ class Call:
             try:
                 await leg.open()
             except UpstreamFailure as failure:
+                if isinstance(way, Continue) and way.had_nothing_left(failure):
+                    leg.end()
+                    self._leg = broken
+                    return self._ended_with(NOTHING_LEFT, broken, text)
                 leg.end(failure)
-                if not FAILURES[failure.kind].elsewhere or step.choice is broken.choice:
+                if is_same or not FAILURES[failure.kind].elsewhere:
                     break
                 continue
             if manner == "restart":
@@ -348,6 +354,12 @@ class Call:
         self._parts.pop()
         self._leg = broken
         return None
+
+    def _ended_with(self, way: Finish, broken: Leg, text: str) -> Finish:
+        """The answer is what came of it, and an end."""
+        self._note_splice(broken, endpoint=broken.endpoint, manner="finish", text=text)
+        self._ending = self._parts.pop()
+        return way
 
     def _note_splice(self, broken: Leg, *, endpoint: Endpoint, manner: str, text: str) -> None:
         self._splices.append(Splice(broken.endpoint.id, endpoint.id, manner, len(text)))

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Final
 
 from fairlead.core.affinity import Conversation, conversation_of
-from fairlead.core.capability import Capability
+from fairlead.core.capability import CAPABILITIES, Capability
 from fairlead.core.chat import ChatRequest
 from fairlead.core.ids import ProviderSlug
 from fairlead.core.limits import counts_as_free
@@ -102,8 +102,8 @@ class Deciding:
         what = meant(self._request, circumstances, capability=capability)
         for target in what.targets.targets:
             model = circumstances.snapshot.models[target.model]
-            if refusal := wrong_endpoint(model, requested_names(self._request), capability):
-                raise refusal
+            if CAPABILITIES.get(model.kind) is not capability:
+                raise wrong_endpoint(model, requested_names(self._request), capability)
         return what
 
     async def _admit(self, what: Meant) -> None:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Final
 
 from fairlead.core.attempts import GiveUp
-from fairlead.core.capability import CAPABILITIES, PATHS, Capability
+from fairlead.core.capability import PATHS, Capability
 from fairlead.core.catalog import Model, Snapshot, UnknownModel
 from fairlead.core.chat import ChatRequest
 from fairlead.core.errors import (
@@ -73,10 +73,8 @@ def unknown_model(unknown: UnknownModel | None, requested: tuple[str, ...]) -> R
 
 def wrong_endpoint(
     model: Model, requested: tuple[str, ...], capability: Capability
-) -> RequestInvalid | None:
-    """Why this model cannot be asked for that; None: it can."""
-    if CAPABILITIES.get(model.kind) is capability:
-        return None
+) -> RequestInvalid:
+    """The model does something else than it was asked for. Says where it is called."""
     instead = PATHS[model.kind]
     return RequestInvalid(
         f"{model.id} {_DOES_NOT[capability]}. Call it at {instead}.",
