@@ -188,7 +188,7 @@ async def processes(
     server: CacheServer, directory: Path, clock: Clock, count: int
 ) -> AsyncIterator[list[tuple[HealthBook, HealthKeeper]]]:
     caches = [Cache(server.url, rest_s=0.0, answer_timeout_s=5.0) for _ in range(count)]
-    books = [HealthBook(takes_notes=True) for _ in range(count)]
+    books = [HealthBook() for _ in range(count)]
     keepers = [
         HealthKeeper(book, directory, now_s=clock.now_s, cache=cache, name=b"process %d" % number)
         for number, (book, cache) in enumerate(zip(books, caches, strict=True))

@@ -40,7 +40,7 @@ class HealthKeeper:
     await keeper.run()          # until it is cancelled
     keeper.close()              # blocks; after the last call
 
-    cache: None where processes share nothing; otherwise the book takes notes.
+    cache: None where processes share nothing; otherwise the book takes notes from now on.
     name: of this process, different from all others'.
     """
 
@@ -59,6 +59,8 @@ class HealthKeeper:
         self._files = HealthFiles(directory)
         self._now_s = now_s
         self._cache = cache
+        if cache is not None:
+            book.take_notes()
         self._name = name
         self._save_every_s = save_every_s
         self._share_every_s = share_every_s

@@ -38,7 +38,7 @@ class HealthBook:
     __slots__ = ("_endpoints", "_endpoints_max", "_notes", "_ordinal")
 
     def __init__(self, *, endpoints_max: int = ENDPOINTS_MAX, takes_notes: bool = False) -> None:
-        """takes_notes: for `take_news`, which somebody must then call regularly."""
+        """takes_notes: see `take_notes`."""
         self._endpoints: dict[EndpointId, EndpointHealth] = {}
         self._notes: dict[EndpointId, Notes] | None = {} if takes_notes else None
         self._endpoints_max = endpoints_max
@@ -78,6 +78,11 @@ class HealthBook:
         """What the public API shows."""
         known = self._endpoints.get(endpoint)
         return _NO_FIGURES if known is None else known.figures(now_s)
+
+    def take_notes(self) -> None:
+        """From now on, for `take_news`, which somebody must then call regularly."""
+        if self._notes is None:
+            self._notes = {}
 
     def take_news(self, now_s: float) -> list[News]:
         """What ended here since this was last asked, for `hear` of other processes' books."""
