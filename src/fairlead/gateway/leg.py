@@ -87,7 +87,10 @@ class Leg:
         self._failure: UpstreamFailure | None = None
         self._was_let_go = False
         self._is_ended = False
-        services.health.began(step.choice.endpoint.id, services.clock.now_s())
+        now_s = services.clock.now_s()
+        services.health.began(step.choice.endpoint.id, now_s)
+        if request.streamed:
+            services.health.waits(step.choice.endpoint.id, now_s)
 
     @property
     def endpoint(self) -> Endpoint:
@@ -146,14 +149,17 @@ class Leg:
         self.first_token_s = self._services.loop.time()
 
     async def _first_token(self, exchange: Exchange, decoder: ChatDecoder) -> None:
+        services = self._services
         while True:
             chunk = await exchange.read()
             fresh = decoder.feed(chunk) if chunk else decoder.finish()
             self.events += fresh
             has_content = self.tally.watch(fresh)
             if has_content or not chunk:
-                self.first_token_s = self._services.loop.time()
+                now_s = self.first_token_s = services.loop.time()
                 self.is_over = not chunk
+                waited_s = now_s - self.began_s
+                services.health.spoke(self.endpoint.id, waited_s, services.clock.now_s())
                 return
 
     def _provider(self, endpoint: Endpoint) -> tuple[Provider, ChatAdapter]:
@@ -215,7 +221,14 @@ class Leg:
                 duration_s=duration_s,
             )
         else:
-            outcome = EndpointOutcome(failure=None, is_abandoned=True, first_token_s=first_token_s)
+            is_silent = self.request.streamed and self.first_token_s is None
+            outcome = EndpointOutcome(
+                failure=None,
+                is_abandoned=True,
+                first_token_s=first_token_s,
+                duration_s=duration_s,
+                silent_s=duration_s if is_silent else None,
+            )
         services.health.ended(self.choice.endpoint.id, outcome, services.clock.now_s())
 
     def record(self, now_s: float) -> Attempt:

@@ -1,6 +1,8 @@
 """The book of health: what the gateway tells of every call, and what routing asks for every decision.
 
     book.began(endpoint, now_s)             a call goes out
+    book.waits(endpoint, now_s)             it is streamed, so it should hear something soon
+    book.spoke(endpoint, waited_s, now_s)   it did
     book.ended(endpoint, outcome, now_s)    it came to this
     book.at(now_s).facts(endpoint)          what is known now
 
@@ -56,6 +58,16 @@ class HealthBook:
         known = self._endpoints.get(endpoint)
         if known is not None:
             known.began(now_s)
+
+    def waits(self, endpoint: EndpointId, now_s: float) -> None:
+        """A streamed call that has just begun waits for its first token, until `spoke` or `ended`."""
+        (self._endpoints.get(endpoint) or self._admit(endpoint)).waits(now_s)
+
+    def spoke(self, endpoint: EndpointId, waited_s: float, now_s: float) -> None:
+        """A streamed call got its first token."""
+        known = self._endpoints.get(endpoint)
+        if known is not None:
+            known.spoke(now_s - waited_s)
 
     def ended(self, endpoint: EndpointId, outcome: EndpointOutcome, now_s: float) -> None:
         """A call came to its end, in whatever way."""

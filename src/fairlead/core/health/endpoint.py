@@ -6,6 +6,7 @@ something happened that may change them, or a deadline within them has passed, o
 
 from __future__ import annotations
 
+import math
 from math import isfinite
 from typing import Final
 
@@ -17,6 +18,7 @@ from fairlead.core.health.counts import CountRing
 from fairlead.core.health.news import News
 from fairlead.core.health.outcome import MEANINGS, EndpointOutcome, Meaning
 from fairlead.core.health.saved import SavedEndpoint, breaker_of, saved_breaker
+from fairlead.core.health.silence import CALLS_IN_SILENCE, Silences, patience_s
 from fairlead.core.health.sketches import (
     SLOT_S,
     SketchRing,
@@ -53,6 +55,7 @@ _WEIGHED_SLOTS: Final = 10  # five minutes
 _MINUTES: Final = 30
 _FIVE_MINUTES: Final = 5
 _HOURS: Final = 24
+_FORGOTTEN_S: Final = (_MINUTES + 1) * 60.0  # then everything is over but the tools' figures
 _TOOL_SLOT_S: Final = 600.0
 _TOOL_SLOTS: Final = 12  # two hours
 _VALID, _INVALID = 0, 1  # columns of the tool verdicts
@@ -110,6 +113,7 @@ class EndpointHealth:
         "made_at_s",
         "minutes",
         "recent",
+        "silences",
         "throughput",
         "tools",
         "weighed",
@@ -126,6 +130,7 @@ class EndpointHealth:
         self.tools = CountRing(slot_s=_TOOL_SLOT_S, slots=_TOOL_SLOTS, columns=2)
         self.latency = SketchRing()
         self.throughput = SketchRing()
+        self.silences = Silences()
         self.facts = UNKNOWN
         self.made_at_s = self.fresh_until_s = _STALE
         self.heard_at_s = _STALE
@@ -142,11 +147,29 @@ class EndpointHealth:
             self.breaker.began(now_s)
             self.fresh_until_s = _STALE
 
+    def waits(self, now_s: float) -> None:
+        self.silences.waits(now_s)
+
+    def spoke(self, began_s: float) -> None:
+        self.silences.spoke(began_s)
+
+    def _was_silent(self, silent_s: float | None, now_s: float) -> None:
+        """A call that was let go would have had its first token later than that.
+
+        Left out, an endpoint whose slow calls are let go would seem to have none. A silence shorter than
+        most tells nothing: many callers leave at once.
+        """
+        usual = self.facts.latency_s
+        if silent_s is not None and usual is not None and silent_s > usual.p50:
+            self.measured_latency(bin_of(silent_s), now_s)
+
     def ended(self, outcome: EndpointOutcome, now_s: float) -> None:
         self.heard_at_s = now_s
         began_s = now_s - outcome.duration_s
+        self.silences.is_over(began_s)
         if outcome.is_abandoned:
             self._says_nothing(began_s)
+            self._was_silent(outcome.silent_s, now_s)
             return
         meaning = MEANINGS[outcome.failure]
         self.minutes.add(meaning, now_s)
@@ -246,6 +269,7 @@ class EndpointHealth:
         that comes and goes keeps its reputation.
         """
         self.recent.clear()
+        self.silences.forget()
         if not 0 <= now_s - self._forgiven_at_s < FORGIVEN_EVERY_S:
             self._forgiven_at_s = now_s
             self.weighed.clear()
@@ -289,8 +313,11 @@ class EndpointHealth:
 
     def facts_at(self, now_s: float) -> Facts:
         """Use `facts` while `made_at_s <= now_s < fresh_until_s`, and this otherwise."""
-        standing, is_probe, until_s = self._standing(now_s)
+        if now_s - self.heard_at_s > _FORGOTTEN_S and self.breaker.is_closed and not self.silences:
+            return self._hardly_known(now_s)
         latency, throughput = self._speed(now_s)
+        silent_until_s = self._hear_silence(latency, now_s)
+        standing, is_probe, until_s = self._standing(now_s)
         valid, invalid = self.tools.totals(now_s)
         self.facts = Facts(
             standing=standing,
@@ -302,8 +329,34 @@ class EndpointHealth:
             tool_errors_2h=invalid,
         )
         self.made_at_s = now_s
-        self.fresh_until_s = min(until_s, now_s + self._fresh_for_s)
+        self.fresh_until_s = min(until_s, silent_until_s, now_s + self._fresh_for_s)
         return self.facts
+
+    def _hardly_known(self, now_s: float) -> Facts:
+        """Nothing was heard for so long that only the tools' figures can be left; most endpoints are so."""
+        valid, invalid = self.tools.totals(now_s)
+        self.facts = (
+            Facts(tool_requests_2h=valid + invalid, tool_errors_2h=invalid)
+            if valid or invalid
+            else UNKNOWN
+        )
+        self._latency_p95_s = None
+        self._measured_until_s = _STALE
+        self.made_at_s = now_s
+        self.fresh_until_s = now_s + self._fresh_for_s
+        return self.facts
+
+    def _hear_silence(self, latency: Percentiles | None, now_s: float) -> float:
+        """If calls have been left waiting for too long, that is an outage. Returns when it will be one."""
+        if not self.breaker.is_closed:
+            return math.inf
+        patience = patience_s(None if latency is None else latency.p99)
+        too_long_at_s = self.silences.too_long_at_s(patience)
+        if too_long_at_s > now_s:
+            return too_long_at_s
+        self.silences.forget()
+        self.breaker.failed(now_s, now_s, outages=CALLS_IN_SILENCE)
+        return math.inf
 
     def latency_p95_s(self, now_s: float) -> float | None:
         if not self.made_at_s <= now_s < self.fresh_until_s:

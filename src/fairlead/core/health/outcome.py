@@ -21,7 +21,8 @@ class EndpointOutcome(msgspec.Struct, frozen=True, gc=False):
     first_token_s: from the call's beginning to its first token; None: there was none.
     output_tokens: generated, as counted or estimated. duration_s: of the whole call.
     tools: of the answer's tool calls, where it had any.
-    is_abandoned: the caller, or we, left before the first token. It says nothing about the endpoint.
+    is_abandoned: the caller, or we, left before the first token. It says nothing about the endpoint, but for
+        silent_s: of a streamed call, for how long nothing had come by then.
     """
 
     failure: FailureKind | None
@@ -31,6 +32,7 @@ class EndpointOutcome(msgspec.Struct, frozen=True, gc=False):
     duration_s: float = 0.0
     tools: ToolVerdict | None = None
     is_abandoned: bool = False
+    silent_s: float | None = None
 
 
 class Meaning(IntEnum):
