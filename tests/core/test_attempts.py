@@ -229,5 +229,16 @@ def test_whatever_fails_the_number_of_attempts_and_the_time_are_bounded(
     assert len(step.failures) == len(tried)
 
 
+def test_the_last_of_many_endpoints_is_asked_while_there_is_time() -> None:
+    """Dozens may be down at once, and one be left."""
+    choices = tuple(a_choice(f"p{n}") for n in range(45))
+    attempts = _attempts(*choices, deadline_s=100, first_token_s=60)
+    for number, choice in enumerate(choices):
+        step = attempts.next(number * 0.1)
+        assert isinstance(step, Try)
+        assert step.choice is choice
+        attempts.failed(choice, _fail(FailureKind.UNREACHABLE), number * 0.1)
+
+
 def test_every_kind_of_failure_has_a_rule() -> None:
     assert set(FAILURES) == set(FailureKind)

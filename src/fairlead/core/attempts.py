@@ -38,7 +38,7 @@ __all__ = [
     "Wait",
 ]
 
-ATTEMPTS_MAX: Final = 16  # of one call; a seventeenth endpoint does not save what sixteen refused
+ATTEMPTS_MAX: Final = 64  # of one call; more than any model has endpoints, so that only time ends a search
 PROBE_S: Final = 15.0  # for an endpoint that was down, while there are others to go on with
 RETRY_WAIT_S_MAX: Final = 2.0  # a shorter wait than this is taken on, where nothing else is left
 
