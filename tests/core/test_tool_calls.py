@@ -13,7 +13,12 @@ from hypothesis import strategies as st
 from fairlead.core.answer import AnsweredCall
 from fairlead.core.chat import ABSENT, Function, Tool
 from fairlead.core.schema_steps import extent, steps
-from fairlead.core.tool_calls import SCHEMAS_KEPT_MAX, ToolJudge, ToolVerdict
+from fairlead.core.tool_calls import (
+    CALLS_CHECKED_MAX,
+    SCHEMAS_KEPT_MAX,
+    ToolJudge,
+    ToolVerdict,
+)
 
 WEATHER = {
     "type": "object",
@@ -233,3 +238,14 @@ def test_steps_grow_with_what_is_applied_and_end_at_the_bound() -> None:
     assert eight > 10 * four
     assert steps(branching(20), 0, steps_max=10_000) is None
     assert steps({"$ref": "http://elsewhere/"}, 0, steps_max=100) is None
+
+
+def test_of_many_calls_only_the_first_are_held_to_their_schemas_but_the_json_of_all_is_read() -> (
+    None
+):
+    wrong = AnsweredCall(0, "call_1", "weather", arguments='{"days":0}')
+    half = AnsweredCall(0, "call_2", "weather", arguments='{"city":"Os')
+    good = [AnsweredCall(0, "call_0", "weather", arguments='{"city":"Oslo"}')] * CALLS_CHECKED_MAX
+    assert ToolJudge().verdict([*good[1:], wrong], [tool()]) is ToolVerdict.SCHEMA_MISMATCH
+    assert ToolJudge().verdict([*good, wrong], [tool()]) is ToolVerdict.VALID
+    assert ToolJudge().verdict([*good, half], [tool()]) is ToolVerdict.INVALID_JSON
