@@ -1,8 +1,8 @@
 """Decisions kept from an earlier program come out as they were, or the rules have another version.
 
-`replay` makes a decision again by today's rules, so it cannot notice that they changed. These decisions were made
-once and kept in a file. If a change of the planner is meant to give other plans, raise ROUTING_VERSION and record
-the file anew: `.venv/bin/python -m tests.core.routing.test_rules_version`.
+`replay` makes a decision again by today's rules, so it cannot notice that they changed. These decisions were
+made once and kept in a file. If a change of the planner is meant to give other plans, raise ROUTING_VERSION and
+record the file anew: `.venv/bin/python -m tests.core.routing.test_rules_version`.
 """
 
 from __future__ import annotations
