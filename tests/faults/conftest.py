@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.faults.stage import STREAMS, stage_configuration
+from tests.faults.stage import STREAMS, UNASKED_MODELS, stage_configuration
 from tests.recordings import recording
 from tests.replay.caller import Caller, OfficialCaller
 from tests.replay.gateway import RunningGateway, running_gateway
@@ -23,7 +23,7 @@ def providers() -> Iterator[ReplayServer]:
 def gateway(
     providers: ReplayServer, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[RunningGateway]:
-    toml = stage_configuration(providers)
+    toml = stage_configuration(providers, more_models=UNASKED_MODELS)
     with running_gateway(tmp_path_factory.mktemp("faults"), toml) as running:
         yield running
 
@@ -40,6 +40,12 @@ def upstream(providers: ReplayServer) -> Iterator[ReplayServer]:
 def caller(gateway: RunningGateway) -> Iterator[Caller]:
     with Caller(gateway.fairlead) as one:
         yield one
+
+
+@pytest.fixture(scope="session")
+def unasked_models(gateway: RunningGateway) -> Iterator[str]:
+    """`next` is a model that this gateway knows nothing of yet."""
+    return iter(UNASKED_MODELS)
 
 
 @pytest.fixture(scope="session")

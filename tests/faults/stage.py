@@ -1,6 +1,13 @@
-"""The stage for faults: one model, two providers that the replay server plays, short time-outs."""
+"""The stage for faults: some models, two providers that the replay server plays, short time-outs.
+
+A gateway remembers: an endpoint that failed thrice goes last in line, whatever order a caller wishes, and a
+conversation stays where it was answered. So a call that must begin at a certain provider asks for a model
+that no call has asked for before (the fixture `unasked_models`).
+"""
 
 from __future__ import annotations
+
+from collections.abc import Iterable
 
 from tests.recordings import recording
 from tests.recordings_truth import Said, read_stream
@@ -15,6 +22,7 @@ __all__ = [
     "SECOND",
     "STREAMS",
     "TIMEOUT_S",
+    "UNASKED_MODELS",
     "WHOLE",
     "ask",
     "has_content",
@@ -27,6 +35,7 @@ __all__ = [
 # Two plain hosts of open models: nothing about them is special.
 FIRST, SECOND = "deepinfra", "together"
 MODEL, OTHER_MODEL = "faults/model", "faults/other"
+UNASKED_MODELS = tuple(f"faults/unasked-{number}" for number in range(1000))
 TIMEOUT_S = 0.4  # for the first token, and between tokens
 # What they answer.
 STREAMS = {
@@ -53,14 +62,18 @@ def stage_sections(*, timeout_s: float = TIMEOUT_S, more: str = "") -> str:
 
 
 def stage_configuration(
-    server: ReplayServer, *, timeout_s: float = TIMEOUT_S, more: str = ""
+    server: ReplayServer,
+    *,
+    timeout_s: float = TIMEOUT_S,
+    more: str = "",
+    more_models: Iterable[str] = (),
 ) -> str:
-    """more: settings behind [timeouts]."""
+    """more: settings behind [timeouts]. more_models: beside the usual two."""
     return configuration(
         {FIRST: server.base(FIRST), SECOND: server.base(SECOND)},
         [
             Offer(model, provider, model)
-            for model in (MODEL, OTHER_MODEL)
+            for model in (MODEL, OTHER_MODEL, *more_models)
             for provider in (FIRST, SECOND)
         ],
         stage_sections(timeout_s=timeout_s, more=more),

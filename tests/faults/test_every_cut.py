@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
 from tests.faults.stage import (
     FIRST,
-    MODEL,
     SECOND,
     STREAMS,
     WHOLE,
@@ -100,14 +101,19 @@ def test_a_break_at_any_event_has_a_correct_end(
 @pytest.mark.parametrize("manner", BREAKS)
 @pytest.mark.parametrize("kind", KINDS)
 def test_another_provider_answers_before_the_first_token_and_never_after(
-    kind: str, manner: str, upstream: ReplayServer, caller: Caller
+    kind: str,
+    manner: str,
+    upstream: ReplayServer,
+    caller: Caller,
+    unasked_models: Iterator[str],
 ) -> None:
     for events in range(len(events_of(recording(STREAMS[kind]))) + 1):
         how, said = expected(kind, manner, events)
+        model = next(unasked_models)
         upstream.forget()
         upstream.on(provider=FIRST, answer=STREAMS[kind], fault=BREAKS[manner].format(events))
         upstream.on(provider=SECOND, answer=STREAMS["text"])
-        ending = caller.ending(ask(FIRST, SECOND, streamed=True))
+        ending = caller.ending(ask(FIRST, SECOND, streamed=True, model=model))
         asked = [request.provider for request in upstream.received]
         if how == "refused":
             assert asked == [FIRST, SECOND]
@@ -117,11 +123,11 @@ def test_another_provider_answers_before_the_first_token_and_never_after(
             assert asked == [FIRST]
             assert_ending(ending, how, said)
         assert_charge(ending, caller)
-        assert all(request.body["model"] == MODEL for request in upstream.received)
+        assert all(request.body["model"] == model for request in upstream.received)
 
 
 def test_an_answer_that_is_not_streamed_and_cut_anywhere_is_refused_or_answered_by_another(
-    upstream: ReplayServer, caller: Caller
+    upstream: ReplayServer, caller: Caller, unasked_models: Iterator[str]
 ) -> None:
     size = len(recording(STREAMS[WHOLE]).body)
     for cut in range(0, size, size // 20):
@@ -130,10 +136,11 @@ def test_an_answer_that_is_not_streamed_and_cut_anywhere_is_refused_or_answered_
             fault = f"cut_after_bytes={cut};cut={how}"
             upstream.on(provider=FIRST, answer=STREAMS[WHOLE], fault=fault)
             upstream.on(provider=SECOND, answer=STREAMS[WHOLE])
-            refused = caller.ending(ask(FIRST, streamed=False))
+            model = next(unasked_models)
+            refused = caller.ending(ask(FIRST, streamed=False, model=model))
             assert refused.kind == "refused"
             assert_charge(refused, caller)
-            answered = caller.ending(ask(FIRST, SECOND, streamed=False))
+            answered = caller.ending(ask(FIRST, SECOND, streamed=False, model=model))
             assert answered.kind == "complete"
             assert answered.provider == "Together AI"
             assert_charge(answered, caller)
