@@ -98,6 +98,29 @@ def test_who_is_back_is_not_held_to_what_hung_before() -> None:
     assert standing(book, T + 60) is Standing.GOOD
 
 
+def test_a_probe_has_succeeded_with_its_first_token() -> None:
+    """Its answer may take a minute more, and nobody should be kept away for that."""
+    book = HealthBook()
+    for _ in range(3):
+        book.ended(A, EndpointOutcome(FailureKind.SERVER), T)
+    assert standing(book, T) is Standing.DOWN
+    asked(book, T + 5)
+    assert standing(book, T + 6) is Standing.DOWN
+    book.spoke(A, 1.0, T + 6)
+    assert standing(book, T + 6) is Standing.GOOD
+    book.ended(A, EndpointOutcome(None, first_token_s=1.0, duration_s=60.0), T + 65)
+    assert standing(book, T + 65) is Standing.GOOD
+
+
+def test_a_stream_from_before_an_outage_does_not_end_it() -> None:
+    book = HealthBook()
+    asked(book, T - 2)
+    for _ in range(3):
+        book.ended(A, EndpointOutcome(FailureKind.SERVER), T)
+    book.spoke(A, 3.0, T + 1)
+    assert standing(book, T + 1) is Standing.DOWN
+
+
 # How slow an endpoint is whose slow calls are let go
 
 

@@ -67,7 +67,7 @@ class HealthBook:
         """A streamed call got its first token."""
         known = self._endpoints.get(endpoint)
         if known is not None:
-            known.spoke(now_s - waited_s)
+            known.spoke(now_s - waited_s, now_s)
 
     def ended(self, endpoint: EndpointId, outcome: EndpointOutcome, now_s: float) -> None:
         """A call came to its end, in whatever way."""

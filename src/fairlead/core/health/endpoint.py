@@ -150,8 +150,11 @@ class EndpointHealth:
     def waits(self, now_s: float) -> None:
         self.silences.waits(now_s)
 
-    def spoke(self, began_s: float) -> None:
+    def spoke(self, began_s: float, now_s: float) -> None:
+        """A first token is all that a probe has to show; its answer may take a minute more."""
         self.silences.spoke(began_s)
+        if not self.breaker.is_closed and self.breaker.succeeded(began_s, now_s):
+            self._recovered(now_s)
 
     def _was_silent(self, silent_s: float | None, now_s: float) -> None:
         """A call that was let go would have had its first token later than that.
