@@ -16,7 +16,7 @@ from fairlead.core.routing.preferences import (
     Preferences,
     Sort,
 )
-from fairlead.core.routing.wishes import NAMES_MAX, preferences_of
+from fairlead.core.routing.wishes import NAME_CHARACTERS_MAX, NAMES_MAX, preferences_of
 from fairlead.testing.builders import a_request
 from tests.core.routing.planning import read
 
@@ -82,6 +82,8 @@ def test_each_field_means_what_is_documented(
     [
         ({"order": ["x"] * (NAMES_MAX + 1)}, "provider.order"),
         ({"only": ["x"] * (NAMES_MAX + 1)}, "provider.only"),
+        ({"ignore": ["x", "x" * (NAME_CHARACTERS_MAX + 1)]}, "provider.ignore[1]"),
+        ("x" * (NAME_CHARACTERS_MAX + 1), "provider"),
         ({"quantizations": ["fp8", "fp9"]}, "provider.quantizations[1]"),
         ({"sort": "cheapest"}, "provider.sort"),
         ({"sort": 1}, "provider.sort"),
@@ -102,7 +104,7 @@ def test_each_field_means_what_is_documented(
     ],
 )
 def test_a_value_that_means_nothing_is_refused_with_its_path(
-    provider: dict[str, object], path: str
+    provider: dict[str, object] | str, path: str
 ) -> None:
     with pytest.raises(RequestInvalid) as refused:
         read(provider)

@@ -30,9 +30,11 @@ from fairlead.core.routing.preferences import (
     Sort,
 )
 
-__all__ = ["NAMES_MAX", "QUANTIZATIONS", "preferences_of"]
+__all__ = ["NAMES_MAX", "NAME_CHARACTERS_MAX", "QUANTIZATIONS", "preferences_of"]
 
-NAMES_MAX: Final = 1000  # in each list; more than there are providers
+# Of each list. They are kept with every decision; there are some 70 providers, with a few endpoints each.
+NAMES_MAX: Final = 200
+NAME_CHARACTERS_MAX: Final = 128
 QUANTIZATIONS: Final = (
     "int4", "int8", "fp4", "mxfp4", "nvfp4", "fp6", "fp8", "mxfp8", "fp16", "bf16", "fp32", "unknown",
 )  # fmt: skip
@@ -74,6 +76,8 @@ def preferences_of(
             return NO_WISHES
         wishes = _NOTHING
     elif isinstance(provider, str):
+        if len(provider) > NAME_CHARACTERS_MAX:
+            raise _wrong("provider", _NAME_RULE)
         wishes = ProviderPreferences(only=[provider], allow_fallbacks=False)
     else:
         wishes = provider
@@ -138,7 +142,13 @@ def _names(names: Sequence[str] | None, path: str) -> tuple[str, ...]:
         return ()
     if len(names) > NAMES_MAX:
         raise _wrong(path, f"must have at most {NAMES_MAX} names, not {len(names)}")
+    for number, name in enumerate(names):
+        if len(name) > NAME_CHARACTERS_MAX:
+            raise _wrong(f"{path}[{number}]", _NAME_RULE)
     return _lowered(names)
+
+
+_NAME_RULE: Final = f"must have at most {NAME_CHARACTERS_MAX} characters"
 
 
 def _quantizations(words: Sequence[str] | None) -> tuple[str, ...]:
