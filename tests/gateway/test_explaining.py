@@ -57,6 +57,11 @@ def test_the_decision_is_told_with_every_endpoint() -> None:
     assert told["attempts"] == []
 
 
+def test_of_a_mere_list_of_models_the_first_is_told_as_the_one_asked_for() -> None:
+    told = data_of(explained({"models": ["acme/one"], "messages": HELLO}))
+    assert told["requested"] == "acme/one"
+
+
 def test_wishes_that_leave_nothing_are_explained_all_the_same() -> None:
     wishes = {"only": ["closed"]}
     told = data_of(explained({"model": "acme/one", "messages": HELLO, "provider": wishes}))

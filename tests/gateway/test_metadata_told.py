@@ -141,3 +141,11 @@ def test_nobody_is_told_unasked(path: str, headers: dict[str, str]) -> None:
     stream = called(path, headers=headers, stream=True)
     error = called(path, headers=headers, script=lambda _: refusal(503))
     assert not any(b"openrouter_metadata" in one.body for one in (whole, stream, error))
+
+
+def test_of_a_mere_list_of_models_the_first_is_told_as_the_one_asked_for() -> None:
+    path = "/api/v1/chat/completions"
+    answer = called(path, headers=ASKED, model=None, models=["acme/one"])
+    told = told_in(answer.json())
+    assert told is not None
+    assert told["requested"] == "acme/one"

@@ -174,7 +174,7 @@ def _decided(
         decision = decided(request, what, circumstances).decision
     except CallerError as error:
         raise Stop(error.message.rstrip(".")) from error
-    return decision, request.body.model or ""
+    return decision, request.body.first_model
 
 
 def _capability(request: ChatRequest, circumstances: Circumstances) -> Capability:
@@ -182,7 +182,7 @@ def _capability(request: ChatRequest, circumstances: Circumstances) -> Capabilit
     from fairlead.core.capability import CAPABILITIES, Capability
 
     snapshot = circumstances.snapshot
-    found = snapshot.names.get((request.body.model or "").lower())
+    found = snapshot.names.get(request.body.first_model.lower())
     return Capability.CHAT if found is None else CAPABILITIES[snapshot.models[found].kind]
 
 

@@ -22,7 +22,6 @@ import msgspec
 
 from fairlead.core.catalog import Endpoint
 from fairlead.core.chat import (
-    ChatBody,
     ChatRequest,
     DeveloperMessage,
     ImagePart,
@@ -97,7 +96,7 @@ def conversation_of(
     # Lengths keep pieces apart, and tell texts apart that differ only beyond what is hashed.
     hashed = "".join(
         f"{len(piece)}:{piece[:HASHED_CHARACTERS_MAX]}"
-        for piece in (account, _model_asked_for(body), *pieces)
+        for piece in (account, body.first_model.lower(), *pieces)
     )
     digest = blake2b(hashed.encode("utf-8", "surrogatepass"), digest_size=_DIGEST_BYTES).digest()
     return Conversation(digest, has_session=bool(session))
@@ -169,12 +168,6 @@ def _cached_unasked(endpoint: Endpoint, usage: Usage) -> int:
 
 
 # --- what a conversation begins with ------------------------------------------------------------------
-
-
-def _model_asked_for(body: ChatBody) -> str:
-    if body.model:
-        return body.model.lower()
-    return body.models[0].lower() if body.models else ""
 
 
 def _opening(request: ChatRequest) -> tuple[str, ...] | None:

@@ -363,6 +363,11 @@ class ChatBody(msgspec.Struct, frozen=True, omit_defaults=True):
     echo: bool | None = None
     best_of: int | None = None
 
+    @property
+    def first_model(self) -> str:
+        """The model asked for first, as the caller wrote it; "" where a preset alone says which."""
+        return self.model or (self.models[0] if self.models else "")
+
 
 class ChatRequest(msgspec.Struct, frozen=True, gc=False):
     """One request, decoded.

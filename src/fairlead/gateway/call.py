@@ -405,7 +405,7 @@ class Call:
             decided.decision,
             self._attempt_records(),
             decided.snapshot,
-            requested=self._request.body.model or "",
+            requested=self._request.body.first_model,
             selected=None if selected is None else selected.record(self._services.loop.time()),
             splices=self._splices,
         )
@@ -462,7 +462,7 @@ class Call:
                 key=self._caller.key,
                 created_s=self._began_at_s,
                 api_type=self._dialect.api_type,
-                requested_model=body.model or "",
+                requested_model=body.first_model,
                 model=endpoint.model,
                 endpoint=endpoint.id,
                 provider=endpoint.provider,

@@ -44,7 +44,7 @@ async def serve_explanation(
         told = document(
             found.decision,
             found.snapshot,
-            requested=request.body.model or "",
+            requested=request.body.first_model,
             catalog_version=found.snapshot.version,
         )
         caller_side.answer(200, _HEAD, _encode({"data": told}))
