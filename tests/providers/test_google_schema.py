@@ -80,6 +80,52 @@ def test_a_reference_to_the_whole_has_it_as_a_definition() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    "extended",
+    [
+        {"allOf": [{"$ref": "#/$defs/Node"}], "title": "Left", "description": "Less."},
+        {"$ref": "#/$defs/Alias", "properties": {"extra": {}}, "description": "Less."},
+        {"allOf": [{"properties": {}}, {"$ref": "#/$defs/Alias"}], "description": "Less."},
+    ],
+)
+def test_a_reference_that_stays_has_no_neighbours_however_it_came_there(
+    extended: dict[str, Any],
+) -> None:
+    node = {"type": "object", "properties": {"left": extended}}
+    made = json_schema(
+        {
+            "properties": {"tree": {"$ref": "#/$defs/Node"}},
+            "$defs": {"Node": node, "Alias": {"$ref": "#/$defs/Node"}},
+        }
+    )
+    left = {"$ref": "#/$defs/Node", "description": "Less."}
+    expected = {"type": "object", "properties": {"left": left}}
+    assert made == {"properties": {"tree": expected}, "$defs": {"Node": expected}}
+
+
+@pytest.mark.parametrize(
+    "reference",
+    [
+        {"$ref": "#/$defs/b"},
+        {"$ref": "#/$defs/alias"},
+        {"allOf": [{"type": "object"}, {"$ref": "#/$defs/b"}]},
+    ],
+)
+def test_what_refers_to_itself_alone_says_nothing_by_it(reference: dict[str, Any]) -> None:
+    """Nothing could be made of a definition that is itself and more."""
+    schema = {
+        "items": {"$ref": "#/$defs/b"},
+        "$defs": {
+            "b": {"type": "object", "properties": {}, "allOf": [reference]},
+            "alias": {"$ref": "#/$defs/b"},
+        },
+    }
+    assert json_schema(schema) == {"items": {"type": "object", "properties": {}}}
+    whole = {"type": "object", "properties": {}, "allOf": [{"$ref": "#"}]}
+    assert json_schema(whole) == {"type": "object", "properties": {}}
+    assert json_schema({"$ref": "#"}) == {}
+
+
 def test_a_reference_to_nothing_allows_anything() -> None:
     assert json_schema(
         {"properties": {"a": {"$ref": "#/$defs/No"}, "b": {"$ref": "http://x"}}}

@@ -2,7 +2,8 @@
 
 `json_schema` is for models that take JSON schemas. They refuse a `$ref` with neighbours, and apply neither
 `const`, `allOf` nor exclusive bounds; so references are replaced by what they point at, and those keywords
-by others that say the same. A reference into its own definition must stay, and its definition with it.
+by others that say the same. A reference into its own definition must stay, and its definition with it; what
+stands beside it is left out, so that the schema says less than the caller's, and never something else.
 
 `openapi_schema` is for models that take a subset of OpenAPI's, and refuse the whole request at the first
 keyword that they do not know: nothing leaves here but the fields of their `Schema`. What the subset cannot
@@ -74,17 +75,18 @@ class _Inliner:
     def __init__(self, root: Schema) -> None:
         self._root = root
         self._nodes = 0
-        self._kept: dict[
-            str, str
-        ] = {}  # pointers of references that stay, and the names of their targets
+        # Pointers of references that stay, and the names of their targets.
+        self._kept: dict[str, str] = {}
 
     def whole(self) -> Schema:
-        whole = self._schema(self._root, (), 0)
+        whole = self._schema(self._root, (), 0, same=("#",))
         definitions: Schema = {}
         while left := [pointer for pointer in self._kept if self._kept[pointer] not in definitions]:
             for pointer in left:
                 target = _found(self._root, pointer)
-                definitions[self._kept[pointer]] = self._schema(target, (pointer,), 1)
+                definitions[self._kept[pointer]] = self._schema(
+                    target, (pointer,), 1, same=(pointer,)
+                )
         if definitions:
             whole["$defs"] = definitions
         return whole
@@ -98,8 +100,13 @@ class _Inliner:
             self._kept[pointer] = name
         return self._kept[pointer]
 
-    def _schema(self, value: object, inside: tuple[str, ...], depth: int) -> Schema:
-        """inside: the pointers of the definitions that this one is part of."""
+    def _schema(
+        self, value: object, inside: tuple[str, ...], depth: int, *, same: tuple[str, ...] = ()
+    ) -> Schema:
+        """inside: the pointers of the definitions that this one is part of.
+
+        same: those of them that hold for the very value that this one is about.
+        """
         self._nodes += 1
         if self._nodes > NODES_MAX or depth > DEPTH_MAX:
             raise RequestInvalid("A schema is too large, or nested too deeply.")
@@ -107,7 +114,7 @@ class _Inliner:
             return {}  # `true`: anything
         reference = value.get("$ref")
         if isinstance(reference, str):
-            return self._referred(reference, value, inside, depth)
+            return self._referred(reference, value, inside, depth, same=same)
         copied: Schema = {}
         for name, inner in value.items():
             if name in _LEFT_OUT:
@@ -117,7 +124,8 @@ class _Inliner:
                     key: self._schema(part, inside, depth + 1) for key, part in inner.items()
                 }
             elif name in _LISTS and isinstance(inner, list):
-                copied[name] = [self._schema(part, inside, depth + 1) for part in inner]
+                also = same if name == "allOf" else ()
+                copied[name] = [self._schema(part, inside, depth + 1, same=also) for part in inner]
             elif name == "items" and isinstance(inner, list):
                 copied["prefixItems"] = [self._schema(part, inside, depth + 1) for part in inner]
             elif name in _SINGLE and isinstance(inner, dict):
@@ -127,18 +135,30 @@ class _Inliner:
         return _plain(copied)
 
     def _referred(
-        self, reference: str, value: Schema, inside: tuple[str, ...], depth: int
+        self,
+        reference: str,
+        value: Schema,
+        inside: tuple[str, ...],
+        depth: int,
+        *,
+        same: tuple[str, ...],
     ) -> Schema:
         beside = {name: inner for name, inner in value.items() if name != "$ref"}
         target = _found(self._root, reference)
-        if target is None:
-            return self._schema(beside, inside, depth + 1)  # it points nowhere: anything
+        if target is None or reference in same:
+            # It points nowhere, which is anything; or it says that the value is what it is.
+            return self._schema(beside, inside, depth + 1, same=same)
         if reference in inside:
-            kept: Schema = {"$ref": f"#/$defs/{self._name(reference)}"}
-            kept.update((name, beside[name]) for name in _BESIDE_A_REFERENCE if name in beside)
-            return kept
-        found = self._schema(target, (*inside, reference), depth + 1)
-        return {**found, **self._schema(beside, inside, depth + 1)}
+            return _alone({"$ref": f"#/$defs/{self._name(reference)}", **beside})
+        found = self._schema(target, (*inside, reference), depth + 1, same=(*same, reference))
+        return _alone({**found, **self._schema(beside, inside, depth + 1, same=same)})
+
+
+def _alone(schema: Schema) -> Schema:
+    """Without what may not stand beside a reference, if it has one."""
+    if "$ref" not in schema:
+        return schema
+    return {name: schema[name] for name in ("$ref", *_BESIDE_A_REFERENCE) if name in schema}
 
 
 def _found(root: Schema, pointer: str) -> object:
@@ -162,7 +182,7 @@ def _path(pointer: str) -> list[str]:
 
 
 def _plain(schema: Schema) -> Schema:
-    """Changed in place and returned."""
+    """`schema` is changed, too."""
     parts = schema.pop("allOf", None)
     if isinstance(parts, list):
         for part in parts:
@@ -172,7 +192,7 @@ def _plain(schema: Schema) -> Schema:
     is_integer = schema.get("type") == "integer"
     _close(schema, "exclusiveMinimum", "minimum", step=1 if is_integer else 0)
     _close(schema, "exclusiveMaximum", "maximum", step=-1 if is_integer else 0)
-    return schema
+    return _alone(schema)
 
 
 def _merge(schema: Schema, part: Schema) -> None:
