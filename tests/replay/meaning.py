@@ -13,14 +13,18 @@ Two requests with the same meaning may differ in this, and in nothing else:
   annotations, empty fields;
 - the number of a tool call that goes back, which no provider looks at;
 - an image's address as text or as an object;
-- settings for tool calls where there are no tools.
+- settings for tool calls where there are no tools;
+- a `service_tier` that chooses an endpoint (`priority`, `fast`, `flex`): the endpoint that was chosen decides
+  what its provider is asked for, and these are of no tier. A provider's own words come through.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["meaning"]
+__all__ = ["CHOOSING_TIERS", "meaning"]
+
+CHOOSING_TIERS = ("priority", "fast", "flex")
 
 _SAYS_NOTHING = (
     "model", "stream_options", "reasoning", "reasoning_effort", "thinking",
@@ -43,6 +47,8 @@ def meaning(request: dict[str, Any], *, has_switch: bool = False) -> dict[str, A
         thinking = said.get("thinking") or {}
         effort = effort not in (None, "none") or thinking.get("type") == "enabled"
     means["effort"] = effort
+    if means.get("service_tier") in CHOOSING_TIERS:
+        del means["service_tier"]
     if not means.get("tools"):
         for name in ("tools", *_FOR_TOOLS):
             means.pop(name, None)

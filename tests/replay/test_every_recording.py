@@ -13,7 +13,7 @@ from tests.recordings import Recording, load, names
 from tests.recordings_truth import read
 from tests.replay.caller import CHAT, Caller, Heard, read_ending
 from tests.replay.catalogue import model_of
-from tests.replay.meaning import meaning
+from tests.replay.meaning import CHOOSING_TIERS, meaning
 from tests.replay.replay_server import Received, ReplayServer
 
 COMPLETIONS = "/api/v1/completions"
@@ -68,6 +68,7 @@ def test_the_answer_and_the_question_come_through(
     assert meaning(request.body, has_switch=has_switch) == meaning(
         case.request, has_switch=has_switch
     )
+    assert request.body.get("service_tier") not in CHOOSING_TIERS, "a tier that nobody chose"
     ending = read_ending(heard)
     assert (ending.kind, heard.status) == ("complete", 200)
     assert ending.said is not None
