@@ -99,7 +99,7 @@ check: .venv/dev-ready ## format, lint, types, import contracts
 	@echo "check: format, lint, types and import contracts hold"
 
 test: dev-setup ## the whole suite, in parallel
-	@$(PYTEST) $(addprefix --ignore=,$(APART)) $(ARGS)
+	@$(PYTEST) -m "not sim" $(addprefix --ignore=,$(APART)) $(ARGS)
 
 sim: .venv/dev-ready ## simulated days only
 	@$(PYTEST) tests/simulation $(ARGS)
