@@ -11,7 +11,7 @@ import pytest
 
 from fairlead.core.generation import AttemptKind, Outcome
 from fairlead.core.usage import UsageSource
-from fairlead.gateway.call import SPLICES_MAX
+from fairlead.gateway.continuing import SPLICES_MAX
 from fairlead.providers.base import UpstreamRequest
 from fairlead.testing.builders import a_model, a_provider, a_snapshot, an_endpoint
 from fairlead.testing.gateway import Answer, GatewayInMemory, Reader

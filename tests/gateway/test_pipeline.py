@@ -683,3 +683,20 @@ def test_a_stopping_server_lets_the_calls_of_callers_who_left_be_recorded() -> N
         assert [generation.outcome for generation in gateway.recorded] == [Outcome.CANCELLED]
 
     simulated(scenario, script=by_host(cheap=replace(stream(), head_after_s=0.2)))
+
+
+@pytest.mark.parametrize("takes_s", [0.0, 0.3])
+def test_whatever_cannot_be_recorded_the_caller_is_told_and_nothing_is_left(takes_s: float) -> None:
+    """A full disk, while callers leave, the server stops, and a stream breaks."""
+
+    async def scenario(gateway: GatewayInMemory, upstream: ScriptedUpstream) -> None:
+        gateway.journal.refuses = True
+        await gateway.chat(Reader(leaves_after_s=0.35 + takes_s), stream=True)
+        line = gateway.chatting(stream=True)
+        await asyncio.sleep(0.35 + takes_s)
+        await end_what_is_left(gateway.connections)
+        assert line.answer.is_complete
+        assert line.answer.events()[-1]["error"]["code"] == 503
+        assert gateway.recorded == []
+
+    simulated(scenario, script=by_host(cheap=replace(stream(), head_after_s=takes_s)))

@@ -120,6 +120,12 @@ class Splicer:
         self._settle(told)
         return told
 
+    @property
+    def withheld_characters(self) -> int:
+        """Of the second leg's text so far: what the caller had already, or has not been given yet."""
+        cut = len(self._said) + len(self._blanks) - self._offset
+        return cut + len(self._held) + (self._echoed_characters if self._echo else 0)
+
     # --- the seam ---
 
     def _take(self, text: str, told: list[ChatEvent]) -> None:

@@ -3,34 +3,25 @@
 Whatever happens after an upstream was asked, the call is settled once: completed, cancelled or failed.
 
 A call has one leg, normally. It has more when endpoints fail before their first token, when two are raced
-(`race.py`), or when a stream that broke is continued (`core/continuation.py`); what the caller gets is then
+(`race.py`), or when a stream that broke is continued (`continuing.py`); what the caller gets is then
 made of several parts, and paid once.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
-from typing import Final, assert_never
+from collections.abc import Callable, Mapping, Sequence
+from typing import assert_never
 
 from fairlead.core.affinity import can_be_warm
 from fairlead.core.attempts import Attempts, GiveUp, Try, Wait
 from fairlead.core.capability import Capability
 from fairlead.core.catalog import Endpoint
-from fairlead.core.chat import ChatRequest
-from fairlead.core.continuation import (
-    NOTHING_LEFT,
-    Continue,
-    Finish,
-    Impossible,
-    Prefill,
-    Restart,
-    Transcript,
-    continuation,
-)
+from fairlead.core.chat import ChatRequest, FinishReason
+from fairlead.core.continuation import Finish
 from fairlead.core.end_user import with_end_user
-from fairlead.core.errors import FAILURES, FailureKind, FairleadError, Problem, UpstreamFailure
-from fairlead.core.generation import Attempt, AttemptKind, Generation, Outcome, Splice
+from fairlead.core.errors import FailureKind, FairleadError, Problem, UpstreamFailure
+from fairlead.core.generation import Attempt, AttemptKind, Generation, Outcome
 from fairlead.core.hedging import Stake, hedge_after_s, loser_cost
 from fairlead.core.money import NanoUSD
 from fairlead.core.router_metadata import (
@@ -40,24 +31,22 @@ from fairlead.core.router_metadata import (
 )
 from fairlead.core.routing.deciding import Decided
 from fairlead.core.service_tiers import prices_served
-from fairlead.core.splicing import Splicer
 from fairlead.core.usage import Usage
 from fairlead.dialects.base import AnswerHead, Closing, Dialect, StreamEncoder
 from fairlead.gateway.caller_side import CallerSide
+from fairlead.gateway.continuing import Continuing
 from fairlead.gateway.deciding import Deciding
 from fairlead.gateway.leg import Leg
 from fairlead.gateway.ports import Caller
 from fairlead.gateway.race import first_of_two
 from fairlead.gateway.record import attribution, bounded_header, milliseconds
 from fairlead.gateway.refusals import exhausted, no_endpoints
-from fairlead.gateway.relay import Passage, relay
+from fairlead.gateway.relay import relay
 from fairlead.gateway.services import Services
 from fairlead.gateway.settlement import Part, closing_charge
 from fairlead.gateway.telling import STREAM_HEAD, WHOLE_HEAD, with_id
 
 __all__ = ["Call"]
-
-SPLICES_MAX: Final = 4  # of one answer; a stream that breaks more often is not worth saving
 
 
 class Call:
@@ -85,11 +74,7 @@ class Call:
         self._decided: Decided | None = None
         self._attempts: Attempts | None = None
         self._legs: list[Leg] = []  # all that were begun, in order
-        self._parts: list[Part] = []  # what the answer is made of, before `_leg`
-        self._ending: Part | None = (
-            None  # the last part, where it broke off with nothing but its end missing
-        )
-        self._splices: list[Splice] = []
+        self._continuing: Continuing | None = None  # None: a stream that breaks is not continued
         self._leg: Leg | None = None  # the one that answers, or was asked last
         self._encoder: StreamEncoder | None = None
         self._first_token_s: float | None = None
@@ -99,14 +84,14 @@ class Call:
 
     async def run(self) -> None:
         """Decide, attempt, deliver. Raises FairleadError while nothing has reached the caller."""
-        services = self._services
-        if self._request.streamed:
+        services, request = self._services, self._request
+        if request.streamed:
             head = with_id(STREAM_HEAD, self.id, self._dialect)
             self._side.stream(head, keep_alive=self._dialect.keep_alive)
         decided = self._decided = await self._deciding.admitted()
         if not decided.plan.choices:
             raise no_endpoints(
-                self._request,
+                request,
                 decided.last_model,
                 decided.plan.removed,
                 decided.snapshot,
@@ -117,12 +102,20 @@ class Call:
             deadline_s=self._deadline_s,
             first_token_s=services.timeouts.first_token,
         )
-        leg = self._leg = await self._first_to_answer(decided, attempts)
-        self._first_token_s = leg.first_token_s or services.loop.time()
-        if self._request.streamed:
-            await self._stream(leg)
-        else:
-            await self._whole(leg)
+        try:
+            leg = self._leg = await self._first_to_answer(decided, attempts)
+            self._first_token_s = leg.first_token_s or services.loop.time()
+            if not request.streamed:
+                await self._whole(leg)
+            else:
+                if decided.preferences.continue_streams:
+                    self._continuing = Continuing(
+                        request, decided, attempts, services, begun=self._begun_to_go_on
+                    )
+                await self._stream(leg)
+        finally:
+            for one in self._legs:
+                one.end(was_let_go=True)  # which says nothing of those that have ended
 
     # --- up to the first token ---
 
@@ -163,6 +156,9 @@ class Call:
         self._legs.append(leg)
         self._leg = leg
         return leg
+
+    def _begun_to_go_on(self, step: Try, request: ChatRequest) -> Leg:
+        return self._begun(step, request, AttemptKind.CONTINUATION)
 
     async def _opened(self, leg: Leg) -> Leg | None:
         try:
@@ -247,18 +243,17 @@ class Call:
 
     async def _stream(self, leg: Leg) -> None:
         """Relay, and where the stream breaks and the caller wants it so, go on with another leg."""
-        side, services = self._side, self._services
+        side, continuing = self._side, self._continuing
         encoder = self._encoder = self._dialect.stream(self._head(leg))
-        passage = self._passage()
         while True:
             try:
                 await relay(
                     leg,
                     side=side,
                     encoder=encoder,
-                    services=services,
+                    services=self._services,
                     deadline_s=self._deadline_s,
-                    passage=passage,
+                    passage=None if continuing is None else continuing.passage,
                 )
                 leg.end()
                 break
@@ -268,21 +263,23 @@ class Call:
             is_its_fault = failure.kind is not FailureKind.TIMEOUT or not side.is_congested
             leg.end(failure, is_its_fault=is_its_fault)
             following = None
-            if passage is not None and is_its_fault:
-                following = await self._continued(leg, passage.transcript)
-            match following:
-                case None:
-                    side.end(await self._settle_broken(encoder, failure))
-                    return
-                case Finish(events):
-                    leg.tally.watch(events)
-                    if data := encoder.feed(events):
-                        side.write(data)
-                    break
-                case (next_leg, splicer):
-                    assert passage is not None
-                    leg, passage = next_leg, Passage(passage.transcript, splicer)
+            if continuing is not None and is_its_fault:
+                following = await continuing.after(leg)
+            if isinstance(following, Leg):
+                leg = following
+                continue
+            self._leg = leg  # of those that were asked to go on with it, nobody did
+            if following is None:
+                side.end(await self._settle_broken(encoder, failure))
+                return
+            self._finish(leg, following, encoder)
+            break
         side.end(await self._settle(Outcome.COMPLETED, encoder.close))
+
+    def _finish(self, leg: Leg, end: Finish, encoder: StreamEncoder) -> None:
+        leg.tally.watch(end.events)
+        if data := encoder.feed(end.events):
+            self._side.write(data)
 
     async def _settle_broken(self, encoder: StreamEncoder, failure: UpstreamFailure) -> bytes:
         problem = self.problem_of(failure)
@@ -290,91 +287,15 @@ class Call:
             Outcome.FAILED, lambda closing: encoder.fail(problem, closing), failure
         )
 
-    # --- going on with a stream that broke ---
-
-    def _passage(self) -> Passage | None:
-        """What keeps the answer so that it can be continued; None if that is not wanted."""
-        decided = self._decided
-        assert decided is not None
-        return Passage(Transcript()) if decided.preferences.continue_streams else None
-
-    async def _continued(
-        self, broken: Leg, transcript: Transcript
-    ) -> tuple[Leg, Splicer] | Finish | None:
-        """Another leg that goes on with the answer, or its mere end; None: the answer is lost."""
-        attempts, services, decided = self._attempts, self._services, self._decided
-        assert attempts is not None
-        assert decided is not None
-        if len(self._splices) == SPLICES_MAX:
-            return None
-        tokenizer = decided.snapshot.models[broken.endpoint.model].tokenizer
-        text = transcript.text
-        # From here on it is a part of the answer, whatever becomes of the next leg.
-        self._parts.append(Part(broken.tally, broken.endpoint, adds=bool(self._parts), broke=True))
-        while (step := attempts.resume(broken.choice, services.loop.time())) is not None:
-            endpoint = step.choice.endpoint
-            provider = services.providers(endpoint.provider)
-            way = continuation(
-                transcript,
-                self._request,
-                Prefill.NONE if provider is None else provider.prefill(self._request, endpoint),
-                written_tokens=services.tokens.count(text, tokenizer=tokenizer),
-                judge=services.tools,
-            )
-            is_same = step.choice is broken.choice
-            match way:
-                case Impossible():
-                    if is_same:
-                        break
-                    continue  # one that can be prefilled may do what another cannot
-                case Finish():
-                    return self._ended_with(way, broken, text)
-                case Restart():
-                    manner = "restart"
-                case Continue():
-                    manner = "prefill" if way.by_prefill else "instruction"
-                case _:
-                    assert_never(way)
-            leg = self._begun(step, way.request, AttemptKind.CONTINUATION)
-            try:
-                await leg.open()
-            except UpstreamFailure as failure:
-                if isinstance(way, Continue) and way.had_nothing_left(failure):
-                    leg.end()
-                    self._leg = broken
-                    return self._ended_with(NOTHING_LEFT, broken, text)
-                leg.end(failure)
-                if is_same or not FAILURES[failure.kind].elsewhere:
-                    break
-                continue
-            if manner == "restart":
-                self._parts.pop()  # nothing of it is in the answer
-            self._note_splice(broken, endpoint=endpoint, manner=manner, text=text)
-            return leg, way.splicer
-        self._parts.pop()
-        self._leg = broken
-        return None
-
-    def _ended_with(self, way: Finish, broken: Leg, text: str) -> Finish:
-        """The answer is what came of it, and an end."""
-        self._note_splice(broken, endpoint=broken.endpoint, manner="finish", text=text)
-        self._ending = self._parts.pop()
-        return way
-
-    def _note_splice(self, broken: Leg, *, endpoint: Endpoint, manner: str, text: str) -> None:
-        self._splices.append(Splice(broken.endpoint.id, endpoint.id, manner, len(text)))
-
     # --- the end ---
 
     async def cancelled(self) -> None:
-        """The caller left: the upstream is let go at once, what was used is settled."""
-        self._let_go()
+        """The caller left, and `run` was cancelled: what was used is settled."""
         if self._leg is not None and not self._is_settled:
             await self._settle(Outcome.CANCELLED, _nothing)
 
     async def cut_short(self, error: FairleadError) -> None:
         """We stop before the answer did. It is our fault, so it is free; the caller is told in band."""
-        self._let_go()
         leg = self._leg
         if leg is None or self._is_settled:
             return
@@ -385,10 +306,6 @@ class Call:
         end = await self._settle(Outcome.FAILED, lambda closing: stream.fail(problem, closing))
         if self._side.has_started and not self._side.is_complete:
             self._side.end(end)
-
-    def _let_go(self) -> None:
-        for leg in self._legs:
-            leg.end(was_let_go=True)
 
     def problem_of(self, error: FairleadError) -> Problem:
         """The error as the caller sees it, with how he was routed if he asked for that."""
@@ -407,7 +324,7 @@ class Call:
             decided.snapshot,
             requested=self._request.body.first_model,
             selected=None if selected is None else selected.record(self._services.loop.time()),
-            splices=self._splices,
+            splices=() if self._continuing is None else self._continuing.splices,
         )
 
     def _attempt_records(self) -> tuple[Attempt, ...]:
@@ -431,7 +348,7 @@ class Call:
         assert not self._is_settled
         services, request, tally, endpoint = self._services, self._request, leg.tally, leg.endpoint
         usage, charge = closing_charge(
-            [*self._parts, self._ending or Part(tally, endpoint, adds=bool(self._parts))],
+            self._parts(leg),
             outcome,
             request=request,
             model=decided.snapshot.models[endpoint.model],
@@ -450,8 +367,13 @@ class Call:
             )
         )
         self._is_settled = True
-        if outcome is Outcome.COMPLETED and len(decided.plan.choices) > 1:
-            self._stay(endpoint, usage)
+        if (
+            outcome is Outcome.COMPLETED
+            and len(decided.plan.choices) > 1
+            and tally.finish != FinishReason.ERROR
+        ):
+            # What a leg that only went on found in its cache is in no sum.
+            self._stay(endpoint, tally.usage or usage)
         if decided.preferences.hedge is not None:
             services.hedges.of(self._caller.account).earned(charge.total, services.clock.now_s())
         body = request.body
@@ -487,13 +409,21 @@ class Call:
                 error_type=None if failure is None else failure.error_type.value,
                 catalog_version=decided.snapshot.version,
                 decision=decided.decision,
-                splices=tuple(self._splices),
+                splices=() if self._continuing is None else tuple(self._continuing.splices),
                 router=decided.targets.router,
             )
         )
         if recorded is not None:
             await asyncio.shield(recorded)
         return last
+
+    def _parts(self, leg: Leg) -> Sequence[Part]:
+        """What the caller was given of an answer."""
+        if self._first_token_s is None:
+            return ()
+        if self._continuing is not None:
+            return self._continuing.parts(leg)
+        return (Part(leg.tally, leg.endpoint),)
 
     def _stay(self, endpoint: Endpoint, usage: Usage) -> None:
         """The conversation's next call had better go where its prompt is in the cache."""

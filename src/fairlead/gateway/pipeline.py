@@ -43,23 +43,32 @@ async def serve_chat(caller_side: CallerSide, *, dialect: Dialect, services: Ser
     except asyncio.CancelledError:
         # We are cancelled when the caller leaves; anybody else means it.
         if not caller_side.has_left:
-            stopping = Overloaded(_STOPPING)
-            if call is not None:
-                await call.cut_short(stopping)
-            tell(caller_side, dialect, stopping.problem(), call.id if call else None)
+            await _cut_short(caller_side, dialect, call, Overloaded(_STOPPING))
             raise
         # Still marked as cancelled, so that a shutdown does not interrupt the settling.
         if call is not None:
-            await call.cancelled()
+            try:
+                await call.cancelled()
+            except Exception:  # noqa: BLE001 — as below
+                _log.exception("A call whose caller had left could not be settled.")
         task = asyncio.current_task()
         if task is not None:
             task.uncancel()
     except Exception:  # noqa: BLE001 — the outermost edge of a call: nothing may pass it
         _log.exception("A call failed for a reason of our own.")
-        masked = FairleadError(_MASKED)
-        if call is not None:
-            await call.cut_short(masked)
-        tell(caller_side, dialect, masked.problem(), call.id if call else None)
+        await _cut_short(caller_side, dialect, call, FairleadError(_MASKED))
+
+
+async def _cut_short(
+    caller_side: CallerSide, dialect: Dialect, call: Call | None, error: FairleadError
+) -> None:
+    """End a call before its time. The caller is told, even if it cannot be recorded any more."""
+    if call is not None:
+        try:
+            await call.cut_short(error)
+        except Exception:  # noqa: BLE001 — as above
+            _log.exception("A call that was cut short could not be settled.")
+    tell(caller_side, dialect, error.problem(), call.id if call else None)
 
 
 _STOPPING: Final = "The server is stopping. Please send the call again."

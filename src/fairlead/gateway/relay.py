@@ -41,6 +41,11 @@ class Passage:
         self.transcript.watch(events)
         return events
 
+    @property
+    def withheld_characters(self) -> int:
+        """Of the leg's text, what the caller had already, or has not been given yet."""
+        return 0 if self._splicer is None else self._splicer.withheld_characters
+
     def finish(self) -> list[ChatEvent]:
         """What was held back."""
         if self._splicer is None:

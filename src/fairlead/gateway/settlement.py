@@ -4,12 +4,14 @@ The rule of today, by how the call ended:
 
     completed, with usage reported     the reported usage
     completed, none reported           an estimate, marked so
-    cancelled after the first token    what was reported, else an estimate of what was produced
+    completed, but empty or in error   nothing but the searches that were made
+    cancelled after the first token    what was reported of it, else an estimate of what was produced
     cancelled before it                nothing
     failed in the middle               nothing: an answer that ends in an error is free
 
 An answer that several endpoints gave in turn (a stream that broke and was continued) is paid once: the prompt
-as the first of them took it, and of each what it added. That the prompt was sent again is ours to bear.
+as the first of them took it, and of each the text that it added. That the prompt was sent again, and that a
+later one thought again, which the caller was not shown, is ours to bear.
 """
 
 from __future__ import annotations
@@ -25,6 +27,7 @@ from fairlead.core.chat import (
     ChatEvent,
     ChatRequest,
     Finished,
+    FinishReason,
     Frame,
     PlainEvent,
     ReasoningDelta,
@@ -37,7 +40,7 @@ from fairlead.core.chat import (
 )
 from fairlead.core.generation import Outcome
 from fairlead.core.money import NanoUSD, parse_amount
-from fairlead.core.pricing import Charge, PriceSheet, charge, charges
+from fairlead.core.pricing import Charge, PriceSheet, charge, charges, prices_in_force
 from fairlead.core.prompt import prompt_text
 from fairlead.core.retrieval import RerankRequest
 from fairlead.core.service_tiers import prices_served
@@ -64,9 +67,6 @@ class _Text:
         self._room_characters = TEXT_KEPT_CHARACTERS_MAX
         self._more_characters = 0
 
-    def __bool__(self) -> bool:
-        return bool(self._kept)
-
     def add(self, piece: str) -> None:
         if self._room_characters > 0:
             self._kept.append(piece)
@@ -74,13 +74,18 @@ class _Text:
         else:
             self._more_characters += len(piece)
 
-    def tokens(self, counter: TokenCounter, tokenizer: str) -> int:
-        """As if the rest were like the beginning."""
+    @property
+    def characters(self) -> int:
+        return TEXT_KEPT_CHARACTERS_MAX - self._room_characters + self._more_characters
+
+    def tokens(self, counter: TokenCounter, tokenizer: str, *, without_characters: int = 0) -> int:
+        """As if the rest were like the beginning. without_characters: so many of them do not count."""
         kept = "".join(self._kept)
         count = counter.count(kept, tokenizer=tokenizer)
-        if not self._more_characters:
+        if not self._more_characters and not without_characters:
             return count
-        return count + round(count * self._more_characters / len(kept))
+        counted = max(0, self.characters - without_characters)
+        return round(count * counted / max(1, len(kept)))
 
 
 class Tally:
@@ -88,6 +93,7 @@ class Tally:
 
     __slots__ = (
         "_calls",
+        "_characters_in_usage",
         "_keeps_calls",
         "_reasoning",
         "_text",
@@ -105,6 +111,7 @@ class Tally:
         self._keeps_calls = keeps_calls
         self._calls: dict[int, tuple[AnsweredCall, list[str]]] = {}
         self.usage: Usage | None = None
+        self._characters_in_usage = 0  # what had come when usage was reported last
         self.upstream_cost_usd: float | None = None
         self.upstream_id: str | None = None
         self.finish: str | None = None
@@ -141,6 +148,7 @@ class Tally:
                 return False
             case UsageReported():
                 self.usage = event.usage
+                self._characters_in_usage = self._characters
                 if event.cost_usd is not None:
                     self.upstream_cost_usd = event.cost_usd
                 return False
@@ -178,8 +186,8 @@ class Tally:
         return [call for call, _ in self._calls.values()]
 
     @property
-    def has_produced(self) -> bool:
-        return bool(self._text or self._reasoning)
+    def _characters(self) -> int:
+        return self._text.characters + self._reasoning.characters
 
     @property
     def upstream_cost(self) -> NanoUSD | None:
@@ -194,25 +202,66 @@ class Tally:
             return self.usage
         return self.estimated(request, model, counter)
 
-    def estimated(self, request: ChatRequest, model: Model, counter: TokenCounter) -> Usage:
+    def estimated(
+        self,
+        request: ChatRequest,
+        model: Model,
+        counter: TokenCounter,
+        *,
+        withheld_characters: int = 0,
+    ) -> Usage:
+        """withheld_characters: of the text, what the caller was not given."""
+        completion, reasoning = self._counted(model, counter, withheld_characters)
         return Usage(
             prompt=counter.count(prompt_text(request.body), tokenizer=model.tokenizer),
-            completion=self._text.tokens(counter, model.tokenizer),
-            reasoning=self._reasoning.tokens(counter, model.tokenizer),
+            completion=completion,
+            reasoning=reasoning,
             source=UsageSource.ESTIMATED,
         )
+
+    def used_so_far(
+        self,
+        request: ChatRequest,
+        model: Model,
+        counter: TokenCounter,
+        *,
+        withheld_characters: int = 0,
+    ) -> Usage:
+        """Of an answer that is not whole. Some providers report usage before the first token: then what came
+        after it is estimated."""
+        usage = self.usage
+        if usage is None:
+            return self.estimated(request, model, counter, withheld_characters=withheld_characters)
+        if self._characters_in_usage == self._characters:
+            return usage
+        completion, reasoning = self._counted(model, counter, withheld_characters)
+        return msgspec.structs.replace(
+            usage,
+            completion=max(completion, usage.completion),
+            reasoning=max(reasoning, usage.reasoning),
+            source=UsageSource.ESTIMATED,
+        )
+
+    def _counted(
+        self, model: Model, counter: TokenCounter, withheld_characters: int
+    ) -> tuple[int, int]:
+        tokenizer = model.tokenizer
+        text = self._text.tokens(counter, tokenizer, without_characters=withheld_characters)
+        return text, self._reasoning.tokens(counter, tokenizer)
 
 
 class Part(msgspec.Struct, frozen=True, gc=False):
     """What one endpoint gave of an answer.
 
     adds: another came before it, which had the prompt. broke: it ended before it said so.
+    withheld_characters: of its text, what the caller had already, or was never given.
     """
 
     tally: Tally
     endpoint: Endpoint
     adds: bool = False
     broke: bool = False
+    withheld_characters: int = 0
 
 
 def closing_charge(
@@ -226,28 +275,37 @@ def closing_charge(
 ) -> tuple[Usage, Charge]:
     """Usage and charge of one ended call; see the table above.
 
-    parts: in their order, at least one; usually exactly one. at_s: when the call began.
+    parts: what the caller was given, in order; usually one, none before a first token.
+    at_s: when the call began.
     """
+    if not parts:
+        return NO_USAGE, FREE
     last = parts[-1]
-    tally, endpoint = last.tally, last.endpoint
-    if outcome is not Outcome.COMPLETED:
-        if outcome is Outcome.FAILED:
-            return tally.used(request, model, counter), FREE
-        if len(parts) == 1 and not tally.has_produced and tally.usage is None:
-            return NO_USAGE, FREE
-    if len(parts) > 1 or last.broke:
-        return _spliced(parts, request=request, model=model, counter=counter, at_s=at_s)
-    usage = tally.used(request, model, counter)
-    if (
-        isinstance(request, RerankRequest)
-        and not usage.total_tokens
-        and not endpoint.prices.request
-    ):
-        # The provider counts units and charges for tokens: the units have no price.
-        usage = tally.estimated(request, model, counter)
-    if usage.completion_tokens == 0 and tally.finish is None:
+    tally = last.tally
+    is_whole = outcome is Outcome.COMPLETED and not last.broke
+    if len(parts) > 1 or not is_whole:
+        usage, total = _spliced(
+            parts, is_whole=is_whole, request=request, model=model, counter=counter, at_s=at_s
+        )
+    else:
+        usage = tally.used(request, model, counter)
+        if (
+            isinstance(request, RerankRequest)
+            and not usage.total_tokens
+            and not last.endpoint.prices.request
+        ):
+            # The provider counts units and charges for tokens: the units have no price.
+            usage = tally.estimated(request, model, counter)
+        total = charge(usage, _sheet(last), at_s=at_s)
+    if outcome is Outcome.FAILED:
         return usage, FREE
-    return usage, charge(usage, _sheet(last), at_s=at_s)
+    if tally.finish == _ERROR or (usage.completion_tokens == 0 and tally.finish is None):
+        searched = Usage(web_searches=usage.web_searches, requests=0)
+        return usage, charge(searched, _sheet(last), at_s=at_s) if usage.web_searches else FREE
+    return usage, total
+
+
+_ERROR: Final = FinishReason.ERROR.value
 
 
 def _sheet(part: Part) -> PriceSheet:
@@ -258,29 +316,29 @@ def _sheet(part: Part) -> PriceSheet:
 def _spliced(
     parts: Sequence[Part],
     *,
+    is_whole: bool,
     request: ChatRequest,
     model: Model,
     counter: TokenCounter,
     at_s: float,
 ) -> tuple[Usage, Charge]:
-    """Each part at its own endpoint's prices, rounded up once."""
+    """Each part at its own endpoint's prices, rounded up once. is_whole: the last of them is."""
     usages: list[Usage] = []
+    sheets: list[PriceSheet] = []
     for part in parts:
-        used = part.tally.used(request, model, counter)
-        if part.broke:
-            # What it had reported of its answer by then is a beginning at most.
-            seen = part.tally.estimated(request, model, counter)
-            used = msgspec.structs.replace(
-                used if part.tally.usage is not None else seen,
-                completion=max(seen.completion, used.completion),
-                reasoning=max(seen.reasoning, used.reasoning),
-                source=UsageSource.ESTIMATED,
+        tally = part.tally
+        if tally.usage is not None and is_whole and part is parts[-1]:
+            used = tally.usage
+        else:
+            used = tally.used_so_far(
+                request, model, counter, withheld_characters=part.withheld_characters
             )
-        if part.adds:
-            used = _answer_alone(used)
-        usages.append(used)
-    total = charges([(used, _sheet(part)) for used, part in zip(usages, parts, strict=True)], at_s)
-    return _sum(usages), total
+        # A long prompt has its prices, although only one part pays for it.
+        sheet = prices_in_force(_sheet(part), prompt_tokens=used.prompt_tokens, at_s=at_s)
+        sheets.append(msgspec.structs.replace(sheet, overrides=()))
+        usages.append(_answer_alone(used) if part.adds else used)
+    total = charges(list(zip(usages, sheets, strict=True)), at_s)
+    return (usages[0] if len(usages) == 1 else _sum(usages)), total
 
 
 def _answer_alone(usage: Usage) -> Usage:
@@ -293,6 +351,7 @@ def _answer_alone(usage: Usage) -> Usage:
         prompt_audio=0,
         prompt_image=0,
         prompt_video=0,
+        reasoning=0,
         requests=0,
     )
 
