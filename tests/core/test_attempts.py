@@ -242,3 +242,22 @@ def test_the_last_of_many_endpoints_is_asked_while_there_is_time() -> None:
 
 def test_every_kind_of_failure_has_a_rule() -> None:
     assert set(FAILURES) == set(FailureKind)
+
+
+def test_who_was_not_asked_at_all_does_not_hide_what_the_others_said() -> None:
+    end = GiveUp(((A, _fail(FailureKind.OVERLOADED)), (B, _fail(FailureKind.UNSUPPORTED))))
+    assert end.verdict is not None
+    assert end.verdict.kind is FailureKind.OVERLOADED
+    alone = GiveUp(((B, _fail(FailureKind.UNSUPPORTED)),))
+    assert alone.verdict is not None
+    assert alone.verdict.kind is FailureKind.UNSUPPORTED
+
+
+def test_nobody_waits_for_an_endpoint_of_a_model_that_refused_the_request_meanwhile() -> None:
+    """Two were raced: the one said that the request is bad, then the other asked to wait."""
+    attempts = _attempts(A, B)
+    attempts.next(0)
+    assert attempts.rival(0.5) is not None
+    attempts.failed(B, _fail(FailureKind.BAD_REQUEST), 1)
+    attempts.failed(A, _fail(FailureKind.RATE_LIMIT, 0.5), 1)
+    assert isinstance(attempts.next(1), GiveUp)

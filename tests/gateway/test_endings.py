@@ -59,9 +59,9 @@ FATES: Final = st.builds(
     Fate,
     head_after_s=st.sampled_from([0.0, 0.1, 0.7]),
     step_s=st.sampled_from([0.0, 0.1, 0.3]),
-    said=st.none() | st.integers(0, 6),
+    said=st.integers(0, 6) | st.integers(1, 6) | st.none(),
     end=st.sampled_from(["end", "cut", "cut", "hang"]),
-    status=st.sampled_from([200, 200, 200, 400, 429, 500]),
+    status=st.sampled_from([200] * 8 + [400, 429, 500]),
 )
 
 
@@ -111,16 +111,19 @@ def balanced(told_of: Told) -> tuple[object, object]:
 
 @settings(max_examples=300, deadline=None)
 @given(
-    fates=st.lists(FATES, max_size=6),
+    fates=st.lists(FATES, min_size=1, max_size=6),
     wishes=st.fixed_dictionaries(
-        {"continue_streams": st.booleans(), "hedge": st.sampled_from([False, {"after_s": 0.4}])}
+        {
+            "continue_streams": st.sampled_from([True, True, False]),
+            "hedge": st.sampled_from([False, {"after_s": 0.4}]),
+        }
     ),
     reader=st.builds(
         Reader,
         pause_s=st.sampled_from([0.0, 0.0, 0.5]),
-        leaves_after_s=st.none() | st.integers(0, 80).map(lambda n: n / 20 + 0.01),
+        leaves_after_s=st.none() | st.none() | st.integers(0, 80).map(lambda n: n / 20 + 0.01),
     ),
-    stops_after_s=st.none() | st.integers(0, 80).map(lambda n: n / 20 + 0.02),
+    stops_after_s=st.none() | st.none() | st.integers(0, 80).map(lambda n: n / 20 + 0.02),
     recorded_in_s=st.sampled_from([0.0, 0.2]),
 )
 def test_whatever_happens_when_a_call_is_settled_once_and_paid_once(
@@ -190,6 +193,8 @@ def check(generation: Generation, answer: Answer) -> None:
         case Outcome.FAILED:
             assert generation.cost == 0
         case Outcome.CANCELLED:
-            assert generation.cost <= PROMPT_TOKENS * 1000 + len(STORY.split()) * 2000
+            # Where a word was held back, so much is not estimated at the other end of its text.
+            words = len(STORY.split()) + len(generation.splices)
+            assert generation.cost <= PROMPT_TOKENS * 1000 + words * 2000
     for attempt in generation.attempts:
         assert not (attempt.was_let_go and attempt.failure)

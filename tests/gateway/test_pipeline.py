@@ -700,3 +700,143 @@ def test_whatever_cannot_be_recorded_the_caller_is_told_and_nothing_is_left(take
         assert gateway.recorded == []
 
     simulated(scenario, script=by_host(cheap=replace(stream(), head_after_s=takes_s)))
+
+
+# --- requests that one provider cannot be sent, and another can ------------------------------------------
+
+GOOGLE = an_endpoint("google-ai-studio", prompt="0.0000001", completion="0.0000001")
+A_FILE_ELSEWHERE: list[dict[str, object]] = [
+    {
+        "role": "user",
+        "content": [
+            {"type": "text", "text": "Read this"},
+            {"type": "file", "file": {"file_id": "file-1", "filename": "a.pdf"}},
+        ],
+    }
+]
+
+
+@pytest.mark.parametrize("hedge", [False, {"after_s": 0.01}])
+@pytest.mark.parametrize("elsewhere", [True, False])
+def test_a_request_that_cannot_be_put_in_a_providers_terms_goes_to_the_next(
+    hedge: object, *, elsewhere: bool
+) -> None:
+    """And nothing is left that waits for an answer from who was not asked."""
+    endpoints = (GOOGLE, CHEAP) if elsewhere else (GOOGLE,)
+    models = a_model(*endpoints)
+    providers = (*PROVIDERS, a_provider("google-ai-studio", base_url="http://google.test"))
+
+    async def main() -> None:
+        upstream = ScriptedUpstream(by_host(cheap=stream(("read",))))
+        gateway = GatewayInMemory(upstream, a_snapshot(models, providers=providers))
+        for _ in range(4):
+            answer = await gateway.chat(
+                stream=True, messages=A_FILE_ELSEWHERE, provider={"hedge": hedge, "sort": "price"}
+            )
+            if elsewhere:
+                assert answer.text() == "read"
+                assert gateway.recorded[-1].attempts[0].failure == "unsupported"
+            else:
+                told = answer.json()["error"]
+                assert answer.status == 400
+                assert told["param"] == "messages[0].content[1].file"
+                assert told["metadata"]["provider_name"] == "Google-Ai-Studio"
+        await asyncio.sleep(120)
+        now_s = gateway.services.clock.now_s()
+        assert gateway.health.at(now_s).facts(GOOGLE.id).standing is Standing.GOOD
+        assert upstream.open_count == 0
+
+    run_simulated(main())
+
+
+def test_a_slow_readers_pace_is_not_taken_for_his_providers() -> None:
+    async def scenario(gateway: GatewayInMemory, upstream: ScriptedUpstream) -> None:
+        await gateway.chat(Reader(pause_s=5), stream=True)
+        now_s = gateway.services.clock.now_s()
+        figures = gateway.health.figures(CHEAP.id, now_s)
+        assert figures.latency_30m is not None
+        assert figures.throughput_30m is None
+        await gateway.chat(stream=True)
+        assert gateway.health.figures(CHEAP.id, now_s).throughput_30m is not None
+
+    simulated(scenario, script=by_host(cheap=stream()))
+
+
+def test_a_stream_is_kept_open_while_a_provider_is_waited_for() -> None:
+    """Both ask for two seconds; then the first is asked once more."""
+    asked = 0
+
+    def script(request: UpstreamRequest) -> Script:
+        nonlocal asked
+        asked += 1
+        return error(429, **{"retry-after": "2"}) if asked <= 2 else stream(("at", " last"))
+
+    async def scenario(gateway: GatewayInMemory, upstream: ScriptedUpstream) -> None:
+        answer = await gateway.chat(stream=True)
+        assert answer.text() == "at last"
+        assert answer.body.startswith(b": ")
+        assert [one.failure for one in gateway.recorded[0].attempts] == [
+            "rate_limit",
+            "rate_limit",
+            None,
+        ]
+
+    simulated(scenario, script=script, bounds=ServerBounds(keep_alive_s=0.5))
+
+
+def test_a_caller_who_leaves_while_a_provider_is_waited_for_owes_nothing() -> None:
+    async def scenario(gateway: GatewayInMemory, upstream: ScriptedUpstream) -> None:
+        await gateway.chat(Reader(leaves_after_s=1), stream=True)
+        [generation] = gateway.recorded
+        assert (generation.outcome, generation.cost) == (Outcome.CANCELLED, 0)
+        assert generation.usage.source is UsageSource.NONE
+
+    simulated(scenario, script=lambda _: error(429, **{"retry-after": "2"}))
+
+
+@pytest.mark.parametrize(("leaves_after_s", "words"), [(0.5, 0), (1.5, 1), (3.5, 3)])
+def test_usage_that_comes_before_the_answer_is_not_what_a_caller_who_leaves_owes(
+    leaves_after_s: float, words: int
+) -> None:
+    """Anthropic tells the prompt's tokens and one of the answer before there is any."""
+    claude = an_endpoint("anthropic", prompt="0.000001", completion="0.000002")
+    started = {
+        "type": "message_start",
+        "message": {
+            "id": "msg_1",
+            "type": "message",
+            "role": "assistant",
+            "model": "claude",
+            "content": [],
+            "stop_reason": None,
+            "stop_sequence": None,
+            "usage": {"input_tokens": 100, "output_tokens": 1},
+        },
+    }
+    block = {
+        "type": "content_block_start",
+        "index": 0,
+        "content_block": {"type": "text", "text": ""},
+    }
+    word = {
+        "type": "content_block_delta",
+        "index": 0,
+        "delta": {"type": "text_delta", "text": "word "},
+    }
+    events = [
+        b"event: %b\ndata: %b\n\n" % (str(one["type"]).encode(), msgspec.json.encode(one))
+        for one in (started, block, word, word, word, word)
+    ]
+    steps = [(0.0, events[0]), (0.0, events[1]), *((1.0, event) for event in events[2:])]
+
+    async def main() -> None:
+        upstream = ScriptedUpstream(lambda _: Script(steps, headers=STREAM, end="hang"))
+        provider = a_provider("anthropic", base_url="http://anthropic.test/v1")
+        snapshot = a_snapshot(a_model(claude), providers=(provider,))
+        gateway = GatewayInMemory(upstream, snapshot)
+        await gateway.chat(Reader(leaves_after_s=leaves_after_s), stream=True)
+        [generation] = gateway.recorded
+        assert generation.outcome is Outcome.CANCELLED
+        assert generation.cost == (100 * 1000 + words * 2000 if words else 0)
+
+    run_simulated(main())

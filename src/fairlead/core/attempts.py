@@ -38,7 +38,9 @@ __all__ = [
     "Wait",
 ]
 
-ATTEMPTS_MAX: Final = 64  # of one call; more than any model has endpoints, so that only time ends a search
+ATTEMPTS_MAX: Final = (
+    64  # of one call; more than any model has endpoints, so that only time ends a search
+)
 PROBE_S: Final = 15.0  # for an endpoint that was down, while there are others to go on with
 RETRY_WAIT_S_MAX: Final = 2.0  # a shorter wait than this is taken on, where nothing else is left
 
@@ -68,15 +70,17 @@ class GiveUp:
         """The failure to show. None if nothing was tried.
 
         Of the model that was tried last: a failure that is about the request itself says most; otherwise the
-        last one.
+        last of those that were asked at all.
         """
         if not self.failures:
             return None
-        last_choice, last = self.failures[-1]
-        for choice, failure in self.failures:
-            if choice.endpoint.model == last_choice.endpoint.model and _is_of_the_request(failure):
+        model = self.failures[-1][0].endpoint.model
+        failures = [failure for choice, failure in self.failures if choice.endpoint.model == model]
+        for failure in failures:
+            if _is_of_the_request(failure):
                 return failure
-        return last
+        asked = [one for one in failures if one.kind is not FailureKind.UNSUPPORTED]
+        return (asked or failures)[-1]
 
 
 def _is_of_the_request(failure: UpstreamFailure) -> bool:
@@ -166,6 +170,7 @@ class Attempts:
             and failure.kind in _WAITABLE
             and hint_s <= RETRY_WAIT_S_MAX
             and now_s + hint_s < self._deadline_s
+            and choice.endpoint.model not in self._struck_out
             and not any(tried is choice for tried, _ in self._failures[:-1])
         ):
             self._later.append((now_s + hint_s, choice))

@@ -22,6 +22,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from math import ceil
 from typing import Final
 
 __all__ = [
@@ -44,6 +45,7 @@ __all__ = [
     "RateLimited",
     "RequestInvalid",
     "UpstreamFailure",
+    "whole_seconds",
 ]
 
 
@@ -313,6 +315,9 @@ class FailureKind(StrEnum):
     BAD_REQUEST = "bad_request"
     CONTEXT_LENGTH = "context_length"
     TOO_LARGE = "too_large"  # the body, in bytes, whatever the model could read
+    UNSUPPORTED = (
+        "unsupported"  # the request cannot be put in this provider's terms: it was not asked
+    )
     CONTENT_POLICY = "content_policy"
     IMAGE = "image"
     AUTHENTICATION = "authentication"  # our credential was refused
@@ -347,6 +352,7 @@ FAILURES: Final[dict[FailureKind, FailureRule]] = {
         ErrorType.CONTEXT_LENGTH_EXCEEDED, elsewhere=True, outage=False
     ),
     FailureKind.TOO_LARGE: FailureRule(ErrorType.PAYLOAD_TOO_LARGE, elsewhere=True, outage=False),
+    FailureKind.UNSUPPORTED: FailureRule(ErrorType.INVALID_REQUEST, elsewhere=True, outage=False),
     FailureKind.CONTENT_POLICY: FailureRule(
         ErrorType.CONTENT_POLICY_VIOLATION, elsewhere=False, outage=False
     ),
@@ -385,6 +391,7 @@ class UpstreamFailure(FairleadError):
     retry_after_s: the provider's hint.
     body: what it said, for the owner of the credential only; never shown or logged by default.
     error_type: a word more precise than its kind's; None: that.
+    param: path of the field that this provider does not take, where we know it.
     """
 
     def __init__(
@@ -397,6 +404,7 @@ class UpstreamFailure(FairleadError):
         retry_after_s: float | None = None,
         body: bytes = b"",
         error_type: ErrorType | None = None,
+        param: str | None = None,
     ) -> None:
         super().__init__(message)
         self.kind = kind
@@ -405,6 +413,7 @@ class UpstreamFailure(FairleadError):
         self.retry_after_s = retry_after_s
         self.body = body
         self.error_type = error_type or FAILURES[kind].error_type
+        self.param = param
 
     def problem(self) -> Problem:
         metadata: dict[str, object] = {}
@@ -413,11 +422,17 @@ class UpstreamFailure(FairleadError):
         headers: tuple[tuple[str, str], ...] = ()
         status = HTTP_STATUS[self.error_type]
         if self.retry_after_s is not None and status in (429, 503):
-            headers = (("retry-after", str(max(1, round(self.retry_after_s)))),)
+            headers = (("retry-after", str(whole_seconds(self.retry_after_s))),)
         return Problem(
             status=status,
             error_type=self.error_type,
             message=self.message,
             metadata=metadata,
+            param=self.param,
             headers=headers,
         )
+
+
+def whole_seconds(retry_after_s: float) -> int:
+    """As `Retry-After` wants it, and never too early."""
+    return max(1, ceil(retry_after_s))

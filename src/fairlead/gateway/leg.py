@@ -13,7 +13,7 @@ from fairlead.core.attempts import Try
 from fairlead.core.capability import Capability
 from fairlead.core.catalog import Endpoint
 from fairlead.core.chat import ChatEvent, ChatRequest, FinishReason
-from fairlead.core.errors import FailureKind, UpstreamFailure
+from fairlead.core.errors import CallerError, FailureKind, UpstreamFailure
 from fairlead.core.generation import Attempt, AttemptKind
 from fairlead.core.health import EndpointOutcome
 from fairlead.core.money import NanoUSD
@@ -42,6 +42,7 @@ class Leg:
         "_services",
         "_status",
         "_was_let_go",
+        "_was_paused",
         "began_s",
         "choice",
         "decoder",
@@ -86,6 +87,7 @@ class Leg:
         self._status: int | None = None
         self._failure: UpstreamFailure | None = None
         self._was_let_go = False
+        self._was_paused = False
         self._is_ended = False
         now_s = services.clock.now_s()
         services.health.began(step.choice.endpoint.id, now_s)
@@ -113,7 +115,15 @@ class Leg:
             raise UpstreamFailure(
                 f"{endpoint.provider} is no longer configured.", kind=FailureKind.MODEL_NOT_FOUND
             ) from None
-        upstream_request = adapter.encode(self.request, endpoint, credential)
+        try:
+            upstream_request = adapter.encode(self.request, endpoint, credential)
+        except CallerError as refusal:  # which another provider may not have to say
+            raise UpstreamFailure(
+                refusal.message,
+                kind=FailureKind.UNSUPPORTED,
+                error_type=refusal.error_type,
+                param=refusal.problem().param,
+            ) from refusal
         if provider.sign is not None:
             upstream_request = provider.sign(upstream_request, credential, services.clock.now_s())
         try:
@@ -172,6 +182,19 @@ class Leg:
             )
         return provider, adapter
 
+    # --- while it is passed on ---
+
+    def pause(self) -> None:
+        """The caller takes less than comes."""
+        self._was_paused = True
+        if self._exchange is not None:
+            self._exchange.pause()
+
+    def resume(self) -> None:
+        """He has caught up."""
+        if self._exchange is not None:
+            self._exchange.resume()
+
     # --- the end ---
 
     def close(self) -> None:
@@ -207,7 +230,10 @@ class Leg:
             outcome = EndpointOutcome(
                 failure=FailureKind.SERVER if tally.finish == _ERROR else None,
                 first_token_s=first_token_s,
-                output_tokens=0 if tally.usage is None else tally.usage.completion_tokens,
+                # Of an answer that had to wait for its caller, the pace is his.
+                output_tokens=0
+                if tally.usage is None or self._was_paused
+                else tally.usage.completion_tokens,
                 duration_s=duration_s,
                 tools=services.tools.verdict(tally.answered_calls(), self.request.body.tools)
                 if tally.finish == _TOOL_CALLS

@@ -9,7 +9,7 @@ from typing import Final
 
 from fairlead.core.attempts import GiveUp
 from fairlead.core.capability import PATHS, Capability
-from fairlead.core.catalog import Model, Snapshot, UnknownModel
+from fairlead.core.catalog import Endpoint, Model, Snapshot, UnknownModel
 from fairlead.core.chat import ChatRequest
 from fairlead.core.errors import (
     Availability,
@@ -19,8 +19,11 @@ from fairlead.core.errors import (
     ModelUnavailable,
     Problem,
     RequestInvalid,
+    whole_seconds,
 )
 from fairlead.core.ids import ProviderSlug
+from fairlead.core.routing.index import index_of
+from fairlead.core.routing.preferences import NO_WISHES, Preferences
 from fairlead.core.routing.types import Choice, Removal, Removed
 
 __all__ = [
@@ -33,6 +36,7 @@ __all__ = [
 ]
 
 _PROVIDERS_NAMED_MAX: Final = 4
+_NAMES_MAX: Final = 8  # of providers, in a message
 _NAME_CHARACTERS_MAX: Final = 200  # a name may be as long as a body, its echo may not
 _DOES_NOT: Final[Mapping[Capability, str]] = {
     Capability.CHAT: "does not chat",
@@ -100,21 +104,31 @@ _EXCLUDED_BY: Final[dict[Removal, str]] = {
     Removal.NOT_ALLOWED: "allowed_providers",
     Removal.IGNORED: "allowed_providers",
     Removal.ACCOUNT_PROVIDERS: "allowed_providers",
+    Removal.FALLBACKS_OFF: "allowed_providers",  # an empty plan: `order` names nobody who is left
 }
+# What else the request demands, in words of ours.
+_DEMANDED: Final[dict[Removal, str]] = {
+    Removal.MAX_TOKENS: "max_tokens",
+    Removal.MODALITY: "input_modalities",
+    Removal.DISTILLABLE: "enforce_distillable_text",
+    Removal.SERVICE_TIER: "service_tier",
+    Removal.VARIANT: "variant",
+}
+_FIELDS: Final = {**_DEMANDED, **_EXCLUDED_BY}
 _PRIVATE: Final = frozenset({Removal.DATA_POLICY, Removal.ZDR})
+_BY_PROVIDER: Final = frozenset(
+    {Removal.NOT_ALLOWED, Removal.IGNORED, Removal.ACCOUNT_PROVIDERS, Removal.FALLBACKS_OFF}
+)
 _IN_WORDS: Final[dict[Removal, str]] = {
-    Removal.NO_CREDENTIAL: "without a credential here",
-    Removal.NO_ADAPTER: "at a provider that this version does not speak to in this way",
-    Removal.UNPRICED: "without a price",
     Removal.ACCOUNT_PROVIDERS: "left out by the account's settings",
     Removal.ACCOUNT_MODELS: "of a model that the account's settings leave out",
     Removal.IGNORED: "ignored by the request",
-    Removal.NOT_ALLOWED: "not among the allowed providers",
+    Removal.NOT_ALLOWED: "not among the providers that the request names",
     Removal.QUANTIZATION: "of another quantization",
     Removal.DATA_POLICY: "may keep or train on prompts",
     Removal.ZDR: "may keep prompts",
     Removal.REGION: "not known to be in the region",
-    Removal.DISTILLABLE: "of a model whose author forbids distillation",
+    Removal.DISTILLABLE: "of a model whose author is not known to allow distillation",
     Removal.MAX_PRICE: "above the maximum price",
     Removal.MODALITY: "cannot read what the messages contain",
     Removal.CONTEXT_LENGTH: "with too short a context",
@@ -122,10 +136,30 @@ _IN_WORDS: Final[dict[Removal, str]] = {
     Removal.UNSUPPORTED_PARAMETER: "without a parameter that is required",
     Removal.SERVICE_TIER: "of another service tier",
     Removal.VARIANT: "not of the variant",
-    Removal.FALLBACKS_OFF: "left out, because fallbacks are off",
+    Removal.FALLBACKS_OFF: "not in `order`, and fallbacks are off",
 }
+# Reasons whose details say more than the words do.
+_TELLING: Final = frozenset(
+    {
+        Removal.QUANTIZATION,
+        Removal.REGION,
+        Removal.MAX_PRICE,
+        Removal.MODALITY,
+        Removal.CONTEXT_LENGTH,
+        Removal.MAX_TOKENS,
+        Removal.UNSUPPORTED_PARAMETER,
+        Removal.SERVICE_TIER,
+        Removal.VARIANT,
+    }
+)
 # Nothing that the request could change: what has to be set up here.
 _NOT_SET_UP: Final = frozenset({Removal.NO_CREDENTIAL, Removal.NO_ADAPTER, Removal.UNPRICED})
+# Alone, these are a mistake in the request as a provider would tell it, and clients know what to do then.
+_MISTAKES: Final[dict[Removal, tuple[ErrorType, str]]] = {
+    Removal.CONTEXT_LENGTH: (ErrorType.CONTEXT_LENGTH_EXCEEDED, "The prompt is too long for"),
+    Removal.MAX_TOKENS: (ErrorType.MAX_TOKENS_EXCEEDED, "`max_tokens` is too large for"),
+}
+_DETAILS_MAX: Final = 3  # of one reason
 
 
 def no_endpoints(
@@ -134,20 +168,19 @@ def no_endpoints(
     removed: Sequence[Removed],
     snapshot: Snapshot,
     can_serve: Callable[[ProviderSlug], bool],
+    preferences: Preferences = NO_WISHES,
 ) -> ModelUnavailable:
     """The model exists, but the plan is empty. Says what to change.
 
     model: the last of those asked for. removed: every endpoint of the models asked for; of this model it tells.
     can_serve: whether we speak to this provider at all; a key for another one would change nothing.
     """
-    # An endpoint of a tier is left out like its sister, or for being one: that says nothing new.
-    tiers = {endpoint.id for endpoint in model.endpoints if endpoint.tier is not None}
-    ours = [one for one in removed if one.model == model.id]
-    reasons = Counter(one.reason for one in ours if one.endpoint not in tiers)
     requested = _shown(requested_names(request))
-    if not reasons.keys() - _NOT_SET_UP:
+    ours = [one for one in removed if one.model == model.id]
+    reasons = _reasons(model, ours)
+    if not reasons:
         message = f"No provider of {model.id} is configured here."
-        if settings := _settings_for(model, snapshot, can_serve):
+        if settings := _settings_for(model.endpoints, model, snapshot, can_serve):
             message += f" Set {settings}."
         elif not any(can_serve(endpoint.provider) for endpoint in model.endpoints):
             message = f"This version speaks to no provider of {model.id}."
@@ -157,34 +190,112 @@ def no_endpoints(
                 code="no_endpoints", retryable=False, requested_models=requested
             ),
         )
-    words = "; ".join(f"{count} {_IN_WORDS[reason]}" for reason, count in reasons.most_common())
+    told = {reason: _told(reason, ours) for reason in reasons}
     excluded = tuple(dict.fromkeys(_EXCLUDED_BY[r] for r in reasons if r in _EXCLUDED_BY))
-    details = tuple(dict.fromkeys(one.detail for one in ours if one.detail))
-    message = f"No endpoint of {model.id} can serve this request. Of {reasons.total()}, {words}."
-    if len(details) == 1:
-        message = f"{message[:-1]} ({details[0]})."
+    demanded = next((reason for reason in reasons if reason in _FIELDS), None)
+    is_private = not _PRIVATE.isdisjoint(reasons)
+    constraint = None
+    if demanded is not None and not is_private:
+        constraint = (_FIELDS[demanded], told[demanded])
+    error_type = ErrorType.NOT_FOUND
+    if len(reasons) == 1 and demanded in _MISTAKES:
+        error_type, beginning = _MISTAKES[demanded]
+        message = f"{beginning} {model.id}: {told[demanded]}."
+    else:
+        words = "; ".join(f"{count} {told[reason]}" for reason, count in reasons.items())
+        message = (
+            f"No endpoint of {model.id} can serve this request."
+            f" Of {sum(reasons.values())} that can be asked here, {words}."
+        )
+        if not _BY_PROVIDER.isdisjoint(reasons):
+            message += _who_is_permitted(model, ours, snapshot, can_serve, preferences)
     return ModelUnavailable(
         message,
+        error_type=error_type,
         availability=Availability(
             code="privacy_restricted"
-            if not _PRIVATE.isdisjoint(reasons)
-            else "constraint_filtered"
-            if excluded
-            else "no_endpoints",
+            if is_private
+            else "no_endpoints"
+            if constraint is None
+            else "constraint_filtered",
             retryable=False,
             requested_models=requested,
             excluded_by=excluded or None,
+            constraint=constraint,
         ),
     )
 
 
-def _settings_for(
-    model: Model, snapshot: Snapshot, can_serve: Callable[[ProviderSlug], bool]
+def _reasons(model: Model, ours: Sequence[Removed]) -> dict[Removal, int]:
+    """How many endpoints that can be asked here are out for each reason, the most frequent one first.
+
+    An endpoint of a tier is left out like its sister, or for being one: that says nothing new.
+    """
+    tiers = {endpoint.id for endpoint in model.endpoints if endpoint.tier is not None}
+    usual = Counter(one.reason for one in ours if one.endpoint not in tiers)
+    tiered = Counter(one.reason for one in ours if one.endpoint in tiers)
+    for reason, count in tiered.items():
+        if reason not in usual and reason is not Removal.SERVICE_TIER:
+            usual[reason] = count
+    return {reason: count for reason, count in usual.most_common() if reason not in _NOT_SET_UP}
+
+
+def _told(reason: Removal, ours: Sequence[Removed]) -> str:
+    """A reason in words, with what was seen against what was wanted."""
+    words = _IN_WORDS[reason]
+    if reason not in _TELLING:
+        return words
+    details = list(dict.fromkeys(one.detail for one in ours if one.reason is reason and one.detail))
+    return f"{words} ({_listed(details, _DETAILS_MAX, '; ')})" if details else words
+
+
+def _who_is_permitted(
+    model: Model,
+    ours: Sequence[Removed],
+    snapshot: Snapshot,
+    can_serve: Callable[[ProviderSlug], bool],
+    preferences: Preferences,
 ) -> str:
-    """The settings that would open a provider of the model, its author's own first."""
+    """Who serves the model here, who may, and who would, if there were a credential for it."""
+    absent = {one.endpoint for one in ours if one.reason in _NOT_SET_UP}
+    here = dict.fromkeys(
+        _shown_name(snapshot, one.provider) for one in model.endpoints if one.id not in absent
+    )
+    said = [f"served here by {_listed(list(here), _NAMES_MAX)}"]
+    wanted = preferences.only or ()
+    if not preferences.allow_fallbacks:
+        wanted = preferences.order or wanted
+    for names, does in (
+        (wanted, "the request permits"),
+        (preferences.ignore, "the request ignores"),
+        (preferences.allowed_providers, "the account permits"),
+        (preferences.ignored_providers, "the account ignores"),
+    ):
+        if names is not None and (names or does == "the account permits"):
+            said.append(f"{does} {_listed(names, _NAMES_MAX) or 'nobody'}")
+    index = index_of(snapshot, model.id)
+    named = index.named(wanted)
+    closed = [one for one in model.endpoints if one.id in absent and index.bits[one.id] & named]
+    settings = _settings_for(closed, model, snapshot, can_serve)
+    ending = f" To use what the request permits, set {settings}." if settings else ""
+    return f" The model is {'; '.join(said)}.{ending}"
+
+
+def _listed(names: Sequence[str], most: int, between: str = ", ") -> str:
+    more = [f"{len(names) - most} more"] if len(names) > most else []
+    return between.join([*names[:most], *more])
+
+
+def _settings_for(
+    endpoints: Sequence[Endpoint],
+    model: Model,
+    snapshot: Snapshot,
+    can_serve: Callable[[ProviderSlug], bool],
+) -> str:
+    """The settings that would open one of these endpoints, the author's own first; "" if there is none."""
     names: list[str] = []
     first = ""
-    for endpoint in sorted(model.endpoints, key=lambda e: e.provider != model.author):
+    for endpoint in sorted(endpoints, key=lambda e: e.provider != model.author):
         info = snapshot.providers.get(endpoint.provider)
         if not can_serve(endpoint.provider):
             continue
@@ -213,20 +324,25 @@ _WORN_OUT: Final = frozenset({FailureKind.OVERLOADED, FailureKind.SERVER, Failur
 
 
 def exhausted(given_up: GiveUp, snapshot: Snapshot, request: ChatRequest) -> AllFailed:
-    """The error for the caller once every endpoint was tried: that of the model tried last."""
+    """The error for the caller once every endpoint was tried: that of the model tried last.
+
+    Whose error it is, is told with it; what became of all the others is in `previous_errors`.
+    """
     verdict = given_up.verdict
     assert verdict is not None, "a plan without endpoints is refused earlier"
     problem = verdict.problem()
-    last, _ = given_up.failures[-1]
+    told = next(choice for choice, failure in given_up.failures if failure is verdict)
     failures = [
         (choice, failure)
         for choice, failure in given_up.failures
-        if choice.endpoint.model == last.endpoint.model
+        if choice.endpoint.model == told.endpoint.model
     ]
     kinds = {failure.kind for _, failure in failures}
+    if len(kinds) > 1:
+        kinds.discard(FailureKind.UNSUPPORTED)  # of the others, some may answer later
     requested = _shown(requested_names(request))
     hints = [f.retry_after_s for _, f in failures if f.retry_after_s is not None]
-    retry_after_s = max(1, round(min(hints))) if hints else None
+    retry_after_s = whole_seconds(min(hints)) if hints else None
     providers = tuple(dict.fromkeys(_name(snapshot, choice) for choice, _ in failures))
     availability = None
     if kinds == {FailureKind.RATE_LIMIT}:
@@ -256,8 +372,8 @@ def exhausted(given_up: GiveUp, snapshot: Snapshot, request: ChatRequest) -> All
         )
         problem = replace(problem, status=404, error_type=ErrorType.NOT_FOUND)
     metadata = dict(problem.metadata)
-    metadata["provider_name"] = _name(snapshot, last)
-    previous = given_up.failures[:-1]
+    metadata["provider_name"] = _name(snapshot, told)
+    previous = [(choice, f) for choice, f in given_up.failures if f is not verdict]
     if previous:
         metadata["previous_errors"] = [
             {
@@ -276,6 +392,9 @@ def exhausted(given_up: GiveUp, snapshot: Snapshot, request: ChatRequest) -> All
 
 
 def _name(snapshot: Snapshot, choice: Choice) -> str:
-    slug = choice.endpoint.provider
+    return _shown_name(snapshot, choice.endpoint.provider)
+
+
+def _shown_name(snapshot: Snapshot, slug: ProviderSlug) -> str:
     info = snapshot.providers.get(slug)
     return slug if info is None else info.name

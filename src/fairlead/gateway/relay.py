@@ -90,7 +90,7 @@ async def relay(
     write(leg.events)
     if not leg.is_over:
         exchange = leg.exchange
-        side.when_congested(exchange.pause, exchange.resume)
+        side.when_congested(leg.pause, leg.resume)
         until_s = deadline_s
         if decoder.is_over:
             until_s = min(until_s, services.loop.time() + END_S)

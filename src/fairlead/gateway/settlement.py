@@ -78,14 +78,13 @@ class _Text:
     def characters(self) -> int:
         return TEXT_KEPT_CHARACTERS_MAX - self._room_characters + self._more_characters
 
-    def tokens(self, counter: TokenCounter, tokenizer: str, *, without_characters: int = 0) -> int:
-        """As if the rest were like the beginning. without_characters: so many of them do not count."""
-        kept = "".join(self._kept)
+    def tokens(self, counter: TokenCounter, tokenizer: str, *, skipped_characters: int = 0) -> int:
+        """As if the rest were like the beginning. skipped_characters: so many at the beginning do not count."""
+        kept = "".join(self._kept)[skipped_characters:]
         count = counter.count(kept, tokenizer=tokenizer)
-        if not self._more_characters and not without_characters:
+        if not self._more_characters:
             return count
-        counted = max(0, self.characters - without_characters)
-        return round(count * counted / max(1, len(kept)))
+        return count + round(count * self._more_characters / max(1, len(kept)))
 
 
 class Tally:
@@ -246,7 +245,7 @@ class Tally:
         self, model: Model, counter: TokenCounter, withheld_characters: int
     ) -> tuple[int, int]:
         tokenizer = model.tokenizer
-        text = self._text.tokens(counter, tokenizer, without_characters=withheld_characters)
+        text = self._text.tokens(counter, tokenizer, skipped_characters=withheld_characters)
         return text, self._reasoning.tokens(counter, tokenizer)
 
 
