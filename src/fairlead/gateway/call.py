@@ -96,6 +96,7 @@ class Call:
                 decided.plan.removed,
                 decided.snapshot,
                 self._deciding.can_serve,
+                decided.preferences,
             )
         attempts = self._attempts = Attempts(
             decided.plan.choices,
