@@ -19,6 +19,7 @@ from fairlead.core.errors import (
     ModelUnavailable,
     Problem,
     RequestInvalid,
+    whole_seconds,
 )
 from fairlead.core.ids import ProviderSlug
 from fairlead.core.routing.index import index_of
@@ -323,20 +324,25 @@ _WORN_OUT: Final = frozenset({FailureKind.OVERLOADED, FailureKind.SERVER, Failur
 
 
 def exhausted(given_up: GiveUp, snapshot: Snapshot, request: ChatRequest) -> AllFailed:
-    """The error for the caller once every endpoint was tried: that of the model tried last."""
+    """The error for the caller once every endpoint was tried: that of the model tried last.
+
+    Whose error it is, is told with it; what became of all the others is in `previous_errors`.
+    """
     verdict = given_up.verdict
     assert verdict is not None, "a plan without endpoints is refused earlier"
     problem = verdict.problem()
-    last, _ = given_up.failures[-1]
+    told = next(choice for choice, failure in given_up.failures if failure is verdict)
     failures = [
         (choice, failure)
         for choice, failure in given_up.failures
-        if choice.endpoint.model == last.endpoint.model
+        if choice.endpoint.model == told.endpoint.model
     ]
     kinds = {failure.kind for _, failure in failures}
+    if len(kinds) > 1:
+        kinds.discard(FailureKind.UNSUPPORTED)  # of the others, some may answer later
     requested = _shown(requested_names(request))
     hints = [f.retry_after_s for _, f in failures if f.retry_after_s is not None]
-    retry_after_s = max(1, round(min(hints))) if hints else None
+    retry_after_s = whole_seconds(min(hints)) if hints else None
     providers = tuple(dict.fromkeys(_name(snapshot, choice) for choice, _ in failures))
     availability = None
     if kinds == {FailureKind.RATE_LIMIT}:
@@ -366,8 +372,8 @@ def exhausted(given_up: GiveUp, snapshot: Snapshot, request: ChatRequest) -> All
         )
         problem = replace(problem, status=404, error_type=ErrorType.NOT_FOUND)
     metadata = dict(problem.metadata)
-    metadata["provider_name"] = _name(snapshot, last)
-    previous = given_up.failures[:-1]
+    metadata["provider_name"] = _name(snapshot, told)
+    previous = [(choice, f) for choice, f in given_up.failures if f is not verdict]
     if previous:
         metadata["previous_errors"] = [
             {
