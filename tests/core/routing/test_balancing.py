@@ -8,8 +8,18 @@ from random import Random
 import pytest
 
 from fairlead.core.routing.facts import Facts, Standing
-from fairlead.core.routing.types import Plan, Why
-from tests.core.routing.planning import offer, order, planned, standing, traits, world
+from fairlead.core.routing.preferences import Partition, Preferences
+from fairlead.core.routing.types import Plan, Target, Why
+from tests.core.routing.planning import (
+    MODEL,
+    OTHER,
+    offer,
+    order,
+    planned,
+    standing,
+    traits,
+    world,
+)
 
 A, B, C = offer("a", 1), offer("b", 2), offer("c", 3)
 WORLD = world(A, B, C)
@@ -118,3 +128,11 @@ def test_worse_standings_come_later() -> None:
 def test_where_all_are_unstable_the_cheapest_is_tried_without_a_draw() -> None:
     known = {name: standing(Standing.UNSTABLE) for name in "abc"}
     assert {tuple(order(_at(share, known))) for share in (0.0, 0.5, 0.999)} == {("a", "b", "c")}
+
+
+def test_who_costs_nothing_is_drawn_first_even_if_a_sort_of_its_model_put_it_last() -> None:
+    """One model is sorted by speed and the other balanced, so what they share is not in order of price."""
+    where = world(offer("dear", 2), offer("free", 0, model=OTHER))
+    targets = (Target(MODEL), Target(OTHER, ("nitro",)))
+    chosen = planned(where, Preferences(partition=Partition.NONE), targets=targets, seed=2**52)
+    assert order(chosen) == ["free", "dear"]

@@ -40,7 +40,6 @@ SOFT_PARAMETERS: Final = (
     "structured_outputs",
     "verbosity",
 )
-_SOFT: Final = frozenset(SOFT_PARAMETERS)
 # The tier that a variant lets in.
 ADMITTING: Final = {"nitro": "priority", "floor": "flex"}
 _QUANTIZATIONS_WITHIN: Final = {"fp4": ("fp4", "mxfp4", "nvfp4"), "fp8": ("fp8", "mxfp8")}
@@ -88,15 +87,10 @@ class Sieve:
         if gone:
             self.kept ^= gone
             ids, model, removed = self.index.ids, self.index.model.id, self.removed
-            while gone:  # as `places`, without its price: this is where most of the time goes
+            while gone:  # as `places`, without its price
                 lowest = gone & -gone
                 gone ^= lowest
                 removed.append(Removed(model, ids[lowest.bit_length() - 1], reason, detail))
-
-    def keep(self, mask: int, reason: Removal, detail: str) -> None:
-        """Take those that are still in and not of `mask`."""
-        if self.kept & ~mask:
-            self.drop(~mask, reason, detail)
 
     def drop_each(self, mask: int, reason: Removal, detail: Callable[[Endpoint], str]) -> None:
         """As `drop`, with words for each."""
@@ -143,7 +137,7 @@ def sift(
     unfit = _by_request(sieve, traits, preferences)
     if index.tiered:
         _by_tier(sieve, target, traits, preferences, usable)
-    if traits.parameters and not _SOFT.isdisjoint(traits.parameters):
+    if not index.uneven.isdisjoint(traits.parameters):
         _by_soft_parameters(sieve, traits, usable & ~unfit)
     return sieve
 
@@ -151,8 +145,16 @@ def sift(
 def _by_access(
     sieve: Sieve, access: Access, region: str | None, can_serve: Callable[[ProviderSlug], bool]
 ) -> None:
-    """What can be asked here at all. Most offers of most models cannot, so their words are ready-made."""
+    """What can be asked here at all.
+
+    Where the installation opens all of a model's providers, that is soon said. Otherwise most offers of most
+    models cannot be asked, so the words for that are ready-made.
+    """
     index = sieve.index
+    if list(map(access.get, index.hosts)) == index.installed and all(map(can_serve, index.hosts)):
+        if region is not None:
+            _by_region(sieve, index.all & ~index.regions.get(region, 0), region)
+        return
     closed = unspoken = usual = elsewhere = 0
     for provider, mask in index.providers:
         if provider not in access:
@@ -179,6 +181,11 @@ def _by_access(
     if unspoken:
         what = index.model.kind.value
         sieve.drop(unspoken, _NO_ADAPTER, f"{what} models are not spoken to there")
+    if region is not None:
+        _by_region(sieve, elsewhere, region)
+
+
+def _by_region(sieve: Sieve, elsewhere: int, region: str) -> None:
     if elsewhere:
         sieve.drop_each(
             elsewhere,
@@ -220,14 +227,14 @@ def _by_variant(sieve: Sieve, variants: tuple[str, ...]) -> None:
         those = 0
         for endpoint in left:
             those |= index.bits[endpoint]
-        sieve.keep(those, _VARIANT, f"not of :{':'.join(variants)}")
+        sieve.drop(~those, _VARIANT, f"not of :{':'.join(variants)}")
 
 
 def _by_account(sieve: Sieve, preferences: Preferences) -> None:
     index = sieve.index
     allowed = preferences.allowed_providers
     if allowed is not None:
-        sieve.keep(index.named(allowed), _ACCOUNT_PROVIDERS, "not among the account's providers")
+        sieve.drop(~index.named(allowed), _ACCOUNT_PROVIDERS, "not among the account's providers")
     if preferences.ignored_providers:
         ignored = index.named(preferences.ignored_providers)
         sieve.drop(ignored, _ACCOUNT_PROVIDERS, "ignored by the account")
@@ -253,25 +260,24 @@ def _matches(index: ModelIndex, patterns: tuple[str, ...]) -> bool:
 def _by_names(sieve: Sieve, preferences: Preferences) -> None:
     index = sieve.index
     if preferences.only is not None:
-        sieve.keep(index.named(preferences.only), _NOT_ALLOWED, "not in `only`")
+        sieve.drop(~index.named(preferences.only), _NOT_ALLOWED, "not in `only`")
     if preferences.ignore:
         sieve.drop(index.named(preferences.ignore), _IGNORED, "in `ignore`")
 
 
 def _by_privacy(sieve: Sieve, preferences: Preferences) -> None:
     index = sieve.index
-    if preferences.no_training:
-        sieve.keep(
-            index.keeps_nothing,
-            _DATA_POLICY,
-            "may keep or train on prompts, or is not known",
-        )
-    if preferences.no_paid_training:
-        sieve.keep(index.never_trains | index.free, _DATA_POLICY, "may train on paid prompts")
-    if preferences.no_free_training:
-        sieve.keep(index.never_trains | ~index.free, _DATA_POLICY, "may train on free prompts")
+    if preferences.no_training and sieve.kept & ~index.keeps_nothing:
+        what = "may keep or train on prompts, or is not known"
+        sieve.drop(~index.keeps_nothing, _DATA_POLICY, what)
+    training = sieve.kept & ~index.never_trains
+    if training:
+        if preferences.no_paid_training:
+            sieve.drop(training & ~index.free, _DATA_POLICY, "may train on paid prompts")
+        if preferences.no_free_training:
+            sieve.drop(training & index.free, _DATA_POLICY, "may train on free prompts")
     if preferences.zdr or index.model.author in preferences.zdr_authors:
-        sieve.keep(index.retains_nothing, _ZDR, "may retain prompts, or is not known")
+        sieve.drop(~index.retains_nothing, _ZDR, "may retain prompts, or is not known")
     if preferences.enforce_distillable_text and index.model.open_weights is not True:
         sieve.drop(index.all, _DISTILLABLE, "its author is not known to allow distillation")
 
@@ -283,23 +289,21 @@ def _by_offer(sieve: Sieve, traits: Traits, preferences: Preferences) -> None:
         for name in preferences.quantizations:
             for word in _QUANTIZATIONS_WITHIN.get(name, (name,)):
                 wanted |= index.quantizations.get(word, 0)
-        sieve.drop_each(~wanted, _QUANTIZATION, lambda endpoint: endpoint.quantization)
+        if sieve.kept & ~wanted:
+            sieve.drop_each(~wanted, _QUANTIZATION, lambda endpoint: endpoint.quantization)
     most = preferences.max_price
     if most is not None:
         # What a long prompt costs is what counts for a long prompt.
         if sieve.kept & index.stepped:
             _by_long_price(sieve, traits.prompt_tokens, most)
-        _capped(sieve, "prompt", most.prompt)
-        _capped(sieve, "completion", most.completion)
-        _capped(sieve, "request", most.request)
-        _capped(sieve, "image", most.image)
-        _capped(sieve, "audio", most.audio)
+        for name in most.__struct_fields__:
+            bound = getattr(most, name)
+            if bound is not None and bound < index.ladders[name].highest:
+                _cap(sieve, name, bound)
 
 
-def _capped(sieve: Sieve, name: str, bound: PicoUSD | None) -> None:
+def _cap(sieve: Sieve, name: str, bound: PicoUSD) -> None:
     """An endpoint at the bound is kept."""
-    if bound is None:
-        return
     gone = sieve.kept & ~sieve.index.ladders[name].at_most(bound)
     if gone:
         said, most = sieve.index.priced[name], price_said(name, bound)
@@ -343,19 +347,18 @@ def _by_request(sieve: Sieve, traits: Traits, preferences: Preferences) -> int:
             ),
         )
     wanted = traits.max_tokens
-    if wanted is not None and not traits.is_ceiling:
+    if wanted is not None and wanted > index.decisive_tokens and not traits.is_ceiling:
         short = index.completion_tokens.below(wanted)
-        if short:
-            unfit |= short
-            sieve.drop_each(
-                short,
-                _MAX_TOKENS,
-                lambda endpoint: f"writes {endpoint.max_completion_tokens} of {wanted} tokens",
-            )
-    if preferences.require_parameters:
+        unfit |= short
+        sieve.drop_each(
+            short,
+            _MAX_TOKENS,
+            lambda endpoint: f"writes {endpoint.max_completion_tokens} of {wanted} tokens",
+        )
+    if preferences.require_parameters and not index.universal.issuperset(traits.parameters):
         for name in traits.parameters:
             able = index.parameters.get(name, 0)
-            sieve.keep(able, _UNSUPPORTED_PARAMETER, f"does not support {name}")
+            sieve.drop(~able, _UNSUPPORTED_PARAMETER, f"does not support {name}")
     return unfit
 
 
@@ -369,7 +372,7 @@ def _by_tier(
     if asked == "flex":
         flex = index.tiers.get("flex", 0)
         if usable & flex:
-            sieve.keep(flex, _SERVICE_TIER, "not of the tier flex")
+            sieve.drop(~flex, _SERVICE_TIER, "not of the tier flex")
             return
     sieve.drop_each(
         tiered & ~_admitted(index, target, traits, preferences),
@@ -400,8 +403,8 @@ def _by_soft_parameters(sieve: Sieve, traits: Traits, usable: int) -> None:
         if name in parameters:
             able = index.parameters.get(name, 0)
             if usual & able:
-                sieve.keep(
-                    able,
+                sieve.drop(
+                    ~able,
                     _UNSUPPORTED_PARAMETER,
                     f"does not support {name}, as others of the model do",
                 )

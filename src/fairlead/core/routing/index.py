@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
-from itertools import compress, repeat
+from itertools import repeat
 from operator import or_
 from typing import Final, NamedTuple
 
@@ -19,12 +19,12 @@ from fairlead.core.catalog import DataPolicy, Endpoint, EndpointStatus, Model, S
 from fairlead.core.ids import EndpointId, ModelId, ProviderSlug
 from fairlead.core.money import PicoUSD, price_text
 from fairlead.core.pricing import PriceSheet
-from fairlead.core.routing.types import Removal, Removed
+from fairlead.core.routing.types import INSTALLATION, Opening, Removal, Removed
 
 __all__ = [
     "CHARACTERS_PER_TOKEN",
     "CHARACTERS_PER_TOKEN_MAX",
-    "OPENING_BITS",
+    "Columns",
     "Ladder",
     "ModelIndex",
     "Offer",
@@ -35,13 +35,14 @@ __all__ = [
     "places",
     "price_said",
     "prompt_tokens_max",
-    "selectors",
 ]
 
 CHARACTERS_PER_TOKEN: Final = 4  # of a usual tokenizer, for estimates
 CHARACTERS_PER_TOKEN_MAX: Final = 8  # so far above any tokenizer that only hopeless prompts go
-OPENING_BITS: Final = 16  # of a tie, for which of an endpoint's keys it is; see `ordering.tie_of`
 _NOBODY: Final = repeat(0)
+_COLUMNS_MAX: Final = (
+    16  # sets of a model's endpoints whose columns are kept, at some 3 KB for thirty endpoints
+)
 UNLIMITED: Final = 1 << 62  # tokens, where an endpoint states no limit
 _TOKENS_PER_MILLION: Final = 1_000_000
 _UNKNOWN_POLICY: Final = DataPolicy()
@@ -88,14 +89,15 @@ class Offer(NamedTuple):
 
 
 class Ladder:
-    """Endpoints by one number of theirs: which ones are at most, or below, a bound."""
+    """Endpoints by one number of theirs: which ones are at most, or below, a bound. highest: of the numbers."""
 
-    __slots__ = ("_masks", "_rungs")
+    __slots__ = ("_masks", "_rungs", "highest")
 
     def __init__(self, values: Sequence[int]) -> None:
         """values: of the endpoint at each place."""
         ascending = sorted((value, place) for place, value in enumerate(values))
         self._rungs = [value for value, _ in ascending]
+        self.highest = self._rungs[-1] if ascending else 0
         self._masks = [0]
         for _, place in ascending:
             self._masks.append(self._masks[-1] | 1 << place)
@@ -109,30 +111,43 @@ class Ladder:
 
 # Picodollars per prompt token, completion token and request.
 Rates = tuple[PicoUSD, PicoUSD, PicoUSD]
-# What entries of a plan are made of: ids, providers, rates, ties (see `ordering.tie_of`), endpoints.
-Columns = tuple[
-    tuple[EndpointId, ...],
-    tuple[ProviderSlug, ...],
-    tuple[Rates, ...],
-    tuple[int, ...],
-    tuple[Endpoint, ...],
-]
+
+
+@dataclass(slots=True)
+class Columns:
+    """What entries of a plan are made of, for some endpoints of a model, in the order of their places.
+
+    keys: None for each. at: where in the columns each place is.
+    outlook: what the health of these endpoints said last; kept here for `outlook.outlook_of`.
+    """
+
+    ids: tuple[EndpointId, ...]
+    slugs: tuple[ProviderSlug, ...]
+    rates: tuple[Rates, ...]
+    endpoints: tuple[Endpoint, ...]
+    keys: tuple[None, ...]
+    at: Mapping[int, int]
+    outlook: object = None
 
 
 @dataclass(frozen=True, slots=True)
 class ModelIndex:
-    """One model. Every `int` below is a set of its endpoints, but for `decisive_characters`.
+    """One model. Every `int` below is a set of its endpoints, but for the decisive ones.
 
     endpoints: by id, so that the order in which a catalogue lists them decides nothing; their place here is
-        their bit. ids, slugs (of providers), offers and columns are in the same order.
-    providers: each with its endpoints. names: by all that a caller may call an endpoint, in lower case: the
-        provider's slug or display name means all of a provider's. tags: by full tag only.
+        their bit. ids, slugs (of providers) and offers are in the same order. columns: see `columns_of`.
+    providers: each with its endpoints; hosts: their slugs alone. installed: what `Access` says of the hosts
+        where the installation's credentials simply open all of them.
+    names: by all that a caller may call an endpoint, in lower case: the provider's slug or display name means
+        all of a provider's. tags: by full tag only.
+    universal: the parameters that all of them honour; uneven: those that some do.
     tiers: by service tier; tiered: all of them.
     keeps_nothing, retains_nothing, never_trains: as far as is known of the provider.
     free: costs nothing, whatever is asked.
     prompt_characters: the longest prompt each can read, at the most characters that a token can have.
     ladders: by the prices that a caller can cap.
     decisive_characters: a prompt of no more than this passes every filter and takes every usual price.
+    decisive_tokens: every endpoint writes as many.
     priced: what is said of each endpoint's prices, by name: "prompt $3 per million".
     no_credential: what is said of each endpoint whose provider cannot be asked.
     """
@@ -142,13 +157,17 @@ class ModelIndex:
     ids: tuple[EndpointId, ...]
     slugs: tuple[ProviderSlug, ...]
     offers: tuple[Offer, ...]
-    columns: Columns
+    columns: dict[int, Columns]
     all: int
     bits: Mapping[EndpointId, int]
     providers: tuple[tuple[ProviderSlug, int], ...]
+    hosts: tuple[ProviderSlug, ...]
+    installed: list[tuple[Opening, ...] | None]
     names: Mapping[str, int]
     tags: Mapping[str, int]
     parameters: Mapping[str, int]
+    universal: frozenset[str]
+    uneven: frozenset[str]
     quantizations: Mapping[str, int]
     regions: Mapping[str, int]
     tiers: Mapping[str, int]
@@ -164,6 +183,7 @@ class ModelIndex:
     prompt_characters: Ladder
     completion_tokens: Ladder
     decisive_characters: int
+    decisive_tokens: int
     priced: Mapping[str, tuple[str, ...]]
     no_credential: tuple[Removed, ...]
 
@@ -172,17 +192,23 @@ class ModelIndex:
         return reduce(or_, map(self.names.get, names, _NOBODY), 0)
 
     def columns_of(self, mask: int) -> Columns:
-        """The columns of some endpoints."""
-        if mask == self.all:
-            return self.columns
-        chosen = selectors(mask)
-        ids, slugs, rates, ties, endpoints = self.columns
-        return (
-            tuple(compress(ids, chosen)),
-            tuple(compress(slugs, chosen)),
-            tuple(compress(rates, chosen)),
-            tuple(compress(ties, chosen)),
-            tuple(compress(endpoints, chosen)),
+        """The columns of some endpoints. Filters tend to leave the same ones, so those asked for are kept."""
+        found = self.columns.get(mask)
+        if found is None:
+            if len(self.columns) >= _COLUMNS_MAX:
+                self.columns.clear()
+            found = self.columns[mask] = self._columns_of(mask)
+        return found
+
+    def _columns_of(self, mask: int) -> Columns:
+        chosen = list(places(mask))
+        return Columns(
+            ids=tuple([self.ids[place] for place in chosen]),
+            slugs=tuple([self.slugs[place] for place in chosen]),
+            rates=tuple([self.offers[place].usual[:3] for place in chosen]),
+            endpoints=tuple([self.endpoints[place] for place in chosen]),
+            keys=(None,) * len(chosen),
+            at={place: count for count, place in enumerate(chosen)},
         )
 
 
@@ -205,14 +231,6 @@ def places(mask: int) -> Iterator[int]:
         lowest = mask & -mask
         yield lowest.bit_length() - 1
         mask ^= lowest
-
-
-def selectors(mask: int) -> bytes:
-    """A byte for each place, 0 or 1, for `itertools.compress`: the quickest way to pick from a column."""
-    return format(mask, "b")[::-1].encode().translate(_ZEROS_AND_ONES)
-
-
-_ZEROS_AND_ONES: Final = bytes.maketrans(b"01", b"\x00\x01")
 
 
 def price_said(name: str, price: int) -> str:
@@ -252,7 +270,12 @@ def _indexed(model: Model, snapshot: Snapshot) -> ModelIndex:
     sheets = [endpoint.prices for endpoint in endpoints]
     capped = {name: [price(sheet) or 0 for sheet in sheets] for name, price in _CAPPED.items()}
     characters = [prompt_tokens_max(one) * CHARACTERS_PER_TOKEN_MAX for one in endpoints]
-    by_provider = by(lambda one: (one.provider,))
+    everyone = (1 << len(endpoints)) - 1
+    by_provider = {
+        ProviderSlug(slug): mask for slug, mask in by(lambda one: (one.provider,)).items()
+    }
+    by_parameter = by(parameters)
+    written = [one.max_completion_tokens or UNLIMITED for one in endpoints]
     tiers = by(lambda one: () if one.tier is None else (one.tier,))
     steps = [step.min_prompt_tokens for offer in offers for step in offer.steps]
     return ModelIndex(
@@ -261,19 +284,17 @@ def _indexed(model: Model, snapshot: Snapshot) -> ModelIndex:
         ids=tuple(endpoint.id for endpoint in endpoints),
         slugs=tuple(endpoint.provider for endpoint in endpoints),
         offers=offers,
-        columns=(
-            tuple(endpoint.id for endpoint in endpoints),
-            tuple(endpoint.provider for endpoint in endpoints),
-            tuple(offer.usual[:3] for offer in offers),
-            tuple(place << OPENING_BITS for place in range(len(offers))),
-            endpoints,
-        ),
-        all=(1 << len(offers)) - 1,
+        columns={},
+        all=everyone,
         bits={endpoint.id: 1 << place for place, endpoint in enumerate(endpoints)},
-        providers=tuple((ProviderSlug(slug), mask) for slug, mask in by_provider.items()),
+        providers=tuple(by_provider.items()),
+        hosts=tuple(by_provider),
+        installed=[INSTALLATION] * len(by_provider),
         names=by(names),
         tags=by(lambda one: (one.tag.lower(),)),
-        parameters=by(parameters),
+        parameters=by_parameter,
+        universal=frozenset(name for name, mask in by_parameter.items() if mask == everyone),
+        uneven=frozenset(name for name, mask in by_parameter.items() if mask != everyone),
         quantizations=by(lambda one: (one.quantization,)),
         regions=by(lambda one: () if one.data_region is None else (one.data_region,)),
         tiers=tiers,
@@ -287,10 +308,11 @@ def _indexed(model: Model, snapshot: Snapshot) -> ModelIndex:
         stepped=sum(1 << place for place, offer in enumerate(offers) if offer.steps),
         ladders={name: Ladder(list(prices)) for name, prices in capped.items()},
         prompt_characters=Ladder(characters),
-        completion_tokens=Ladder([one.max_completion_tokens or UNLIMITED for one in endpoints]),
+        completion_tokens=Ladder(written),
         decisive_characters=min(
             [*characters, *(tokens * CHARACTERS_PER_TOKEN for tokens in steps)], default=0
         ),
+        decisive_tokens=min(written, default=UNLIMITED),
         priced={
             name: tuple(f"{name} {price_said(name, price)}" for price in prices)
             for name, prices in capped.items()

@@ -2,47 +2,43 @@
 
 The same inputs give the same plan, bit for bit, so a decision can be stored, explained and made again. Every
 endpoint of every target is either among the choices or among the removed; one that several of the caller's own
-keys open is a choice more than once. Filters are `filters.py`'s story, the order is `ordering.py`'s.
+keys open is a choice more than once. Filters are `filters.py`'s story, the order is `ordering.py`'s, and what
+follows from the endpoints' health is `outlook.py`'s.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import reduce
-from itertools import repeat
-from operator import and_, itemgetter, or_
+from operator import and_, or_
 from typing import Final, cast
 
 from fairlead.core.catalog import Snapshot
-from fairlead.core.ids import EndpointId, ProviderSlug
+from fairlead.core.ids import ProviderSlug
 from fairlead.core.money import PicoUSD
-from fairlead.core.routing.facts import UNKNOWN, Facts, HealthView
+from fairlead.core.routing.facts import HealthView
 from fairlead.core.routing.filters import Sieve, sift
-from fairlead.core.routing.index import ModelIndex, Rates, index_of, places
+from fairlead.core.routing.index import Columns, index_of, places
 from fairlead.core.routing.ordering import (
     DEPRECATED,
+    GROUP,
+    MISS,
     NOT_TIER,
     NOT_WARM,
     OURS,
-    STANDING_BITS,
-    TARGET_IN_TIE,
+    UNHEALTHY,
     UNLISTED,
     UNSEEN,
-    Entry,
+    Lineup,
     balanced,
-    figures_of,
-    group_of,
-    is_healthy,
     is_listed,
-    misses,
+    ordered,
     positions,
-    qualities,
     rank_of_key,
     rank_of_target,
-    target_of,
-    tie_of,
     why,
 )
+from fairlead.core.routing.outlook import outlook_of
 from fairlead.core.routing.preferences import NO_WISHES, VARIANT_SORTS, Partition, Preferences, Sort
 from fairlead.core.routing.types import (
     INSTALLATION,
@@ -67,10 +63,9 @@ _EXACTO: Final = Sort.EXACTO
 _CHEAPEST: Final = Sort.PRICE
 _BY_PRICE: Final = Why.PRICE
 _BY_SORT: Final = Why.SORT
+_BY_QUALITY: Final = Why.QUALITY
 _DRAWN: Final = Why.DRAWN
 _ONE_ORDER: Final = Partition.NONE
-_RANK_OF: Final = itemgetter(0)  # of an entry
-_USUAL: Final = NOT_WARM | NOT_TIER | UNLISTED | OURS  # the rank of whoever no rule lifts
 
 
 def plan(
@@ -89,49 +84,30 @@ def plan(
     access: what opens each provider here. can_serve: whether we speak to it, for what is asked.
     Raises KeyError for a target that the snapshot does not have.
     """
-    draft = _Draft()
+    lineup = Lineup()
     removed: list[Removed] = []
+    sorts: list[Sort | None] = []
+    usual: list[Why] = []
+    traits = question.traits
     for number, target in enumerate(question.targets):
-        sieve = sift(
-            index_of(snapshot, target.model),
-            target,
-            question.traits,
-            preferences,
-            access,
-            removed,
-            can_serve=can_serve,
-        )
-        sort = _sort_for(target, question.traits, preferences, sieve)
-        draft.sorts.append(sort)
-        draft.usual.append(_enter(draft, sieve, number, question, preferences, sort, health))
-    entries, sorts = draft.entries, draft.sorts
-    if len(entries) > 1:
+        index = index_of(snapshot, target.model)
+        sieve = sift(index, target, traits, preferences, access, removed, can_serve=can_serve)
+        sort = _sort_for(target, traits, preferences, sieve)
+        sorts.append(sort)
+        usual.append(_enter(lineup, sieve, number, question, preferences, sort, health))
+    order, drawn = [0] if lineup.ranks else [], _NOBODY
+    if len(lineup.ranks) > 1:
         if question.warm is not None and not preferences.order:
-            _stay(entries, question.warm, sorts)
-        entries.sort()
-        if not preferences.order and None in sorts:
-            draft.drawn = balanced(entries, [sort is None for sort in sorts], seed)
+            _stay(lineup, question.warm, sorts)
+        order = ordered(lineup)
+        if None in sorts and not preferences.order:
+            drawn = balanced(order, lineup, [sort is None for sort in sorts], seed)
     if not preferences.allow_fallbacks:
-        draft.entries = _without_fallbacks(entries, preferences, removed)
-    return Plan(_choices(draft), tuple(removed))
+        order = _without_fallbacks(order, lineup, preferences, removed)
+    return Plan(_choices(order, lineup, usual, drawn), tuple(removed))
 
 
-class _Draft:
-    """A plan in the making.
-
-    sorts, usual: by target, what orders it, and the reason that remains where no rank decides; sort None means
-        default load balancing. drawn: the ties of the entries that were. probes: endpoints that this call
-        may find to be up again.
-    """
-
-    __slots__ = ("drawn", "entries", "probes", "sorts", "usual")
-
-    def __init__(self) -> None:
-        self.entries: list[Entry] = []
-        self.sorts: list[Sort | None] = []
-        self.usual: list[Why] = []
-        self.drawn: set[int] = set()
-        self.probes: set[EndpointId] = set()
+_NOBODY: Final[Collection[int]] = ()
 
 
 def _sort_for(
@@ -155,7 +131,7 @@ def _sort_for(
 
 
 def _enter(
-    draft: _Draft,
+    lineup: Lineup,
     sieve: Sieve,
     number: int,
     question: Question,
@@ -165,173 +141,175 @@ def _enter(
 ) -> Why:
     """Add one target's endpoints. Returns what orders them where no rank decides.
 
-    It works on columns, one for each part of an entry: most rules have nothing to say about most requests, and
-    then cost nothing.
+    Most rules have nothing to say about most requests, and then cost nothing.
     """
-    mask = sieve.kept
-    if not mask:
+    if not sieve.kept:
         return _BY_PRICE
-    index, traits = sieve.index, question.traits
-    ids, slugs, rates, ties, endpoints = index.columns_of(mask)
-    known = list(map(health.facts, ids))
-    ranks = _ranks(draft, ids, known, number if preferences.partition is not _ONE_ORDER else 0)
-    if preferences.order or index.deprecated & mask or traits.service_tier is not None:
-        _lift_named(ranks, sieve, traits, preferences)
+    traits = question.traits
+    columns = sieve.index.columns_of(sieve.kept)
+    outlook = outlook_of(columns, list(map(health.facts, columns.ids)))
+    lineup.probes += outlook.probes
+    ranks = outlook.ranks.copy()
+    if number and preferences.partition is not _ONE_ORDER:
+        behind = rank_of_target(number)
+        ranks = [rank | behind for rank in ranks]
     if preferences is not NO_WISHES:
-        missing = misses(known, preferences)
-        if missing is not None:
-            ranks = list(map(or_, ranks, missing))
+        latency, throughput = (
+            preferences.preferred_max_latency,
+            preferences.preferred_min_throughput,
+        )
+        if latency is not None or throughput is not None:
+            for place in outlook.misses(latency, throughput):
+                ranks[place] |= MISS
+    _lift_named(ranks, sieve, columns, traits, preferences)
     graded = None
     if sort is _EXACTO or (sort is None and traits.has_tools and not preferences.order):
-        graded = qualities(slugs, known)
+        graded = outlook.qualities()
         if graded is not None:
             ranks = list(map(or_, ranks, graded))
-    figures: Iterable[float] = repeat(0.0)
+    figures: Sequence[float] = [0.0] * len(ranks)
     usual = _BY_PRICE
-    if sort is _THROUGHPUT or sort is _LATENCY:
-        figures = figures_of(known, sort)
-        usual = _BY_SORT if min(figures) < UNSEEN else _BY_PRICE
-    elif sort is _EXACTO:
-        usual = _BY_PRICE if graded is None else Why.QUALITY
-    elif sort is not None:
-        usual = _BY_SORT
-    prices = _expected(index, mask, rates, traits, question.warm)
+    if sort is not None:
+        if sort is _THROUGHPUT or sort is _LATENCY:
+            figures = outlook.figures(sort)
+            usual = _BY_SORT if min(figures) < UNSEEN else _BY_PRICE
+        elif sort is _CHEAPEST:
+            usual = _BY_SORT
+        elif graded is not None:
+            usual = _BY_QUALITY
+    prices = _expected(sieve, columns, traits, question.warm)
     if sieve.openings:
-        _enter_by_keys(draft.entries, sieve, number, zip(ranks, figures, prices, strict=False))
+        _enter_by_keys(lineup, sieve, number, columns, ranks, figures, prices)
         return usual
-    if number:
-        first = tie_of(number, 0, 0)
-        ties = tuple([first | tie for tie in ties])
-    draft.entries += zip(ranks, figures, prices, ties, endpoints, repeat(None), strict=False)
+    lineup.ranks += ranks
+    lineup.figures += figures
+    lineup.prices += prices
+    lineup.endpoints += columns.endpoints
+    lineup.keys += columns.keys
+    lineup.targets += [number] * len(ranks)
     return usual
 
 
-def _ranks(
-    draft: _Draft, ids: Sequence[EndpointId], known: Sequence[Facts], number: int
-) -> list[int]:
-    """By the place of their model and by how well they are. Probes are noted."""
-    base = _USUAL | rank_of_target(number) if number else _USUAL
-    ranks = [base] * len(known)
-    if known.count(UNKNOWN) == len(known):
-        return ranks
-    for count, facts in enumerate(known):
-        if facts is not UNKNOWN:
-            if facts.is_probe:
-                draft.probes.add(ids[count])
-            elif facts.standing:
-                ranks[count] = base | STANDING_BITS[facts.standing]
-    return ranks
-
-
-def _lift_named(ranks: list[int], sieve: Sieve, traits: Traits, preferences: Preferences) -> None:
+def _lift_named(
+    ranks: list[int], sieve: Sieve, columns: Columns, traits: Traits, preferences: Preferences
+) -> None:
     """What says which endpoints it means: deprecation, the service tier, `order`."""
-    index, mask = sieve.index, sieve.kept
+    index, mask, at = sieve.index, sieve.kept, columns.at
     if index.deprecated & mask:
-        _lift(ranks, mask, index.deprecated, DEPRECATED)
+        for place in places(index.deprecated & mask):
+            ranks[at[place]] ^= DEPRECATED
     if traits.service_tier is not None:
-        _lift(ranks, mask, index.tiers.get(traits.service_tier, 0), NOT_TIER)
+        for place in places(index.tiers.get(traits.service_tier, 0) & mask):
+            ranks[at[place]] ^= NOT_TIER
     if preferences.order:
         for place, bits in positions(index, preferences.order).items():
             if mask >> place & 1:
-                ranks[_count_below(mask, place)] ^= UNLISTED ^ bits
-
-
-def _lift(ranks: list[int], mask: int, those: int, bits: int) -> None:
-    """Change these bits in the ranks of those endpoints. ranks: of the endpoints in `mask`."""
-    for place in places(mask & those):
-        ranks[_count_below(mask, place)] ^= bits
-
-
-def _count_below(mask: int, place: int) -> int:
-    """Where a place is in a column of the mask's endpoints alone."""
-    return (mask & (1 << place) - 1).bit_count()
+                ranks[at[place]] ^= UNLISTED ^ bits
 
 
 def _enter_by_keys(
-    entries: list[Entry],
+    lineup: Lineup,
     sieve: Sieve,
     number: int,
-    columns: Iterable[tuple[int, float, PicoUSD]],
+    columns: Columns,
+    ranks: Sequence[int],
+    figures: Sequence[float],
+    prices: Sequence[PicoUSD],
 ) -> None:
     """One entry for each key that opens an endpoint."""
-    index = sieve.index
-    for place, (rank, figure, price) in zip(places(sieve.kept), columns, strict=True):
-        for turn, opening in enumerate(sieve.openings.get(index.slugs[place], INSTALLATION)):
+    for endpoint, rank, figure, price in zip(
+        columns.endpoints, ranks, figures, prices, strict=True
+    ):
+        for opening in sieve.openings.get(endpoint.provider, INSTALLATION):
             whose = OURS ^ rank_of_key(opening.key, is_fallback=opening.is_fallback)
-            tie = tie_of(number, place, turn)
-            endpoint = index.endpoints[place]
-            entries.append((rank ^ whose, figure, price, tie, endpoint, opening.key))
+            lineup.ranks.append(rank ^ whose)
+            lineup.figures.append(figure)
+            lineup.prices.append(price)
+            lineup.endpoints.append(endpoint)
+            lineup.keys.append(opening.key)
+            lineup.targets.append(number)
 
 
-def _expected(
-    index: ModelIndex, mask: int, rates: Sequence[Rates], traits: Traits, warm: Warm | None
-) -> list[PicoUSD]:
+def _expected(sieve: Sieve, columns: Columns, traits: Traits, warm: Warm | None) -> list[PicoUSD]:
     """What the request should cost at each endpoint, in picodollars. Where its cache is warm, that counts."""
     prompt_tokens, completion_tokens = traits.prompt_tokens, traits.completion_tokens
     prices = cast(  # products of tokens and picodollars are picodollars
         "list[PicoUSD]",
         [
             prompt_tokens * prompt + completion_tokens * completion + request
-            for prompt, completion, request in rates
+            for prompt, completion, request in columns.rates
         ],
     )
-    special = mask & index.stepped
+    index = sieve.index
+    special = index.stepped
     if warm is not None:
-        special |= mask & index.bits.get(warm.endpoint, 0)
-    for place in places(special):
-        prompt, completion, request, cache_read = index.offers[place].prices_at(prompt_tokens)
-        price = prompt_tokens * prompt + completion_tokens * completion + request
-        if warm is not None and cache_read is not None and index.ids[place] == warm.endpoint:
-            price -= min(warm.cached_tokens, prompt_tokens) * (prompt - cache_read)
-        prices[_count_below(mask, place)] = PicoUSD(price)
+        special |= index.bits.get(warm.endpoint, 0)
+    if special:
+        for place in places(special & sieve.kept):
+            prompt, completion, request, cache_read = index.offers[place].prices_at(prompt_tokens)
+            price = prompt_tokens * prompt + completion_tokens * completion + request
+            if warm is not None and cache_read is not None and index.ids[place] == warm.endpoint:
+                price -= min(warm.cached_tokens, prompt_tokens) * (prompt - cache_read)
+            prices[columns.at[place]] = PicoUSD(price)
     return prices
 
 
-def _stay(entries: list[Entry], warm: Warm, sorts: Sequence[Sort | None]) -> None:
+def _stay(lineup: Lineup, warm: Warm, sorts: Sequence[Sort | None]) -> None:
     """Put the endpoint whose cache is warm first among its like, where that is worth it.
 
     Where price decides, it must be no dearer, with its cached tokens, than the cheapest healthy other would
     be without any. One that is not healthy keeps nobody.
     """
-    for number, entry in enumerate(entries):
-        if entry[4].id != warm.endpoint:
-            continue
-        rank, figure, price, tie, endpoint, key = entry
-        if not is_healthy(rank):
+    ranks = lineup.ranks
+    for number, endpoint in enumerate(lineup.endpoints):
+        if endpoint.id != warm.endpoint or ranks[number] & UNHEALTHY:
             continue
         saved = endpoint.prices.input_cache_read
         if saved is None or saved >= endpoint.prices.prompt:
             continue
-        if sorts[target_of(entry)] in (None, _CHEAPEST):
-            group = group_of(rank)
-            others = (
-                other[2]
-                for other in entries
-                if other[4].id != endpoint.id
-                and group_of(other[0]) == group
-                and is_healthy(other[0])
-            )
-            if price > min(others, default=price):
-                continue
-        entries[number] = (rank ^ NOT_WARM, figure, price, tie, endpoint, key)
+        if sorts[lineup.targets[number]] in _BY_PRICE_ALONE and _is_dearer(lineup, number):
+            continue
+        ranks[number] ^= NOT_WARM
+
+
+_BY_PRICE_ALONE: Final = (None, _CHEAPEST)
+
+
+def _is_dearer(lineup: Lineup, number: int) -> bool:
+    """Whether a healthy other of an entry's group costs less."""
+    endpoint, most = lineup.endpoints[number], lineup.prices[number]
+    group = lineup.ranks[number] & GROUP
+    for other, price in enumerate(lineup.prices):
+        if (
+            price < most
+            and lineup.ranks[other] & _HEALTHY_GROUP == group
+            and lineup.endpoints[other].id != endpoint.id
+        ):
+            return True
+    return False
+
+
+_HEALTHY_GROUP: Final = (
+    GROUP | UNHEALTHY
+)  # of these bits, who is healthy has only those of the group
 
 
 def _without_fallbacks(
-    entries: list[Entry], preferences: Preferences, removed: list[Removed]
-) -> list[Entry]:
+    order: Sequence[int], lineup: Lineup, preferences: Preferences, removed: list[Removed]
+) -> list[int]:
     """Only what `order` names; without it the first of each model, or of all where they are one order."""
     if preferences.order:
-        kept = [entry for entry in entries if is_listed(entry[0])]
+        kept = [entry for entry in order if is_listed(lineup.ranks[entry])]
     elif preferences.partition is _ONE_ORDER:
-        kept = entries[:1]
+        kept = list(order[:1])
     else:
-        first: dict[int, Entry] = {}
-        for entry in entries:
-            first.setdefault(target_of(entry), entry)
+        first: dict[int, int] = {}
+        for entry in order:
+            first.setdefault(lineup.targets[entry], entry)
         kept = list(first.values())
-    staying = {entry[4].id for entry in kept}
-    for entry in entries:
-        endpoint = entry[4]
+    staying = {lineup.endpoints[entry].id for entry in kept}
+    for entry in order:
+        endpoint = lineup.endpoints[entry]
         if endpoint.id not in staying:
             staying.add(endpoint.id)
             removed.append(
@@ -342,20 +320,45 @@ def _without_fallbacks(
     return kept
 
 
-def _choices(draft: _Draft) -> tuple[Choice, ...]:
-    entries, usual, drawn, probes = draft.entries, draft.usual, draft.drawn, draft.probes
-    shared = reduce(and_, map(_RANK_OF, entries), -1)
-    choices: list[Choice] = []
-    last_rank, last_target, reason = -1, -1, _BY_PRICE
-    for rank, _, price, tie, endpoint, key in entries:
-        target = tie >> TARGET_IN_TIE
-        if rank != last_rank or target != last_target:
-            last_rank, last_target = rank, target
-            reason = why(rank, shared, usual[target])
-        if drawn and tie in drawn and reason is _BY_PRICE:
-            choices.append(Choice(endpoint, key, price, _DRAWN, endpoint.id in probes))
-        elif probes:
-            choices.append(Choice(endpoint, key, price, reason, endpoint.id in probes))
-        else:
-            choices.append(Choice(endpoint, key, price, reason))
-    return tuple(choices)
+def _choices(
+    order: Sequence[int], lineup: Lineup, usual: Sequence[Why], drawn: Collection[int]
+) -> tuple[Choice, ...]:
+    """The entries as they are told of, in their order. usual: by target. drawn: the entries that were."""
+    if not order:
+        return ()
+    endpoints, keys, prices = lineup.endpoints, lineup.keys, lineup.prices
+    if len(order) == 1 and not drawn:
+        sole = order[0]
+        rank, is_probe = lineup.ranks[sole], endpoints[sole].id in lineup.probes
+        reason = why(rank, rank, usual[lineup.targets[sole]])
+        return (Choice(endpoints[sole], keys[sole], prices[sole], reason, is_probe),)
+    reasons = _reasons(order, lineup, usual)
+    for entry in drawn:
+        if entry in order:
+            place = order.index(entry)
+            if reasons[place] is _BY_PRICE:
+                reasons[place] = _DRAWN
+    columns = (
+        [endpoints[entry] for entry in order],
+        [keys[entry] for entry in order],
+        [prices[entry] for entry in order],
+        reasons,
+    )
+    if lineup.probes:
+        tests = [endpoint.id in lineup.probes for endpoint in columns[0]]
+        return tuple(map(Choice, *columns, tests))
+    return tuple(map(Choice, *columns))
+
+
+def _reasons(order: Sequence[int], lineup: Lineup, usual: Sequence[Why]) -> list[Why]:
+    """Why each is where it is. Those of one rank are there for the same reason."""
+    ranks = [lineup.ranks[entry] for entry in order]
+    different = set(ranks)
+    shared = reduce(and_, different)
+    if usual.count(usual[0]) == len(usual):
+        by_rank = {rank: why(rank, shared, usual[0]) for rank in different}
+        return [by_rank[rank] for rank in ranks]
+    return [
+        why(rank, shared, usual[lineup.targets[entry]])
+        for entry, rank in zip(order, ranks, strict=True)
+    ]
