@@ -261,3 +261,12 @@ def test_nobody_waits_for_an_endpoint_of_a_model_that_refused_the_request_meanwh
     attempts.failed(B, _fail(FailureKind.BAD_REQUEST), 1)
     attempts.failed(A, _fail(FailureKind.RATE_LIMIT, 0.5), 1)
     assert isinstance(attempts.next(1), GiveUp)
+
+
+def test_the_same_endpoint_with_another_key_is_no_rival() -> None:
+    own = msgspec.structs.replace(A, key="own")
+    attempts = _attempts(own, A, B)
+    assert _tried(attempts.next(0)) is own
+    assert _tried(attempts.rival(1)) is B
+    attempts.failed(own, _fail(FailureKind.SERVER), 2)
+    assert _tried(attempts.next(2)) is A

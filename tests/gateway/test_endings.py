@@ -89,6 +89,7 @@ class Told:
     def __init__(self) -> None:
         self.open: Counter[EndpointId] = Counter()
         self.ended = 0
+        self.said: Counter[tuple[str, str | None]] = Counter()  # endpoint, failure
 
 
 def balanced(told_of: Told) -> tuple[object, object]:
@@ -103,6 +104,8 @@ def balanced(told_of: Told) -> tuple[object, object]:
     ) -> None:
         told_of.open[endpoint] -= 1
         told_of.ended += 1
+        if not outcome.is_abandoned:
+            told_of.said[endpoint, outcome.failure] += 1
         assert told_of.open[endpoint] >= 0, "an end without a beginning"
         ended(book, endpoint, outcome, now_s)
 
@@ -168,6 +171,12 @@ def test_whatever_happens_when_a_call_is_settled_once_and_paid_once(
         for generation in gateway.recorded:
             assert len(generation.attempts) == len(upstream.requests)
             check(generation, line.answer)
+            kept = Counter(
+                (one.endpoint, one.failure) for one in generation.attempts if not one.was_let_go
+            )
+            assert not told_of.said - kept, "health knows of what is not on record"
+            # When time passes, it is not always the provider's fault.
+            assert {failure for _, failure in kept - told_of.said} <= {"timeout"}
         if not gateway.recorded and not line.is_lost:
             assert not line.answer.body or b'"error"' in line.answer.body
 

@@ -185,3 +185,19 @@ def test_the_race_is_shown_to_a_caller_who_asks() -> None:
         assert told["attempt"] == 2
 
     simulated(scenario, cheap=stream(5, "cheap"), dear=stream(0.1, "dear"))
+
+
+@pytest.mark.parametrize("first_fails", [True, False])
+def test_who_fails_in_the_moment_in_which_the_other_wins_has_failed(*, first_fails: bool) -> None:
+    async def scenario(gateway: GatewayInMemory, upstream: ScriptedUpstream) -> None:
+        answer = await gateway.chat(stream=True, provider=HEDGED)
+        assert answer.text() == ("dear" if first_fails else "cheap")
+        [generation] = gateway.recorded
+        failures = [attempt.failure for attempt in generation.attempts]
+        assert failures == (["server", None] if first_fails else [None, "server"])
+        assert not any(attempt.was_let_go for attempt in generation.attempts)
+
+    if first_fails:
+        simulated(scenario, cheap=failing(1.0), dear=stream(0.5, "dear"))
+    else:
+        simulated(scenario, cheap=stream(1.0, "cheap"), dear=failing(0.5))

@@ -368,6 +368,9 @@ def test_the_whole_call_is_bounded() -> None:
         answer = await gateway.chat(stream=True)
         assert asyncio.get_running_loop().time() == pytest.approx(30, abs=2)
         assert answer.events()[-1]["error"]["code"] == 504
+        now_s = gateway.services.clock.now_s()
+        standing = gateway.health.at(now_s).facts(CHEAP.id).standing
+        assert standing is Standing.GOOD, "it streamed steadily to the end"
 
     endless = Script([(1.0, chat_stream(["x"])[1])] * 1000, headers=STREAM)
     simulated(scenario, script=by_host(cheap=endless), timeouts=Timeouts(total=30))

@@ -141,10 +141,17 @@ class Attempts:
 
     @property
     def rival_choice(self) -> Choice | None:
-        """Whom `rival` would start; None if nobody of the model that is being tried is left."""
-        if self._last is None or self._tried >= ATTEMPTS_MAX:
+        """Whom `rival` would start; None if no other endpoint of the model that is being tried is left."""
+        last = self._last
+        if last is None or self._tried >= ATTEMPTS_MAX:
             return None
-        return self._next_of(self._last.endpoint.model)
+        for choice in self._choices:
+            if (
+                choice.endpoint.model == last.endpoint.model
+                and choice.endpoint.id != last.endpoint.id
+            ):
+                return choice  # not the same one with another key: it is as slow
+        return None
 
     def rival(self, now_s: float) -> Try | None:
         """Someone to run beside the attempt under way; None: nobody, or no time."""

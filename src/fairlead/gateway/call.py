@@ -260,8 +260,11 @@ class Call:
                 break
             except UpstreamFailure as broken:
                 failure = broken
-            # If the caller let the time pass, because he takes less than comes, his provider is well.
-            is_its_fault = failure.kind is not FailureKind.TIMEOUT or not side.is_congested
+            # A provider is well if its caller let the time pass, because he takes less than comes, or if the
+            # whole call's time is over, of which others may have had the most.
+            is_its_fault = failure.kind is not FailureKind.TIMEOUT or not (
+                side.is_congested or self._services.loop.time() >= self._deadline_s
+            )
             leg.end(failure, is_its_fault=is_its_fault)
             following = None
             if continuing is not None and is_its_fault:

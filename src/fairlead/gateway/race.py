@@ -41,14 +41,16 @@ async def first_of_two(
                 running[tasks.create_task(_opened(second))] = second
             while True:
                 done, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+                winner: Leg | None = None
                 # In the order of their beginning, should both have ended in one turn of the loop.
                 for task in [task for task in running if task in done]:
-                    failure, one = task.result(), running.pop(task)
-                    if failure is None:
-                        return one
-                    failed(one, failure)
-                    if not running:
-                        return None
+                    failure = task.result()
+                    if failure is not None:
+                        failed(running.pop(task), failure)
+                    elif winner is None:
+                        winner = running.pop(task)
+                if winner is not None or not running:
+                    return winner
         finally:
             for task, loser in running.items():
                 task.cancel()
