@@ -17,6 +17,7 @@ from fairlead.core.errors import NotAuthenticated
 from fairlead.core.generation import Attempt, Attribution, Generation, Outcome
 from fairlead.core.ids import AccountId, GenerationId, KeyId
 from fairlead.core.money import NanoUSD
+from fairlead.core.routing.preferences import NO_ACCOUNT_WISHES, AccountPreferences
 from fairlead.core.usage import Usage
 from fairlead.web.app import build_web_app
 from fairlead.web.services import Caller, KeyDescription, Spent, WebServices
@@ -45,13 +46,17 @@ class OneCaller:
     account: AccountId = ACCOUNT
     key: KeyId = KEY
     is_management: bool = False
+    preferences: AccountPreferences = NO_ACCOUNT_WISHES
 
 
+@dataclass(frozen=True)
 class OneKey:
+    preferences: AccountPreferences = NO_ACCOUNT_WISHES
+
     async def authenticate(self, authorization: str | None) -> OneCaller:
         if authorization != f"Bearer {GOOD_KEY}":
             raise NotAuthenticated("This key is not known.")
-        return OneCaller()
+        return OneCaller(preferences=self.preferences)
 
     async def describe(self, caller: Caller) -> KeyDescription:
         assert caller.key == KEY

@@ -5,8 +5,12 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from fairlead.core.capability import Capability
 from fairlead.core.errors import Overloaded
 from fairlead.core.generation import Outcome
+from fairlead.core.routing.decision import Decision
+from fairlead.core.routing.preferences import Preferences
+from fairlead.core.routing.types import Question, Traits
 from fairlead.core.usage import UsageSource
 
 pytestmark = pytest.mark.anyio
@@ -199,6 +203,35 @@ async def test_a_generation_by_the_callers_own_key_says_so_and_which_router_chos
     data = document["data"]
     assert (data["is_byok"], data["router"]) == (True, "fairlead/auto")
     assert [one["is_byok"] for one in data["provider_responses"]] == [False, True]
+
+
+async def test_a_generation_of_a_service_tier_and_of_a_region_says_so(
+    browse, services, signed_in, generation, check_schema
+):
+    served = generation.attempts[-1]
+    tiered = msgspec.structs.replace(
+        generation,
+        attempts=(
+            msgspec.structs.replace(
+                served, endpoint="openai/priority:gpt-5-mini", model="openai/gpt-5-mini"
+            ),
+            served,
+        ),
+        decision=Decision(
+            Question((), Traits(Capability.CHAT, 1, 1, 1)),
+            Preferences(region="eu"),
+            access=(), facts=(), seed=0, choices=(), removed=(),
+        ),
+    )  # fmt: skip
+    held = type(services.generations)({(tiered.id, tiered.account): tiered})
+    async with browse(generations=held) as client:
+        document = (await client.get(f"/v1/generation?id={tiered.id}", headers=signed_in)).json()
+    check_schema(document, "GenerationAnswer")
+    assert document["data"]["data_region"] == "europe"
+    priority, usual = document["data"]["provider_responses"]
+    assert priority["routed_service_tier"] == "priority"
+    assert "routed_service_tier" not in usual
+    assert usual["model_permaslug"] == "openai/o1-2024-12-17"
 
 
 async def test_counts_that_are_our_own_estimate_are_marked_as_such(

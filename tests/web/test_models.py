@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from fairlead.core.catalog import EndpointStatus, Modality
 from fairlead.core.catalog_overlay import Discovered, overlay
 from fairlead.core.ids import ModelId, ProviderSlug
+from fairlead.core.routing.preferences import AccountPreferences
 
 pytestmark = pytest.mark.anyio
 
@@ -199,6 +201,50 @@ async def test_a_callers_own_list_needs_a_key(client, signed_in, check_schema):
     everyone = await client.get("/api/v1/models")
     assert own.headers["etag"] == everyone.headers["etag"]
     assert len(own.content) == len(everyone.content)
+
+
+async def test_a_callers_own_list_has_what_the_account_leaves(
+    browse, services, signed_in, seed, check_schema
+):
+    wishes = AccountPreferences(
+        allowed_models=("openai/*", "anthropic/*"), ignored_providers=("OpenAI", "azure")
+    )
+    async with browse(keys=replace(services.keys, preferences=wishes)) as client:
+        document = (await client.get("/api/v1/models/user", headers=signed_in)).json()
+        everyone = (await client.get("/api/v1/models")).json()
+    check_schema(document, "ModelsListAnswer")
+    listed = {one["id"] for one in document["data"]}
+    assert document["total_count"] == len(listed) < everyone["total_count"]
+    assert {one.lstrip("~").partition("/")[0] for one in listed} == {
+        "openai",
+        "anthropic",
+        "fairlead",
+    }
+    left_out = ("openai", "azure")
+    for model in seed.models.values():
+        elsewhere = [
+            one for one in model.usual_endpoints
+            if one.provider not in left_out and one.status is not EndpointStatus.UNPRICED
+        ]  # fmt: skip
+        if model.author == "openai" and "text" in model.output_modalities:
+            assert (model.id in listed) == bool(elsewhere), model.id
+
+
+async def test_a_callers_own_list_on_a_regions_host_has_what_is_there(browse, signed_in, seed):
+    async with browse() as client:
+        document = (
+            await client.get(
+                "/api/v1/models/user", headers={**signed_in, "host": "eu.fairlead.test"}
+            )
+        ).json()
+    there = {
+        model.id
+        for model in seed.models.values()
+        if any(one.data_region == "eu" and one.tier is None for one in model.endpoints)
+        and "text" in model.output_modalities
+    }
+    listed = {one["id"] for one in document["data"] if one["id"] in seed.models}
+    assert listed == there
 
 
 async def test_providers_answer_as_documented(client, base, seed, check_schema):

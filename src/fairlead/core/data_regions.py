@@ -9,7 +9,7 @@ import re
 from typing import Final
 from urllib.parse import urlsplit
 
-__all__ = ["EU", "US", "region_of", "region_of_address"]
+__all__ = ["EU", "US", "region_demanded_by", "region_of", "region_of_address"]
 
 EU: Final = "eu"
 US: Final = "us"
@@ -67,3 +67,11 @@ def region_of_address(url: str) -> str | None:
 
 
 _VERTEX: Final = "-aiplatform"
+
+
+def region_demanded_by(host: bytes) -> str | None:
+    """The region that a caller demands by the host that is called, as `eu.gateway.example`."""
+    return _BY_HOST.get(host[:3].lower())
+
+
+_BY_HOST: Final = {b"eu.": EU, b"us.": US}

@@ -7,11 +7,11 @@ who only wants to know what would become of one (`explaining.py`).
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final
 
 from fairlead.core.affinity import Conversation, conversation_of
 from fairlead.core.capability import CAPABILITIES, Capability
 from fairlead.core.chat import ChatRequest
+from fairlead.core.data_regions import region_demanded_by
 from fairlead.core.ids import ProviderSlug
 from fairlead.core.limits import counts_as_free
 from fairlead.core.routing.deciding import Circumstances, Decided, Meant, decided, meant
@@ -93,7 +93,7 @@ class Deciding:
             access=services.credentials.access,
             can_serve=self.can_serve,
             seed=services.ids.seed(),
-            region=_REGIONS.get(self._side.headers.get(b"host", b"")[:3].lower()),
+            region=region_demanded_by(self._side.headers.get(b"host", b"")),
             warm=self._warm,
         )
 
@@ -121,10 +121,6 @@ class Deciding:
         services = self._services
         place = services.affinity.find(conversation, services.clock.now_s())
         return None if place is None else place.warm
-
-
-# The region that a caller's host name demands, as `eu.gateway.example`.
-_REGIONS: Final = {b"eu.": "eu", b"us.": "us"}
 
 
 class Spoken:

@@ -11,6 +11,7 @@ from fairlead.core.generation import Generation
 from fairlead.core.health import EndpointFigures
 from fairlead.core.ids import AccountId, EndpointId, GenerationId, KeyId, ProviderSlug
 from fairlead.core.money import NanoUSD
+from fairlead.core.routing.preferences import AccountPreferences
 
 __all__ = [
     "Caller",
@@ -38,6 +39,11 @@ class Caller(Protocol):
 
     @property
     def is_management(self) -> bool: ...
+
+    @property
+    def preferences(self) -> AccountPreferences:
+        """What its account has set for all of its calls."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

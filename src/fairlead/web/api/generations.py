@@ -12,7 +12,7 @@ from starlette.routing import Route
 from fairlead.core.catalog import Snapshot
 from fairlead.core.errors import NotFound, RequestInvalid
 from fairlead.core.generation import Attempt, Attribution, Generation, Outcome
-from fairlead.core.ids import GenerationId, ProviderSlug
+from fairlead.core.ids import GenerationId, ModelId, ProviderSlug
 from fairlead.core.money import usd
 from fairlead.web.answers import answer
 from fairlead.web.services import WebServices
@@ -53,7 +53,7 @@ def generation_object(generation: Generation, snapshot: Snapshot) -> dict[str, o
         "preset_id": None,
         "api_type": _API_TYPES.get(generation.api_type, "completions"),
         "service_tier": generation.service_tier,
-        "data_region": "global",
+        "data_region": _data_region(generation),
         "is_byok": any(
             attempt.key is not None and attempt.endpoint == generation.endpoint
             for attempt in generation.attempts
@@ -104,17 +104,32 @@ _API_TYPES: Final = {
 def _provider_response(
     attempt: Attempt, generation: Generation, snapshot: Snapshot
 ) -> dict[str, object]:
+    model = snapshot.models.get(ModelId(attempt.model))
     shown: dict[str, object] = {
         "endpoint_id": attempt.endpoint,
         "provider_name": _provider_name(attempt.provider, snapshot),
-        "model_permaslug": attempt.model,
+        "model_permaslug": attempt.model if model is None else model.canonical_slug,
         "status": attempt.status,
         "latency": attempt.latency_ms,
         "is_byok": attempt.key is not None,
     }
     if generation.upstream_id is not None and attempt.failure is None:
         shown["id"] = generation.upstream_id
+    if model is not None:
+        tier = next((one.tier for one in model.endpoints if one.id == attempt.endpoint), None)
+        if tier is not None:
+            shown["routed_service_tier"] = tier
     return shown
+
+
+def _data_region(generation: Generation) -> str:
+    """Where the call was bound to be answered."""
+    decision = generation.decision
+    region = None if decision is None else decision.preferences.region
+    return "global" if region is None else _DATA_REGIONS[region]
+
+
+_DATA_REGIONS: Final = {"eu": "europe", "us": "us"}
 
 
 def _provider_name(slug: str, snapshot: Snapshot) -> str:

@@ -10,7 +10,11 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from fairlead.core.catalog import Endpoint, Model, ModelKind, Snapshot, UnknownModel
+from fairlead.core.data_regions import region_demanded_by
 from fairlead.core.errors import NotAuthenticated, NotFound, Overloaded
+from fairlead.core.ids import ModelId
+from fairlead.core.routing.permitted import permitted_models
+from fairlead.core.routing.preferences import NO_ACCOUNT_WISHES
 from fairlead.web.answers import answer
 from fairlead.web.api.endpoint_health import health_fields
 from fairlead.web.api.model_listing import find, shown
@@ -51,9 +55,26 @@ class _ModelApi:
         return await self._filtered(request, shelf)
 
     async def user_models(self, request: Request) -> Response:
-        """The models that this key may use: all of them, as long as nothing restricts a key."""
-        await self._services.keys.authenticate(request.headers.get("authorization"))
-        return await self.models(request)
+        """The models that what the account has set, and the host's region, leave to this key."""
+        caller = await self._services.keys.authenticate(request.headers.get("authorization"))
+        shelf = await self._shelves.current()
+        region = region_demanded_by(request.headers.get("host", "").encode("latin-1"))
+        if region is None and caller.preferences == NO_ACCOUNT_WISHES:
+            return await self._filtered(request, shelf)
+        query, page = self._query(request, shelf), parse_page(request.query_params)
+        permitted = await run_in_threadpool(
+            permitted_models,
+            {meant for model in shelf.models if (meant := _meant(model)) is not None},
+            shelf.snapshot,
+            caller.preferences,
+            region=region,
+        )
+        models = [
+            model
+            for model in select(shelf.models, query)
+            if (meant := _meant(model)) is None or meant in permitted
+        ]
+        return await _listed(request, shelf, models, page)
 
     async def embedding_models(self, request: Request) -> Response:
         shelf = await self._shelves.current()
@@ -136,6 +157,11 @@ def _next_url(request: Request, offset: int, limit: int) -> str:
     ]
     query = urlencode([*others, ("offset", str(offset)), ("limit", str(limit))])
     return f"{request.url.path}?{query}"
+
+
+def _meant(model: Model) -> ModelId | None:
+    """The model that an entry of the list stands for; None: a router, which stands for many."""
+    return model.endpoints[0].model if model.endpoints else None
 
 
 def _find(snapshot: Snapshot, name: str) -> Model:
