@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from fairlead.core.catalog import DataPolicy, Endpoint, EndpointStatus, Snapshot
 from fairlead.core.routing.facts import UNKNOWN, Facts, Percentiles, Standing
-from fairlead.core.routing.index import Ladder, places
+from fairlead.core.routing.filters import VERDICTS_MAX, WISHES_BYTES_MAX
+from fairlead.core.routing.index import COLUMNS_MAX, Ladder, index_of, places
 from fairlead.core.routing.preferences import Partition, Preferences
 from fairlead.core.routing.types import INSTALLATION, Opening, Plan, Target, Traits, Warm
 from tests.core.routing.planning import MODEL, OTHER, offer, planned, read, traits, world
@@ -200,6 +201,36 @@ def test_the_same_inputs_give_the_same_plan_in_whatever_order_a_catalogue_lists(
     assert len({msgspec.json.encode(one) for one in plans}) == 1
 
 
+@given(
+    st.integers(0, 2**32),
+    st.lists(st.tuples(_wishes, _known, st.sets(st.sampled_from(SLUGS))), min_size=2, max_size=4),
+    _asked,
+    _seeds,
+)
+def test_what_was_planned_before_changes_no_plan(
+    world_seed: int,
+    calls: list[tuple[dict[str, object], dict[str, Facts], set[str]]],
+    asked: Traits,
+    seed: int,
+) -> None:
+    """What is kept from one plan for the next is kept with the catalogue."""
+    used = _world_of(world_seed)
+    for wishes, known, keyless in calls:
+        plans = [
+            planned(
+                where,
+                wishes,
+                asked=asked,
+                targets=BOTH,
+                known=known,
+                seed=seed,
+                access={slug: INSTALLATION for slug in where.providers if slug not in keyless},
+            )
+            for where in (used, used, _world_of(world_seed))
+        ]
+        assert plans[0] == plans[1] == plans[2]
+
+
 @given(_worlds, _wishes, _asked, _known, _seeds, st.sets(st.sampled_from(SLUGS)))
 def test_every_endpoint_is_chosen_or_removed_and_never_both(
     where: Snapshot,
@@ -293,3 +324,21 @@ def test_a_partition_is_no_filter() -> None:
     where = world(offer("a"), offer("b", model=OTHER))
     together = Preferences(partition=Partition.NONE)
     assert _pairs(planned(where, together, targets=BOTH)) == _pairs(planned(where, targets=BOTH))
+
+
+def test_what_is_kept_from_plan_to_plan_is_bounded() -> None:
+    where = world(*(offer(f"host-{number}") for number in range(6)))
+    slugs = list(where.providers)
+    for bits in range(1, 64):
+        planned(where, {"only": [slug for n, slug in enumerate(slugs) if bits >> n & 1]})
+    index = index_of(where, MODEL)
+    assert 0 < len(index.verdicts) <= VERDICTS_MAX
+    assert 0 < len(index.columns) <= COLUMNS_MAX
+
+
+def test_wishes_that_are_too_large_are_obeyed_and_not_kept() -> None:
+    where = world(offer("a"), offer("b"))
+    nobody = [f"{number:0100}" for number in range(WISHES_BYTES_MAX // 100)]
+    chosen = planned(where, {"ignore": ["b", *nobody]})
+    assert _pairs(chosen) == {(MODEL, f"a:{MODEL}")}
+    assert not index_of(where, MODEL).verdicts

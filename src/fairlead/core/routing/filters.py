@@ -13,10 +13,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Final
 
+import msgspec
+
 from fairlead.core.catalog import Endpoint
 from fairlead.core.ids import ProviderSlug
 from fairlead.core.money import PicoUSD
-from fairlead.core.routing.index import ModelIndex, places, price_said, prompt_tokens_max
+from fairlead.core.routing.index import ModelIndex, Verdict, places, price_said, prompt_tokens_max
 from fairlead.core.routing.patterns import Patterns
 from fairlead.core.routing.preferences import NO_WISHES, MaxPrice, Preferences
 from fairlead.core.routing.types import (
@@ -30,7 +32,14 @@ from fairlead.core.routing.types import (
 )
 from fairlead.core.routing.variants import narrowed
 
-__all__ = ["ADMITTING", "SOFT_PARAMETERS", "Sieve", "sift"]
+__all__ = [
+    "ADMITTING",
+    "SOFT_PARAMETERS",
+    "VERDICTS_MAX",
+    "WISHES_BYTES_MAX",
+    "Sieve",
+    "sift",
+]
 
 # Only endpoints that honour these get the request, as long as there is one.
 SOFT_PARAMETERS: Final = (
@@ -40,6 +49,8 @@ SOFT_PARAMETERS: Final = (
     "structured_outputs",
     "verbosity",
 )
+VERDICTS_MAX: Final = 8  # on wishes that are kept with one model
+WISHES_BYTES_MAX: Final = 2048  # packed: some two hundred names
 # The tier that a variant lets in.
 ADMITTING: Final = {"nitro": "priority", "floor": "flex"}
 _QUANTIZATIONS_WITHIN: Final = {"fp4": ("fp4", "mxfp4", "nvfp4"), "fp8": ("fp8", "mxfp8")}
@@ -130,10 +141,7 @@ def sift(
     if not usable:
         return sieve
     if preferences is not NO_WISHES:
-        _by_account(sieve, preferences)
-        _by_names(sieve, preferences)
-        _by_privacy(sieve, preferences)
-        _by_offer(sieve, traits, preferences)
+        _by_wishes(sieve, traits, preferences)
     unfit = _by_request(sieve, traits, preferences)
     if index.tiered:
         _by_tier(sieve, target, traits, preferences, usable)
@@ -230,6 +238,54 @@ def _by_variant(sieve: Sieve, variants: tuple[str, ...]) -> None:
         sieve.drop(~those, _VARIANT, f"not of :{':'.join(variants)}")
 
 
+def _by_wishes(sieve: Sieve, traits: Traits, preferences: Preferences) -> None:
+    """What account and caller rule out. An application sends the same wishes again and again, and what they
+    say of a model does not depend on the rest of its requests, so it is kept."""
+    index = sieve.index
+    most = preferences.max_price
+    if most is not None and index.stepped:
+        _rule_out(sieve, preferences)
+        # What a long prompt costs is what counts for a long prompt.
+        _by_long_price(sieve, traits.prompt_tokens, most)
+        _by_price(sieve, most)
+        return
+    verdict = index.verdicts.get(preferences)
+    if verdict is None:
+        verdict = _verdict(index, preferences)
+    gone = sieve.kept & verdict.mask
+    if gone:
+        sieve.kept ^= gone
+        if gone == verdict.mask:
+            sieve.removed += verdict.removed
+        else:
+            sieve.removed += [one for one in verdict.removed if gone & index.bits[one.endpoint]]
+
+
+def _verdict(index: ModelIndex, preferences: Preferences) -> Verdict:
+    """Kept for next time, if it is not too large to."""
+    everyone = Sieve(index, [])
+    _rule_out(everyone, preferences)
+    if preferences.max_price is not None:
+        _by_price(everyone, preferences.max_price)
+    verdict = Verdict(index.all & ~everyone.kept, tuple(everyone.removed))
+    if len(_packed(preferences)) <= WISHES_BYTES_MAX:
+        if len(index.verdicts) >= VERDICTS_MAX:
+            index.verdicts.clear()
+        index.verdicts[preferences] = verdict
+    return verdict
+
+
+_packed: Final = msgspec.msgpack.Encoder().encode
+
+
+def _rule_out(sieve: Sieve, preferences: Preferences) -> None:
+    """All wishes but that about prices, which comes last."""
+    _by_account(sieve, preferences)
+    _by_names(sieve, preferences)
+    _by_privacy(sieve, preferences)
+    _by_quantization(sieve, preferences)
+
+
 def _by_account(sieve: Sieve, preferences: Preferences) -> None:
     index = sieve.index
     allowed = preferences.allowed_providers
@@ -282,24 +338,21 @@ def _by_privacy(sieve: Sieve, preferences: Preferences) -> None:
         sieve.drop(index.all, _DISTILLABLE, "its author is not known to allow distillation")
 
 
-def _by_offer(sieve: Sieve, traits: Traits, preferences: Preferences) -> None:
+def _by_quantization(sieve: Sieve, preferences: Preferences) -> None:
     index = sieve.index
     if preferences.quantizations:
         wanted = 0
         for name in preferences.quantizations:
             for word in _QUANTIZATIONS_WITHIN.get(name, (name,)):
                 wanted |= index.quantizations.get(word, 0)
-        if sieve.kept & ~wanted:
-            sieve.drop_each(~wanted, _QUANTIZATION, lambda endpoint: endpoint.quantization)
-    most = preferences.max_price
-    if most is not None:
-        # What a long prompt costs is what counts for a long prompt.
-        if sieve.kept & index.stepped:
-            _by_long_price(sieve, traits.prompt_tokens, most)
-        for name in most.__struct_fields__:
-            bound = getattr(most, name)
-            if bound is not None and bound < index.ladders[name].highest:
-                _cap(sieve, name, bound)
+        sieve.drop_each(~wanted, _QUANTIZATION, lambda endpoint: endpoint.quantization)
+
+
+def _by_price(sieve: Sieve, most: MaxPrice) -> None:
+    for name in most.__struct_fields__:
+        bound = getattr(most, name)
+        if bound is not None and bound < sieve.index.ladders[name].highest:
+            _cap(sieve, name, bound)
 
 
 def _cap(sieve: Sieve, name: str, bound: PicoUSD) -> None:

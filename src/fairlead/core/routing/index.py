@@ -19,11 +19,13 @@ from fairlead.core.catalog import DataPolicy, Endpoint, EndpointStatus, Model, S
 from fairlead.core.ids import EndpointId, ModelId, ProviderSlug
 from fairlead.core.money import PicoUSD, price_text
 from fairlead.core.pricing import PriceSheet
+from fairlead.core.routing.preferences import Preferences
 from fairlead.core.routing.types import INSTALLATION, Opening, Removal, Removed
 
 __all__ = [
     "CHARACTERS_PER_TOKEN",
     "CHARACTERS_PER_TOKEN_MAX",
+    "COLUMNS_MAX",
     "Columns",
     "Ladder",
     "ModelIndex",
@@ -31,6 +33,7 @@ __all__ = [
     "Prices",
     "Rates",
     "Step",
+    "Verdict",
     "index_of",
     "places",
     "price_said",
@@ -40,7 +43,7 @@ __all__ = [
 CHARACTERS_PER_TOKEN: Final = 4  # of a usual tokenizer, for estimates
 CHARACTERS_PER_TOKEN_MAX: Final = 8  # so far above any tokenizer that only hopeless prompts go
 _NOBODY: Final = repeat(0)
-_COLUMNS_MAX: Final = (
+COLUMNS_MAX: Final = (
     16  # sets of a model's endpoints whose columns are kept, at some 3 KB for thirty endpoints
 )
 UNLIMITED: Final = 1 << 62  # tokens, where an endpoint states no limit
@@ -113,6 +116,13 @@ class Ladder:
 Rates = tuple[PicoUSD, PicoUSD, PicoUSD]
 
 
+class Verdict(NamedTuple):
+    """What somebody's wishes rule out of a model. mask: of those endpoints. removed: with the reasons."""
+
+    mask: int
+    removed: tuple[Removed, ...]
+
+
 @dataclass(slots=True)
 class Columns:
     """What entries of a plan are made of, for some endpoints of a model, in the order of their places.
@@ -136,6 +146,7 @@ class ModelIndex:
 
     endpoints: by id, so that the order in which a catalogue lists them decides nothing; their place here is
         their bit. ids, slugs (of providers) and offers are in the same order. columns: see `columns_of`.
+        verdicts: on wishes, kept by `filters.py`.
     providers: each with its endpoints; hosts: their slugs alone. installed: what `Access` says of the hosts
         where the installation's credentials simply open all of them.
     names: by all that a caller may call an endpoint, in lower case: the provider's slug or display name means
@@ -158,6 +169,7 @@ class ModelIndex:
     slugs: tuple[ProviderSlug, ...]
     offers: tuple[Offer, ...]
     columns: dict[int, Columns]
+    verdicts: dict[Preferences, Verdict]
     all: int
     bits: Mapping[EndpointId, int]
     providers: tuple[tuple[ProviderSlug, int], ...]
@@ -195,7 +207,7 @@ class ModelIndex:
         """The columns of some endpoints. Filters tend to leave the same ones, so those asked for are kept."""
         found = self.columns.get(mask)
         if found is None:
-            if len(self.columns) >= _COLUMNS_MAX:
+            if len(self.columns) >= COLUMNS_MAX:
                 self.columns.clear()
             found = self.columns[mask] = self._columns_of(mask)
         return found
@@ -285,6 +297,7 @@ def _indexed(model: Model, snapshot: Snapshot) -> ModelIndex:
         slugs=tuple(endpoint.provider for endpoint in endpoints),
         offers=offers,
         columns={},
+        verdicts={},
         all=everyone,
         bits={endpoint.id: 1 << place for place, endpoint in enumerate(endpoints)},
         providers=tuple(by_provider.items()),
