@@ -197,6 +197,32 @@ def test_no_more_is_held_back_than_could_be_a_repetition(
         assert given_characters - len(piece) <= 2 * OVERLAP_CHARACTERS_MAX + len(sent)
 
 
+@given(
+    broken(),
+    TEXTS,
+    st.sampled_from([{}, {"echoes": True}, {"was_asked": True}]),
+    st.booleans(),
+    st.data(),
+)
+def test_at_every_moment_what_is_withheld_is_what_was_not_told(
+    legs: tuple[str, str],
+    other: str,
+    manner: dict[str, bool],
+    repeats: bool,
+    data: st.DataObject,
+) -> None:
+    """It is what the caller does not pay for, wherever the second leg breaks."""
+    sent, rest = legs
+    splicer = Splicer(sent, **manner)
+    given_characters, told_characters = 0, 0
+    for piece in data.draw(pieces_of(sent + rest if repeats else other)):
+        told_characters += len(text_of(splicer.feed([TextDelta(piece)])))
+        given_characters += len(piece)
+        assert splicer.withheld_characters == given_characters - told_characters
+    told_characters += len(text_of(splicer.finish()))
+    assert splicer.withheld_characters == given_characters - told_characters
+
+
 def test_what_cannot_be_a_repetition_is_shown_at_once() -> None:
     splicer = Splicer("The harbour woke before the sun", was_asked=True)
     assert splicer.feed([TextDelta(" ")]) == []

@@ -274,3 +274,52 @@ def test_an_answer_that_had_nothing_left_to_say_is_ended() -> None:
         assert generation.cost == 2 * 1000 + 4 * 2000
 
     simulated(scenario, cheap=broken(WORDS, 4), dear=stream([]))
+
+
+def test_who_takes_a_begun_answer_for_a_bad_request_does_not_end_it() -> None:
+    """The caller's request was good enough for one; the next is asked in words."""
+
+    async def scenario(gateway: GatewayInMemory, upstream: ScriptedUpstream) -> None:
+        answer = await gateway.chat(stream=True, provider=SAVED)
+        assert answer.text() == "One two three four"
+        [generation] = gateway.recorded
+        assert generation.splices[0].manner == "instruction"
+        assert [a.failure for a in generation.attempts] == ["cut", "bad_request", None]
+
+    refused = Script([(0, b'{"error":{"message":"no begun answers"}}')], status=400)
+    simulated(
+        scenario,
+        cheap=broken(WORDS, 2),
+        dear=refused,
+        openai=stream(["One two", " three", " four"]),
+    )
+
+
+def test_comments_keep_a_stream_open_while_somebody_is_found_to_go_on() -> None:
+    async def scenario(gateway: GatewayInMemory, upstream: ScriptedUpstream) -> None:
+        answer = await gateway.chat(stream=True, provider=SAVED)
+        assert answer.text() == "One two three four"
+        comments = [at_s for at_s, piece in answer.pieces if piece.startswith(b": ")]
+        assert len(comments) >= 5
+        assert all(0.3 < at_s < 60.5 for at_s in comments)
+
+    slow = replace(stream([" three", " four"]), head_after_s=60)
+    simulated(scenario, cheap=broken(WORDS, 2), dear=slow)
+
+
+@pytest.mark.parametrize("leaves_after_s", [2.0, 2.25])
+def test_leaving_while_a_new_beginning_is_awaited_is_paid_as_what_came(
+    leaves_after_s: float,
+) -> None:
+    async def scenario(gateway: GatewayInMemory, upstream: ScriptedUpstream) -> None:
+        await gateway.chat(Reader(leaves_after_s=leaves_after_s), stream=True, provider=SAVED)
+        [generation] = gateway.recorded
+        assert generation.outcome is Outcome.CANCELLED
+        # Of white space alone there is nothing to pay; of the new beginning what came of it.
+        assert generation.cost == (0 if leaves_after_s < 2.1 else 2 * 3000 + 1 * 4000)
+
+    simulated(
+        scenario,
+        cheap=broken(["\n\n", "lost"], 1),
+        dear=replace(stream(["One", " two", " three"]), head_after_s=1.8),
+    )
