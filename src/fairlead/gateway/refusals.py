@@ -125,8 +125,8 @@ _IN_WORDS: Final[dict[Removal, str]] = {
     Removal.IGNORED: "ignored by the request",
     Removal.NOT_ALLOWED: "not among the providers that the request names",
     Removal.QUANTIZATION: "of another quantization",
-    Removal.DATA_POLICY: "may keep or train on prompts",
-    Removal.ZDR: "may keep prompts",
+    Removal.DATA_POLICY: "may keep or train on prompts, which the request or the account rules out",
+    Removal.ZDR: "may keep prompts, which the request or the account rules out",
     Removal.REGION: "not known to be in the region",
     Removal.DISTILLABLE: "of a model whose author is not known to allow distillation",
     Removal.MAX_PRICE: "above the maximum price",
@@ -200,7 +200,7 @@ def no_endpoints(
     error_type = ErrorType.NOT_FOUND
     if len(reasons) == 1 and demanded in _MISTAKES:
         error_type, beginning = _MISTAKES[demanded]
-        message = f"{beginning} {model.id}: {told[demanded]}."
+        message = f"{beginning} {model.id}: {_details(demanded, ours) or told[demanded]}."
     else:
         words = "; ".join(f"{count} {told[reason]}" for reason, count in reasons.items())
         message = (
@@ -243,10 +243,13 @@ def _reasons(model: Model, ours: Sequence[Removed]) -> dict[Removal, int]:
 def _told(reason: Removal, ours: Sequence[Removed]) -> str:
     """A reason in words, with what was seen against what was wanted."""
     words = _IN_WORDS[reason]
-    if reason not in _TELLING:
-        return words
-    details = list(dict.fromkeys(one.detail for one in ours if one.reason is reason and one.detail))
-    return f"{words} ({_listed(details, _DETAILS_MAX, '; ')})" if details else words
+    details = _details(reason, ours) if reason in _TELLING else ""
+    return f"{words} ({details})" if details else words
+
+
+def _details(reason: Removal, ours: Sequence[Removed]) -> str:
+    details = dict.fromkeys(one.detail for one in ours if one.reason is reason and one.detail)
+    return _listed(list(details), _DETAILS_MAX, "; ")
 
 
 def _who_is_permitted(
