@@ -270,3 +270,58 @@ def test_the_same_endpoint_with_another_key_is_no_rival() -> None:
     assert _tried(attempts.rival(1)) is B
     attempts.failed(own, _fail(FailureKind.SERVER), 2)
     assert _tried(attempts.next(2)) is A
+
+
+@given(
+    st.lists(st.tuples(st.booleans(), st.integers(1, 2)), min_size=1, max_size=8),
+    st.lists(
+        st.tuples(
+            st.sampled_from(FailureKind),
+            st.sampled_from([None, 0.0, 0.5, 5.0]),
+            st.sampled_from([0.0, 0.3, 40.0]),
+            st.booleans(),
+        ),
+        min_size=60,
+        max_size=60,
+    ),
+)
+def test_races_and_resumptions_are_bounded_too(
+    plan: list[tuple[bool, int]],
+    fates: list[tuple[FailureKind, float | None, float, bool]],
+) -> None:
+    """Whatever is raced, waited for and gone on with, it stays with its model, and all ends in time."""
+    choices = tuple(
+        a_choice(f"p{number}", f"acme/{model}", is_probe=is_probe)
+        for number, (is_probe, model) in enumerate(plan)
+    )
+    attempts = _attempts(*choices, deadline_s=100, first_token_s=30)
+    now_s, tried, left = 0.0, [], list(fates)
+
+    def begun(step: Try) -> Choice:
+        assert now_s <= step.expire_at_s <= min(100.0, now_s + 30)
+        tried.append(step.choice)
+        return step.choice
+
+    while isinstance(step := attempts.next(now_s), Try | Wait):
+        if isinstance(step, Wait):
+            assert now_s < step.until_s < 100
+            now_s = step.until_s
+            continue
+        running = [begun(step)]
+        if left[0][3] and (rival := attempts.rival(now_s)) is not None:
+            assert rival.choice.endpoint.model == step.choice.endpoint.model
+            running.append(begun(rival))
+        for choice in running:
+            kind, hint_s, took_s, _ = left.pop(0)
+            now_s += took_s
+            attempts.failed(choice, _fail(kind, hint_s), now_s)
+        assert all(tried.count(choice) <= 2 for choice in choices)
+    assert isinstance(step, GiveUp)
+    assert len(step.failures) == len(tried)
+    attempts.committed()
+    broken = tried[-1]
+    while (again := attempts.resume(broken, now_s)) is not None:
+        assert again.choice.endpoint.model == broken.endpoint.model
+        broken = begun(again)
+        now_s += 1.0
+    assert now_s >= 100 or len(tried) == ATTEMPTS_MAX
