@@ -136,6 +136,26 @@ async def test_one_call_finds_out_whether_the_server_is_back_and_the_others_do_n
         await cache.aclose()
 
 
+async def test_a_call_that_is_cancelled_ends_so_wherever_it_is(shared_cache: CacheServer) -> None:
+    """Else a server that stops would wait for it for ever."""
+    cache = Cache(shared_cache.url, answer_timeout_s=5.0)
+    turns, is_too_late = 0, False
+    try:
+        await cache.run(COUNT_UP, ["n"], [1])
+        while not is_too_late:
+            calling = asyncio.create_task(cache.run(COUNT_UP, ["n"], [1]))
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            is_too_late = not calling.cancel()
+            if not is_too_late:
+                with pytest.raises(asyncio.CancelledError):
+                    await calling
+            turns += 1
+        assert turns > 3, "it was never waiting"
+    finally:
+        await cache.aclose()
+
+
 async def test_a_script_that_fails_is_not_mistaken_for_an_answer(shared_cache: CacheServer) -> None:
     cache = Cache(shared_cache.url)
     try:

@@ -141,7 +141,22 @@ class Cache:
         return execute(*parts)
 
     async def _bounded(self, ask: Callable[[], Awaitable[_Answer]]) -> _Answer:
-        """Ask within the time limit, unless the server failed us a moment ago."""
+        """Ask within the time limit, and be cancelled as one would expect.
+
+        The library sends by `asyncio.wait_for`, which before Python 3.12 goes on as if nothing had happened
+        when its task is cancelled in the moment in which it is done.
+        """
+        task = asyncio.current_task()
+        assert task is not None
+        cancellations = task.cancelling()
+        try:
+            return await self._answered(ask)
+        finally:
+            if task.cancelling() > cancellations:
+                raise asyncio.CancelledError
+
+    async def _answered(self, ask: Callable[[], Awaitable[_Answer]]) -> _Answer:
+        """Within the time limit, unless the server failed us a moment ago."""
         from redis.exceptions import RedisError, ResponseError
 
         loop = asyncio.get_running_loop()
