@@ -17,7 +17,7 @@ from fairlead.core.errors import FailureKind
 from fairlead.core.health import EndpointOutcome, HealthBook
 from fairlead.core.ids import EndpointId
 from fairlead.core.routing.facts import UNKNOWN, Standing
-from fairlead.store.cache import Cache
+from fairlead.store.cache import BEFORE_ALL, Cache
 from tests.cache_server import CacheServer
 
 A = EndpointId("alpha:model")
@@ -282,3 +282,27 @@ async def test_who_comes_later_hears_only_what_is_new(
         async with processes(shared_cache, tmp_path, clock, 1) as [(late, they)]:
             await they.share()
             assert late.at(clock.at_s).facts(A) is UNKNOWN
+
+
+@pytest.mark.anyio
+async def test_who_has_just_begun_hears_what_is_told_from_then_on(
+    shared_cache: CacheServer, tmp_path: Path, clock: Clock
+) -> None:
+    """Before its first round is over: what another one saw in that second would be lost."""
+    cache = Cache(shared_cache.url, answer_timeout_s=5.0)
+    late = HealthBook()
+    they = HealthKeeper(
+        late, tmp_path, now_s=clock.now_s, cache=cache, name=b"late", share_every_s=3600.0
+    )
+    late.ended(EndpointId("beta:model"), GOOD, clock.at_s)  # by which we see that it has begun
+    async with asyncio.timeout(10), asyncio.TaskGroup() as tasks:
+        running = tasks.create_task(they.run())
+        while await cache.newest(STREAM) == BEFORE_ALL:  # noqa: ASYNC110 - another client's doing
+            await asyncio.sleep(0)
+        running.cancel()
+    async with processes(shared_cache, tmp_path, clock, 1) as [(mine, me)]:
+        mine.ended(A, GOOD, clock.at_s)
+        await me.share()
+        await they.share()
+    await cache.aclose()
+    assert late.at(clock.at_s).facts(A).requests_30m == 1

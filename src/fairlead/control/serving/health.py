@@ -82,12 +82,12 @@ class HealthKeeper:
             _LOG.warning("the health of endpoints cannot be read; it begins anew: %s", error)
 
     async def run(self) -> None:
-        """Save and share, for ever. Cancel it to stop."""
+        """Share and save, for ever. Cancel it to stop."""
         loop = asyncio.get_running_loop()
         saved_at_s = loop.time()
         while True:
+            await self.share()  # at once: only what is told from then on is heard
             await asyncio.sleep(self._share_every_s)
-            await self.share()
             if loop.time() - saved_at_s >= self._save_every_s:
                 await self.save()
                 saved_at_s = loop.time()
