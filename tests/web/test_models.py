@@ -7,12 +7,14 @@ import json
 from dataclasses import replace
 from decimal import Decimal
 
+import msgspec
 import pytest
 
 from fairlead.core.catalog import EndpointStatus, Modality
 from fairlead.core.catalog_overlay import Discovered, overlay
 from fairlead.core.ids import ModelId, ProviderSlug
 from fairlead.core.routing.preferences import AccountPreferences
+from tests.web.conftest import HeldCatalog
 
 pytestmark = pytest.mark.anyio
 
@@ -337,11 +339,31 @@ async def test_zero_retention_models_have_such_an_endpoint(client):
     assert models_of({"data": kept}) == expected
 
 
+async def test_models_of_a_region_have_an_endpoint_there(browse, seed):
+    model = seed.models[ModelId("openai/o1")]
+    there = msgspec.structs.replace(model.endpoints[0], data_region="eu")
+    moved = msgspec.structs.replace(model, endpoints=(there, *model.endpoints[1:]))
+    snapshot = replace(seed, models={**seed.models, model.id: moved})
+    async with browse(catalog=HeldCatalog(snapshot)) as client:
+        assert "openai/o1" in {one["id"] for one in await listed(client, "region=eu")}
+        assert "openai/o1" not in {one["id"] for one in await listed(client, "region=us")}
+
+
+async def test_distillable_models_are_those_that_routing_takes_for_such(client, seed):
+    """And every model is one or the other."""
+    open_ones = {one.id for one in seed.models.values() if one.open_weights is True}
+    found = {one["id"] for one in await listed(client, "distillable=true&output_modalities=all")}
+    others = {one["id"] for one in await listed(client, "distillable=false&output_modalities=all")}
+    everything = {one["id"] for one in await listed(client, "output_modalities=all")}
+    assert found & seed.models.keys() == open_ones & everything
+    assert found | others == everything
+    assert not found & others
+
+
 @pytest.mark.parametrize(
     "query",
-    ["category=legal", "region=eu", "distillable=true", "min_intelligence_index=1",
-     "max_tool_success_rate=0.5"],
-)  # fmt: skip
+    ["category=legal", "min_intelligence_index=1", "max_tool_success_rate=0.5"],
+)
 async def test_a_filter_on_what_no_model_has_data_for_finds_nothing(client, query):
     assert await listed(client, query) == []
 

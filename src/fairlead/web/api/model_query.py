@@ -182,6 +182,11 @@ def _origin_filters(given: Mapping[str, str], snapshot: Snapshot) -> list[_Keep]
     if _words(given, "zdr", frozenset({"true"})):
         private = {one.slug for one in snapshot.providers.values() if one.data_policy.keeps_nothing}
         keeps.append(lambda model: _is_offered_by(private, model))
+    if regions := _words(given, "region", frozenset({"eu", "us"})):
+        keeps.append(lambda model: any(one.data_region in regions for one in model.endpoints))
+    if wanted := _words(given, "distillable", frozenset({"true", "false"})):
+        # As `enforce_distillable_text` has it.
+        keeps.append(lambda model: ("true" if model.open_weights is True else "false") in wanted)
     return keeps
 
 
@@ -195,9 +200,6 @@ def _is_offered_by(providers: AbstractSet[ProviderSlug], model: Model) -> bool:
 def _unknown_filters(given: Mapping[str, str]) -> list[_Keep]:
     """Filters on what no model of ours has data for: well-formed ones find nothing."""
     asked = bool(_words(given, "category", _CATEGORIES))
-    asked = bool(_words(given, "region", frozenset({"eu", "us"}))) or asked
-    # Leaving out what is known to be distillable leaves all; wanting it finds none.
-    asked = "true" in _words(given, "distillable", frozenset({"true", "false"})) or asked
     for name in _UNMEASURED:
         if name in given:
             _number(given, name)
