@@ -9,7 +9,6 @@ and the same world with the same router is the same day. What is claimed of it: 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import IntEnum
 from heapq import heapify, heappop, heappush
@@ -20,41 +19,24 @@ import msgspec
 
 from fairlead.core.affinity import Conversation, WarmPlaces
 from fairlead.core.attempts import Attempts, GiveUp, Try, Wait
-from fairlead.core.catalog import Snapshot
 from fairlead.core.errors import FailureKind, UpstreamFailure
 from fairlead.core.health import EndpointOutcome, HealthBook
 from fairlead.core.ids import EndpointId, ProviderSlug
 from fairlead.core.money import NanoUSD
 from fairlead.core.pricing import charge
+from fairlead.core.routing.decision import Planner
 from fairlead.core.routing.facts import HealthView
 from fairlead.core.routing.planner import plan
-from fairlead.core.routing.preferences import Preferences
-from fairlead.core.routing.types import Access, Choice, Plan, Question
+from fairlead.core.routing.types import Choice, Question
 from fairlead.core.usage import Usage
 from fairlead.testing.routing_world import MIDNIGHT_S, Call, Said, World
 
-__all__ = ["Answered", "Attempted", "Day", "Failed", "Health", "Planning", "Router", "a_day"]
+__all__ = ["Answered", "Attempted", "Day", "Failed", "Health", "Planner", "Router", "a_day"]
 
 TOTAL_TIMEOUT_S: Final = 600.0  # the gateway's own defaults
 FIRST_TOKEN_TIMEOUT_S: Final = 300.0
 CACHE_LASTS_S: Final = 300.0  # at the providers
 _SEED_BITS: Final = 53
-
-
-class Planning(Protocol):
-    """`plan`, or something in its place."""
-
-    def __call__(
-        self,
-        question: Question,
-        snapshot: Snapshot,
-        health: HealthView,
-        preferences: Preferences,
-        seed: int,
-        access: Access,
-        *,
-        can_serve: Callable[[ProviderSlug], bool],
-    ) -> Plan: ...
 
 
 class Health(Protocol):
@@ -78,7 +60,7 @@ class Router:
     attempts_max: of a plan's choices, how many are tried; None: all.
     """
 
-    planning: Planning = plan
+    planning: Planner = plan
     health: Health = field(default_factory=HealthBook)
     attempts_max: int | None = None
     warm: WarmPlaces = field(default_factory=WarmPlaces)

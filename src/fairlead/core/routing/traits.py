@@ -7,7 +7,7 @@ from typing import Final
 import msgspec
 
 from fairlead.core.capability import Capability
-from fairlead.core.catalog import Endpoint
+from fairlead.core.catalog import PARAMETERS, Endpoint
 from fairlead.core.chat import ABSENT, ChatBody, ChatRequest, WireFormat
 from fairlead.core.prompt import prompt_text
 from fairlead.core.routing.index import CHARACTERS_PER_TOKEN
@@ -20,16 +20,6 @@ COMPLETION_TOKENS_EXPECTED: Final = 500  # of an answer, unless its limit is low
 _LIMITS_BLINDLY: Final = WireFormat.ANTHROPIC_MESSAGES
 _OPENAI_FORMATS: Final = frozenset({WireFormat.OPENAI_CHAT, WireFormat.OPENAI_COMPLETIONS})
 _CHAT: Final = Capability.CHAT
-# What a caller can ask for and an endpoint can lack, by the names of the catalogue.
-_CATALOGUED: Final = frozenset(
-    {
-        "temperature", "top_p", "top_k", "min_p", "top_a", "frequency_penalty", "presence_penalty",
-        "repetition_penalty", "max_tokens", "max_completion_tokens", "logit_bias", "logprobs",
-        "top_logprobs", "prediction", "seed", "response_format", "structured_outputs", "stop", "tools",
-        "tool_choice", "parallel_tool_calls", "include_reasoning", "reasoning", "reasoning_effort",
-        "web_search_options", "verbosity",
-    }
-)  # fmt: skip
 _TIERS: Final = {"priority": "priority", "fast": "priority", "flex": "flex", "default": "default"}
 
 
@@ -92,9 +82,7 @@ def fitted(request: ChatRequest, endpoint: Endpoint) -> ChatRequest:
 def _parameters(request: ChatRequest, body: ChatBody) -> tuple[str, ...]:
     """Names of what is asked for. In formats that call things by other names, the typed view says so."""
     names = (
-        _CATALOGUED.intersection(request.fields)
-        if request.source in _OPENAI_FORMATS
-        else _CATALOGUED
+        PARAMETERS.intersection(request.fields) if request.source in _OPENAI_FORMATS else PARAMETERS
     )
     asked: list[str] = []
     for name in names:
