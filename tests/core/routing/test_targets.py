@@ -122,6 +122,12 @@ def test_a_list_has_a_bound() -> None:
     assert refused(None, models=names).problem().param == "models"
 
 
+def test_a_name_that_means_nothing_is_told_with_its_place_in_the_list() -> None:
+    assert refused("openai/o1", models=["openai/o1", "no/pe"]).problem().param == "models[1]"
+    assert refused(None, models=["no/pe"]).problem().param == "models[0]"
+    assert refused("no/pe", models=["no/pe"]).problem().param == "model"
+
+
 @given(st.text(max_size=40), st.lists(st.text(max_size=20), max_size=3), st.none() | st.text())
 def test_any_names_mean_models_or_an_error(model: str, models: list[str], preset: Any) -> None:
     targets = resolve(model, models=models, preset=preset)

@@ -146,6 +146,7 @@ class _Resolving:
         self._router: str | None = None
         self._wants_web = False
         self._provider = asked.provider
+        self._model: str | None = None
         self._requested: tuple[str, ...] = ()
 
     def resolve(self, model: str | None) -> Targets | CallerError:
@@ -158,6 +159,7 @@ class _Resolving:
         models = tuple(self._asked.models)
         sent = ((model,) if model else ()) + models
         self._requested = tuple(name[:_ECHO_CHARACTERS_MAX] for name in sent[:NAMES_MAX])
+        self._model = model
         slug, model = self._preset_of(model)
         preset = None if slug is None else self._preset(slug)
         if preset is not None:
@@ -343,16 +345,23 @@ class _Resolving:
         if name.startswith("~"):
             return RequestInvalid(
                 f"There is no family {shown!r}.{self._families(name)}",
-                param="model",
+                param=self._where(name),
                 availability=self._availability("model_not_found"),
             )
         unknown = snapshot.resolve(name)
         near = unknown.near if isinstance(unknown, UnknownModel) else ()
         return RequestInvalid(
             f"There is no model {shown!r}.{_perhaps(near)}",
-            param="model",
+            param=self._where(name),
             availability=self._availability("model_not_found", near),
         )
+
+    def _where(self, name: str) -> str:
+        """The path of the field that has the name; a preset's is told as the model that it stands for."""
+        models = self._asked.models
+        if name in models and name != self._model:
+            return f"models[{models.index(name)}]"
+        return "model"
 
     def _families(self, name: str) -> str:
         """Those of the author, in words."""
