@@ -14,7 +14,7 @@ rank, so it comes after the sort (`balanced`).
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from fairlead.core.catalog import Endpoint
@@ -22,6 +22,7 @@ from fairlead.core.ids import EndpointId
 from fairlead.core.money import PicoUSD
 from fairlead.core.routing.facts import Standing
 from fairlead.core.routing.index import ModelIndex, places
+from fairlead.core.routing.preferences import Sort
 from fairlead.core.routing.types import Why
 
 __all__ = [
@@ -167,34 +168,36 @@ def positions(index: ModelIndex, order: Sequence[str]) -> dict[int, int]:
 
 
 def balanced(
-    order: list[int], lineup: Lineup, balances: Sequence[bool], seed: int
-) -> Collection[int]:
+    order: list[int], lineup: Lineup, sorts: Sequence[Sort | None], seed: int
+) -> Sequence[int]:
     """Draw who goes first in each group; the rest stay by price. Returns the drawn entries.
 
-    order: of the entries; is changed. balances: by target, whether its order is by default.
+    order: of the entries; is changed. sorts: by target; None: its order is by default.
     seed: of DRAW_BITS bits; one for the whole decision.
     Drawn are those who share their group's best rank, unless that is of an outage: weight 1/price². Who costs
     nothing has an infinite weight, so those are drawn among themselves, all alike.
     """
     share = seed / _DRAWS
+    ranks, prices = lineup.ranks, lineup.prices
     drawn: list[int] = []
-    ranks = list(map(lineup.ranks.__getitem__, order))
     seen: set[int] = set()
-    first = 0
-    while first < len(ranks):
-        rank = ranks[first]
-        after = bisect_right(ranks, rank, first)
+    first, count = 0, len(order)
+    last_rank = ranks[order[-1]]
+    while first < count:
+        rank = ranks[order[first]]
+        after = count
+        if rank != last_rank:
+            after = bisect_right(order, rank, first, key=ranks.__getitem__)
         group = rank & GROUP
         if group not in seen:
             seen.add(group)
             if (
                 after - first > 1
                 and not rank & _UNSTABLE
-                and balances[lineup.targets[order[first]]]
+                and sorts[lineup.targets[order[first]]] is None
             ):
                 candidates = _apart(order[first:after], lineup)
-                place = _draw(list(map(lineup.prices.__getitem__, candidates)), share)
-                lucky = candidates[place]
+                lucky = candidates[_draw([prices[entry] for entry in candidates], share)]
                 order.remove(lucky)
                 order.insert(first, lucky)
                 drawn.append(lucky)
@@ -202,7 +205,7 @@ def balanced(
     return drawn
 
 
-def _apart(entries: Sequence[int], lineup: Lineup) -> Sequence[int]:
+def _apart(entries: list[int], lineup: Lineup) -> list[int]:
     """Those of a run that are drawn from: of several keys for one endpoint only the first."""
     if lineup.keys[entries[0]] is None:
         return entries

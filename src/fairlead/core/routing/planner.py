@@ -101,7 +101,7 @@ def plan(
             _stay(lineup, question.warm, sorts)
         order = ordered(lineup)
         if None in sorts and not preferences.order:
-            drawn = balanced(order, lineup, [sort is None for sort in sorts], seed)
+            drawn = balanced(order, lineup, sorts, seed)
     if not preferences.allow_fallbacks:
         order = _without_fallbacks(order, lineup, preferences, removed)
     return Plan(_choices(order, lineup, usual, drawn), tuple(removed))
@@ -161,7 +161,8 @@ def _enter(
         if latency is not None or throughput is not None:
             for place in outlook.misses(latency, throughput):
                 ranks[place] |= MISS
-    _lift_named(ranks, sieve, columns, traits, preferences)
+    if preferences.order or traits.service_tier is not None or sieve.index.deprecated:
+        _lift_named(ranks, sieve, columns, traits, preferences)
     graded = None
     if sort is _EXACTO or (sort is None and traits.has_tools and not preferences.order):
         graded = outlook.qualities()
@@ -353,6 +354,9 @@ def _choices(
 def _reasons(order: Sequence[int], lineup: Lineup, usual: Sequence[Why]) -> list[Why]:
     """Why each is where it is. Those of one rank are there for the same reason."""
     ranks = [lineup.ranks[entry] for entry in order]
+    rank = ranks[0]
+    if len(usual) == 1 and ranks[-1] == rank:
+        return [why(rank, rank, usual[0])] * len(ranks)
     different = set(ranks)
     shared = reduce(and_, different)
     if usual.count(usual[0]) == len(usual):
