@@ -84,7 +84,10 @@ def test_a_failing_provider_is_an_error_that_says_what_it_means(
     assert (ending.error["code"], ending.error["metadata"]["error_type"]) == REFUSALS[fault]
     assert ending.error["metadata"]["provider_name"] == "DeepInfra"
     assert heard.headers.get("retry-after") == ("7" if "retry_after" in fault else None)
-    assert caller.generation(ending.id) is None, "nothing was used"
+    record = caller.generation(ending.id)
+    assert record is not None, "what was tried is kept"
+    assert record["total_cost"] == 0
+    assert [tried["provider_name"] for tried in record["provider_responses"]] == ["DeepInfra"]
     assert official.ending(ask(FIRST, streamed=streamed))[0] == "refused"
 
 

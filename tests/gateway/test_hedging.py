@@ -140,7 +140,10 @@ def test_when_both_fail_the_caller_learns_of_both() -> None:
         assert answer.status == 503
         assert told["metadata"]["provider_name"] == "Dear"
         assert [one["provider"] for one in told["metadata"]["previous_errors"]] == ["Cheap"]
-        assert gateway.recorded == []
+        [generation] = gateway.recorded
+        assert generation.outcome is Outcome.FAILED
+        assert [a.failure for a in generation.attempts] == ["server", "server"]
+        assert [a.spend for a in generation.attempts] == [0, 0]
 
     simulated(scenario, cheap=failing(0.7), dear=failing(2))
 

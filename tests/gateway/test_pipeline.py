@@ -74,6 +74,17 @@ def simulated(
     run_simulated(main())
 
 
+def lost(gateway: GatewayInMemory) -> list[str | None]:
+    """How the attempts ended of the only call, which failed: kept, and free."""
+    [generation] = gateway.recorded
+    assert generation.outcome is Outcome.FAILED
+    assert generation.cost == 0
+    assert generation.usage.source is UsageSource.NONE
+    assert generation.error_type is not None
+    assert generation.decision is not None
+    return [attempt.failure for attempt in generation.attempts]
+
+
 def test_an_answer_comes_with_usage_cost_and_a_record() -> None:
     async def scenario(gateway: GatewayInMemory, upstream: ScriptedUpstream) -> None:
         answer = await gateway.chat()
@@ -152,7 +163,7 @@ def test_a_bad_request_is_not_tried_elsewhere_and_costs_nothing() -> None:
         assert "too spicy" in answer.json()["error"]["message"]
         assert answer.json()["error"]["code"] == 400
         assert len(upstream.requests) == 1
-        assert gateway.recorded == []
+        assert lost(gateway) == ["bad_request"]
 
     simulated(scenario, script=by_host(cheap=error(400, "too spicy")))
 
@@ -176,7 +187,7 @@ def test_when_all_fail_the_caller_learns_why(script: Script, status: int, code: 
         assert (problem.get("availability") or {}).get("code") == code
         assert [p["provider"] for p in problem["metadata"]["previous_errors"]] == ["Cheap"]
         assert answer.headers.get("retry-after") == ("7" if status == 429 else None)
-        assert gateway.recorded == []
+        assert len(lost(gateway)) == 2
 
     simulated(scenario, script=by_host(cheap=script, dear=script))
 
@@ -270,7 +281,7 @@ def test_a_failure_after_comments_were_sent_still_falls_back_and_then_reports_in
         assert answer.status == 200
         assert answer.events()[-1]["error"]["code"] == 503
         assert answer.is_complete
-        assert gateway.recorded == []
+        assert lost(gateway) == ["server", "server"]
 
     simulated(reported, script=by_host(cheap=late_failure, dear=late_failure))
 
@@ -843,3 +854,13 @@ def test_usage_that_comes_before_the_answer_is_not_what_a_caller_who_leaves_owes
         assert generation.cost == (100 * 1000 + words * 2000 if words else 0)
 
     run_simulated(main())
+
+
+def test_a_call_that_failed_and_cannot_be_recorded_is_told_what_failed_it() -> None:
+    async def scenario(gateway: GatewayInMemory, upstream: ScriptedUpstream) -> None:
+        gateway.journal.refuses = True
+        answer = await gateway.chat()
+        assert answer.status == 400
+        assert "too spicy" in answer.json()["error"]["message"]
+
+    simulated(scenario, script=by_host(cheap=error(400, "too spicy")))

@@ -138,7 +138,9 @@ def test_after_a_day_the_books_are_in_order(seed: int) -> None:
         elif answer.is_complete:
             seen["refused"] += 1
             assert answer.json()["error"]["code"] == answer.status
-            assert generation is None, "a refusal is not recorded as a call"
+            assert generation is not None, "a call that failed is kept, with what was tried"
+            assert generation.outcome is Outcome.FAILED
+            assert generation.cost == 0
     for generation in gateway.recorded:
         seen[generation.outcome] += 1
         if generation.outcome is not Outcome.COMPLETED:

@@ -25,7 +25,7 @@ class Outcome(StrEnum):
 
     COMPLETED = "completed"
     CANCELLED = "cancelled"  # the caller left
-    FAILED = "failed"  # after the answer had begun: an error inside the answer
+    FAILED = "failed"  # an error inside the answer, or in its place once somebody had been asked
 
 
 class AttemptKind(StrEnum):

@@ -10,6 +10,7 @@ made of several parts, and paid once.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import assert_never
 
@@ -20,7 +21,13 @@ from fairlead.core.catalog import Endpoint
 from fairlead.core.chat import ChatRequest, FinishReason
 from fairlead.core.continuation import Finish
 from fairlead.core.end_user import with_end_user
-from fairlead.core.errors import FailureKind, FairleadError, Problem, UpstreamFailure
+from fairlead.core.errors import (
+    FailureKind,
+    FairleadError,
+    Overloaded,
+    Problem,
+    UpstreamFailure,
+)
 from fairlead.core.generation import Attempt, AttemptKind, Generation, Outcome
 from fairlead.core.hedging import Stake, hedge_after_s, loser_cost
 from fairlead.core.money import NanoUSD
@@ -47,6 +54,8 @@ from fairlead.gateway.settlement import Part, closing_charge
 from fairlead.gateway.telling import STREAM_HEAD, WHOLE_HEAD, with_id
 
 __all__ = ["Call"]
+
+_log = logging.getLogger(__name__)
 
 
 class Call:
@@ -127,6 +136,7 @@ class Call:
             step = attempts.next(loop.time())
             match step:
                 case GiveUp():
+                    await self._lost(step)
                     raise exhausted(step, decided.snapshot, self._request)
                 case Wait(until_s):
                     await asyncio.sleep(max(0.0, until_s - loop.time()))
@@ -143,6 +153,13 @@ class Call:
                         return winner
                 case _:
                     assert_never(step)
+
+    async def _lost(self, end: GiveUp) -> None:
+        """Every attempt has failed. Nobody owes anything; what was tried, and why there, is kept."""
+        try:
+            await self._settle(Outcome.FAILED, _nothing, end.verdict)
+        except Overloaded as error:  # he is told what failed him either way
+            _log.error("A call that failed could not be recorded: %s", error)
 
     def _begun(self, step: Try, request: ChatRequest, kind: AttemptKind) -> Leg:
         assert self._decided is not None

@@ -7,7 +7,7 @@ The rule of today, by how the call ended:
     completed, but empty or in error   nothing but the searches that were made
     cancelled after the first token    what was reported of it, else an estimate of what was produced
     cancelled before it                nothing
-    failed in the middle               nothing: an answer that ends in an error is free
+    failed, in the middle or at once   nothing: an answer that ends in an error is free
 
 An answer that several endpoints gave in turn (a stream that broke and was continued) is paid once: the prompt
 as the first of them took it, and of each the text that it added. That the prompt was sent again, and that a
