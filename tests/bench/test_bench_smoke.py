@@ -65,6 +65,6 @@ def test_planning_is_measured_without_servers(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     result = json.loads(raw.read_bytes())
     assert result["figures"].keys() == {"plan_us", "plan_usual_us"}
-    assert len(result["plans"]) == 6
+    assert len(result["plans"]) == 7
     assert all(row["count"] >= 50 and row["median_us"] > 0 for row in result["plans"])
     assert "planning a call, 30 endpoints and every wish" in done.stdout

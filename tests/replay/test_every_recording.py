@@ -95,7 +95,9 @@ def test_a_refusal_comes_through_as_an_error(
     assert ending.error is not None
     assert ending.error["code"] not in (401, 403), "our key was refused, not the caller's"
     assert len(asked(replaying)) == 1
-    assert caller.generation(ending.id) is None
+    record = caller.generation(ending.id)
+    assert record is not None, "what was tried is kept"
+    assert record["total_cost"] == 0
 
 
 @pytest.mark.parametrize("case", by_id([c for c in USABLE if c.id in ERRORS_INSIDE]))

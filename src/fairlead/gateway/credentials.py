@@ -16,7 +16,7 @@ from typing import Final, Protocol
 from fairlead.core.catalog import ProviderInfo
 from fairlead.core.data_regions import region_of, region_of_address
 from fairlead.core.ids import ProviderSlug
-from fairlead.core.routing.types import Access, Opening
+from fairlead.core.routing.types import INSTALLATION, Access, Opening
 from fairlead.gateway.google_sign_in import Account, SignInInvalid, home_project
 from fairlead.providers.base import Credential
 
@@ -158,10 +158,12 @@ class CredentialBook:
 
     def replace(self, entries: Mapping[ProviderSlug, Credential]) -> None:
         self._entries = entries
-        self._access = {slug: (_opening(one),) for slug, one in entries.items()}
+        self._access = {slug: _openings(one) for slug, one in entries.items()}
 
 
-def _opening(credential: Credential) -> Opening:
+def _openings(credential: Credential) -> tuple[Opening, ...]:
+    """Our own one; where nothing is known of its region, the constant that the planner knows it by."""
     options = credential.options
     where = region_of(options.get("region") or options.get("location") or "")
-    return Opening(region=where or region_of_address(credential.base_url))
+    where = where or region_of_address(credential.base_url)
+    return INSTALLATION if where is None else (Opening(region=where),)

@@ -24,7 +24,7 @@ from fairlead.core.generation import Generation
 from fairlead.core.health import HealthBook
 from fairlead.core.hedging import HedgeBudgets
 from fairlead.core.ids import AccountId, GenerationId, KeyId, ProviderSlug, generation_id
-from fairlead.core.routing.types import Access, Opening
+from fairlead.core.routing.types import INSTALLATION, Access
 from fairlead.core.tool_calls import ToolJudge
 from fairlead.dialects.anthropic_messages import AnthropicMessages
 from fairlead.dialects.embeddings import Embeddings
@@ -92,7 +92,7 @@ class CredentialsInMemory:
     def __init__(self, snapshot: Snapshot, missing: frozenset[str]) -> None:
         self._snapshot = snapshot
         self.access: Access = {
-            slug: (Opening(),) for slug in snapshot.providers if slug not in missing
+            slug: INSTALLATION for slug in snapshot.providers if slug not in missing
         }
 
     def find(self, provider: ProviderSlug, key: str | None = None) -> Credential:
