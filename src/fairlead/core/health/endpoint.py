@@ -20,7 +20,7 @@ from fairlead.core.health.outcome import MEANINGS, EndpointOutcome, Meaning
 from fairlead.core.health.saved import SavedEndpoint, breaker_of, saved_breaker
 from fairlead.core.health.silence import CALLS_IN_SILENCE, Silences, patience_s
 from fairlead.core.health.sketches import (
-    SLOT_S,
+    FIVE_MINUTES,
     SketchRing,
     bin_of,
     percentiles_of_cost,
@@ -53,7 +53,6 @@ _RECENT_SLOTS: Final = 10  # half a minute
 _WEIGHED_SLOT_S: Final = 30.0
 _WEIGHED_SLOTS: Final = 10  # five minutes
 _MINUTES: Final = 30
-_FIVE_MINUTES: Final = 5
 _HOURS: Final = 24
 _FORGOTTEN_S: Final = (_MINUTES + 1) * 60.0  # then everything is over but the tools' figures
 _TOOL_SLOT_S: Final = 600.0
@@ -135,7 +134,7 @@ class EndpointHealth:
         self.made_at_s = self.fresh_until_s = _STALE
         self.heard_at_s = _STALE
         self._fresh_for_s = _FRESH_S + _FRESH_STEP_S * (ordinal % _FRESH_STEPS)
-        self._measured = (0, 0, 0)
+        self._measured: tuple[tuple[int, int, int], ...] = ()
         self._measured_until_s = _STALE
         self._latency_p95_s: float | None = None
         self._forgiven_at_s = _STALE
@@ -344,6 +343,7 @@ class EndpointHealth:
             else UNKNOWN
         )
         self._latency_p95_s = None
+        self._measured = ()
         self._measured_until_s = _STALE
         self.made_at_s = now_s
         self.fresh_until_s = now_s + self._fresh_for_s
@@ -367,7 +367,7 @@ class EndpointHealth:
         return self._latency_p95_s
 
     def figures(self, now_s: float) -> EndpointFigures:
-        last_5m = self.minutes.totals(now_s, _FIVE_MINUTES)
+        last_5m = self.minutes.totals(now_s, FIVE_MINUTES)
         last_30m = self.minutes.totals(now_s)
         last_1d = self.day.totals(now_s)
         standing, is_probe, _ = self._standing(now_s)
@@ -403,7 +403,7 @@ class EndpointHealth:
     def _speed(self, now_s: float) -> tuple[Percentiles | None, Percentiles | None]:
         """Percentiles of five minutes or, if nothing came then, of half an hour. The dear part of facts."""
         facts = self.facts
-        measured = (self.latency.added, self.throughput.added, int(now_s // SLOT_S))
+        measured = (self.latency.lately(now_s), self.throughput.lately(now_s))
         if measured == self._measured or self.made_at_s <= now_s < self._measured_until_s:
             return facts.latency_s, facts.throughput
         self._measured = measured
@@ -414,5 +414,5 @@ class EndpointHealth:
 
 
 def _lately(ring: SketchRing, now_s: float) -> DenseStore:
-    merged = ring.merged(now_s, _FIVE_MINUTES)
+    merged = ring.merged(now_s, FIVE_MINUTES)
     return merged if merged.count else ring.merged(now_s, _MINUTES)

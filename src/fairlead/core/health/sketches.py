@@ -25,6 +25,7 @@ __all__ = [
     "BINS_MAX",
     "BIN_MAX",
     "BIN_MIN",
+    "FIVE_MINUTES",
     "RELATIVE_ERROR",
     "SLOTS",
     "SLOT_S",
@@ -43,6 +44,7 @@ VALUE_MIN: Final = 0.001  # a millisecond; a token in a quarter of an hour
 VALUE_MAX: Final = 100_000.0  # a day; more tokens per second than anyone writes
 SLOT_S: Final = 60.0
 SLOTS: Final = 30
+FIVE_MINUTES: Final = 5  # slots of them
 _CHUNK_BINS: Final = 32  # a sketch grows by; most endpoints' figures span two or three
 _MAPPING: Final = LogarithmicMapping(RELATIVE_ERROR)
 _key: Final = _MAPPING.key
@@ -128,6 +130,24 @@ class SketchRing:
                 break
             merged.merge(_store_of(packed.first, packed.counts))
         return merged
+
+    def lately(self, now_s: float) -> tuple[int, int, int]:
+        """Equal as long as what is within the last five minutes, or the half hour, is the same."""
+        number = int(now_s // SLOT_S)
+        return (
+            self.added,
+            self._first_after(number - FIVE_MINUTES),
+            self._first_after(number - SLOTS),
+        )
+
+    def _first_after(self, number: int) -> int:
+        """The oldest minute after this one that holds anything; 0 if none does."""
+        first = self._number if self._filling is not None and self._number > number else 0
+        for packed in reversed(self._over):
+            if packed.number <= number:
+                break
+            first = packed.number
+        return first
 
     def saved(self) -> tuple[SketchSlot, ...]:
         slots = [SketchSlot(one.number, one.first, tuple(one.counts)) for one in self._over]
