@@ -29,6 +29,7 @@ def test_totals_are_those_of_the_slots_within_the_window(script: list[tuple[int,
         inside = [column for number, column in seen if number > newest - window]
         assert counts.totals(now_s, window) == (inside.count(0), inside.count(1))
     assert counts.totals(now_s) == counts.totals(now_s, SLOTS)
+    assert counts.total(now_s) == sum(counts.totals(now_s))
 
 
 @example([(0, 0.0), (0, -1.0)])

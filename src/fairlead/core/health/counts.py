@@ -35,7 +35,7 @@ class CountSlot(msgspec.Struct, frozen=True, gc=False, array_like=True):
 class CountRing:
     """Counts by column over a window of `slots` slots, the newest of which is still filling."""
 
-    __slots__ = ("_columns", "_counts", "_newest", "_slot_s", "_slots")
+    __slots__ = ("_columns", "_counts", "_is_empty", "_newest", "_nothing", "_slot_s", "_slots")
 
     def __init__(self, *, slot_s: float, slots: int, columns: int) -> None:
         self._slot_s = slot_s
@@ -43,12 +43,15 @@ class CountRing:
         self._columns = columns
         self._counts = array("Q", bytes(8 * slots * columns))
         self._newest = -slots  # nothing yet
+        self._nothing = (0,) * columns
+        self._is_empty = True  # then nobody need look; most endpoints' short windows are
 
     def add(self, column: int, now_s: float, count: int = 1) -> None:
         number = int(now_s // self._slot_s)
         if number != self._newest:
             self._turn(number)
             number = self._newest
+        self._is_empty = False
         self._counts[number % self._slots * self._columns + column] += count
 
     def totals(self, now_s: float, slots: int | None = None) -> tuple[int, ...]:
@@ -57,6 +60,8 @@ class CountRing:
         if number != self._newest:
             self._turn(number)
             number = self._newest
+        if self._is_empty:
+            return self._nothing
         counts, columns = self._counts, self._columns
         if slots is None or slots >= self._slots:
             return tuple([sum(counts[column::columns]) for column in range(columns)])
@@ -65,8 +70,17 @@ class CountRing:
             [sum([counts[place + column] for place in places]) for column in range(columns)]
         )
 
+    def total(self, now_s: float) -> int:
+        """Of all columns and slots."""
+        number = int(now_s // self._slot_s)
+        if number != self._newest:
+            self._turn(number)
+        return 0 if self._is_empty else sum(self._counts)
+
     def clear(self) -> None:
-        self._counts = array("Q", bytes(8 * len(self._counts)))
+        if not self._is_empty:
+            self._counts = array("Q", bytes(8 * len(self._counts)))
+            self._is_empty = True
 
     def saved(self) -> tuple[CountSlot, ...]:
         """The slots that hold anything."""
@@ -93,6 +107,7 @@ class CountRing:
                 continue
             held = self._slot(slot.number)
             if (sum(slot.counts), slot.counts) > (sum(held), held):
+                self._is_empty = False
                 place = slot.number % self._slots * self._columns
                 self._counts[place : place + self._columns] = array("Q", slot.counts)
 

@@ -326,7 +326,7 @@ class EndpointHealth:
             is_probe=is_probe,
             latency_s=latency,
             throughput=throughput,
-            requests_30m=sum(self.minutes.totals(now_s)),
+            requests_30m=self.minutes.total(now_s),
             tool_requests_2h=valid + invalid,
             tool_errors_2h=invalid,
         )

@@ -211,8 +211,17 @@ def _percentiles(
 ) -> Percentiles | None:
     if not store.count:
         return None
+    # A few values lie in few bins: then the ranks that were asked for are mostly those of the same value.
     last = store.count - 1
-    return Percentiles(*[_MAPPING.value(store.key_at_rank(share * last)) for share in shares])
+    found: dict[int, float] = {}
+    values = []
+    for share in shares:
+        key = store.key_at_rank(share * last)
+        value = found.get(key)
+        if value is None:
+            value = found[key] = _MAPPING.value(key)
+        values.append(value)
+    return Percentiles(*values)
 
 
 def _new_store() -> DenseStore:
