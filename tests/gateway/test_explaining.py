@@ -100,3 +100,20 @@ def test_a_mistake_of_ours_is_masked() -> None:
     answer = explained({"model": "acme/one", "messages": HELLO}, spoil=lose_the_catalogue)
     assert answer.status == 500
     assert b"snapshot" not in answer.body
+
+
+def test_tokens_are_counted_for_whatever_name_a_call_may_use() -> None:
+    """The same names as for a call, which are more than the catalogue's own."""
+
+    async def asked() -> list[Answer]:
+        upstream = ScriptedUpstream(lambda _: pytest.fail("something was sent"))
+        gateway = GatewayInMemory(upstream, SNAPSHOT)
+        return [
+            await gateway.call("/api/v1/messages/count_tokens", {"model": name, "messages": HELLO})
+            for name in ("acme/one", "acme/one:extended", "acme/one:nitro", "acme/nothing")
+        ]
+
+    *counted, unknown = run_simulated(asked())
+    assert [answer.json() for answer in counted] == [{"input_tokens": 1}] * 3
+    assert unknown.status == 400
+    assert "acme/nothing" in unknown.json()["error"]["message"]

@@ -201,10 +201,6 @@ class Attempts:
         self._choices.remove(other)
         return self._try(other, now_s)
 
-    @property
-    def failures(self) -> tuple[tuple[Choice, UpstreamFailure], ...]:
-        return tuple(self._failures)
-
     def _over(self) -> GiveUp:
         return GiveUp(tuple(self._failures))
 

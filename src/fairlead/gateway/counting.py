@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-import logging
 from typing import Protocol
 
-from fairlead.core.catalog import Resolved
+from fairlead.core.capability import Capability
 from fairlead.core.chat import ChatRequest
-from fairlead.core.errors import FairleadError, Problem
+from fairlead.core.errors import Problem
 from fairlead.core.ids import GenerationId
 from fairlead.core.prompt import prompt_text
-from fairlead.gateway.caller_side import CallerSide, header_lines
-from fairlead.gateway.pipeline import authenticate
-from fairlead.gateway.refusals import requested_names, unknown_model
+from fairlead.gateway.caller_side import CallerSide
+from fairlead.gateway.deciding import Deciding
+from fairlead.gateway.ports import Caller
+from fairlead.gateway.questions import serve_question
 from fairlead.gateway.services import Services
-from fairlead.gateway.telling import refuse
 
 __all__ = ["CountDialect", "serve_count"]
-
-_log = logging.getLogger(__name__)
-_HEAD = header_lines(
-    ((b"content-type", b"application/json"), (b"access-control-allow-origin", b"*"))
-)
 
 
 class CountDialect(Protocol):
@@ -41,20 +35,14 @@ async def serve_count(
     caller_side: CallerSide, *, dialect: CountDialect, services: Services
 ) -> None:
     """Serve one question. Images and files are not counted: our tokenizer reads text."""
-    try:
-        await authenticate(caller_side, services)
-        request = dialect.decode_count(await caller_side.body(services.body_bytes_max))
-        names = requested_names(request)
-        found = services.catalog.snapshot.resolve(names[0]) if names else None
-        if not isinstance(found, Resolved):
-            raise unknown_model(found, names)
+
+    def counted(caller: Caller, body: bytes) -> bytes:
+        request = dialect.decode_count(body)
+        deciding = Deciding(
+            request, caller, caller_side, capability=Capability.CHAT, services=services
+        )
         text = prompt_text(request.body)
-        count = services.tokens.count(text, tokenizer=found.model.tokenizer)
-        caller_side.answer(200, _HEAD, dialect.count_answer(count))
-    except FairleadError as error:
-        if not caller_side.has_left:
-            refuse(caller_side, dialect, error.problem(), None)
-    except Exception:  # noqa: BLE001 — the outermost edge of a call: nothing may pass it
-        _log.exception("A count failed for a reason of our own.")
-        masked = FairleadError("Something went wrong on our side.")
-        refuse(caller_side, dialect, masked.problem(), None)
+        tokenizer = deciding.first_model().tokenizer
+        return dialect.count_answer(services.tokens.count(text, tokenizer=tokenizer))
+
+    await serve_question(caller_side, dialect=dialect, services=services, answer=counted)

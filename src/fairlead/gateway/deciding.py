@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from fairlead.core.affinity import Conversation, conversation_of
 from fairlead.core.capability import CAPABILITIES, Capability
+from fairlead.core.catalog import Model
 from fairlead.core.chat import ChatRequest
 from fairlead.core.data_regions import region_demanded_by
 from fairlead.core.ids import ProviderSlug
@@ -23,7 +24,7 @@ from fairlead.gateway.refusals import requested_names, wrong_endpoint
 from fairlead.gateway.services import Services
 from fairlead.providers.base import Provider
 
-__all__ = ["Deciding", "Spoken"]
+__all__ = ["Deciding"]
 
 
 class Deciding:
@@ -59,7 +60,7 @@ class Deciding:
         self._services = services
         self._conversation: Conversation | None = None
         self._is_known = False
-        self.can_serve = Spoken(services.providers, capability)
+        self.can_serve = _Spoken(services.providers, capability)
 
     async def admitted(self) -> Decided:
         """The decision for a call that is to be made: it counts against the caller's limits.
@@ -75,6 +76,15 @@ class Deciding:
         """The decision for a call that will not be made."""
         circumstances = self._circumstances()
         return decided(self._request, self._meant(circumstances), circumstances)
+
+    def first_model(self) -> Model:
+        """The model that is meant, or the first of them, whatever it can be asked for.
+
+        Raises CallerError for names that mean nothing.
+        """
+        circumstances = self._circumstances()
+        what = meant(self._request, circumstances, capability=self._capability)
+        return circumstances.snapshot.models[what.targets.targets[0].model]
 
     def conversation(self) -> Conversation | None:
         """Which conversation the call belongs to; None: nothing tells."""
@@ -123,7 +133,7 @@ class Deciding:
         return None if place is None else place.warm
 
 
-class Spoken:
+class _Spoken:
     """Whether we speak to a provider, for what is asked."""
 
     __slots__ = ("_capability", "_providers")

@@ -9,7 +9,7 @@ from typing import Final
 
 from fairlead.core.attempts import GiveUp
 from fairlead.core.capability import PATHS, Capability
-from fairlead.core.catalog import Endpoint, Model, Snapshot, UnknownModel
+from fairlead.core.catalog import Endpoint, Model, Snapshot
 from fairlead.core.chat import ChatRequest
 from fairlead.core.errors import (
     Availability,
@@ -31,7 +31,6 @@ __all__ = [
     "exhausted",
     "no_endpoints",
     "requested_names",
-    "unknown_model",
     "wrong_endpoint",
 ]
 
@@ -54,25 +53,6 @@ def requested_names(request: ChatRequest) -> tuple[str, ...]:
 
 def _shown(names: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(name[:_NAME_CHARACTERS_MAX] for name in names)
-
-
-def unknown_model(unknown: UnknownModel | None, requested: tuple[str, ...]) -> RequestInvalid:
-    """No such model, or none named."""
-    if unknown is None:
-        return RequestInvalid("No model was named. Set `model`.", param="model")
-    message = f"There is no model {unknown.name[:_NAME_CHARACTERS_MAX]!r}."
-    if unknown.near:
-        message += f" Did you mean {', '.join(unknown.near)}?"
-    return RequestInvalid(
-        message,
-        param="model",
-        availability=Availability(
-            code="model_not_found",
-            retryable=False,
-            requested_models=_shown(requested),
-            fallback_models=tuple(unknown.near) or None,
-        ),
-    )
 
 
 def wrong_endpoint(
