@@ -29,7 +29,7 @@ from fairlead.store.journal import Durability, Journal
 from fairlead.store.journal_files import journals
 from fairlead.store.journal_format import frame, segment_path
 from fairlead.store.records import front, pack
-from fairlead.store.tables import generations, journal_positions
+from fairlead.store.tables.generations import generations, journal_positions
 from fairlead.testing.generations import arbitrary_generation, plain_generation
 
 ACCOUNT = AccountId("acc-1")

@@ -17,7 +17,8 @@ from fairlead.store.database import (
     DatabaseUnreadable,
     open_database,
 )
-from fairlead.store.tables import meta, price_sheets
+from fairlead.store.tables.catalogue import price_sheets
+from fairlead.store.tables.installation import meta
 
 PATIENCE_S = 30.0
 

@@ -24,7 +24,8 @@ from fairlead.store import migrate
 from fairlead.store.database import DATABASE_FILE, Database, DatabaseUnreadable, open_database
 from fairlead.store.migrate import Current, DatabaseOld, DatabaseUnknown, Fresh, Old, Unknown
 from fairlead.store.records import front, unpack
-from fairlead.store.tables import generations, metadata
+from fairlead.store.tables import metadata
+from fairlead.store.tables.generations import generations
 
 NEXT_REVISION = '''
 """A test's own step."""

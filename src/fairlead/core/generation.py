@@ -12,7 +12,7 @@ from enum import StrEnum
 
 import msgspec
 
-from fairlead.core.ids import AccountId, GenerationId, KeyId
+from fairlead.core.ids import AccountId, GenerationId, KeyId, UserId, WorkspaceId
 from fairlead.core.money import NanoUSD
 from fairlead.core.routing.decision import Decision
 from fairlead.core.usage import Usage
@@ -85,6 +85,11 @@ class Generation(msgspec.Struct, frozen=True, gc=False, array_like=True):
 
     cost: what the caller is charged, nanodollars. upstream_cost: what the provider says it charged us.
     price_version: the price sheet that was in force.
+    workspace, user: of the key. list_cost: what this would cost at list prices, whoever pays it: with a
+        credential of the caller's own (is_byok), he pays his provider, and us a fee at most.
+    discount: taken off. waived: beyond what was held for the call, so the installation bears it.
+    rule: who pays for a call that ended so; see core.who_pays. budgets: the periods of budgets in which it
+        counts, as "key:key-...@2026-11-01"; see core.budgets.
     """
 
     # What the database has columns for comes first; see store.records.Front.
@@ -121,3 +126,11 @@ class Generation(msgspec.Struct, frozen=True, gc=False, array_like=True):
     decision: Decision | None = None
     splices: tuple[Splice, ...] = ()
     router: str | None = None  # the router model that was asked for
+    workspace: WorkspaceId = WorkspaceId("")
+    user: UserId | None = None
+    is_byok: bool = False
+    list_cost: NanoUSD = NanoUSD(0)
+    discount: NanoUSD = NanoUSD(0)
+    waived: NanoUSD = NanoUSD(0)
+    rule: str = ""
+    budgets: tuple[str, ...] = ()

@@ -6,17 +6,25 @@ from typing import NewType, Protocol
 
 __all__ = [
     "AccountId",
+    "BudgetId",
     "EndpointId",
     "GenerationId",
     "IdSource",
     "KeyId",
+    "LotId",
     "ModelId",
     "ProviderSlug",
+    "UserId",
+    "WorkspaceId",
     "generation_id",
 ]
 
 AccountId = NewType("AccountId", str)
 KeyId = NewType("KeyId", str)
+UserId = NewType("UserId", str)  # a person: "user-" + time-ordered
+WorkspaceId = NewType("WorkspaceId", str)  # a UUID
+LotId = NewType("LotId", str)  # credit of one origin: "lot-" + time-ordered
+BudgetId = NewType("BudgetId", str)  # what limits spending, as "key:key-..."; see core.budgets
 ModelId = NewType("ModelId", str)  # "author/slug", lower case
 ProviderSlug = NewType("ProviderSlug", str)
 EndpointId = NewType("EndpointId", str)  # "provider:model-name-there", unique in a snapshot

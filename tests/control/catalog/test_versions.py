@@ -23,7 +23,7 @@ from fairlead.control.catalog.versions import (
 )
 from fairlead.core.catalog import Snapshot
 from fairlead.store.database import Database, open_database
-from fairlead.store.tables import catalog_versions
+from fairlead.store.tables.catalogue import catalog_versions
 from fairlead.testing.builders import a_model, a_provider, a_snapshot, an_endpoint
 
 SMALL = a_snapshot(

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from fairlead.control.accounts.types import Account, Billing
 from fairlead.core.ids import AccountId
 from fairlead.store.database import Database
-from fairlead.store.tables import accounts
+from fairlead.store.tables.accounts import accounts
 
 __all__ = [
     "by_email",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from fairlead.store.database import Database
-from fairlead.store.tables import catalog_versions
+from fairlead.store.tables.catalogue import catalog_versions
 
 __all__ = [
     "contents_of",

@@ -14,7 +14,7 @@ from fairlead.core.money import NanoUSD
 from fairlead.store.database import Database
 from fairlead.store.journal_format import Position
 from fairlead.store.records import Front, unpack
-from fairlead.store.tables import generations, journal_positions
+from fairlead.store.tables.generations import generations, journal_positions
 
 __all__ = [
     "find",

@@ -10,7 +10,8 @@ import sqlalchemy as sa
 from fairlead.control.accounts.types import Billing
 from fairlead.control.keys.types import ApiKey, FoundKey, LimitReset
 from fairlead.core.ids import AccountId, KeyId
-from fairlead.store.tables import accounts, api_keys
+from fairlead.store.tables.accounts import accounts
+from fairlead.store.tables.keys import api_keys
 
 __all__ = ["DIGESTS_MAX", "by_digests", "by_id", "insert", "page", "revoke", "set_disabled"]
 

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from fairlead.core.pricing import PriceSheet
 from fairlead.store.database import Database
-from fairlead.store.tables import price_sheets
+from fairlead.store.tables.catalogue import price_sheets
 
 __all__ = ["find", "insert_new"]
 

@@ -1,0 +1,12 @@
+"""Money gets a ledger: entries, postings, lots; budgets and leases."""
+
+from __future__ import annotations
+
+revision = "0005"
+down_revision = "0004"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Nothing yet."""

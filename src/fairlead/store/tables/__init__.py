@@ -1,0 +1,40 @@
+"""Every table, a file for each subject. Money is nanodollars in 64 bits; times are integer milliseconds
+since 1970, UTC (`_ms`).
+
+A change here needs a revision in `migrations/versions`; a test compares the two. Queries import a subject's
+file; who needs all tables at once imports `metadata` from here.
+"""
+
+from __future__ import annotations
+
+from fairlead.store.tables import (
+    accounts,
+    budgets,
+    catalogue,
+    contents,
+    credentials,
+    generations,
+    installation,
+    keys,
+    ledger,
+    payments,
+    people,
+    usage,
+)
+from fairlead.store.tables.metadata import metadata
+
+__all__ = [
+    "accounts",
+    "budgets",
+    "catalogue",
+    "contents",
+    "credentials",
+    "generations",
+    "installation",
+    "keys",
+    "ledger",
+    "metadata",
+    "payments",
+    "people",
+    "usage",
+]
