@@ -111,10 +111,10 @@ def test_a_server_process_keeps_no_descriptor(tmp_path: Path) -> None:
 
 def test_a_server_keeps_no_task(tmp_path: Path) -> None:
     """The same in this process, where its tasks can be seen, and warnings about what was not closed."""
-    from fairlead import compose
     from fairlead.cli import opening
     from fairlead.cli.first_start import first_start
     from fairlead.cli.opening import Place
+    from fairlead.compose.serving import serve
     from fairlead.testing.serving import RunningFairlead
 
     config = tmp_path / "fairlead.toml"
@@ -147,7 +147,7 @@ def test_a_server_keeps_no_task(tmp_path: Path) -> None:
         def ready() -> None:
             threading.Thread(target=drive, args=(asyncio.get_running_loop(),), daemon=True).start()
 
-        code = compose.serve(settings, data=tmp_path, listener=listener, on_ready=ready)
+        code = serve(settings, data=tmp_path, listener=listener, on_ready=ready)
     if failures:
         raise failures[0]
     assert (code, tasks) == (0, [0, 0])

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from fairlead.cli.errors import Stop
-from fairlead.compose import SystemClock, build_upstream
+from fairlead.compose.system import SystemClock
+from fairlead.compose.upstream import build_upstream
 from fairlead.control.catalog.files import load_seed
 from fairlead.control.catalog.service import Catalog
 from fairlead.core.catalog import Endpoint, EndpointStatus, Model, Snapshot

@@ -185,7 +185,7 @@ def keys_in(database: Database) -> Keys:
     return Keys(database, now_ms=now_ms, entropy=_entropy)
 
 
-# The real clock and the real entropy, as in compose.py, which takes half a second to import.
+# The real clock and the real entropy, as in compose/system.py, which takes half a second to import.
 
 
 def now_ms() -> int:

@@ -10,7 +10,7 @@ from typing import Final
 import msgspec
 
 from fairlead.cli.catalogue import Offer, look, upstream_client
-from fairlead.compose import SystemClock
+from fairlead.compose.system import SystemClock
 from fairlead.core.capability import Capability
 from fairlead.core.catalog import Endpoint, EndpointStatus, ModelKind, ProviderInfo
 from fairlead.core.chat import ChatBody, ChatRequest, WireFormat

@@ -57,9 +57,9 @@ def command(
 
 
 def _serve(settings: Settings, place: Place, reread: _Reread) -> int:
-    from fairlead import compose
     from fairlead.cli.first_start import first_start
     from fairlead.cli.running import claimed
+    from fairlead.compose.serving import serve as serve_here
 
     data = opening.create_data_directory(place.data)
     with (
@@ -76,7 +76,7 @@ def _serve(settings: Settings, place: Place, reread: _Reread) -> int:
 
         if settings.server.workers > 1:
             return _supervise(settings, place, listener, ready)
-        return compose.serve(settings, data=data, listener=listener, on_ready=ready, reread=reread)
+        return serve_here(settings, data=data, listener=listener, on_ready=ready, reread=reread)
 
 
 def _supervise(
@@ -106,13 +106,13 @@ def _supervise(
 
 def _work(settings: Settings, place: Place, descriptors: str, reread: _Reread) -> int:
     """One of several workers: everything is set up, the socket is inherited, the parent speaks."""
-    from fairlead import compose
     from fairlead.cli.supervisor import WorkerPipes
+    from fairlead.compose.serving import serve as serve_here
 
     pipes = WorkerPipes.parse(descriptors)
     pipes.end_with_parent()
     with pipes.socket() as listener:
-        return compose.serve(
+        return serve_here(
             settings, data=place.data, listener=listener, on_ready=pipes.announce, reread=reread
         )
 

@@ -1,6 +1,6 @@
 """What the data plane needs from outside, in as few words as possible.
 
-The data plane imports none of the things behind these; `compose.py` plugs them in. Methods without
+The data plane imports none of the things behind these; `compose/` plugs them in. Methods without
 `async` are called on the hot path and must not block.
 """
 

@@ -33,6 +33,7 @@ from fairlead.settings.types import (
     Settings,
     Timeouts,
     Upstream,
+    revealed,
 )
 
 __all__ = [
@@ -56,4 +57,5 @@ __all__ = [
     "fingerprint",
     "load",
     "needs_restart",
+    "revealed",
 ]

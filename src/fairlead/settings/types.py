@@ -32,6 +32,7 @@ __all__ = [
     "Settings",
     "Timeouts",
     "Upstream",
+    "revealed",
 ]
 
 CACHE_SCHEMES: Final = ("redis://", "rediss://", "valkey://", "valkeys://", "unix://")
@@ -56,6 +57,10 @@ class Secret:
 
     def __hash__(self) -> int:
         return hash(self._text)
+
+
+def revealed(secret: Secret | None) -> str | None:
+    return None if secret is None else secret.reveal()
 
 
 _Address = Annotated[str, Meta(pattern=r"^https?://[^\s/@?#]+(/[^\s@?#]*)?$")]

@@ -1,4 +1,4 @@
-"""What the web edge needs from outside, in as few words as possible. `compose.py` plugs it in."""
+"""What the web edge needs from outside, in as few words as possible. `compose/` plugs it in."""
 
 from __future__ import annotations
 

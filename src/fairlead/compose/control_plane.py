@@ -1,0 +1,137 @@
+"""The control plane of one process: its database and every service on it."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, TypeVar
+
+from fairlead.compose.system import SystemClock
+from fairlead.control.accounts.preferences import installation_preferences
+from fairlead.control.accounts.service import Accounts
+from fairlead.control.catalog.files import load_seed
+from fairlead.control.catalog.service import Catalog
+from fairlead.control.catalog.versions import CatalogVersions
+from fairlead.control.generations.jobs import Settler
+from fairlead.control.generations.service import GenerationStore
+from fairlead.control.keys.service import Keys
+from fairlead.control.prices.service import Prices
+from fairlead.control.serving.keys import CachedKeyDirectory
+from fairlead.control.serving.limits import RateLimits, request_limits
+from fairlead.core.errors import Overloaded
+from fairlead.core.pricing import PriceSheet
+from fairlead.settings import Settings, revealed
+from fairlead.store.cache import Cache
+from fairlead.store.database import DATABASE_FILE, Database, DatabaseUnreadable, open_database
+from fairlead.store.journal import JOURNAL_DIRECTORY, Durability, Journal
+
+__all__ = ["ControlPlane", "DatabaseThreads", "build_control_plane", "database_address"]
+
+DRAIN_SETTLER_S: Final = 10.0
+
+_Question = TypeVar("_Question")
+_Answer = TypeVar("_Answer")
+
+
+@dataclass(frozen=True, slots=True)
+class ControlPlane:
+    """What manages accounts, keys, the catalogue and the records, in this process.
+
+    writer: this process's name, unique for ever: of its journal, and of what it holds of budgets.
+    threads: how the event loop asks the database.
+    cache: None: this process shares nothing with others but the database.
+    """
+
+    writer: str
+    database: Database
+    threads: DatabaseThreads
+    cache: Cache | None
+    accounts: Accounts
+    keys: Keys
+    directory: CachedKeyDirectory
+    rate_limits: RateLimits
+    catalog: Catalog
+    catalogues: CatalogVersions
+    generations: GenerationStore
+    journal: Journal
+    settler: Settler
+
+    def close(self) -> None:
+        """Settles what is in the journal, for a bounded time. Blocks."""
+        self.settler.stop(drain_timeout_s=DRAIN_SETTLER_S)
+        self.journal.close()
+        self.database.close()
+
+
+def build_control_plane(settings: Settings, *, data: Path, clock: SystemClock) -> ControlPlane:
+    """Opens the database and the journal; starts nothing. Raises DatabaseUnusable."""
+    now_ms, entropy = clock.now_ms, os.urandom
+    writer = f"{time.time_ns():x}-{os.getpid()}"
+    database = open_database(database_address(settings, data))
+    cache_url = revealed(settings.cache.url)
+    cache = None if cache_url is None else Cache(cache_url)
+    keys = Keys(database, now_ms=now_ms, entropy=entropy)
+    journal = Journal(
+        data / JOURNAL_DIRECTORY,
+        writer=writer,
+        durability=Durability(settings.journal.durability),
+        segment_bytes_max=settings.journal.segment_bytes,
+    )
+    catalogues = CatalogVersions(database, now_ms=now_ms)
+    return ControlPlane(
+        writer=writer,
+        database=database,
+        threads=DatabaseThreads(database),
+        cache=cache,
+        accounts=Accounts(database, now_ms=now_ms, entropy=entropy),
+        keys=keys,
+        directory=CachedKeyDirectory(
+            keys,
+            database,
+            now_ms=now_ms,
+            monotonic_s=time.monotonic,
+            installation=installation_preferences(settings.routing),
+        ),
+        rate_limits=RateLimits(request_limits(settings.limits), cache=cache),
+        catalog=Catalog(
+            load_seed(), RecordedPrices(database, Prices(database, now_ms=now_ms)), catalogues
+        ),
+        catalogues=catalogues,
+        generations=GenerationStore(database, journals=data / JOURNAL_DIRECTORY),
+        journal=journal,
+        settler=Settler(database, journal),
+    )
+
+
+def database_address(settings: Settings, data: Path) -> str | Path:
+    """Where the database is: the configured URL, else the file in the data directory."""
+    url = revealed(settings.database.url)
+    return url if url is not None else data / DATABASE_FILE
+
+
+class RecordedPrices:
+    """The catalogue's price book, in the database, off the event loop."""
+
+    def __init__(self, database: Database, prices: Prices) -> None:
+        self._database = database
+        self._prices = prices
+
+    async def record(self, sheets: Mapping[str, PriceSheet]) -> None:
+        await self._database.run(self._prices.keep, sheets)
+
+
+class DatabaseThreads:
+    """Blocking questions to the database, off the event loop; a database that is away is no fault of the
+    caller's."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def run(self, function: Callable[[_Question], _Answer], question: _Question) -> _Answer:
+        try:
+            return await self._database.run(function, question)
+        except DatabaseUnreadable as error:
+            raise Overloaded("The database does not answer at the moment.") from error

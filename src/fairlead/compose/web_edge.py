@@ -1,0 +1,80 @@
+"""The web edge of one process: its services, plugged into the control plane."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from starlette.types import ASGIApp
+
+from fairlead.compose.control_plane import ControlPlane
+from fairlead.compose.system import SystemClock
+from fairlead.core.health import EndpointFigures, HealthBook
+from fairlead.core.ids import EndpointId, ProviderSlug
+from fairlead.gateway.figures import exposition
+from fairlead.gateway.keyring import Keyring
+from fairlead.settings import Settings, revealed
+from fairlead.web.account_desk import AccountDesk
+from fairlead.web.app import build_web_app
+from fairlead.web.key_desk import KeyDesk
+from fairlead.web.services import WebServices
+
+__all__ = ["build_web_edge"]
+
+
+def build_web_edge(
+    settings: Settings,
+    control: ControlPlane,
+    *,
+    clock: SystemClock,
+    health: HealthBook,
+    credentials: Keyring,
+    samples: Callable[[], Mapping[str, float]],
+) -> ASGIApp:
+    """samples: the gateway's figures for /metrics, by name."""
+    threads, catalog, settler = control.threads, control.catalog, control.settler
+    return build_web_app(
+        WebServices(
+            catalog=catalog,
+            keys=KeyDesk(
+                control.directory,
+                control.keys,
+                control.generations,
+                in_thread=threads.run,
+                now_s=clock.now_s,
+                rate_limits=control.rate_limits,
+            ),
+            generations=control.generations,
+            clock=clock,
+            preferences=AccountDesk(
+                control.accounts,
+                in_thread=threads.run,
+                snapshot=lambda: catalog.snapshot,
+            ),
+            catalogues=control.catalogues,
+            health=KnownHealth(health, credentials, clock),
+            is_ready=lambda: not settler.is_failing,
+            metrics=lambda: exposition(
+                dict(samples())
+                | {
+                    "fairlead_journal_backlog_bytes": control.journal.backlog_bytes,
+                    "fairlead_settler_failing": int(settler.is_failing),
+                }
+            ),
+            metrics_token=revealed(settings.metrics.token),
+        )
+    )
+
+
+class KnownHealth:
+    """What the web edge may know of endpoints: the book at this moment, and what can be asked at all."""
+
+    def __init__(self, book: HealthBook, credentials: Keyring, clock: SystemClock) -> None:
+        self._book = book
+        self._credentials = credentials
+        self._clock = clock
+
+    def figures(self, endpoint: EndpointId) -> EndpointFigures:
+        return self._book.figures(endpoint, self._clock.now_s())
+
+    def can_serve(self, provider: ProviderSlug) -> bool:
+        return self._credentials.has(provider)
