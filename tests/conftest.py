@@ -1,12 +1,17 @@
-"""Shared by all tests: one async backend, loopback only."""
+"""Shared by all tests: one async backend, loopback only, a real cache, databases of both kinds."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
 
 import pytest
 
+from fairlead.store import migrate
+from fairlead.store.database import DATABASE_FILE, Database, open_database
 from tests.cache_server import CacheServer, cache_server
+from tests.postgres_server import PostgresDatabases, shared_databases
 
 
 @pytest.fixture(scope="session")
@@ -25,3 +30,58 @@ def shared_cache(_cache_server: CacheServer) -> CacheServer:
     """A real, empty server for `store.cache`; one per test process, started when first asked for."""
     _cache_server.clear()
     return _cache_server
+
+
+@pytest.fixture(scope="session")
+def postgres_databases(
+    tmp_path_factory: pytest.TempPathFactory, worker_id: str
+) -> Iterator[PostgresDatabases]:
+    """Of one server for the whole run, started when first asked for."""
+    own = tmp_path_factory.getbasetemp()
+    place = own if worker_id == "master" else own.parent
+    with shared_databases(place, prefix=worker_id) as databases:
+        yield databases
+
+
+@pytest.fixture
+def postgres_url(postgres_databases: PostgresDatabases) -> Iterator[str]:
+    """A database of this test in PostgreSQL, with our tables and nothing in them."""
+    with postgres_databases.prepared() as url:
+        yield url
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_kind(request: pytest.FixtureRequest) -> str:
+    """A test that has one of the fixtures below runs once for each kind."""
+    return str(request.param)
+
+
+@pytest.fixture
+def fresh_address(
+    request: pytest.FixtureRequest, database_kind: str, tmp_path: Path
+) -> Iterator[str]:
+    """What `open_database` takes; there is nothing in that database, not even tables."""
+    if database_kind == "sqlite":
+        yield str(tmp_path / DATABASE_FILE)
+    else:
+        databases: PostgresDatabases = request.getfixturevalue("postgres_databases")
+        with databases.empty() as url:
+            yield url
+
+
+@pytest.fixture
+def database_address(request: pytest.FixtureRequest, database_kind: str, tmp_path: Path) -> str:
+    """What `open_database` takes; that database has our tables and nothing in them."""
+    if database_kind == "postgresql":
+        return str(request.getfixturevalue("postgres_url"))
+    path = str(tmp_path / DATABASE_FILE)
+    with closing(open_database(path)) as database:
+        migrate.prepare(database)
+    return path
+
+
+@pytest.fixture
+def database(database_address: str) -> Iterator[Database]:
+    """The same, opened."""
+    with closing(open_database(database_address)) as database:
+        yield database

@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from pathlib import Path
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, suppress
 
 import pytest
 import sqlalchemy as sa
+from sqlalchemy.exc import DataError
 
 from fairlead.store import database as database_module
+from fairlead.store import postgresql
 from fairlead.store.database import (
-    DATABASE_FILE,
+    RETRIES_MAX,
     ROWS_PER_STATEMENT,
     Database,
+    DatabaseContended,
     DatabaseUnreadable,
     open_database,
 )
+from fairlead.store.tables.accounts import accounts
 from fairlead.store.tables.catalogue import price_sheets
 from fairlead.store.tables.installation import meta
+from fairlead.store.tables.keys import api_keys
 
 PATIENCE_S = 30.0
 
@@ -35,8 +41,10 @@ def test_a_transaction_that_fails_leaves_nothing(database: Database):
     assert names(database) == []
 
 
-def test_readers_see_the_last_commit_while_someone_writes(database: Database, data: Path):
-    other = open_database(data / DATABASE_FILE)
+def test_readers_see_the_last_commit_while_someone_writes(
+    database: Database, database_address: str
+):
+    other = open_database(database_address)
     with database.begin() as connection:
         connection.execute(sa.insert(meta).values(name="a", value="1"))
         assert names(other) == []
@@ -44,14 +52,90 @@ def test_readers_see_the_last_commit_while_someone_writes(database: Database, da
     other.close()
 
 
+def test_a_reader_has_one_view_however_often_it_looks(database: Database):
+    counting = sa.select(sa.func.count()).select_from(meta)
+    with database.read() as reading:
+        assert reading.execute(counting).scalar() == 0
+        with database.begin() as writing:
+            writing.execute(sa.insert(meta).values(name="a", value="1"))
+        assert reading.execute(counting).scalar() == 0
+    assert names(database) == ["a"]
+
+
 def test_a_lock_that_is_never_released_is_reported(
-    database: Database, data: Path, monkeypatch: pytest.MonkeyPatch
+    database: Database, database_address: str, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(database_module, "BUSY_TIMEOUT_S", 0.01)
-    other = open_database(data / DATABASE_FILE)
-    with database.begin(), pytest.raises(DatabaseUnreadable, match="locked"), other.begin():
-        pass
-    other.close()
+    monkeypatch.setattr(postgresql, "LOCK_TIMEOUT_S", 0.01)
+    with closing(open_database(database_address)) as other, database.begin() as first:
+        database.lock(first, "one", "two")
+        with pytest.raises(DatabaseUnreadable, match="lock"), other.begin() as second:
+            other.lock(second, "two", "three")
+
+
+def test_whoever_locks_a_name_sees_what_the_one_before_has_written(
+    database: Database, database_address: str
+):
+    """Each adds one to what it reads: without the lock, most of it would be lost."""
+    rounds = 25
+
+    def count_up(database: Database) -> None:
+        for _ in range(rounds):
+            with database.begin() as connection:
+                database.lock(connection, "count")
+                found = connection.execute(sa.select(meta.c.value)).scalar_one()
+                connection.execute(sa.update(meta).values(value=str(int(found) + 1)))
+
+    with database.begin() as connection:
+        connection.execute(sa.insert(meta).values(name="count", value="0"))
+    with closing(open_database(database_address)) as other, ThreadPoolExecutor(4) as threads:
+        list(threads.map(count_up, [database, other] * 2))
+    with database.read() as connection:
+        assert connection.execute(sa.select(meta.c.value)).scalar_one() == str(4 * rounds)
+
+
+def test_other_names_are_not_waited_for(postgres_url: str):
+    with closing(open_database(postgres_url)) as database, database.begin() as first:
+        database.lock(first, "one")
+        with database.begin() as second:
+            database.lock(second, "two")
+
+
+def test_writers_in_each_others_way_both_succeed(database: Database):
+    """Two that change the same rows in opposite order, each after both have changed one."""
+    rows = [{"name": name, "value": ""} for name in ("a", "b")]
+    with database.begin() as connection:
+        connection.execute(sa.insert(meta), rows)
+    both_have_one = threading.Barrier(2, timeout=1.0)  # broken on SQLite, where the other waits
+
+    def write(order: str) -> None:
+        def statements(connection: sa.Connection) -> None:
+            for name in order:
+                changed = sa.update(meta).where(meta.c.name == name)
+                connection.execute(changed.values(value=meta.c.value + order))
+                with suppress(threading.BrokenBarrierError):
+                    both_have_one.wait()
+                    both_have_one.abort()
+
+        database.retrying(statements)
+
+    with ThreadPoolExecutor(2) as threads:
+        list(threads.map(write, ["ab", "ba"]))
+    with database.read() as connection:
+        found = list(connection.execute(sa.select(meta.c.value)).scalars())
+    assert [sorted((value[:2], value[2:])) for value in found] == [["ab", "ba"]] * 2
+
+
+def test_what_keeps_being_in_the_way_is_reported(database: Database):
+    calls = []
+
+    def statements(connection: sa.Connection) -> None:
+        calls.append(connection)
+        raise DatabaseContended("in the way")
+
+    with pytest.raises(DatabaseContended):
+        database.retrying(statements)
+    assert len(calls) == 1 + RETRIES_MAX
 
 
 def test_a_foreign_key_must_exist(database: Database):
@@ -59,8 +143,9 @@ def test_a_foreign_key_must_exist(database: Database):
         connection.execute(
             sa.text(
                 "INSERT INTO api_keys (id, account_id, digest, label, name, is_management,"
-                " is_disabled, created_ms) VALUES ('k', 'nobody', x'00', '', '', false, false, 0)"
-            )
+                " is_disabled, created_ms) VALUES ('k', 'nobody', :digest, '', '', false, false, 0)"
+            ),
+            {"digest": b"d"},
         )
 
 
@@ -79,13 +164,52 @@ def test_rows_that_are_there_are_left_as_they_are(database: Database, count: int
         return [(f"{number:04}", text, 1) for number in numbers]
 
     first, second = rows("first", range(0, count * 2, 2)), rows("second", range(count))
+    inserted = []
     for some in (first, second, second + second):
         with database.begin() as connection:
-            database.insert_many_new(connection, price_sheets, some)
+            inserted.append(database.insert_many_new(connection, price_sheets, some))
+    there = {row[0] for row in first}
+    assert inserted == [count, len([row for row in second if row[0] not in there]), 0]
     with database.read() as connection:
         found = connection.execute(sa.select(price_sheets)).all()
     expected = {row[0]: row for row in second} | {row[0]: row for row in first}
     assert sorted(found) == sorted(expected.values())
+
+
+def test_rows_may_lack_what_none_of_them_has(database: Database):
+    def key(number: int, **has: object) -> tuple[object, ...]:
+        plain = {"account_id": "acc", "digest": b"%d" % number, "label": "", "name": "",
+                 "is_management": False, "is_disabled": False, "created_ms": 2**62}  # fmt: skip
+        values = plain | has | {"id": str(number)}
+        return tuple(values.get(column.name) for column in api_keys.columns)
+
+    with database.begin() as connection:
+        connection.execute(
+            sa.insert(accounts).values(
+                id="acc", name="", billing="prepaid", is_owner=False, created_ms=0
+            )
+        )
+        assert database.insert_many_new(connection, api_keys, [key(1), key(2)]) == 2
+        some = [key(number, limit_nano=number or None) for number in range(3, 6)]
+        assert database.insert_many_new(connection, api_keys, [key(1), *some, some[0]]) == 3
+        found = connection.execute(
+            sa.select(api_keys.c.limit_nano, api_keys.c.digest).order_by(api_keys.c.id)
+        ).all()
+    assert [tuple(row) for row in found] == [
+        (None, b"1"), (None, b"2"), (3, b"3"), (4, b"4"), (5, b"5")
+    ]  # fmt: skip
+
+
+def test_a_value_that_cannot_be_kept_is_told_from_trouble(database: Database):
+    def row(value: object) -> tuple[object, ...]:
+        return (str(value), "", value)
+
+    for value in (2**63, -(2**70)):
+        with (
+            pytest.raises((OverflowError, DataError)),
+            database.begin() as connection,
+        ):
+            database.insert_many_new(connection, price_sheets, [row(1), row(value)])
 
 
 @pytest.mark.anyio
@@ -120,7 +244,20 @@ async def test_the_line_for_the_database_is_bounded(
     await asyncio.sleep(0)
     with pytest.raises(DatabaseUnreadable, match="waiting"):
         await database.run(may_end.wait)
+    in_line[-1].cancel()  # which still stands in line
+    await asyncio.sleep(0)
+    with pytest.raises(DatabaseUnreadable, match="waiting"):
+        await database.run(may_end.wait)
     may_end.set()
     async with asyncio.timeout(PATIENCE_S):
-        assert await asyncio.gather(*in_line) == [True] * len(in_line)
+        assert await asyncio.gather(*in_line[:-1]) == [True] * (len(in_line) - 1)
         assert await database.run(len, "ok") == 2
+
+
+@pytest.mark.anyio
+async def test_nobody_waits_for_ever(database: Database, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(database_module, "RUN_TIMEOUT_S", 0.01)
+    may_end = threading.Event()
+    with pytest.raises(DatabaseUnreadable, match="no answer within"):
+        await database.run(may_end.wait, PATIENCE_S)
+    may_end.set()

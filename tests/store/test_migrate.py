@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
-from alembic import command
-from alembic.autogenerate import compare_metadata
-from alembic.config import Config
-from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
 
 from fairlead.control.generations import queries
 from fairlead.core.generation import Attempt, Attribution, Generation, Outcome
@@ -21,11 +18,11 @@ from fairlead.core.ids import AccountId, GenerationId, KeyId
 from fairlead.core.money import NanoUSD
 from fairlead.core.usage import Usage, UsageSource
 from fairlead.store import migrate
-from fairlead.store.database import DATABASE_FILE, Database, DatabaseUnreadable, open_database
+from fairlead.store.database import Database, DatabaseUnreadable, open_database
 from fairlead.store.migrate import Current, DatabaseOld, DatabaseUnknown, Fresh, Old, Unknown
 from fairlead.store.records import front, unpack
-from fairlead.store.tables import metadata
 from fairlead.store.tables.generations import generations
+from tests.store.revisions import differences, head, migrate_to
 
 NEXT_REVISION = '''
 """A test's own step."""
@@ -45,10 +42,9 @@ def upgrade():
 
 
 @pytest.fixture
-def fresh(data: Path):
-    database = open_database(data / DATABASE_FILE)
-    yield database
-    database.close()
+def fresh(fresh_address: str) -> Iterator[Database]:
+    with closing(open_database(fresh_address)) as database:
+        yield database
 
 
 def a_newer_program(data: Path, *, then: str = "") -> Path:
@@ -76,14 +72,7 @@ def test_a_fresh_database_gets_exactly_the_tables_that_we_declare(fresh: Databas
     assert migrate.state(fresh) == Fresh()
     migrate.prepare(fresh)
     assert migrate.state(fresh) == Current()
-    with fresh.read() as connection:
-        context = MigrationContext.configure(connection, opts={"compare_type": True})
-        assert compare_metadata(context, metadata) == []
-        found = sa.inspect(connection)
-        for table in metadata.tables.values():
-            assert {index["name"] for index in found.get_indexes(table.name)} == {
-                index.name for index in table.indexes
-            }
+    assert differences(fresh) == []
 
 
 def test_preparing_again_changes_nothing(database: Database):
@@ -94,8 +83,8 @@ def test_preparing_again_changes_nothing(database: Database):
         assert connection.execute(sa.text("SELECT count(*) FROM accounts")).scalar() == 1
 
 
-def test_several_processes_that_start_at_once_set_it_up_once(data: Path):
-    databases = [open_database(data / DATABASE_FILE) for _ in range(4)]
+def test_several_processes_that_start_at_once_set_it_up_once(fresh_address: str):
+    databases = [open_database(fresh_address) for _ in range(4)]
     with ThreadPoolExecutor(len(databases)) as threads:
         list(threads.map(migrate.prepare, databases))
     assert [migrate.state(database) for database in databases] == [Current()] * 4
@@ -112,6 +101,23 @@ def test_an_old_database_is_refused_in_one_line(database: Database, data: Path):
     assert migrate.state(database) == Current(), "it was not touched"
 
 
+def test_several_processes_that_upgrade_at_once_do_it_once(
+    database: Database, database_address: str, data: Path
+):
+    newer = a_newer_program(data)
+    databases = [open_database(database_address) for _ in range(4)]
+
+    def upgrade(database: Database) -> None:
+        migrate.upgrade(database, migrations=newer)
+
+    with ThreadPoolExecutor(len(databases)) as threads:
+        list(threads.map(upgrade, databases))
+    assert migrate.state(database, migrations=newer) == Current()
+    for one in databases:
+        one.close()
+
+
+@pytest.mark.parametrize("database_kind", ["sqlite"])
 def test_an_upgrade_keeps_a_copy_of_what_was_there(database: Database, data: Path):
     add_account(database, "kept")
     newer = a_newer_program(data)
@@ -150,12 +156,41 @@ def test_a_database_from_a_newer_program_is_refused(database: Database, data: Pa
             use(database)
 
 
-def test_another_programs_database_is_refused(fresh: Database):
+def test_another_programs_database_is_refused(fresh: Database, database_kind: str):
     with fresh.begin() as connection:
+        if database_kind == "postgresql":
+            connection.execute(sa.text("CREATE SCHEMA fairlead"))
         connection.execute(sa.text("CREATE TABLE recipes (name TEXT)"))
     assert migrate.state(fresh) == Unknown(None)
     with pytest.raises(DatabaseUnknown, match="another program"):
         migrate.prepare(fresh)
+
+
+@pytest.mark.parametrize("database_kind", ["postgresql"])
+def test_a_database_is_shared_with_other_programs(fresh: Database):
+    theirs = sa.text("SELECT count(*) FROM public.accounts")
+    with fresh.begin() as connection:
+        connection.execute(sa.text("CREATE TABLE public.accounts (name TEXT)"))
+    migrate.prepare(fresh)
+    add_account(fresh, "ours")
+    assert migrate.state(fresh) == Current()
+    with fresh.read() as connection:
+        assert connection.execute(theirs).scalar() == 0
+
+
+@pytest.mark.parametrize("database_kind", ["postgresql"])
+def test_a_user_without_the_right_to_make_schemas_has_one_made(fresh: Database, fresh_address: str):
+    user = "weak_" + str(sa.make_url(fresh_address).database)
+    with fresh.begin() as connection:
+        connection.execute(sa.text(f"CREATE USER {user}"))
+    weak = fresh_address.replace("//fairlead@", f"//{user}@")
+    with closing(open_database(weak)) as database:
+        with pytest.raises(DatabaseUnreadable, match="permission denied"):
+            migrate.prepare(database)
+        with fresh.begin() as connection:
+            connection.execute(sa.text(f"CREATE SCHEMA fairlead AUTHORIZATION {user}"))
+        migrate.prepare(database)
+        assert migrate.state(fresh) == Current()
 
 
 def test_a_command_on_an_empty_database_says_what_to_do(fresh: Database):
@@ -180,8 +215,8 @@ def test_what_is_no_database_is_refused_in_one_line(data: Path):
 
 
 def test_generations_of_the_first_tables_become_records(fresh: Database):
+    migrate_to(fresh, "0001")
     with fresh.begin() as connection:
-        command.upgrade(alembic_config(connection), "0001")
         table = sa.Table("generations", sa.MetaData(), autoload_with=connection)
         plain = {
             column.name: 0 if isinstance(column.type, sa.Integer) else "text"
@@ -214,9 +249,8 @@ def test_generations_of_the_first_tables_become_records(fresh: Database):
         connection.execute(sa.insert(table), many)
         connection.execute(sa.insert(table).values(full))
     migrate.upgrade(fresh)
+    assert differences(fresh) == []
     with fresh.read() as connection:
-        context = MigrationContext.configure(connection, opts={"compare_type": True})
-        assert compare_metadata(context, metadata) == []
         rows = connection.execute(sa.select(generations).order_by(generations.c.id)).all()
     assert [row.id for row in rows] == [*(row["id"] for row in many), "gen-full"]
     for row in (rows[0], rows[-1]):
@@ -257,15 +291,15 @@ def test_generations_of_the_first_tables_become_records(fresh: Database):
 
 
 def test_accounts_and_keys_of_the_first_tables_wish_nothing_and_have_no_pace(fresh: Database):
-    with fresh.begin() as connection:
-        command.upgrade(alembic_config(connection), "0002")
+    migrate_to(fresh, "0002")
     add_account(fresh, "acc")
     with fresh.begin() as connection:
         connection.execute(
             sa.text(
                 "INSERT INTO api_keys (id, account_id, digest, label, name, is_management, is_disabled,"
-                " created_ms) VALUES ('key', 'acc', 'd', 'l', 'n', false, false, 0)"
-            )
+                " created_ms) VALUES ('key', 'acc', :digest, 'l', 'n', false, false, 0)"
+            ),
+            {"digest": b"d"},
         )
     migrate.upgrade(fresh)
     with fresh.read() as connection:
@@ -274,14 +308,5 @@ def test_accounts_and_keys_of_the_first_tables_wish_nothing_and_have_no_pace(fre
         assert connection.execute(paces).one() == ("key", None, None)
 
 
-def alembic_config(connection: sa.Connection) -> Config:
-    config = Config()
-    config.set_main_option("script_location", str(migrate.MIGRATIONS))
-    config.attributes["connection"] = connection
-    return config
-
-
 def test_the_head_that_is_known_without_alembic_is_alembics() -> None:
-    config = Config()
-    config.set_main_option("script_location", str(migrate.MIGRATIONS))
-    assert ScriptDirectory.from_config(config).get_current_head() == migrate.HEAD
+    assert head() == migrate.HEAD

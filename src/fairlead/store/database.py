@@ -1,11 +1,32 @@
 """The database: connections, transactions, and keeping SQL off the event loop.
 
-SQLAlchemy Core, synchronous, on worker threads. SQLite by default; statements stay within what PostgreSQL
-understands too, and the two places where dialects differ (upserts and how a transaction begins) are here.
+SQLAlchemy Core, synchronous, on worker threads. SQLite by default, PostgreSQL for several machines; the same
+statements run on both. Where the two differ for those who write them is here and nowhere else; how PostgreSQL
+is connected to is in `store.postgresql`.
 
 SQLite runs in WAL mode, so readers never wait for the writer and other processes (the command line, other
 workers) share the file. `synchronous` is FULL: the journal is deleted after a commit here, so a commit must
 survive a power cut; commits are few and large, and the price is one fsync each.
+
+What a writer may rely on, on both:
+
+- A transaction happens wholly or not at all, and is on disk when `begin` ends without an exception. When it
+  ends with DatabaseUnreadable, usually nothing has happened; but where the connection broke while it was
+  committed, nobody knows. So what is written must be right when it is written again: under an id, with an
+  idempotency key, as a position.
+- What it has changed, or selected `with_for_update()`, nobody else changes before it ends. (SQLite has no such
+  clause and needs none: there its writer is alone from the start.)
+- Of transactions that called `lock` with the same name, one runs at a time, and sees all that those before it
+  have committed.
+
+And on nothing more: on PostgreSQL (READ COMMITTED) each statement sees what was committed when it began, so
+what was read without one of these two locks may be out of date when it is acted upon. Either let the statement
+that changes decide (`WHERE`, ON CONFLICT), or lock first.
+
+Writers can be in each other's way: two that want the same rows in another order wait for each other, and the
+server ends one of them (DatabaseContended). Names of one `lock` are taken in an order of their own; for
+anything beyond, `retrying` begins again. SQLite's writers stand in line and never meet. At READ COMMITTED
+nothing else is sacrificed: there are no serialization failures.
 """
 
 from __future__ import annotations
@@ -25,9 +46,12 @@ from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, IntegrityError
 
+from fairlead.store import postgresql
+
 __all__ = [
     "DATABASE_FILE",
     "Database",
+    "DatabaseContended",
     "DatabaseUnreadable",
     "DatabaseUnusable",
     "open_database",
@@ -40,6 +64,10 @@ BUSY_TIMEOUT_S: Final = (
 CONNECTIONS_MAX: Final = 6  # threads of `run`, the settler, and one to spare
 THREADS_MAX: Final = 4  # SQL that the event loop waits for, at the same time
 WAITING_MAX: Final = 1000  # and in line behind it
+RUN_TIMEOUT_S: Final = 30.0  # however long its turn and its statements take
+RETRIES_MAX: Final = (
+    5  # each after at least a second: so long a server looks before it calls it a deadlock
+)
 # Of a bulk insert into SQLite. Beyond some dozens nothing is saved, and older versions refuse 1000 values.
 ROWS_PER_STATEMENT: Final = 64
 
@@ -54,6 +82,10 @@ class DatabaseUnreadable(DatabaseUnusable):
     """It is no database, may not be opened, is locked, full or away; or we are at a bound of our own."""
 
 
+class DatabaseContended(DatabaseUnreadable):
+    """Another transaction was in the way of this one, which has not happened. Only on PostgreSQL."""
+
+
 class Database:
     """One database and its connections. Safe to use from several threads.
 
@@ -61,9 +93,10 @@ class Database:
         connection.execute(...)
     with database.read() as connection:  # one consistent view, never waits for a writer
         connection.execute(...)
+    answer = database.retrying(function)  # `function(connection)` in `begin`, again if it was in the way
     answer = await database.run(function, argument)  # on the event loop: `function` runs in a thread
 
-    All three raise DatabaseUnreadable for trouble with the database itself; a broken constraint or an
+    All raise DatabaseUnreadable for trouble with the database itself; a broken constraint or an
     impossible value stays sqlalchemy.exc.IntegrityError or DataError.
     """
 
@@ -74,23 +107,62 @@ class Database:
         self._executor = ThreadPoolExecutor(THREADS_MAX, thread_name_prefix="database")
         self._waiting_count = 0
         self._inserts: dict[tuple[str, int], str] = {}  # statements, by table and number of rows
+        self._is_postgresql = engine.dialect.name == "postgresql"
+        self._read_options = postgresql.READ_OPTIONS if self._is_postgresql else {}
 
     @contextmanager
-    def begin(self) -> Iterator[sa.Connection]:
-        """A transaction that writes. It has the write lock from the start, so it never fails half-way."""
+    def begin(self, *, statement_timeout_s: float | None = None) -> Iterator[sa.Connection]:
+        """A transaction that writes. What it may rely on is told above.
+
+        statement_timeout_s: instead of the usual ten seconds; 0: no limit. SQLite has none in any case.
+        """
         with self._translated(), self.engine.connect() as connection:
             connection = connection.execution_options(fairlead_writes=True)
             with connection.begin():
+                self._allow(connection, statement_timeout_s)
                 yield connection
 
     @contextmanager
-    def read(self) -> Iterator[sa.Connection]:
-        """A transaction that only reads."""
-        with self._translated(), self.engine.connect() as connection, connection.begin():
-            yield connection
+    def read(self, *, statement_timeout_s: float | None = None) -> Iterator[sa.Connection]:
+        """A transaction that only reads, and sees the database as it was at its first statement.
+
+        statement_timeout_s: as for `begin`.
+        """
+        with self._translated(), self.engine.connect() as connection:
+            connection = connection.execution_options(**self._read_options)
+            with connection.begin():
+                self._allow(connection, statement_timeout_s)
+                yield connection
+
+    def retrying(self, function: Callable[[sa.Connection], _Answer]) -> _Answer:
+        """`function(connection)` in a transaction that writes, a few times if others are in its way.
+
+        It may be called several times, and what it did before has then not happened: so it changes nothing
+        but the database. Raises DatabaseContended when it was always in the way.
+        """
+        for _ in range(RETRIES_MAX):
+            try:
+                with self.begin() as connection:
+                    return function(connection)
+            except DatabaseContended:
+                continue
+        with self.begin() as connection:
+            return function(connection)
+
+    def lock(self, connection: sa.Connection, *names: str) -> None:
+        """Wait until no other transaction has locked one of these names; they are ours until ours ends.
+
+        names: whatever callers agree on, such as "account acc_1". Locked in one call, they cannot lock each
+        other out. Raises DatabaseUnreadable after five seconds. SQLite: nothing to do, its writer is alone.
+        """
+        if self._is_postgresql and names:
+            postgresql.lock(connection, *names)
 
     async def run(self, function: Callable[..., _Answer], *arguments: Any) -> _Answer:  # noqa: ANN401 - any
-        """Call `function(*arguments)` in one of our threads. A cancelled caller leaves it to finish."""
+        """Call `function(*arguments)` in one of our threads. A cancelled caller leaves it to finish.
+
+        Raises DatabaseUnreadable as well when it takes too long; it may finish all the same.
+        """
         if self._waiting_count >= THREADS_MAX + WAITING_MAX:
             raise DatabaseUnreadable(f"{self.name}: {WAITING_MAX} calls are waiting for it already")
         self._waiting_count += 1
@@ -102,33 +174,46 @@ class Database:
             self._waiting_count -= 1
             raise
         future.add_done_callback(self._one_done)
-        return await future
+        bound = asyncio.timeout(RUN_TIMEOUT_S)
+        try:
+            async with bound:
+                # Shielded: as long as it stands in line or runs, it counts.
+                return await asyncio.shield(future)
+        except TimeoutError as error:
+            if not bound.expired():
+                raise
+            raise DatabaseUnreadable(
+                f"{self.name}: no answer within {RUN_TIMEOUT_S:g} s"
+            ) from error
 
     def insert(self, table: sa.Table) -> Any:  # noqa: ANN401 - the two dialects' Insert share no base with this
         """An INSERT that has `on_conflict_do_nothing` and `on_conflict_do_update`."""
-        if self.engine.dialect.name == "postgresql":
-            return postgresql_insert(table)
-        return sqlite_insert(table)
+        return postgresql_insert(table) if self._is_postgresql else sqlite_insert(table)
 
     def insert_many_new(
         self, connection: sa.Connection, table: sa.Table, rows: Sequence[tuple[object, ...]]
-    ) -> None:
-        """Insert the rows whose primary key is not there yet.
+    ) -> int:
+        """Insert the rows whose primary key is not there yet. Returns how many were not.
 
         rows: a value for each column, in the table's order, and plain: the driver gets them as they are.
 
         Python's SQLite hands over the interpreter for every statement that it runs, and gets it back when
-        the other threads like: so many rows to a statement. A driver that sends statements over a
-        connection rather has a short one, which it understands once, and many rows for it.
+        the other threads like: so many rows to a statement. PostgreSQL: see there.
         """
-        done = 0
-        if self.path is not None:
-            text = self._insert_text(table, rows=ROWS_PER_STATEMENT)
-            for done in range(ROWS_PER_STATEMENT, len(rows) + 1, ROWS_PER_STATEMENT):
-                values = chain.from_iterable(rows[done - ROWS_PER_STATEMENT : done])
-                connection.exec_driver_sql(text, tuple(values))
+        if not rows:
+            return 0
+        if self._is_postgresql:
+            columns = tuple(list(column) for column in zip(*rows, strict=True))
+            return connection.exec_driver_sql(self._insert_text(table, rows=0), columns).rowcount
+        done, count = 0, 0
+        text = self._insert_text(table, rows=ROWS_PER_STATEMENT)
+        for done in range(ROWS_PER_STATEMENT, len(rows) + 1, ROWS_PER_STATEMENT):
+            values = chain.from_iterable(rows[done - ROWS_PER_STATEMENT : done])
+            count += connection.exec_driver_sql(text, tuple(values)).rowcount
         if done < len(rows):
-            connection.exec_driver_sql(self._insert_text(table, rows=1), list(rows[done:]))
+            text = self._insert_text(table, rows=1)
+            count += connection.exec_driver_sql(text, list(rows[done:])).rowcount
+        return count
 
     def close(self) -> None:
         """Waits for running work, then closes every connection."""
@@ -136,18 +221,18 @@ class Database:
         self.engine.dispose()
 
     def _insert_text(self, table: sa.Table, *, rows: int) -> str:
+        """rows: to a statement of SQLite; PostgreSQL's takes any number."""
         text = self._inserts.get((table.name, rows))
         if text is None:
-            mark = "?" if self.engine.dialect.paramstyle == "qmark" else "%s"
-            row = f"({', '.join([mark] * len(table.columns))})"
-            columns = ", ".join(table.columns.keys())
-            key = ", ".join(table.primary_key.columns.keys())
-            text = (
-                f"INSERT INTO {table.name} ({columns}) VALUES {', '.join([row] * rows)}"  # noqa: S608 - our names
-                f" ON CONFLICT ({key}) DO NOTHING"
-            )
+            has_arrays = self._is_postgresql
+            text = postgresql.insert_text(table) if has_arrays else _sqlite_insert_text(table, rows)
             self._inserts[table.name, rows] = text
         return text
+
+    def _allow(self, connection: sa.Connection, statement_timeout_s: float | None) -> None:
+        if self._is_postgresql and statement_timeout_s is not None:
+            timeout_ms = round(statement_timeout_s * 1000)
+            connection.exec_driver_sql(f"SET LOCAL statement_timeout = {timeout_ms}")
 
     def _one_done(self, _: asyncio.Future[Any]) -> None:
         self._waiting_count -= 1
@@ -158,14 +243,17 @@ class Database:
             yield
         except (IntegrityError, DataError):
             raise
-        except (DBAPIError, sa.exc.TimeoutError, sqlite3.Error) as error:
-            raise DatabaseUnreadable(f"{self.name}: {_first_line(error)}") from error
+        except (DBAPIError, sa.exc.TimeoutError, sqlite3.Error, postgresql.ServerUnfit) as error:
+            contended = postgresql.is_contention(getattr(error, "orig", None))
+            kind = DatabaseContended if contended else DatabaseUnreadable
+            raise kind(f"{self.name}: {_first_line(error)}") from error
 
 
 def open_database(where: str | Path) -> Database:
     """Open a database; for SQLite, create the file if it is missing. Its tables: `store.migrate`.
 
-    where: path of the SQLite file, or a URL such as "sqlite:////var/lib/fairlead/fairlead.db".
+    where: path of the SQLite file, or a URL such as "sqlite:////var/lib/fairlead/fairlead.db" or
+    "postgresql://fairlead:password@database.internal/fairlead".
     Raises DatabaseUnreadable, at once rather than at the first query.
     """
     if isinstance(where, Path) or "://" not in where:
@@ -175,15 +263,21 @@ def open_database(where: str | Path) -> Database:
             url = sa.make_url(where)
         except ArgumentError as error:
             raise DatabaseUnreadable("the database URL cannot be understood") from error
-    name = url.render_as_string(hide_password=True)
     path: Path | None = None
-    options: dict[str, Any] = {}
-    if url.get_backend_name() == "sqlite":
+    if (postgresql_url := postgresql.driver_url(url)) is not None:
+        url = postgresql_url
+        name = postgresql.shown(url)
+        options = postgresql.options(url)
+    elif url.get_backend_name() == "sqlite":
         if not url.database or url.database == ":memory:":
             raise DatabaseUnreadable("a SQLite database needs a file: memory cannot be shared")
         path = Path(url.database)
         name = str(path)
-        options["connect_args"] = {"timeout": BUSY_TIMEOUT_S, "check_same_thread": False}
+        options = {"connect_args": {"timeout": BUSY_TIMEOUT_S, "check_same_thread": False}}
+    else:
+        raise DatabaseUnreadable(
+            f"{url.drivername} is no database that is supported: SQLite and PostgreSQL are"
+        )
     try:
         engine = sa.create_engine(
             url,
@@ -199,6 +293,8 @@ def open_database(where: str | Path) -> Database:
         raise DatabaseUnreadable(f"{name}: {_first_line(error)}") from error
     if path is not None:
         _prepare_sqlite(engine)
+    else:
+        postgresql.prepare(engine)
     database = Database(engine, name=name, path=path)
     try:
         with database.read() as connection:
@@ -226,6 +322,16 @@ def _prepare_sqlite(engine: sa.Engine) -> None:
     def begin(connection: sa.Connection) -> None:
         writes = connection.get_execution_options().get("fairlead_writes", False)
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _sqlite_insert_text(table: sa.Table, rows: int) -> str:
+    row = f"({', '.join(['?'] * len(table.columns))})"
+    columns = ", ".join(table.columns.keys())
+    key = ", ".join(table.primary_key.columns.keys())
+    return (
+        f"INSERT INTO {table.name} ({columns}) VALUES {', '.join([row] * rows)}"  # noqa: S608 - our names
+        f" ON CONFLICT ({key}) DO NOTHING"
+    )
 
 
 def _json_text(value: object) -> str:

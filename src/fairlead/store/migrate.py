@@ -1,8 +1,10 @@
 """The database's revisions: where it stands, and bringing it up to date.
 
 The steps are in `migrations/versions`, run by Alembic without a configuration file. An upgrade is one
-transaction that holds the write lock: it happens wholly or not at all, and of two processes that start at
-once one does it and the other finds it done.
+transaction: it happens wholly or not at all. No other upgrade runs beside it, so of two processes that start
+at once one does it and the other finds it done. On SQLite nobody else writes meanwhile. On PostgreSQL servers
+go on: they wait for a table while it is changed, and their statements mean the same afterwards, because steps
+expand: what the version before reads and writes stays until the version after next.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 import sqlalchemy as sa
 
+from fairlead.store import postgresql
 from fairlead.store.database import Database, DatabaseUnusable
 
 if TYPE_CHECKING:
@@ -96,7 +99,7 @@ def require_current(database: Database, *, migrations: Path = MIGRATIONS) -> Non
         case Old(revision):
             raise DatabaseOld(
                 f"{database.name} is at revision {revision}, which is older than this program:"
-                " stop every process that uses it and run `fairlead migrate`"
+                " run `fairlead migrate`"
             )
         case Unknown(revision):
             raise _unknown(database, revision)
@@ -114,22 +117,27 @@ def upgrade(database: Database, *, migrations: Path = MIGRATIONS) -> Path | None
     """Bring the database to the current revision, from fresh or old; nothing to do is fine.
 
     An old SQLite database is first copied beside itself, with the write lock held so that nothing is
-    missing in the copy. Returns the copy's path, None if none was needed.
+    missing in the copy. Returns the copy's path, None if none was needed. (PostgreSQL has tools for that.)
     Raises DatabaseUnknown, DatabaseUnreadable.
     """
+    return database.retrying(lambda connection: _upgrade(database, connection, migrations))
+
+
+def _upgrade(database: Database, connection: sa.Connection, migrations: Path) -> Path | None:
+    if database.path is None:
+        postgresql.begin_upgrade(connection)
     backup: Path | None = None
-    with database.begin() as connection:
-        match _state(connection, migrations):
-            case Current():
-                return None
-            case Unknown(revision):
-                raise _unknown(database, revision)
-            case Old(revision):
-                if database.path is not None:
-                    backup = _copy(database.path, revision)
-            case Fresh():
-                pass
-        _run(connection, migrations)
+    match _state(connection, migrations):
+        case Current():
+            return None
+        case Unknown(revision):
+            raise _unknown(database, revision)
+        case Old(revision):
+            if database.path is not None:
+                backup = _copy(database.path, revision)
+        case Fresh():
+            pass
+    _run(connection, migrations)
     return backup
 
 
