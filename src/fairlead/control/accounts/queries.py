@@ -6,15 +6,19 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from fairlead.control.accounts.types import Account, Billing
-from fairlead.core.ids import AccountId
+from fairlead.control.accounts.types import Account, AccountKind, Billing
+from fairlead.core.ids import AccountId, UserId, WorkspaceId
 from fairlead.store.database import Database
 from fairlead.store.tables.accounts import accounts
+from fairlead.store.tables.people import users, workspaces
 
 __all__ = [
     "by_email",
     "by_id",
+    "insert_default_workspace",
     "insert_if_free",
+    "insert_user",
+    "mark_deleted",
     "owner",
     "page",
     "preferences",
@@ -33,10 +37,64 @@ def insert_if_free(database: Database, connection: sa.Connection, account: Accou
             billing=account.billing.value,
             is_owner=account.is_owner,
             created_ms=account.created_ms,
+            kind=account.kind.value,
         )
         .on_conflict_do_nothing()
+        .returning(accounts.c.id)  # psycopg has no count for this one
     )
-    return bool(inserted.rowcount)
+    return inserted.first() is not None
+
+
+def insert_user(
+    connection: sa.Connection, user: UserId, account: Account, *, verified_ms: int | None
+) -> None:
+    """The person whose account this is."""
+    connection.execute(
+        sa.insert(users).values(
+            id=user,
+            account_id=account.id,
+            email=account.email,
+            email_verified_ms=verified_ms,
+            name=account.name,
+            created_ms=account.created_ms,
+        )
+    )
+
+
+def insert_default_workspace(
+    connection: sa.Connection,
+    workspace: WorkspaceId,
+    account: Account,
+    *,
+    name: str,
+    slug: str,
+    creator: UserId | None,
+) -> None:
+    connection.execute(
+        sa.insert(workspaces).values(
+            id=workspace,
+            account_id=account.id,
+            is_default=True,
+            name=name,
+            slug=slug,
+            io_logging=False,
+            io_logging_sampling_rate=1.0,
+            broadcast=False,
+            data_discount_logging=False,
+            include_byok_in_budgets=False,
+            created_by=creator,
+            created_ms=account.created_ms,
+        )
+    )
+
+
+def mark_deleted(connection: sa.Connection, account: AccountId, *, now_ms: int) -> None:
+    """Its address can be used again."""
+    connection.execute(
+        sa.update(accounts)
+        .where(accounts.c.id == account, accounts.c.deleted_ms.is_(None))
+        .values(deleted_ms=now_ms, email=None)
+    )
 
 
 def owner(connection: sa.Connection) -> Account | None:
@@ -87,4 +145,6 @@ def _account(row: sa.Row[Any]) -> Account:
         billing=Billing(row.billing),
         is_owner=row.is_owner,
         created_ms=row.created_ms,
+        kind=AccountKind(row.kind),
+        deleted_ms=row.deleted_ms,
     )

@@ -1,18 +1,29 @@
-"""What an account may be called. Pure."""
+"""What an account may be called, and what belongs to it. Pure."""
 
 from __future__ import annotations
 
 import re
 from typing import Final
+from uuid import UUID, uuid5
 
 from fairlead.control.accounts.types import EmailInvalid
-from fairlead.core.ids import AccountId
+from fairlead.core.ids import AccountId, UserId, WorkspaceId
 
-__all__ = ["ID_ENTROPY_BYTES", "NAME_CHARACTERS_MAX", "account_id", "email", "name"]
+__all__ = [
+    "ID_ENTROPY_BYTES",
+    "NAME_CHARACTERS_MAX",
+    "account_id",
+    "default_workspace",
+    "email",
+    "name",
+    "user_id",
+]
 
 ID_ENTROPY_BYTES: Final = 10
 EMAIL_CHARACTERS_MAX: Final = 254  # RFC 5321, section 4.5.3.1.3, less the angle brackets
 NAME_CHARACTERS_MAX: Final = 200
+
+_DEFAULT_WORKSPACES: Final = UUID("3f0e4c5d-6c9b-5f0e-9d55-0c8a6f2f7a31")  # for ever: revision 0006
 
 # Only what every address has: whether it exists, only a message to it can tell.
 _EMAIL: Final = re.compile(r"[^@\s\x00-\x1f]+@[^@\s\x00-\x1f]+")
@@ -35,3 +46,14 @@ def account_id(unix_ms: int, entropy: bytes) -> AccountId:
     """`acc-` + milliseconds since 1970 (12 hex) + the entropy: sorts by time of creation."""
     assert len(entropy) == ID_ENTROPY_BYTES
     return AccountId(f"acc-{unix_ms & 0xFFFFFFFFFFFF:012x}{entropy.hex()}")
+
+
+def user_id(unix_ms: int, entropy: bytes) -> UserId:
+    """`user-` and the same."""
+    assert len(entropy) == ID_ENTROPY_BYTES
+    return UserId(f"user-{unix_ms & 0xFFFFFFFFFFFF:012x}{entropy.hex()}")
+
+
+def default_workspace(account: AccountId) -> WorkspaceId:
+    """Every account has one for as long as it exists, and its id follows from the account's."""
+    return WorkspaceId(str(uuid5(_DEFAULT_WORKSPACES, account)))

@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final
+
+import sqlalchemy as sa
 
 from fairlead.control.accounts import queries, rules
 from fairlead.control.accounts.preferences import CheckedPreferences
 from fairlead.control.accounts.types import (
     Account,
+    AccountKind,
     AccountUnknown,
     Billing,
     EmailTaken,
+    Founded,
     OwnerEnsured,
 )
-from fairlead.core.ids import AccountId
+from fairlead.core.ids import AccountId, UserId
 from fairlead.store.database import Database
 
 __all__ = ["Accounts"]
 
 PAGE_MAX: Final = 1000
 OWNER_NAME: Final = "Owner"
+DEFAULT_WORKSPACE_NAME: Final = "Default"
+DEFAULT_WORKSPACE_SLUG: Final = "default"
 NOTHING_SET: Final = "{}"
 
 
@@ -50,21 +57,52 @@ class Accounts:
         """The owner's account, created at the first start. Two processes at once create one."""
         owner = self._new(email=None, name=OWNER_NAME, billing=Billing.POSTPAID, is_owner=True)
         with self._database.begin() as connection:
-            is_new = queries.insert_if_free(self._database, connection, owner)
+            is_new = self._found_within(connection, owner) is not None
             found = queries.owner(connection)
         assert found is not None
         return OwnerEnsured(found, is_new)
 
     def create(self, *, email: str, billing: Billing, name: str = "") -> Account:
-        """Raises EmailInvalid, EmailTaken."""
+        """A person's account. Raises EmailInvalid, EmailTaken."""
+        with self._database.begin() as connection:
+            return self.create_within(connection, email=email, billing=billing, name=name).account
+
+    def create_within(
+        self,
+        connection: sa.Connection,
+        *,
+        email: str,
+        billing: Billing,
+        name: str = "",
+        is_verified: bool = False,
+    ) -> Founded:
+        """The same in a transaction of yours. is_verified: we know that the address is this person's.
+
+        Raises EmailInvalid, EmailTaken.
+        """
         address = rules.email(email)
         account = self._new(
             email=address, name=rules.name(name) or address, billing=billing, is_owner=False
         )
-        with self._database.begin() as connection:
-            if not queries.insert_if_free(self._database, connection, account):
-                raise EmailTaken(f"an account with the email {address} exists already")
-        return account
+        verified_ms = account.created_ms if is_verified else None
+        founded = self._found_within(connection, account, verified_ms=verified_ms)
+        if founded is None:
+            raise EmailTaken(f"an account with the email {address} exists already")
+        return founded
+
+    def create_organisation_within(
+        self, connection: sa.Connection, *, name: str, billing: Billing, creator: UserId
+    ) -> Founded:
+        """An account without an address and, as yet, without members."""
+        account = self._new(email=None, name=rules.name(name), billing=billing, is_owner=False)
+        account = replace(account, kind=AccountKind.ORGANISATION)
+        founded = self._found_within(connection, account, creator=creator)
+        assert founded is not None, "no address, so nothing can be taken"
+        return founded
+
+    def delete_within(self, connection: sa.Connection, account: AccountId) -> None:
+        """It stays, for what it used and paid; its address can be used again. Again is fine."""
+        queries.mark_deleted(connection, account, now_ms=self._now_ms())
 
     def find(self, account: AccountId) -> Account | None:
         with self._database.read() as connection:
@@ -102,6 +140,32 @@ class Accounts:
             if not queries.set_preferences(connection, account, text):
                 raise _unknown(account)
         return wanted.text
+
+    def _found_within(
+        self,
+        connection: sa.Connection,
+        account: Account,
+        *,
+        verified_ms: int | None = None,
+        creator: UserId | None = None,
+    ) -> Founded | None:
+        """The account with its user and its default workspace; None: there is one already."""
+        if not queries.insert_if_free(self._database, connection, account):
+            return None
+        user: UserId | None = None
+        if account.kind is AccountKind.PERSON:
+            user = rules.user_id(account.created_ms, self._entropy(rules.ID_ENTROPY_BYTES))
+            queries.insert_user(connection, user, account, verified_ms=verified_ms)
+        workspace = rules.default_workspace(account.id)
+        queries.insert_default_workspace(
+            connection,
+            workspace,
+            account,
+            name=DEFAULT_WORKSPACE_NAME,
+            slug=DEFAULT_WORKSPACE_SLUG,
+            creator=user or creator,
+        )
+        return Founded(account, user, workspace)
 
     def _new(self, *, email: str | None, name: str, billing: Billing, is_owner: bool) -> Account:
         now_ms = self._now_ms()

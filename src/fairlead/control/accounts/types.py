@@ -5,14 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from fairlead.core.ids import AccountId
+from fairlead.core.ids import AccountId, UserId, WorkspaceId
 
 __all__ = [
     "Account",
+    "AccountKind",
     "AccountUnknown",
     "Billing",
     "EmailInvalid",
     "EmailTaken",
+    "Founded",
     "OwnerEnsured",
     "PreferencesInvalid",
 ]
@@ -23,9 +25,17 @@ class Billing(StrEnum):
     POSTPAID = "postpaid"  # spend is recorded, not limited
 
 
+class AccountKind(StrEnum):
+    PERSON = "person"  # of one user
+    ORGANISATION = "organisation"  # of its members
+
+
 @dataclass(frozen=True, slots=True)
 class Account:
-    """Who owns keys and credits. email: lower case; None only for the owner."""
+    """Who owns keys and credits.
+
+    email: lower case; None for organisations, for who was deleted, and for an owner who has not given one.
+    """
 
     id: AccountId
     email: str | None
@@ -33,6 +43,17 @@ class Account:
     billing: Billing
     is_owner: bool
     created_ms: int
+    kind: AccountKind = AccountKind.PERSON
+    deleted_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Founded:
+    """A new account with what belongs to it. user: None for an organisation."""
+
+    account: Account
+    user: UserId | None
+    workspace: WorkspaceId
 
 
 @dataclass(frozen=True, slots=True)
