@@ -52,8 +52,8 @@ def test_the_owner_is_created_once_and_is_postpaid(accounts: Accounts):
     assert (first.account.billing, first.account.is_owner) == (Billing.POSTPAID, True)
 
 
-def test_processes_that_start_at_once_agree_on_one_owner(database: Database, data: Path):
-    others = [open_database(data / DATABASE_FILE) for _ in range(4)]
+def test_processes_that_start_at_once_agree_on_one_owner(database_address: str):
+    others = [open_database(database_address) for _ in range(4)]
     services = [Accounts(one, now_ms=lambda: NOW_MS, entropy=os.urandom) for one in others]
     with ThreadPoolExecutor(len(services)) as threads:
         ensured = list(threads.map(Accounts.ensure_owner, services))
@@ -80,6 +80,7 @@ def test_what_is_no_email_is_refused(accounts: Accounts, text: str):
         accounts.create(email=text, billing=Billing.PREPAID)
 
 
+@pytest.mark.parametrize("database_kind", ["sqlite"])  # whose files can be searched
 def test_a_key_has_the_documented_form_and_only_its_digest_is_kept(
     keys: Keys, account: AccountId, database: Database, data: Path
 ):

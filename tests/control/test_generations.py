@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fairlead.control.generations import queries
@@ -23,8 +23,7 @@ from fairlead.control.generations.service import GenerationStore
 from fairlead.control.generations.types import KeyTotals
 from fairlead.core.errors import Overloaded
 from fairlead.core.ids import AccountId, KeyId
-from fairlead.store import migrate
-from fairlead.store.database import DATABASE_FILE, Database, DatabaseUnreadable, open_database
+from fairlead.store.database import Database, DatabaseUnreadable
 from fairlead.store.journal import Durability, Journal
 from fairlead.store.journal_files import journals
 from fairlead.store.journal_format import frame, segment_path
@@ -34,7 +33,10 @@ from fairlead.testing.generations import arbitrary_generation, plain_generation
 
 ACCOUNT = AccountId("acc-1")
 PATIENCE_S = 60.0
-KILLS = 20
+KILLS = 12
+ONE_DATABASE = settings(
+    deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)  # for all examples, each of which begins with `clear`
 
 
 def stored(database: Database) -> list[str]:
@@ -42,6 +44,12 @@ def stored(database: Database) -> list[str]:
         return list(
             connection.execute(sa.select(generations.c.id).order_by(generations.c.id)).scalars()
         )
+
+
+def clear(database: Database) -> None:
+    with database.begin() as connection:
+        for table in (generations, journal_positions):
+            connection.execute(sa.delete(table))
 
 
 def ids(*numbers: int) -> list[str]:
@@ -56,12 +64,9 @@ def journal(data: Path):
 
 
 @given(st.randoms(use_true_random=False))
-@settings(deadline=None, max_examples=30)
-def test_every_field_comes_back_as_it_was(
-    tmp_path_factory: pytest.TempPathFactory, source: random.Random
-):
-    database = open_database(tmp_path_factory.mktemp("data") / DATABASE_FILE)
-    migrate.prepare(database)
+@settings(parent=ONE_DATABASE, max_examples=30)
+def test_every_field_comes_back_as_it_was(database: Database, source: random.Random):
+    clear(database)
     written = [arbitrary_generation(source, number) for number in range(5)]
     with database.begin() as connection:
         records = list(map(pack, written))
@@ -70,7 +75,6 @@ def test_every_field_comes_back_as_it_was(
         )
     store = GenerationStore(database, journals=None)
     assert [store.look_up(one.id, one.account) for one in written] == written
-    database.close()
 
 
 def test_what_was_appended_is_settled_and_its_segments_go(database: Database, data: Path):
@@ -117,8 +121,9 @@ class DyingDatabase(Database):
     batch=st.integers(1, 4),
     torn=st.integers(0, 300),
 )
-@settings(deadline=None, max_examples=40)
+@settings(parent=ONE_DATABASE, max_examples=40)
 def test_any_series_of_crashes_settles_every_record_once(
+    database: Database,
     tmp_path_factory: pytest.TempPathFactory,
     crashes: list[tuple[int, bool]],
     per_life: int,
@@ -127,8 +132,7 @@ def test_any_series_of_crashes_settles_every_record_once(
 ):
     """Each life appends, settles and dies at some transaction; the last one finishes for all."""
     data = tmp_path_factory.mktemp("data")
-    database = open_database(data / DATABASE_FILE)
-    migrate.prepare(database)
+    clear(database)
     written = 0
     for life, (at, is_committed) in enumerate([*crashes, (0, False)]):
         journal = Journal(data / "journal", writer=f"w{life}", segment_bytes_max=1500)
@@ -152,11 +156,10 @@ def test_any_series_of_crashes_settles_every_record_once(
         left = connection.execute(sa.select(journal_positions.c.journal)).scalars().all()
     assert len(left) <= len(journals(data / "journal")), "the finished ones are forgotten"
     assert not (data / "quarantine").exists(), "no crash looks like damage"
-    database.close()
 
 
 def test_a_kill_at_any_moment_loses_nothing_and_counts_nothing_twice(
-    database: Database, data: Path
+    database: Database, database_address: str, data: Path
 ):
     """Real processes, two at a time on one data directory, append, settle, adopt and are killed."""
     program = textwrap.dedent("""
@@ -167,11 +170,9 @@ def test_a_kill_at_any_moment_loses_nothing_and_counts_nothing_twice(
         from fairlead.store.journal import Journal
         from fairlead.testing.generations import plain_generation
 
-        data, life = Path(sys.argv[1]), int(sys.argv[2])
+        address, data, life = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
         journal = Journal(data / "journal", writer=f"w{life}", segment_bytes_max=20_000)
-        settler = Settler(
-            open_database(data / "fairlead.db"), journal, tick_s=0.001, adopt_every_s=0.01
-        )
+        settler = Settler(open_database(address), journal, tick_s=0.001, adopt_every_s=0.01)
         settler.start()
         for number in range(1_000_000):
             journal.append(plain_generation(life * 1_000_000 + number))
@@ -186,7 +187,7 @@ def test_a_kill_at_any_moment_loses_nothing_and_counts_nothing_twice(
             writers = [
                 both.enter_context(
                     subprocess.Popen(
-                        [sys.executable, "-c", program, str(data), str(life)],
+                        [sys.executable, "-c", program, database_address, str(data), str(life)],
                         stdout=subprocess.PIPE,
                     )
                 )

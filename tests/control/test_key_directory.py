@@ -8,7 +8,6 @@ import subprocess
 import sys
 import textwrap
 import threading
-from pathlib import Path
 
 import pytest
 
@@ -19,7 +18,7 @@ from fairlead.control.serving import keys as serving
 from fairlead.control.serving.keys import FRESH_MAX_S, IDLE_MAX_S, CachedKeyDirectory
 from fairlead.core.caller import Caller, KeyRefused
 from fairlead.core.errors import Overloaded
-from fairlead.store.database import DATABASE_FILE, Database, DatabaseUnreadable, open_database
+from fairlead.store.database import Database, DatabaseUnreadable, open_database
 
 NOW_MS = 1_763_700_000_000
 PATIENCE_S = 30.0
@@ -32,14 +31,14 @@ pytestmark = pytest.mark.anyio
 class World:
     """A directory, its clock, and a database that can be away. Keys change as if by another process."""
 
-    def __init__(self, database: Database, data: Path, **options) -> None:
+    def __init__(self, database: Database, address: str, **options) -> None:
         self.now_s = 1000.0
         self.now_ms = NOW_MS
         self.look_ups = 0
         self.is_away = False
         self.may_answer = threading.Event()
         self.may_answer.set()
-        self.elsewhere = open_database(data / DATABASE_FILE)
+        self.elsewhere = open_database(address)
         self.keys = Keys(self.elsewhere, now_ms=lambda: self.now_ms, entropy=os.urandom)
         accounts = Accounts(self.elsewhere, now_ms=lambda: NOW_MS, entropy=os.urandom)
         self.account = accounts.ensure_owner().account.id
@@ -71,8 +70,8 @@ class World:
 
 
 @pytest.fixture
-def world(database: Database, data: Path):
-    world = World(database, data)
+def world(database: Database, database_address: str):
+    world = World(database, database_address)
     yield world
     world.may_answer.set()
     world.elsewhere.close()
@@ -151,7 +150,9 @@ async def test_a_key_expires_while_it_is_in_use(world: World):
     assert world.directory.peek(digest) == KeyRefused("This API key has expired.")
 
 
-async def test_a_key_that_the_command_line_has_just_created_opens_at_once(world: World, data: Path):
+async def test_a_key_that_the_command_line_has_just_created_opens_at_once(
+    world: World, database_address: str
+):
     """A process of its own, while this one serves."""
     program = textwrap.dedent("""
         import os, sys, time
@@ -166,7 +167,7 @@ async def test_a_key_that_the_command_line_has_just_created_opens_at_once(world:
     await world.directory.find(world.create()[0])
     ran = await asyncio.to_thread(
         subprocess.run,
-        [sys.executable, "-c", program, str(data / DATABASE_FILE), world.account],
+        [sys.executable, "-c", program, database_address, world.account],
         capture_output=True,
         text=True,
         timeout=PATIENCE_S,
@@ -248,8 +249,10 @@ async def test_when_the_database_is_back_revocations_count_again(world: World):
     assert world.directory.peek(digest) == REVOKED
 
 
-async def test_memory_is_bounded_and_idle_keys_are_forgotten(database: Database, data: Path):
-    world = World(database, data, known_entries_max=3)
+async def test_memory_is_bounded_and_idle_keys_are_forgotten(
+    database: Database, database_address: str
+):
+    world = World(database, database_address, known_entries_max=3)
     made = [world.create() for _ in range(5)]
     for digest, caller in made:
         assert await world.directory.find(digest) == caller

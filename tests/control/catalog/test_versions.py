@@ -7,7 +7,6 @@ import zlib
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import count
-from pathlib import Path
 
 import msgspec
 import pytest
@@ -82,8 +81,8 @@ def test_a_version_is_kept_once_and_found(database: Database, versions: CatalogV
     assert versions.find("unheard-of", at_ms=5000) is None
 
 
-def test_processes_that_start_at_once_keep_one(data: Path, database: Database) -> None:
-    others = [open_database(database.path or "") for _ in range(4)]
+def test_processes_that_start_at_once_keep_one(database_address: str, database: Database) -> None:
+    others = [open_database(database_address) for _ in range(4)]
     try:
         with ThreadPoolExecutor(len(others)) as threads:
             kept = [CatalogVersions(other, now_ms=lambda: 1) for other in others]
