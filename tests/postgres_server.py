@@ -27,6 +27,7 @@ from contextlib import closing, contextmanager, suppress
 from itertools import count
 from pathlib import Path
 
+import psutil
 import psycopg
 
 from fairlead.store import migrate
@@ -104,9 +105,15 @@ class PostgresServer:
         assert self._process is not None
         pid_file = (self._data / "postmaster.pid").read_text().splitlines()
         self._mark = int(pid_file[6].split()[1])
+        backends = psutil.Process(self._process.pid).children(recursive=True)
         self._process.kill()
+        for backend in backends:
+            with suppress(psutil.NoSuchProcess):
+                backend.kill()
         self._process.wait(PATIENCE_S)
         self._process = None
+        while any(map(_is_running, backends)):
+            time.sleep(LOOK_EVERY_S)
 
     def remove(self) -> None:
         """However it stands, leave nothing of it."""
@@ -156,9 +163,9 @@ class PostgresDatabases:
         self._numbers = count(1)
 
     @contextmanager
-    def empty(self) -> Iterator[str]:
-        """The URL of a database without tables."""
-        with self._copy("template0") as url:
+    def empty(self, options: str = "") -> Iterator[str]:
+        """The URL of a database without tables. options: of CREATE DATABASE."""
+        with self._copy("template0", options) as url:
             yield url
 
     @contextmanager
@@ -177,9 +184,11 @@ class PostgresDatabases:
         self._admin.close()
 
     @contextmanager
-    def _copy(self, template: str) -> Iterator[str]:
+    def _copy(self, template: str, options: str = "") -> Iterator[str]:
         name = f"{self._prefix}_{next(self._numbers)}"
-        self._admin.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
+        self._admin.execute(
+            f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy {options}"
+        )
         try:
             yield self._server.url(name)
         finally:
@@ -240,6 +249,14 @@ def _guard(place: Path) -> None:
         # Who comes now waits for this lock, finds no address, and starts a server anew.
         (place / "postgres.address").unlink(missing_ok=True)
         fcntl.flock(users, fcntl.LOCK_UN)
+
+
+def _is_running(process: psutil.Process) -> bool:
+    """A process that nobody has buried yet does nothing more either."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _programs(directory: Path) -> Path:
