@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from fairlead.store.tables import (
     accounts,
+    apps,
     budgets,
     catalogue,
     contents,
     credentials,
+    feedback,
     generations,
     installation,
     keys,
@@ -25,10 +27,12 @@ from fairlead.store.tables.metadata import metadata
 
 __all__ = [
     "accounts",
+    "apps",
     "budgets",
     "catalogue",
     "contents",
     "credentials",
+    "feedback",
     "generations",
     "installation",
     "keys",

@@ -29,7 +29,14 @@ api_keys: Final = sa.Table(
     sa.Column("revoked_ms", sa.BigInteger),
     sa.Column("requests_per_minute", sa.Integer),
     sa.Column("requests_per_day", sa.Integer),
+    sa.Column("workspace_id", sa.Text),  # none: the account's default one
+    sa.Column("creator_user_id", sa.Text),
+    sa.Column("include_byok_in_limit", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column("app_id", sa.BigInteger),  # the app that it was made for, see tables.apps
+    sa.Column("updated_ms", sa.BigInteger),
+    sa.Column("deleted_ms", sa.BigInteger),  # nobody sees it any more, but what it used stays
     sa.UniqueConstraint("digest"),
     sa.CheckConstraint("limit_reset IN ('daily', 'weekly', 'monthly')", name="limit_reset"),
     sa.Index(None, "account_id", "created_ms"),
+    sa.Index(None, "workspace_id"),
 )
