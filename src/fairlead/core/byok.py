@@ -24,7 +24,7 @@ _PPM: Final = 1_000_000
 
 
 class ByokTerms(msgspec.Struct, frozen=True, gc=False):
-    """fee_ppm: of the list price, in millionths. Of the two allowances that of requests counts, if there is one.
+    """fee_ppm: of the list price, in millionths. Of the two allowances that of requests counts, if it is given.
 
     allowance: list price that is free each month, nanodollars; None: all of it.
     allowance_requests: requests that are free each month; None: the allowance is by list price.

@@ -21,6 +21,7 @@ from fairlead.store.tables import (
     ledger,
     payments,
     people,
+    secrets,
     usage,
 )
 from fairlead.store.tables.metadata import metadata
@@ -40,5 +41,6 @@ __all__ = [
     "metadata",
     "payments",
     "people",
+    "secrets",
     "usage",
 ]
