@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 
 import msgspec
@@ -10,7 +10,7 @@ import msgspec
 from fairlead.core.capability import Capability
 from fairlead.core.catalog import DataPolicy, Endpoint, Model, ProviderInfo, Snapshot
 from fairlead.core.chat import ChatBody
-from fairlead.core.ids import EndpointId
+from fairlead.core.ids import EndpointId, ProviderSlug
 from fairlead.core.routing.facts import UNKNOWN, Facts, Percentiles, Standing
 from fairlead.core.routing.planner import plan
 from fairlead.core.routing.preferences import (
@@ -117,8 +117,12 @@ def planned(
     warm: Warm | None = None,
     account: AccountPreferences = NO_ACCOUNT_WISHES,
     unspoken: frozenset[str] = frozenset(),
+    can_serve: Callable[[ProviderSlug], bool] | None = None,
 ) -> Plan:
-    """wishes: a request's `provider` value as JSON would have it, or preferences that are ready."""
+    """wishes: a request's `provider` value as JSON would have it, or preferences that are ready.
+
+    can_serve: instead of `unspoken`, to plan with one and the same function.
+    """
     preferences = wishes if isinstance(wishes, Preferences) else read(wishes, account=account)
     return plan(
         Question(targets or (Target(MODEL),), asked or traits(), warm),
@@ -127,7 +131,7 @@ def planned(
         preferences,
         seed,
         dict.fromkeys(where.providers, INSTALLATION) if access is None else access,
-        can_serve=lambda slug: slug not in unspoken,
+        can_serve=can_serve or (lambda slug: slug not in unspoken),
     )
 
 

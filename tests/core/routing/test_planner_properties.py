@@ -5,6 +5,7 @@ from __future__ import annotations
 from random import Random
 
 import msgspec
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -12,6 +13,7 @@ from fairlead.core.catalog import DataPolicy, Endpoint, EndpointStatus, Snapshot
 from fairlead.core.routing.facts import UNKNOWN, Facts, Percentiles, Standing
 from fairlead.core.routing.filters import VERDICTS_MAX, WISHES_BYTES_MAX
 from fairlead.core.routing.index import COLUMNS_MAX, Ladder, index_of, places
+from fairlead.core.routing.lineup import LINEUPS_MAX
 from fairlead.core.routing.preferences import Partition, Preferences
 from fairlead.core.routing.types import INSTALLATION, Opening, Plan, Target, Traits, Warm
 from tests.core.routing.planning import MODEL, OTHER, offer, planned, read, traits, world
@@ -215,20 +217,29 @@ def test_what_was_planned_before_changes_no_plan(
 ) -> None:
     """What is kept from one plan for the next is kept with the catalogue."""
     used = _world_of(world_seed)
-    for wishes, known, keyless in calls:
-        plans = [
-            planned(
-                where,
-                wishes,
-                asked=asked,
-                targets=BOTH,
-                known=known,
-                seed=seed,
-                access={slug: INSTALLATION for slug in where.providers if slug not in keyless},
-            )
-            for where in (used, used, _world_of(world_seed))
-        ]
-        assert plans[0] == plans[1] == plans[2]
+    speaks = set(SLUGS).__contains__
+    accesses = [
+        {slug: INSTALLATION for slug in used.providers if slug not in keyless}
+        for _, _, keyless in calls
+    ]
+    for (wishes, known, _), access in [*zip(calls, accesses, strict=True)] * 2:
+        fresh = _world_of(world_seed)
+        for factor, warm in ((1, None), (10, None), (1, Warm(f"b:{MODEL}", 100))):
+            plans = [
+                planned(
+                    where,
+                    wishes,
+                    asked=msgspec.structs.replace(asked, characters=asked.characters * factor),
+                    targets=BOTH,
+                    known=known,
+                    seed=seed,
+                    access=opened,
+                    warm=warm,
+                    can_serve=speaks,
+                )
+                for where, opened in ((used, access), (fresh, dict(access)))
+            ]
+            assert plans[0] == plans[1]
 
 
 @given(_worlds, _wishes, _asked, _known, _seeds, st.sets(st.sampled_from(SLUGS)))
@@ -334,6 +345,19 @@ def test_what_is_kept_from_plan_to_plan_is_bounded() -> None:
     index = index_of(where, MODEL)
     assert 0 < len(index.verdicts) <= VERDICTS_MAX
     assert 0 < len(index.columns) <= COLUMNS_MAX
+    assert 0 < len(index.lineups) <= LINEUPS_MAX
+
+
+@pytest.mark.parametrize(
+    "asked", [{"characters": 10_001}, {"max_tokens": 101}], ids=["characters", "max_tokens"]
+)
+def test_what_the_length_of_a_request_decides_is_not_kept(asked: dict[str, int]) -> None:
+    where = world(offer("a"), offer("b", context_length=1250, max_completion_tokens=100))
+    chosen = planned(where, asked=traits(**asked))
+    assert _pairs(chosen) == {(MODEL, f"a:{MODEL}")}
+    assert not index_of(where, MODEL).lineups
+    assert len(planned(where, asked=traits(characters=10_000, max_tokens=100)).choices) == 2
+    assert len(index_of(where, MODEL).lineups) == 1
 
 
 def test_wishes_that_are_too_large_are_obeyed_and_not_kept() -> None:
@@ -342,3 +366,4 @@ def test_wishes_that_are_too_large_are_obeyed_and_not_kept() -> None:
     chosen = planned(where, {"ignore": ["b", *nobody]})
     assert _pairs(chosen) == {(MODEL, f"a:{MODEL}")}
     assert not index_of(where, MODEL).verdicts
+    assert not index_of(where, MODEL).lineups

@@ -38,6 +38,7 @@ __all__ = [
     "VERDICTS_MAX",
     "WISHES_BYTES_MAX",
     "Sieve",
+    "may_be_kept",
     "sift",
 ]
 
@@ -268,11 +269,16 @@ def _verdict(index: ModelIndex, preferences: Preferences) -> Verdict:
     if preferences.max_price is not None:
         _by_price(everyone, preferences.max_price)
     verdict = Verdict(index.all & ~everyone.kept, tuple(everyone.removed))
-    if len(_packed(preferences)) <= WISHES_BYTES_MAX:
+    if may_be_kept(preferences):
         if len(index.verdicts) >= VERDICTS_MAX:
             index.verdicts.clear()
         index.verdicts[preferences] = verdict
     return verdict
+
+
+def may_be_kept(preferences: Preferences) -> bool:
+    """Whether wishes are small enough to keep what follows from them."""
+    return preferences is NO_WISHES or len(_packed(preferences)) <= WISHES_BYTES_MAX
 
 
 _packed: Final = msgspec.msgpack.Encoder().encode

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from itertools import repeat
@@ -44,7 +44,7 @@ CHARACTERS_PER_TOKEN: Final = 4  # of a usual tokenizer, for estimates
 CHARACTERS_PER_TOKEN_MAX: Final = 8  # so far above any tokenizer that only hopeless prompts go
 _NOBODY: Final = repeat(0)
 COLUMNS_MAX: Final = (
-    16  # sets of a model's endpoints whose columns are kept, at some 3 KB for thirty endpoints
+    16  # sets of a model's endpoints that are kept, at some 3 KB for thirty endpoints
 )
 UNLIMITED: Final = 1 << 62  # tokens, where an endpoint states no limit
 _TOKENS_PER_MILLION: Final = 1_000_000
@@ -123,21 +123,22 @@ class Verdict(NamedTuple):
     removed: tuple[Removed, ...]
 
 
-@dataclass(slots=True)
-class Columns:
-    """What entries of a plan are made of, for some endpoints of a model, in the order of their places.
+class Columns(NamedTuple):
+    """Some endpoints of a model, in the order of their places. keys: None for each.
 
-    keys: None for each. at: where in the columns each place is.
-    outlook: what the health of these endpoints said last; kept here for `outlook.outlook_of`.
+    rates: their usual prices. stepped: where in the columns those are that have others for long prompts.
+    at: where in the columns each place is; where: each endpoint.
     """
 
-    ids: tuple[EndpointId, ...]
-    slugs: tuple[ProviderSlug, ...]
-    rates: tuple[Rates, ...]
-    endpoints: tuple[Endpoint, ...]
-    keys: tuple[None, ...]
+    ids: list[EndpointId]
+    slugs: list[ProviderSlug]
+    endpoints: list[Endpoint]
+    offers: list[Offer]
+    rates: list[Rates]
+    keys: list[None]
+    stepped: list[int]
     at: Mapping[int, int]
-    outlook: object = None
+    where: Mapping[EndpointId, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,8 +146,8 @@ class ModelIndex:
     """One model. Every `int` below is a set of its endpoints, but for the decisive ones.
 
     endpoints: by id, so that the order in which a catalogue lists them decides nothing; their place here is
-        their bit. ids, slugs (of providers) and offers are in the same order. columns: see `columns_of`.
-        verdicts: on wishes, kept by `filters.py`.
+        their bit. ids, slugs (of providers) and offers are in the same order.
+    columns: see `columns_of`. verdicts: on wishes, kept by `filters.py`. lineups: kept by `lineup.py`.
     providers: each with its endpoints; hosts: their slugs alone. installed: what `Access` says of the hosts
         where the installation's credentials simply open all of them.
     names: by all that a caller may call an endpoint, in lower case: the provider's slug or display name means
@@ -170,6 +171,7 @@ class ModelIndex:
     offers: tuple[Offer, ...]
     columns: dict[int, Columns]
     verdicts: dict[Preferences, Verdict]
+    lineups: dict[Hashable, object]
     all: int
     bits: Mapping[EndpointId, int]
     providers: tuple[tuple[ProviderSlug, int], ...]
@@ -214,13 +216,18 @@ class ModelIndex:
 
     def _columns_of(self, mask: int) -> Columns:
         chosen = list(places(mask))
+        ids = [self.ids[place] for place in chosen]
+        offers = [self.offers[place] for place in chosen]
         return Columns(
-            ids=tuple([self.ids[place] for place in chosen]),
-            slugs=tuple([self.slugs[place] for place in chosen]),
-            rates=tuple([self.offers[place].usual[:3] for place in chosen]),
-            endpoints=tuple([self.endpoints[place] for place in chosen]),
-            keys=(None,) * len(chosen),
+            ids=ids,
+            slugs=[self.slugs[place] for place in chosen],
+            endpoints=[self.endpoints[place] for place in chosen],
+            offers=offers,
+            rates=[offer.usual[:3] for offer in offers],
+            keys=[None] * len(chosen),
+            stepped=[count for count, offer in enumerate(offers) if offer.steps],
             at={place: count for count, place in enumerate(chosen)},
+            where={endpoint: count for count, endpoint in enumerate(ids)},
         )
 
 
@@ -298,6 +305,7 @@ def _indexed(model: Model, snapshot: Snapshot) -> ModelIndex:
         offers=offers,
         columns={},
         verdicts={},
+        lineups={},
         all=everyone,
         bits={endpoint.id: 1 << place for place, endpoint in enumerate(endpoints)},
         providers=tuple(by_provider.items()),

@@ -13,16 +13,15 @@ rank, so it comes after the sort (`balanced`).
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Iterator, Sequence
+from functools import reduce
+from operator import and_
+from typing import Final, NamedTuple
 
 from fairlead.core.catalog import Endpoint
-from fairlead.core.ids import EndpointId
 from fairlead.core.money import PicoUSD
 from fairlead.core.routing.facts import Standing
 from fairlead.core.routing.index import ModelIndex, places
-from fairlead.core.routing.preferences import Sort
 from fairlead.core.routing.types import Why
 
 __all__ = [
@@ -38,13 +37,15 @@ __all__ = [
     "UNLISTED",
     "UNSEEN",
     "USUAL",
-    "Lineup",
+    "Arrangement",
+    "arranged",
     "balanced",
     "is_listed",
     "ordered",
     "positions",
     "rank_of_key",
     "rank_of_target",
+    "reasons_of",
     "why",
 ]
 
@@ -90,41 +91,75 @@ UNHEALTHY: Final = _DOWN | MISS | _STANDING & ~STANDING_BITS[Standing.DEGRADED]
 GROUP: Final = _TARGET | _KEY
 
 
-class Lineup:
-    """All that could be chosen, in columns: what is at one place of each belongs to one entry.
+class Arrangement(NamedTuple):
+    """The order of entries, as far as it does not depend on what they cost this time.
 
-    Python works much faster through columns than through entries. Entries come in by target, then by their
-    endpoints' ids, then in the order of their keys: so how a catalogue lists endpoints decides nothing.
-
-    figures: what the sort compares, lower first; 0 without one. prices: expected of this request.
-    keys: the caller's own. targets: numbers of the question's. probes: endpoints that this call may find to be
-    up again.
+    order: by rank and figure, among equals as they came in. ties: where in it those begin and end that only
+    prices tell apart. runs: where those begin and end who share the best rank of their group and are well
+    enough to be drawn from. ranks, reasons: by entry; why it is where it is.
     """
 
-    __slots__ = ("endpoints", "figures", "keys", "prices", "probes", "ranks", "targets")
-
-    def __init__(self) -> None:
-        self.ranks: list[int] = []
-        self.figures: list[float] = []
-        self.prices: list[PicoUSD] = []
-        self.endpoints: list[Endpoint] = []
-        self.keys: list[str | None] = []
-        self.targets: list[int] = []
-        self.probes: list[EndpointId] = []
+    order: list[int]
+    ties: list[tuple[int, int]]
+    runs: list[tuple[int, int]]
+    ranks: list[int]
+    reasons: list[Why]
 
 
-def ordered(lineup: Lineup) -> list[int]:
-    """The entries by rank, figure and price, and among equals as they came in.
+def arranged(
+    ranks: list[int], figures: Sequence[float], usual: Sequence[Why], targets: Sequence[int]
+) -> Arrangement:
+    """ranks, figures, targets: by entry; the lower figure goes first. usual: by target; see `reasons_of`."""
+    count = len(ranks)
+    order = list(range(count))
+    if not count:
+        return Arrangement(order, [], [], ranks, [])
+    has_figures = figures.count(figures[0]) != count
+    # One sort for each, the stronger last, is faster than one of tuples: each leaves the order of equals.
+    if has_figures:
+        order.sort(key=figures.__getitem__)
+    if ranks.count(ranks[0]) != count:
+        order.sort(key=ranks.__getitem__)
+    shared = reduce(and_, ranks)
+    reasons = reasons_of(ranks, shared, usual, targets)
+    ties: list[tuple[int, int]] = []
+    runs: list[tuple[int, int]] = []
+    seen: set[int] = set()
+    for first, after in _alike(order, 0, count, ranks):
+        rank = ranks[order[first]]
+        if after - first > 1:
+            if not has_figures:
+                ties.append((first, after))
+            elif len(set(figures)) < count:
+                ties += [tie for tie in _alike(order, first, after, figures) if tie[1] - tie[0] > 1]
+            if rank & GROUP not in seen and not rank & _UNSTABLE:
+                runs.append((first, after))
+        seen.add(rank & GROUP)
+    return Arrangement(order, ties, runs, ranks, reasons)
 
-    One sort for each, the strongest last: each leaves the order of those that it finds equal. That is much
-    faster than one sort of tuples.
-    """
-    order = list(range(len(lineup.ranks)))
-    order.sort(key=lineup.prices.__getitem__)
-    if lineup.figures.count(lineup.figures[0]) != len(order):
-        order.sort(key=lineup.figures.__getitem__)
-    if lineup.ranks.count(lineup.ranks[0]) != len(order):
-        order.sort(key=lineup.ranks.__getitem__)
+
+def _alike(
+    order: Sequence[int], first: int, after: int, values: Sequence[float]
+) -> Iterator[tuple[int, int]]:
+    """Where in a part of an order those with one value begin and end."""
+    last = values[order[after - 1]]
+    while first < after:
+        value = values[order[first]]
+        if value == last:
+            yield first, after
+            return
+        end = first + 1
+        while end < after and values[order[end]] == value:
+            end += 1
+        yield first, end
+        first = end
+
+
+def ordered(arrangement: Arrangement, prices: Sequence[PicoUSD]) -> list[int]:
+    """The entries in their order, those that are alike by price, and at one price as they came in."""
+    order = arrangement.order.copy()
+    for first, after in arrangement.ties:
+        order[first:after] = sorted(order[first:after], key=prices.__getitem__)
     return order
 
 
@@ -168,50 +203,38 @@ def positions(index: ModelIndex, order: Sequence[str]) -> dict[int, int]:
 
 
 def balanced(
-    order: list[int], lineup: Lineup, sorts: Sequence[Sort | None], seed: int
-) -> Sequence[int]:
-    """Draw who goes first in each group; the rest stay by price. Returns the drawn entries.
+    order: list[int],
+    runs: Sequence[tuple[int, int]],
+    prices: Sequence[PicoUSD],
+    seed: int,
+    *,
+    keys: Sequence[str | None],
+    endpoints: Sequence[Endpoint],
+) -> list[int]:
+    """Draw who goes first of each run; the rest stay by price. Returns the drawn entries.
 
-    order: of the entries; is changed. sorts: by target; None: its order is by default.
+    order: of the entries; is changed. runs: where in it those who are drawn from begin and end.
     seed: of DRAW_BITS bits; one for the whole decision.
-    Drawn are those who share their group's best rank, unless that is of an outage: weight 1/price². Who costs
-    nothing has an infinite weight, so those are drawn among themselves, all alike.
+    The weight is 1/price². Who costs nothing has an infinite one: those are drawn among themselves, all alike.
     """
     share = seed / _DRAWS
-    ranks, prices = lineup.ranks, lineup.prices
     drawn: list[int] = []
-    seen: set[int] = set()
-    first, count = 0, len(order)
-    last_rank = ranks[order[-1]]
-    while first < count:
-        rank = ranks[order[first]]
-        after = count
-        if rank != last_rank:
-            after = bisect_right(order, rank, first, key=ranks.__getitem__)
-        group = rank & GROUP
-        if group not in seen:
-            seen.add(group)
-            if (
-                after - first > 1
-                and not rank & _UNSTABLE
-                and sorts[lineup.targets[order[first]]] is None
-            ):
-                candidates = _apart(order[first:after], lineup)
-                lucky = candidates[_draw([prices[entry] for entry in candidates], share)]
-                order.remove(lucky)
-                order.insert(first, lucky)
-                drawn.append(lucky)
-        first = after
+    for first, after in runs:
+        candidates = order[first:after]
+        if keys[candidates[0]] is not None:
+            candidates = _apart(candidates, endpoints)
+        lucky = candidates[_draw([prices[entry] for entry in candidates], share)]
+        order.remove(lucky)
+        order.insert(first, lucky)
+        drawn.append(lucky)
     return drawn
 
 
-def _apart(entries: list[int], lineup: Lineup) -> list[int]:
+def _apart(entries: Sequence[int], endpoints: Sequence[Endpoint]) -> list[int]:
     """Those of a run that are drawn from: of several keys for one endpoint only the first."""
-    if lineup.keys[entries[0]] is None:
-        return entries
     by_endpoint: dict[str, int] = {}
     for entry in entries:
-        by_endpoint.setdefault(lineup.endpoints[entry].id, entry)
+        by_endpoint.setdefault(endpoints[entry].id, entry)
     return list(by_endpoint.values())
 
 
@@ -231,6 +254,19 @@ def _draw(prices: Sequence[int], share: float) -> int:
 
 
 # --- why --------------------------------------------------------------------------------------------------
+
+
+def reasons_of(
+    ranks: Sequence[int], shared: int, usual: Sequence[Why], targets: Sequence[int]
+) -> list[Why]:
+    """Why each entry is where it is. Those of one rank and one target are there for the same reason.
+
+    shared: the bits that all ranks of the plan have. usual, by target: where no rule of the rank decided.
+    """
+    if len(usual) == 1:
+        by_rank = {rank: why(rank, shared, usual[0]) for rank in set(ranks)}
+        return [by_rank[rank] for rank in ranks]
+    return [why(rank, shared, usual[target]) for rank, target in zip(ranks, targets, strict=True)]
 
 
 def why(rank: int, shared: int, usual: Why) -> Why:

@@ -1,7 +1,6 @@
 """What the health of some endpoints says of their order: who is how well, how fast, how good. Pure.
 
-Facts stay the same for seconds at a time, while decisions are made by the hundred. So what follows from them
-is worked out once and kept with the endpoints' columns (`index.py`), for as long as the facts are the same.
+Every result has one value for each endpoint, in the order of what is known of them.
 """
 
 from __future__ import annotations
@@ -9,96 +8,40 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from fairlead.core.ids import EndpointId
 from fairlead.core.routing.facts import Facts
-from fairlead.core.routing.index import Columns
 from fairlead.core.routing.ordering import STANDING_BITS, UNSEEN, USUAL
 from fairlead.core.routing.preferences import Bounds, Sort
 
-__all__ = ["Outlook", "outlook_of"]
+__all__ = ["figures_of", "misses", "qualities", "standings"]
 
 _THROUGHPUT: Final = Sort.THROUGHPUT
 
 
-def outlook_of(columns: Columns, known: list[Facts]) -> Outlook:
-    """What these facts say of the endpoints of these columns. known: of each, in their order."""
-    last = columns.outlook
-    if isinstance(last, Outlook) and last.known == known:
-        return last
-    columns.outlook = made = Outlook(columns, known)
-    return made
-
-
-class Outlook:
-    """Every result has one value for each endpoint, in the order of the columns; none is to be changed.
-
-    ranks: with the bits of their standing, otherwise as of whoever no rule lifts. probes: the endpoints that
-    this call may find to be up again.
-    """
-
-    __slots__ = (
-        "_bounds",
-        "_latencies",
-        "_misses",
-        "_qualities",
-        "_slugs",
-        "_throughputs",
-        "known",
-        "probes",
-        "ranks",
-    )
-
-    def __init__(self, columns: Columns, known: list[Facts]) -> None:
-        self.known = known
-        self.probes: list[EndpointId] = []
-        self.ranks = [USUAL] * len(known)
-        for place, facts in enumerate(known):
-            if facts.is_probe:
-                self.probes.append(columns.ids[place])
-            elif facts.standing:
-                self.ranks[place] = USUAL | STANDING_BITS[facts.standing]
-        self._slugs = columns.slugs
-        self._bounds: tuple[Bounds | None, Bounds | None] = (None, None)
-        self._misses: list[int] = []
-        # What follows is worked out when somebody asks. Of qualities there may be nothing to say: (None,).
-        self._latencies: list[float] | None = None
-        self._throughputs: list[float] | None = None
-        self._qualities: tuple[list[int] | None] | None = None
-
-    def misses(self, latency: Bounds | None, throughput: Bounds | None) -> list[int]:
-        """The places of those that are known to miss a wish about speed; some perhaps twice.
-
-        latency: at most. throughput: at least.
-        Who was never seen has missed nothing: it would otherwise never be seen.
-        """
-        if self._bounds != (latency, throughput):
-            self._misses = _too_slow(self.known, latency) + _too_few(self.known, throughput)
-            self._bounds = (latency, throughput)
-        return self._misses
-
-    def figures(self, sort: Sort) -> list[float]:
-        """What a sort by speed compares, lower first; who was never seen comes last."""
-        if sort is _THROUGHPUT:
-            if self._throughputs is None:
-                self._throughputs = [
-                    UNSEEN if (seen := facts.throughput) is None else -seen.p50
-                    for facts in self.known
-                ]
-            return self._throughputs
-        if self._latencies is None:
-            self._latencies = [
-                UNSEEN if (seen := facts.latency_s) is None else seen.p50 for facts in self.known
-            ]
-        return self._latencies
-
-    def qualities(self) -> list[int] | None:
-        """Bits of ranks: good, not enough data, deranked; None where too little is known to tell."""
-        if self._qualities is None:
-            self._qualities = (_qualities(self._slugs, self.known),)
-        return self._qualities[0]
+def standings(known: Sequence[Facts]) -> list[int]:
+    """Ranks with the bits of their standing, otherwise as of whoever no rule lifts."""
+    return [
+        USUAL | STANDING_BITS[facts.standing] if facts.standing and not facts.is_probe else USUAL
+        for facts in known
+    ]
 
 
 # --- speed ------------------------------------------------------------------------------------------------
+
+
+def figures_of(known: Sequence[Facts], sort: Sort) -> list[float]:
+    """What a sort by speed compares, lower first; who was never seen comes last."""
+    if sort is _THROUGHPUT:
+        return [UNSEEN if (seen := facts.throughput) is None else -seen.p50 for facts in known]
+    return [UNSEEN if (seen := facts.latency_s) is None else seen.p50 for facts in known]
+
+
+def misses(known: Sequence[Facts], latency: Bounds | None, throughput: Bounds | None) -> list[int]:
+    """The places of those that are known to miss a wish about speed; some perhaps twice.
+
+    latency: at most. throughput: at least.
+    Who was never seen has missed nothing: it would otherwise never be seen.
+    """
+    return _too_slow(known, latency) + _too_few(known, throughput)
 
 
 def _too_slow(known: Sequence[Facts], most: Bounds | None) -> list[int]:
@@ -147,7 +90,7 @@ _UNPROVEN: Final = 0b01
 _POOR: Final = 0b11
 
 
-def _qualities(providers: Sequence[str], known: Sequence[Facts]) -> list[int] | None:
+def qualities(providers: Sequence[str], known: Sequence[Facts]) -> list[int] | None:
     """Ranks by quality: good, not enough data, deranked; None where too little is known to tell.
 
     providers, known: of each endpoint, in the same order as the result.

@@ -80,7 +80,7 @@ class Hedge(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     after_s: float | None = None
 
 
-class Preferences(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+class Preferences(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, cache_hash=True):
     """All wishes about one call.
 
     order, only, ignore: provider names as the caller wrote them, lower case (slugs, tags or display names).
