@@ -105,7 +105,16 @@ workspaces: Final = sa.Table(
     sa.Column("created_by", sa.Text),  # a user's id
     sa.Column("created_ms", sa.BigInteger, nullable=False),
     sa.Column("updated_ms", sa.BigInteger),
-    sa.UniqueConstraint("account_id", "slug"),
+    sa.Column("deleted_ms", sa.BigInteger),  # usage still names it
+)
+# Also how an account's workspaces are found.
+sa.Index(
+    "ix_workspaces_one_slug",
+    workspaces.c.account_id,
+    workspaces.c.slug,
+    unique=True,
+    sqlite_where=sa.text("deleted_ms IS NULL"),
+    postgresql_where=sa.text("deleted_ms IS NULL"),
 )
 sa.Index(
     "ix_workspaces_one_default",
@@ -121,7 +130,6 @@ workspace_members: Final = sa.Table(
     metadata,
     sa.Column("workspace_id", sa.Text, sa.ForeignKey("workspaces.id"), primary_key=True),
     sa.Column("user_id", sa.Text, sa.ForeignKey("users.id"), primary_key=True),
-    sa.Column("id", sa.Text, nullable=False),  # a UUID
     sa.Column("created_ms", sa.BigInteger, nullable=False),
     sa.Index(None, "user_id"),
 )

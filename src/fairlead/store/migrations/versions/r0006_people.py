@@ -139,11 +139,19 @@ def create_workspaces() -> None:
         sa.Column("created_by", sa.Text(), nullable=True),
         sa.Column("created_ms", sa.BigInteger(), nullable=False),
         sa.Column("updated_ms", sa.BigInteger(), nullable=True),
+        sa.Column("deleted_ms", sa.BigInteger(), nullable=True),
         sa.ForeignKeyConstraint(
             ["account_id"], ["accounts.id"], name=op.f("fk_workspaces_account_id")
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_workspaces")),
-        sa.UniqueConstraint("account_id", "slug", name=op.f("uq_workspaces_account_id_slug")),
+    )
+    op.create_index(
+        "ix_workspaces_one_slug",
+        "workspaces",
+        ["account_id", "slug"],
+        unique=True,
+        sqlite_where=sa.text("deleted_ms IS NULL"),
+        postgresql_where=sa.text("deleted_ms IS NULL"),
     )
     op.create_index(
         "ix_workspaces_one_default",
@@ -157,7 +165,6 @@ def create_workspaces() -> None:
         "workspace_members",
         sa.Column("workspace_id", sa.Text(), nullable=False),
         sa.Column("user_id", sa.Text(), nullable=False),
-        sa.Column("id", sa.Text(), nullable=False),
         sa.Column("created_ms", sa.BigInteger(), nullable=False),
         sa.ForeignKeyConstraint(
             ["workspace_id"], ["workspaces.id"], name=op.f("fk_workspace_members_workspace_id")

@@ -1,0 +1,172 @@
+"""What a workspace may be. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from itertools import pairwise
+from typing import Final
+from uuid import UUID, uuid5
+
+from msgspec import UNSET
+from msgspec.structs import asdict
+
+from fairlead.control.workspaces.types import (
+    BudgetInvalid,
+    BudgetSpan,
+    Workspace,
+    WorkspaceChange,
+    WorkspaceInvalid,
+)
+from fairlead.core.ids import AccountId, BudgetId, UserId, WorkspaceId
+from fairlead.core.money import NanoUSD
+
+__all__ = [
+    "ID_ENTROPY_BYTES",
+    "MEMBERS_AT_ONCE",
+    "WORKSPACES_MAX",
+    "WORKSPACE_CREATE",
+    "budget_id",
+    "changed",
+    "check_budgets",
+    "default_guardrail",
+    "membership_id",
+    "new",
+    "span_id",
+    "workspace_id",
+]
+
+ID_ENTROPY_BYTES: Final = 16
+NAME_CHARACTERS_MAX: Final = 100
+SLUG_CHARACTERS_MAX: Final = 50
+DESCRIPTION_CHARACTERS_MAX: Final = 500
+MODEL_CHARACTERS_MAX: Final = 200
+KEY_IDS_MAX: Final = 1000
+WORKSPACES_MAX: Final = 500  # of one account
+MEMBERS_AT_ONCE: Final = 100
+SAMPLING_RATE_MIN: Final = 0.0001
+SORTS: Final = ("price", "throughput", "latency", "exacto")
+WORKSPACE_CREATE: Final = "workspace.create"
+
+_SLUG: Final = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+
+
+def workspace_id(entropy: bytes) -> WorkspaceId:
+    """A random UUID."""
+    assert len(entropy) == ID_ENTROPY_BYTES
+    return WorkspaceId(str(UUID(bytes=entropy, version=4)))
+
+
+def default_guardrail(workspace: WorkspaceId) -> str:
+    """The id that its default guardrail has, or would have."""
+    return str(uuid5(UUID(workspace), "default guardrail"))
+
+
+def membership_id(workspace: WorkspaceId, user: UserId) -> str:
+    return str(uuid5(UUID(workspace), user))
+
+
+def span_id(workspace: WorkspaceId, span: BudgetSpan) -> str:
+    return str(uuid5(UUID(workspace), f"budget {span.value}"))
+
+
+def budget_id(workspace: WorkspaceId, span: BudgetSpan) -> BudgetId:
+    return BudgetId(f"workspace:{workspace}:{span.value}")
+
+
+def new(
+    change: WorkspaceChange,
+    *,
+    id: WorkspaceId,  # noqa: A002 - it is one
+    account: AccountId,
+    creator: UserId | None,
+    now_ms: int,
+) -> Workspace:
+    """Raises WorkspaceInvalid; also where the name or the slug is missing."""
+    for field in ("name", "slug"):
+        if getattr(change, field) is UNSET:
+            raise WorkspaceInvalid(f"a workspace needs a {field}", field)
+    blank = Workspace(
+        id=id,
+        account=account,
+        is_default=False,
+        name="",
+        slug="",
+        description=None,
+        default_text_model=None,
+        default_image_model=None,
+        default_provider_sort=None,
+        io_logging=False,
+        io_logging_sampling_rate=1.0,
+        io_logging_key_ids=None,
+        broadcast=False,
+        data_discount_logging=False,
+        include_byok_in_budgets=False,
+        created_by=creator,
+        created_ms=now_ms,
+        updated_ms=None,
+    )
+    return replace(changed(blank, change, now_ms=now_ms), updated_ms=None)
+
+
+def changed(workspace: Workspace, change: WorkspaceChange, *, now_ms: int) -> Workspace:
+    """Raises WorkspaceInvalid, which names the field."""
+    wanted = {name: value for name, value in asdict(change).items() if value is not UNSET}
+    if isinstance(name := wanted.get("name"), str):
+        wanted["name"] = _name(name)
+    if isinstance(slug := wanted.get("slug"), str):
+        _check_slug(slug)
+    _check_length(wanted, "description", DESCRIPTION_CHARACTERS_MAX)
+    _check_length(wanted, "default_text_model", MODEL_CHARACTERS_MAX)
+    _check_length(wanted, "default_image_model", MODEL_CHARACTERS_MAX)
+    sort = wanted.get("default_provider_sort")
+    if sort is not None and sort not in SORTS:
+        raise WorkspaceInvalid(
+            f"default_provider_sort is one of {', '.join(SORTS)}", "default_provider_sort"
+        )
+    rate = wanted.get("io_logging_sampling_rate", 1.0)
+    if not SAMPLING_RATE_MIN <= rate <= 1:
+        raise WorkspaceInvalid(
+            f"io_logging_sampling_rate is from {SAMPLING_RATE_MIN} to 1", "io_logging_sampling_rate"
+        )
+    if len(wanted.get("io_logging_key_ids") or ()) > KEY_IDS_MAX:
+        raise WorkspaceInvalid(
+            f"io_logging_api_key_ids has at most {KEY_IDS_MAX} entries", "io_logging_api_key_ids"
+        )
+    return replace(workspace, **wanted, updated_ms=now_ms)
+
+
+def check_budgets(limits: Mapping[BudgetSpan, NanoUSD]) -> None:
+    """A longer span must allow more than a shorter one. Raises BudgetInvalid."""
+    for span, limit in limits.items():
+        if limit <= 0:
+            raise BudgetInvalid(f"a {span.value} budget is more than nothing", "limit_usd")
+    there = [(span, limits[span]) for span in BudgetSpan if span in limits]
+    for (short, less), (long, more) in pairwise(there):
+        if more <= less:
+            raise BudgetInvalid(
+                f"the {long.value} budget must be more than the {short.value} budget", "limit_usd"
+            )
+
+
+def _name(text: str) -> str:
+    line = " ".join(text.split())
+    if not 0 < len(line) <= NAME_CHARACTERS_MAX:
+        raise WorkspaceInvalid(f"a name has 1 to {NAME_CHARACTERS_MAX} characters", "name")
+    return line
+
+
+def _check_slug(text: str) -> None:
+    if len(text) > SLUG_CHARACTERS_MAX or not _SLUG.fullmatch(text):
+        raise WorkspaceInvalid(
+            f"a slug has 1 to {SLUG_CHARACTERS_MAX} lower-case letters and digits, in parts joined by"
+            " single hyphens",
+            "slug",
+        )
+
+
+def _check_length(wanted: Mapping[str, object], field: str, characters_max: int) -> None:
+    text = wanted.get(field)
+    if isinstance(text, str) and len(text) > characters_max:
+        raise WorkspaceInvalid(f"{field} has at most {characters_max} characters", field)
