@@ -211,7 +211,7 @@ def store(data: Path, snapshot: Snapshot | None, *calls: Generation) -> None:
     with opened(data) as database:
         if snapshot is not None:
             CatalogVersions(database, now_ms=lambda: 0).keep(snapshot)
-        rows = [queries.row(front(pack(one)), pack(one)) for one in calls]
+        rows = [queries.row(front(pack(one)), pack(one), None) for one in calls]
         with database.begin() as connection:
             queries.insert_new(database, connection, rows)
 

@@ -71,7 +71,7 @@ def test_every_field_comes_back_as_it_was(database: Database, source: random.Ran
     with database.begin() as connection:
         records = list(map(pack, written))
         queries.insert_new(
-            database, connection, list(map(queries.row, map(front, records), records))
+            database, connection, [queries.row(front(one), one, None) for one in records]
         )
     store = GenerationStore(database, journals=None)
     assert [store.look_up(one.id, one.account) for one in written] == written

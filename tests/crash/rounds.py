@@ -221,6 +221,6 @@ def _wait_until_recorded(data: Path, wanted: set[str | None], where: str) -> Non
 def _records(data: Path) -> list[Generation]:
     with contextlib.closing(sqlite3.connect(data / "fairlead.db")) as connection:
         rows = connection.execute("SELECT * FROM generations").fetchall()
-    records: list[bytes] = [row[-1] for row in rows]
-    assert rows == [queries.row(front(record), record) for record in records]
-    return list(map(unpack, records))
+    kept: list[tuple[bytes, int]] = [row[-2:] for row in rows]
+    assert rows == [queries.row(front(record), record, entry) for record, entry in kept]
+    return [unpack(record) for record, _ in kept]

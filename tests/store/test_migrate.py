@@ -254,7 +254,7 @@ def test_generations_of_the_first_tables_become_records(fresh: Database):
         rows = connection.execute(sa.select(generations).order_by(generations.c.id)).all()
     assert [row.id for row in rows] == [*(row["id"] for row in many), "gen-full"]
     for row in (rows[0], rows[-1]):
-        assert tuple(row) == queries.row(front(row.record), row.record)
+        assert tuple(row) == queries.row(front(row.record), row.record, row.entry)
     assert unpack(rows[-1].record) == Generation(
         id=GenerationId("gen-full"),
         account=AccountId("text"),

@@ -193,7 +193,10 @@ class Settler:
             queries.save_position(connection, name, position)
 
     def _commit_batch(self, name: str, batch: Batch) -> None:
-        rows = list(map(queries.row, batch.fronts, batch.records))
+        rows = [
+            queries.row(front, record, None)
+            for front, record in zip(batch.fronts, batch.records, strict=True)
+        ]
         try:
             with self._database.begin() as connection:
                 if rows:

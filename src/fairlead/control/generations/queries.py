@@ -109,8 +109,10 @@ def forget_position(connection: sa.Connection, journal: str) -> None:
     connection.execute(sa.delete(journal_positions).where(journal_positions.c.journal == journal))
 
 
-def row(front: Front, record: bytes) -> tuple[object, ...]:
+def row(front: Front, record: bytes, entry: int | None) -> tuple[object, ...]:
     """One row, in the order of the table's columns. record: the whole of which `front` is the front.
+
+    entry: of the ledger, which charges it.
 
     Only values that a driver takes as they are: Python's SQLite spends a microsecond on each None, bytes
     or bool to ask for an adapter, and none on str, int and bytearray.
@@ -131,4 +133,5 @@ def row(front: Front, record: bytes) -> tuple[object, ...]:
         usage.reasoning,
         front.cost,
         bytearray(record),
+        entry,
     )

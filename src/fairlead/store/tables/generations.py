@@ -30,8 +30,10 @@ generations: Final = sa.Table(
     sa.Column("reasoning_tokens", sa.BigInteger, nullable=False),  # ... of those
     sa.Column("cost_nano", sa.BigInteger, nullable=False),
     sa.Column("record", sa.LargeBinary, nullable=False),  # see store.records
+    sa.Column("entry", sa.BigInteger),  # of the ledger, which charges it; None: nothing has
     sa.Index(None, "account_id", "created_ms"),
     sa.Index(None, "key_id", "created_ms"),
+    sa.Index(None, "entry", "cost_nano"),  # to check that what an entry charges is what they cost
 )
 
 # How far each usage journal has been moved into `generations`.

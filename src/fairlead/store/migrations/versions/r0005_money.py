@@ -228,7 +228,7 @@ def create_budgets() -> None:
 
 
 def fill_budgets() -> None:
-    """Every account's credit begins with what it has used; limits of keys, with what their keys have."""
+    """Every account's credit begins as its ledger does; limits of keys, with what their keys have used."""
     op.execute(
         "INSERT INTO budgets (id, account_id, limit_nano, reset, counts_byok, updated_ms)"
         " SELECT 'account:' || id, id, COALESCE(credits_nano, 0), NULL, FALSE, created_ms"
@@ -236,9 +236,8 @@ def fill_budgets() -> None:
     )
     op.execute(
         "INSERT INTO budget_periods (budget_id, period, spent_nano, leased_nano, wanted_back_ms)"
-        " SELECT 'account:' || accounts.id, '', COALESCE(SUM(generations.cost_nano), 0), 0, 0"
-        " FROM accounts LEFT JOIN generations ON generations.account_id = accounts.id"
-        " GROUP BY accounts.id"
+        " SELECT 'account:' || id, '', COALESCE(usage_nano, 0), 0, 0"
+        " FROM accounts LEFT JOIN ledger_accounts ON ledger_accounts.account_id = accounts.id"
     )
     op.execute(
         "INSERT INTO budgets (id, account_id, limit_nano, reset, counts_byok, updated_ms)"
