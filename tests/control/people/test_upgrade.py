@@ -5,8 +5,6 @@ from __future__ import annotations
 from contextlib import closing
 
 import sqlalchemy as sa
-from alembic import command
-from alembic.config import Config
 
 from fairlead.control.accounts.rules import default_workspace
 from fairlead.control.accounts.service import Accounts
@@ -14,18 +12,15 @@ from fairlead.control.people.service import People
 from fairlead.core.ids import AccountId
 from fairlead.store import migrate
 from fairlead.store.database import open_database
+from tests.store.revisions import migrate_to
 
 BEFORE = "0005"
 
 
 def test_accounts_from_before_get_a_user_and_a_default_workspace(fresh_address: str):
     with closing(open_database(fresh_address)) as database:
-        config = Config()
-        config.set_main_option("script_location", str(migrate.MIGRATIONS))
-        config.set_main_option("path_separator", "os")
+        migrate_to(database, BEFORE)
         with database.begin() as connection:
-            config.attributes["connection"] = connection
-            command.upgrade(config, BEFORE)
             insert = sa.text(
                 "INSERT INTO accounts (id, email, name, billing, is_owner, created_ms)"
                 " VALUES (:id, :email, :name, 'prepaid', :is_owner, 7)"
