@@ -14,11 +14,12 @@ import sqlalchemy as sa
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fairlead.control.accounts.rules import default_workspace
 from fairlead.control.accounts.service import Accounts
 from fairlead.control.accounts.types import Billing, EmailInvalid, EmailTaken
 from fairlead.control.keys import rules
 from fairlead.control.keys.service import Keys
-from fairlead.control.keys.types import ApiKey, FoundKey, KeyNameInvalid, KeyUnknown, LimitReset
+from fairlead.control.keys.types import ApiKey, FoundKey, KeyInvalid, KeyUnknown, LimitReset
 from fairlead.control.prices.service import Prices
 from fairlead.core.caller import NO_KEY_LIMITS, Caller, KeyLimits, KeyRefused
 from fairlead.core.ids import AccountId, KeyId
@@ -121,7 +122,11 @@ def test_a_revoked_key_stays_revoked_since_the_first_time(keys: Keys, account: A
     revoked = keys.revoke(account, key.id)
     assert revoked.revoked_ms is not None
     assert keys.revoke(account, key.id) == revoked
-    assert keys.enable(account, key.id).revoked_ms == revoked.revoked_ms
+    with pytest.raises(KeyInvalid):
+        keys.enable(account, key.id)
+    with pytest.raises(KeyInvalid):
+        keys.rotate(account, key.id)
+    assert keys.find(account, key.id) == revoked
 
 
 def test_another_accounts_key_cannot_be_touched(accounts: Accounts, keys: Keys, account: AccountId):
@@ -136,7 +141,7 @@ def test_another_accounts_key_cannot_be_touched(accounts: Accounts, keys: Keys, 
 
 def test_a_key_needs_a_name_and_an_account(keys: Keys, account: AccountId):
     for name in ("", " \n ", "x" * 201):
-        with pytest.raises(KeyNameInvalid):
+        with pytest.raises(KeyInvalid):
             keys.create(account, name=name)
     with pytest.raises(sa.exc.IntegrityError):
         keys.create(AccountId("acc-nobody"), name="laptop")
@@ -148,7 +153,9 @@ def verdict(key: ApiKey, *, now_ms: int) -> Caller | KeyRefused:
 
 def test_a_key_opens_unless_there_is_a_reason_against_it(keys: Keys, account: AccountId):
     key = keys.create(account, name="laptop", expires_ms=NOW_MS + 1000).key
-    opened = Caller(account=account, key=key.id)
+    opened = Caller(
+        account=account, key=key.id, workspace=default_workspace(account), user=key.creator
+    )
     assert verdict(key, now_ms=NOW_MS + 999) == opened
     assert verdict(key, now_ms=NOW_MS + 1000) == KeyRefused("This API key has expired.")
     disabled = keys.disable(account, key.id)

@@ -63,7 +63,13 @@ class World:
 
     def create(self, **options) -> tuple[bytes, Caller]:
         key = self.keys.create(self.account, name="laptop", **options).key
-        return key.digest, Caller(self.account, key.id, key.is_management)
+        return key.digest, Caller(
+            self.account,
+            key.id,
+            key.is_management,
+            workspace=key.workspace,
+            user=key.creator,
+        )
 
     def revoke(self, caller: Caller) -> None:
         self.keys.revoke(self.account, caller.key)

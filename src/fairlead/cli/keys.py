@@ -61,7 +61,7 @@ def create(
     management: bool,
 ) -> None:
     """Create a key and print it, alone, on standard output. It is shown this once."""
-    from fairlead.control.keys.types import KeyNameInvalid, LimitReset
+    from fairlead.control.keys.types import KeyInvalid, LimitReset
     from fairlead.core.money import PriceInvalid, parse_amount
 
     try:
@@ -84,8 +84,8 @@ def create(
                 requests_per_minute=requests_per_minute,
                 requests_per_day=requests_per_day,
             )
-        except KeyNameInvalid as error:
-            raise Stop(f"--name: {error}") from error
+        except KeyInvalid as error:
+            raise Stop(f"--{error.path}: {error}") from error
     if amount is not None:
         opening.note("This version records the limit and shows it, but does not enforce it yet.")
     opening.note(f"Key {new.key.label} for {owner.email or owner.name}. It is shown this once:")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from fairlead.core.ids import AccountId, KeyId
+from fairlead.core.ids import AccountId, KeyId, UserId, WorkspaceId
 from fairlead.core.money import NanoUSD
 from fairlead.core.routing.preferences import NO_ACCOUNT_WISHES, AccountPreferences
 
@@ -22,6 +22,7 @@ class KeyLimits:
 
 NO_KEY_LIMITS: Final = KeyLimits()
 _NOTHING: Final = NanoUSD(0)
+_NOWHERE: Final = WorkspaceId("")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,7 @@ class Caller:
     is_prepaid: its account spends credits that it has; credits_purchased: ever, in all.
     rate_limits: the key's own; where it has none, NO_KEY_LIMITS itself, so that identity tells.
     preferences: what the account has set for all of its calls, on top of what the installation has.
+    workspace, user: where the key belongs, and who made it; None: nobody in particular.
     """
 
     account: AccountId
@@ -40,6 +42,8 @@ class Caller:
     credits_purchased: NanoUSD = _NOTHING
     rate_limits: KeyLimits = NO_KEY_LIMITS
     preferences: AccountPreferences = NO_ACCOUNT_WISHES
+    workspace: WorkspaceId = _NOWHERE
+    user: UserId | None = None
 
 
 @dataclass(frozen=True, slots=True)

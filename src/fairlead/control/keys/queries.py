@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, Final
 
 import sqlalchemy as sa
 
+from fairlead.control.accounts.rules import default_workspace
 from fairlead.control.accounts.types import Billing
 from fairlead.control.keys.types import ApiKey, FoundKey, LimitReset
-from fairlead.core.ids import AccountId, KeyId
+from fairlead.core.ids import AccountId, KeyId, UserId, WorkspaceId
 from fairlead.store.tables.accounts import accounts
 from fairlead.store.tables.keys import api_keys
+from fairlead.store.tables.people import users
 
-__all__ = ["DIGESTS_MAX", "by_digests", "by_id", "insert", "page", "revoke", "set_disabled"]
+__all__ = [
+    "DIGESTS_MAX",
+    "by_digest",
+    "by_digests",
+    "by_id",
+    "count_live",
+    "insert",
+    "page",
+    "page_of_workspace",
+    "person_of",
+    "save",
+]
 
 DIGESTS_MAX: Final = 500  # SQLite takes 999 parameters in its oldest versions
 
@@ -35,6 +48,12 @@ def insert(connection: sa.Connection, key: ApiKey) -> None:
             revoked_ms=key.revoked_ms,
             requests_per_minute=key.requests_per_minute,
             requests_per_day=key.requests_per_day,
+            workspace_id=key.workspace,
+            creator_user_id=key.creator,
+            include_byok_in_limit=key.includes_byok,
+            app_id=key.app_id,
+            updated_ms=key.updated_ms,
+            deleted_ms=key.deleted_ms,
         )
     )
 
@@ -43,12 +62,22 @@ def by_digests(connection: sa.Connection, digests: Sequence[bytes]) -> dict[byte
     """Those that exist. digests: at most DIGESTS_MAX."""
     assert len(digests) <= DIGESTS_MAX
     rows = connection.execute(
-        sa.select(api_keys, accounts.c.billing, accounts.c.preferences)
+        sa.select(
+            api_keys,
+            accounts.c.billing,
+            accounts.c.preferences,
+            accounts.c.deleted_ms.label("account_deleted_ms"),
+        )
         .join(accounts, accounts.c.id == api_keys.c.account_id)
         .where(api_keys.c.digest.in_(digests))
     )
     return {
-        row.digest: FoundKey(_key(row), row.billing == Billing.PREPAID, row.preferences)
+        row.digest: FoundKey(
+            _key(row),
+            row.billing == Billing.PREPAID,
+            row.preferences,
+            row.account_deleted_ms is not None,
+        )
         for row in rows
     }
 
@@ -58,34 +87,98 @@ def by_id(connection: sa.Connection, account: AccountId, key: KeyId) -> ApiKey |
     return None if found is None else _key(found)
 
 
+def person_of(connection: sa.Connection, account: AccountId) -> UserId | None:
+    """Whose own account it is; None: it is an organisation's."""
+    return connection.scalar(sa.select(users.c.id).where(users.c.account_id == account))
+
+
+def by_digest(connection: sa.Connection, account: AccountId, digest: bytes) -> ApiKey | None:
+    found = connection.execute(
+        sa.select(api_keys).where(api_keys.c.digest == digest, api_keys.c.account_id == account)
+    ).one_or_none()
+    return None if found is None else _key(found)
+
+
 def page(
     connection: sa.Connection, account: AccountId, *, after: KeyId, limit: int
 ) -> list[ApiKey]:
-    """In the order of creation, those behind `after`; revoked ones too."""
+    """In the order of creation, those behind `after`; revoked ones too, but none that was deleted."""
     rows = connection.execute(
         sa.select(api_keys)
-        .where(api_keys.c.account_id == account, api_keys.c.id > after)
+        .where(
+            api_keys.c.account_id == account,
+            api_keys.c.id > after,
+            api_keys.c.deleted_ms.is_(None),
+        )
         .order_by(api_keys.c.id)
         .limit(limit)
     )
     return [_key(row) for row in rows]
 
 
-def revoke(connection: sa.Connection, account: AccountId, key: KeyId, *, now_ms: int) -> None:
-    """Keeps the moment of the first revocation."""
+def page_of_workspace(
+    connection: sa.Connection,
+    account: AccountId,
+    workspace: WorkspaceId,
+    *,
+    creator: UserId | None,
+    with_disabled: bool,
+    offset: int,
+    limit: int,
+) -> list[ApiKey]:
+    """The newest first. None for managing, for those belong to the whole account."""
+    query = sa.select(api_keys).where(
+        api_keys.c.account_id == account,
+        _in_workspace(account, workspace),
+        api_keys.c.deleted_ms.is_(None),
+        sa.not_(api_keys.c.is_management),
+    )
+    if creator is not None:
+        query = query.where(api_keys.c.creator_user_id == creator)
+    if not with_disabled:
+        query = query.where(sa.not_(api_keys.c.is_disabled), api_keys.c.revoked_ms.is_(None))
+    rows = connection.execute(query.order_by(api_keys.c.id.desc()).offset(offset).limit(limit))
+    return [_key(row) for row in rows]
+
+
+def count_live(
+    connection: sa.Connection, workspace: WorkspaceId, *, creators: Collection[UserId] | None
+) -> int:
+    query = sa.select(sa.func.count()).where(
+        api_keys.c.workspace_id == workspace,
+        api_keys.c.revoked_ms.is_(None),
+        api_keys.c.deleted_ms.is_(None),
+    )
+    if creators is not None:
+        query = query.where(api_keys.c.creator_user_id.in_(creators))
+    return connection.scalar(query) or 0
+
+
+def save(connection: sa.Connection, key: ApiKey) -> None:
+    """What may change of a key."""
     connection.execute(
         sa.update(api_keys)
-        .where(*_is(account, key), api_keys.c.revoked_ms.is_(None))
-        .values(revoked_ms=now_ms)
+        .where(*_is(key.account, key.id))
+        .values(
+            digest=key.digest,
+            label=key.label,
+            name=key.name,
+            is_disabled=key.is_disabled,
+            limit_nano=key.limit,
+            limit_reset=None if key.limit_reset is None else key.limit_reset.value,
+            include_byok_in_limit=key.includes_byok,
+            revoked_ms=key.revoked_ms,
+            updated_ms=key.updated_ms,
+            deleted_ms=key.deleted_ms,
+        )
     )
 
 
-def set_disabled(
-    connection: sa.Connection, account: AccountId, key: KeyId, *, is_disabled: bool
-) -> None:
-    connection.execute(
-        sa.update(api_keys).where(*_is(account, key)).values(is_disabled=is_disabled)
-    )
+def _in_workspace(account: AccountId, workspace: WorkspaceId) -> sa.ColumnElement[bool]:
+    is_there = api_keys.c.workspace_id == workspace
+    if workspace != default_workspace(account):
+        return is_there
+    return sa.or_(is_there, api_keys.c.workspace_id.is_(None))
 
 
 def _is(account: AccountId, key: KeyId) -> tuple[sa.ColumnElement[bool], ...]:
@@ -108,4 +201,11 @@ def _key(row: sa.Row[Any]) -> ApiKey:
         revoked_ms=row.revoked_ms,
         requests_per_minute=row.requests_per_minute,
         requests_per_day=row.requests_per_day,
+        # A program of an earlier version, that knows no workspaces, may have made it.
+        workspace=row.workspace_id or default_workspace(row.account_id),
+        creator=row.creator_user_id,
+        includes_byok=row.include_byok_in_limit,
+        app_id=row.app_id,
+        updated_ms=row.updated_ms,
+        deleted_ms=row.deleted_ms,
     )

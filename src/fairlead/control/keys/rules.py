@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from hashlib import sha256
-from typing import Final
+from typing import Any, Final
 
-from fairlead.control.keys.types import ApiKey, FoundKey, KeyNameInvalid
+from msgspec import UNSET
+from msgspec.structs import asdict
+
+from fairlead.control.keys.types import ApiKey, FoundKey, KeyChange, KeyInvalid
 from fairlead.core.caller import NO_KEY_LIMITS, Caller, KeyLimits, KeyRefused
-from fairlead.core.ids import KeyId
+from fairlead.core.ids import BudgetId, KeyId
+from fairlead.core.money import NANO_PER_USD, NanoUSD
 from fairlead.core.routing.preferences import NO_ACCOUNT_WISHES, AccountPreferences
 
 __all__ = [
     "ID_ENTROPY_BYTES",
     "SECRET_ENTROPY_BYTES",
     "UNKNOWN",
+    "budget_id",
+    "changed",
+    "check_expiry",
+    "check_limit",
+    "check_rotation",
     "digest",
     "key_id",
     "label",
@@ -27,6 +37,7 @@ PREFIX_MANAGEMENT: Final = "sk-fl-mgmt-v1-"
 SECRET_ENTROPY_BYTES: Final = 32
 ID_ENTROPY_BYTES: Final = 10
 NAME_CHARACTERS_MAX: Final = 200
+LIMIT_MAX: Final = NanoUSD(1_000_000_000 * NANO_PER_USD)
 
 UNKNOWN: Final = KeyRefused("This API key is not known.")
 
@@ -49,13 +60,49 @@ def label(secret: str) -> str:
 
 
 def name(text: str) -> str:
-    """One line, not empty. Raises KeyNameInvalid."""
+    """One line, not empty. Raises KeyInvalid."""
     line = " ".join(text.split())
     if not line:
-        raise KeyNameInvalid("a key needs a name")
+        raise KeyInvalid("a key needs a name", "name")
     if len(line) > NAME_CHARACTERS_MAX:
-        raise KeyNameInvalid(f"a key's name has at most {NAME_CHARACTERS_MAX} characters")
+        raise KeyInvalid(f"a key's name has at most {NAME_CHARACTERS_MAX} characters", "name")
     return line
+
+
+def check_limit(limit: NanoUSD | None) -> None:
+    """Raises KeyInvalid for more than anybody could mean."""
+    if limit is not None and not 0 <= limit <= LIMIT_MAX:
+        raise KeyInvalid(f"a limit is from 0 to {LIMIT_MAX // NANO_PER_USD} dollars", "limit")
+
+
+def check_expiry(expires_ms: int | None, *, now_ms: int) -> None:
+    """Raises KeyInvalid for what is over already."""
+    if expires_ms is not None and expires_ms <= now_ms:
+        raise KeyInvalid("the time at which a key expires is in the future", "expires_at")
+
+
+def changed(key: ApiKey, change: KeyChange, *, now_ms: int) -> ApiKey:
+    """Raises KeyInvalid, which names the field."""
+    wanted: dict[str, Any] = {
+        field: value for field, value in asdict(change).items() if value is not UNSET
+    }
+    if isinstance(text := wanted.get("name"), str):
+        wanted["name"] = name(text)
+    check_limit(wanted.get("limit"))
+    if key.revoked_ms is not None and wanted.get("is_disabled") is False:
+        raise KeyInvalid("this key was revoked, which is for good", "disabled")
+    return replace(key, **wanted, updated_ms=now_ms)
+
+
+def check_rotation(key: ApiKey) -> None:
+    """Raises KeyInvalid for a key that was revoked: nothing brings it back."""
+    if key.revoked_ms is not None:
+        raise KeyInvalid("this key was revoked, which is for good", "")
+
+
+def budget_id(key: KeyId) -> BudgetId:
+    """What its calls are held against, if it has a limit."""
+    return BudgetId(f"key:{key}")
 
 
 def key_id(unix_ms: int, entropy: bytes) -> KeyId:
@@ -74,8 +121,12 @@ def verdict(
     if found is None:
         return UNKNOWN
     key = found.key
+    if key.deleted_ms is not None:
+        return KeyRefused("This API key was deleted.")
     if key.revoked_ms is not None:
         return KeyRefused("This API key was revoked.")
+    if found.is_account_deleted:
+        return KeyRefused("The account of this API key was deleted.")
     if key.is_disabled:
         return KeyRefused("This API key is disabled.")
     if key.expires_ms is not None and key.expires_ms <= now_ms:
@@ -87,6 +138,8 @@ def verdict(
         is_prepaid=found.is_prepaid,
         rate_limits=_rate_limits(key),
         preferences=preferences,
+        workspace=key.workspace,
+        user=key.creator,
     )
 
 

@@ -4,11 +4,26 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Final
 
-from fairlead.core.ids import AccountId, KeyId
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from fairlead.core.ids import AccountId, KeyId, UserId, WorkspaceId
 from fairlead.core.money import NanoUSD
 
-__all__ = ["ApiKey", "FoundKey", "KeyNameInvalid", "KeyUnknown", "LimitReset", "NewKey"]
+__all__ = [
+    "ApiKey",
+    "FoundKey",
+    "KeyChange",
+    "KeyInvalid",
+    "KeyUnknown",
+    "LimitReset",
+    "NewKey",
+]
+
+
+_NOWHERE: Final = WorkspaceId("")
 
 
 class LimitReset(StrEnum):
@@ -24,7 +39,10 @@ class ApiKey:
     """A key as we keep it: without its secret.
 
     digest: SHA-256 of the secret. label: enough of the secret to recognise it by.
-    is_disabled can be undone, revoked_ms cannot. limit is about money, requests_per_* about pace; None: none.
+    is_disabled can be undone, revoked_ms cannot; once it is deleted, nobody sees it any more.
+    limit is about money, requests_per_* about pace; None: none.
+    includes_byok: calls with the account's own credentials count in the limit, at list price.
+    creator: None where nobody in particular made it. app_id: of the app that it was made for.
     """
 
     id: KeyId
@@ -41,6 +59,17 @@ class ApiKey:
     revoked_ms: int | None
     requests_per_minute: int | None = None
     requests_per_day: int | None = None
+    workspace: WorkspaceId = _NOWHERE
+    creator: UserId | None = None
+    includes_byok: bool = False
+    app_id: int | None = None
+    updated_ms: int | None = None
+    deleted_ms: int | None = None
+
+    @property
+    def is_live(self) -> bool:
+        """Neither revoked nor deleted; it may be disabled, or have expired."""
+        return self.revoked_ms is None and self.deleted_ms is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +77,13 @@ class FoundKey:
     """A key, and what a call must know of its account.
 
     preferences: JSON, as the account has set them; None: it has set none.
+    is_account_deleted: nobody may use it any more.
     """
 
     key: ApiKey
     is_prepaid: bool
     preferences: str | None = None
+    is_account_deleted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +94,22 @@ class NewKey:
     secret: str = field(repr=False)
 
 
-class KeyNameInvalid(ValueError):
-    """A key needs a name by which people recognise it."""
+class KeyChange(msgspec.Struct, frozen=True, kw_only=True):
+    """What somebody wants a key to be from now on; UNSET: as it is."""
+
+    name: str | UnsetType = UNSET
+    is_disabled: bool | UnsetType = UNSET
+    limit: NanoUSD | UnsetType | None = UNSET
+    limit_reset: LimitReset | UnsetType | None = UNSET
+    includes_byok: bool | UnsetType = UNSET
+
+
+class KeyInvalid(ValueError):
+    """A key cannot be like that. path: of the field, as the API has it."""
+
+    def __init__(self, message: str, path: str) -> None:
+        super().__init__(message)
+        self.path = path
 
 
 class KeyUnknown(LookupError):
