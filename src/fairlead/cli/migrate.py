@@ -15,7 +15,7 @@ __all__ = ["command"]
 def command(place: Place) -> None:
     """Bring the database up to this version.
 
-    A SQLite database is copied beside itself first. Stop every server that uses the database before.
+    A SQLite database is copied beside itself first. Servers of the version before may go on meanwhile.
     """
     from fairlead.store.database import DATABASE_FILE, open_database
     from fairlead.store.migrate import Current, state, upgrade

@@ -75,7 +75,9 @@ def driver_url(url: sa.URL) -> sa.URL | None:
 def shown(url: sa.URL) -> str:
     """Which database this is, for people: without a password, also where it hides in the query."""
     where = {name: url.query[name] for name in ("host", "port") if name in url.query}
-    return url.set(drivername="postgresql", password=None, query=where).render_as_string()
+    return sa.URL.create(
+        "postgresql", url.username, None, url.host, url.port, url.database, where
+    ).render_as_string()
 
 
 def options(url: sa.URL) -> dict[str, Any]:
