@@ -6,14 +6,21 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from fairlead.control.credentials.types import (
+    Changes,
+    CredentialId,
+    CredentialPage,
+    ProviderCredential,
+)
 from fairlead.core.catalog import Snapshot
 from fairlead.core.generation import Generation
 from fairlead.core.health import EndpointFigures
-from fairlead.core.ids import AccountId, EndpointId, GenerationId, KeyId, ProviderSlug
+from fairlead.core.ids import AccountId, EndpointId, GenerationId, KeyId, ProviderSlug, WorkspaceId
 from fairlead.core.money import NanoUSD
 from fairlead.core.routing.preferences import AccountPreferences
 
 __all__ = [
+    "Byok",
     "Caller",
     "CatalogFeed",
     "Catalogues",
@@ -127,6 +134,45 @@ class Generations(Protocol):
         ...
 
 
+class Byok(Protocol):
+    """Accounts' own credentials for providers.
+
+    All raise RequestInvalid, which names the field; NotFound for a credential that the account does not have;
+    Overloaded if we cannot tell.
+    """
+
+    async def page(
+        self,
+        account: AccountId,
+        *,
+        workspace: WorkspaceId | None,
+        provider: str | None,
+        offset: int,
+        limit: int,
+    ) -> CredentialPage:
+        """workspace: None: the default one."""
+        ...
+
+    async def create(
+        self,
+        account: AccountId,
+        *,
+        provider: str,
+        key: str,
+        workspace: WorkspaceId | None,
+        is_global: bool,
+        settings: Changes,
+    ) -> ProviderCredential: ...
+
+    async def find(self, account: AccountId, credential: CredentialId) -> ProviderCredential: ...
+
+    async def change(
+        self, account: AccountId, credential: CredentialId, changes: Changes
+    ) -> ProviderCredential: ...
+
+    async def delete(self, account: AccountId, credential: CredentialId) -> None: ...
+
+
 class Clock(Protocol):
     """Wall-clock time."""
 
@@ -163,7 +209,7 @@ def _always_ready() -> bool:
 class WebServices:
     """Everything behind the web edge.
 
-    preferences: None: they cannot be set here. is_ready: whether calls can be served.
+    preferences, byok: None: they cannot be set here. is_ready: whether calls can be served.
     metrics: in Prometheus's text format.
     metrics_token: a bearer token that opens `/metrics` from elsewhere; None: only this machine may ask.
     catalogues: None: none but the one in force is known here.
@@ -179,3 +225,4 @@ class WebServices:
     metrics_token: str | None = None
     catalogues: Catalogues | None = None
     health: EndpointHealth = field(default_factory=_NothingKnown)
+    byok: Byok | None = None

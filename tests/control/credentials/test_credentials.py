@@ -23,6 +23,7 @@ from fairlead.control.credentials.types import (
     ProviderCredential,
 )
 from fairlead.control.keys.service import Keys
+from fairlead.core.errors import Overloaded
 from fairlead.core.ids import AccountId, WorkspaceId
 from fairlead.store.database import Database
 from fairlead.store.sealing import MasterKeys, MasterKeyUnknown, Unsealable
@@ -217,6 +218,8 @@ def test_another_master_key_opens_nothing_and_says_so(
     stranger = service_of(database, MasterKeys((bytes([1] * 32),)))
     with pytest.raises(MasterKeyUnknown):
         opened(stranger, database, account)
+    with pytest.raises(Overloaded):
+        made(stranger, account)
 
 
 def test_filters_name_live_keys_of_the_account(

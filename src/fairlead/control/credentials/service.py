@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
@@ -18,14 +19,18 @@ from fairlead.control.credentials.types import (
     SealedCredential,
 )
 from fairlead.core.catalog import Snapshot, UnknownModel
+from fairlead.core.errors import Overloaded
 from fairlead.core.ids import AccountId, KeyId, ModelId, WorkspaceId
 from fairlead.store.database import Database
-from fairlead.store.sealing import MasterKeys
+from fairlead.store.master_key import MasterKeyUnusable
+from fairlead.store.sealing import MasterKeys, MasterKeyUnknown, Unsealable
 from fairlead.store.secrets import Secrets
 
 __all__ = ["Credentials"]
 
 PAGE_MAX: Final = 100
+
+_LOG: Final = logging.getLogger(__name__)
 
 
 class Credentials:
@@ -68,7 +73,7 @@ class Credentials:
     ) -> ProviderCredential:
         """workspace: None: the default one, or with `is_global` all of them.
 
-        Raises CredentialInvalid; MasterKeyUnusable if nothing can be sealed here.
+        Raises CredentialInvalid; Overloaded if nothing can be sealed here.
         """
         info = rules.provider_of(provider, self._snapshot().providers)
         label = rules.label_of(info, key)
@@ -140,7 +145,7 @@ class Credentials:
     ) -> ProviderCredential:
         """A new key takes the place of the old one, which is gone. Gateways follow within two seconds.
 
-        Raises CredentialInvalid, MasterKeyUnusable.
+        Raises CredentialInvalid, Overloaded.
         """
         changes = rules.checked_changes(changes, model_named=self._model_named)
         key = changes.key
@@ -186,7 +191,11 @@ class Credentials:
         return data_key.unseal(sealed.sealed, rules.place_of(credential.id)).decode()
 
     def _sealed(self, connection: sa.Connection, credential: ProviderCredential, key: str) -> bytes:
-        data_key = self._secrets.data_key_for(connection, credential.account)
+        try:
+            data_key = self._secrets.data_key_for(connection, credential.account)
+        except (MasterKeyUnusable, MasterKeyUnknown, Unsealable) as error:
+            _LOG.error("a credential cannot be sealed: %s", error)
+            raise Overloaded("Credentials cannot be kept here at the moment.") from error
         return self._secrets.seal(data_key, key.strip().encode(), rules.place_of(credential.id))
 
     def _workspace(
