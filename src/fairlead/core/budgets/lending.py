@@ -130,7 +130,6 @@ def lend(
                 give(ref, amount - taken)
     for ref, amount in in_advance.items():
         left = room[ref]
-        granted = amount if left is None else min(amount, max(0, left) // SHARE)
-        if granted > 0:
-            give(ref, granted)
+        if left is None or amount <= left // SHARE:
+            give(ref, amount)
     return given

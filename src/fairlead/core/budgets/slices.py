@@ -77,7 +77,6 @@ class _Slice:
         "ref",
         "reset",
         "room",
-        "spent",
         "target",
         "used_s",
     )
@@ -89,7 +88,7 @@ class _Slice:
         self.ends_s = ends_s
         self.used_s = now_s
         self.free = self.held = self.charged = self.base = 0
-        self.amount = self.others = self.spent = 0
+        self.amount = self.others = 0
         self.limit: int | None = None
         self.room: int | None = 0
         self.target = self.last = self.aim = self.low = 0
@@ -386,6 +385,10 @@ class Slices:
     def budgets_known(self) -> int:
         return len(self._current) + len(self._closing)
 
+    def free(self) -> dict[BudgetRef, NanoUSD]:
+        """What nobody holds, of each budget."""
+        return {one.ref: NanoUSD(one.free) for one in self._all()}
+
     def figures(self) -> Figures:
         everything = self._all()
         return Figures(
@@ -462,7 +465,7 @@ class Slices:
             one.base = one.held + one.charged
         one.amount = standing.amount
         one.free = standing.amount + standing.settled + one.base - one.held - one.charged
-        one.limit, one.spent = standing.limit, standing.spent
+        one.limit = standing.limit
         one.room = standing.room
         one.others = standing.leased - standing.amount
         one.is_wanted_back = standing.is_wanted_back
