@@ -7,6 +7,7 @@
     │   ├── NotAuthenticated          positively unknown, missing or revoked key 401
     │   ├── PermissionDenied                                                     403
     │   ├── NotFound, MethodNotAllowed                                           404, 405
+    │   ├── Conflict, Gone           not now, as things stand; not any more      409, 410
     │   ├── RateLimited               too many requests for a limit of ours      429 with Retry-After
     │   └── ModelUnavailable          nothing left to route to                   4xx, `availability`
     ├── UpstreamFailure               the provider       by kind, see FAILURES   by kind, see FAILURES
@@ -30,10 +31,12 @@ __all__ = [
     "HTTP_STATUS",
     "Availability",
     "CallerError",
+    "Conflict",
     "ErrorType",
     "FailureKind",
     "FailureRule",
     "FairleadError",
+    "Gone",
     "MethodNotAllowed",
     "ModelUnavailable",
     "NotAuthenticated",
@@ -210,6 +213,19 @@ class PermissionDenied(CallerError):
 
 class NotFound(CallerError):
     error_type = ErrorType.NOT_FOUND
+
+
+class Conflict(CallerError):
+    """The request is right, but not as things stand."""
+
+    status = 409
+
+
+class Gone(CallerError):
+    """It was there once and will not come back."""
+
+    error_type = ErrorType.NOT_FOUND
+    status = 410
 
 
 class MethodNotAllowed(CallerError):
