@@ -6,14 +6,11 @@ who only wants to know what would become of one (`explaining.py`).
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from fairlead.core.affinity import Conversation, conversation_of
 from fairlead.core.capability import CAPABILITIES, Capability
 from fairlead.core.catalog import Model
 from fairlead.core.chat import ChatRequest
 from fairlead.core.data_regions import region_demanded_by
-from fairlead.core.ids import ProviderSlug
 from fairlead.core.limits import counts_as_free
 from fairlead.core.routing.deciding import Circumstances, Decided, Meant, decided, meant
 from fairlead.core.routing.types import Warm
@@ -22,7 +19,6 @@ from fairlead.gateway.ports import Caller
 from fairlead.gateway.record import bounded_header
 from fairlead.gateway.refusals import requested_names, wrong_endpoint
 from fairlead.gateway.services import Services
-from fairlead.providers.base import Provider
 
 __all__ = ["Deciding"]
 
@@ -60,7 +56,7 @@ class Deciding:
         self._services = services
         self._conversation: Conversation | None = None
         self._is_known = False
-        self.can_serve = _Spoken(services.providers, capability)
+        self.can_serve = services.spoken[capability]
 
     async def admitted(self) -> Decided:
         """The decision for a call that is to be made: it counts against the caller's limits.
@@ -69,7 +65,12 @@ class Deciding:
         """
         circumstances = self._circumstances()
         what = self._meant(circumstances)
-        await self._admit(what)
+        limits, caller = self._services.limits, self._caller
+        is_free = counts_as_free(what.targets.targets)
+        if limits.needs_check(caller, is_free=is_free):
+            now_s = self._services.clock.now_s()
+            if refusal := await limits.admit(caller, is_free=is_free, now_s=now_s):
+                raise refusal
         return decided(self._request, what, circumstances)
 
     def pondered(self) -> Decided:
@@ -116,14 +117,6 @@ class Deciding:
                 raise wrong_endpoint(model, requested_names(self._request), capability)
         return what
 
-    async def _admit(self, what: Meant) -> None:
-        services, caller = self._services, self._caller
-        is_free = counts_as_free(what.targets.targets)
-        if services.limits.needs_check(caller, is_free=is_free):
-            now_s = services.clock.now_s()
-            if refusal := await services.limits.admit(caller, is_free=is_free, now_s=now_s):
-                raise refusal
-
     def _warm(self) -> Warm | None:
         conversation = self.conversation()
         if conversation is None:
@@ -131,19 +124,3 @@ class Deciding:
         services = self._services
         place = services.affinity.find(conversation, services.clock.now_s())
         return None if place is None else place.warm
-
-
-class _Spoken:
-    """Whether we speak to a provider, for what is asked."""
-
-    __slots__ = ("_capability", "_providers")
-
-    def __init__(
-        self, providers: Callable[[ProviderSlug], Provider | None], capability: Capability
-    ) -> None:
-        self._providers = providers
-        self._capability = capability
-
-    def __call__(self, slug: ProviderSlug) -> bool:
-        provider = self._providers(slug)
-        return provider is not None and provider.adapter(self._capability) is not None

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 from fairlead.core.affinity import WarmPlaces
+from fairlead.core.capability import Capability
 from fairlead.core.hedging import HedgeBudgets
 from fairlead.core.ids import IdSource, ProviderSlug
 from fairlead.core.tool_calls import ToolJudge
@@ -23,7 +24,7 @@ from fairlead.gateway.ports import (
 from fairlead.gateway.upstream import UpstreamClient
 from fairlead.providers.base import Provider
 
-__all__ = ["Services", "Timeouts"]
+__all__ = ["Services", "Spoken", "Timeouts"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,7 @@ class Timeouts:
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """See the top of the file."""
+    """See the top of the file. spoken: whom we speak to, by what is asked; follows from `providers`."""
 
     keys: KeyDirectory
     limits: RateLimits
@@ -62,3 +63,24 @@ class Services:
     loop: asyncio.AbstractEventLoop
     timeouts: Timeouts
     body_bytes_max: int
+    spoken: Mapping[Capability, Spoken] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        spoken = {capability: Spoken(self.providers, capability) for capability in Capability}
+        object.__setattr__(self, "spoken", spoken)
+
+
+class Spoken:
+    """Whether we speak to a provider, for what is asked. One for all calls: routing keeps what it says."""
+
+    __slots__ = ("_capability", "_providers")
+
+    def __init__(
+        self, providers: Callable[[ProviderSlug], Provider | None], capability: Capability
+    ) -> None:
+        self._providers = providers
+        self._capability = capability
+
+    def __call__(self, slug: ProviderSlug) -> bool:
+        provider = self._providers(slug)
+        return provider is not None and provider.adapter(self._capability) is not None

@@ -139,7 +139,7 @@ def decided(request: ChatRequest, what: Meant, circumstances: Circumstances) -> 
         and len(chosen.choices) > 1
         and not preferences.order
         and traits.capability is _CHAT
-        and _may_be_warm(chosen)
+        and any(map(can_be_warm, [choice.endpoint for choice in chosen.choices]))
     ):
         # Only where there is a choice does it matter where the conversation's cache is warm.
         warm = it.warm()
@@ -168,10 +168,6 @@ def decided(request: ChatRequest, what: Meant, circumstances: Circumstances) -> 
 
 
 _CHAT: Final = Capability.CHAT
-
-
-def _may_be_warm(chosen: Plan) -> bool:
-    return any(can_be_warm(choice.endpoint) for choice in chosen.choices)
 
 
 def _plan(question: Question, preferences: Preferences, it: Circumstances) -> Plan:

@@ -13,7 +13,7 @@ the same reason. Those are left out here, and found again by their absence.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final, Protocol
 
 import msgspec
@@ -22,6 +22,7 @@ from fairlead.core.catalog import Snapshot
 from fairlead.core.ids import EndpointId, ProviderSlug
 from fairlead.core.money import PicoUSD
 from fairlead.core.routing.facts import UNKNOWN, Facts, HealthView
+from fairlead.core.routing.index import Askable, index_of
 from fairlead.core.routing.preferences import Preferences
 from fairlead.core.routing.types import (
     Access,
@@ -30,6 +31,7 @@ from fairlead.core.routing.types import (
     Question,
     Removal,
     Removed,
+    Target,
     Why,
 )
 
@@ -109,23 +111,20 @@ def decision_of(
     strategy: str = DIRECT,
 ) -> Decision:
     """What to keep of one decision. chosen: the plan that these inputs gave."""
-    opened: dict[ProviderSlug, tuple[Opening, ...]] = {}
-    known: dict[EndpointId, Facts] = {}
-    for target in question.targets:
-        for endpoint in snapshot.models[target.model].endpoints:
-            provider = endpoint.provider
-            openings = access.get(provider)
-            if not openings:
-                continue
-            opened[provider] = openings
-            facts = health.facts(endpoint.id)
-            if facts is not UNKNOWN:
-                known[endpoint.id] = facts
+    if len(question.targets) == 1:
+        askable = _askable(question.targets[0], snapshot, access)
+    else:
+        askable = _joined([_askable(target, snapshot, access) for target in question.targets])
+    known = [
+        (endpoint, facts)
+        for endpoint in askable.endpoints
+        if (facts := health.facts(endpoint)) is not UNKNOWN
+    ]
     return Decision(
         question=question,
         preferences=preferences,
-        access=tuple(opened.items()),
-        facts=tuple(known.items()),
+        access=askable.openings,
+        facts=tuple(known),
         seed=seed,
         choices=tuple(
             [
@@ -133,8 +132,36 @@ def decision_of(
                 for choice in chosen.choices
             ]
         ),
-        removed=_kept(chosen),
+        removed=_kept(chosen) if chosen.removed else (),
         strategy=strategy,
+    )
+
+
+def _askable(target: Target, snapshot: Snapshot, access: Access) -> Askable:
+    """Who could be asked for a model; kept with its index for the next decision."""
+    index = index_of(snapshot, target.model)
+    last = index.askable
+    if last and last[0].access is access:
+        return last[0]
+    # In the order of the catalogue.
+    endpoints = [one for one in index.model.endpoints if access.get(one.provider)]
+    providers = dict.fromkeys(endpoint.provider for endpoint in endpoints)
+    index.askable[:] = [
+        Askable(
+            access,
+            tuple([(provider, access[provider]) for provider in providers]),
+            tuple([endpoint.id for endpoint in endpoints]),
+        )
+    ]
+    return index.askable[0]
+
+
+def _joined(all_askable: Sequence[Askable]) -> Askable:
+    """Of several models, each provider and each endpoint once."""
+    return Askable(
+        all_askable[0].access,
+        tuple({one: None for askable in all_askable for one in askable.openings}),
+        tuple({one: None for askable in all_askable for one in askable.endpoints}),
     )
 
 

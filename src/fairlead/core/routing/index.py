@@ -20,12 +20,13 @@ from fairlead.core.ids import EndpointId, ModelId, ProviderSlug
 from fairlead.core.money import PicoUSD, price_text
 from fairlead.core.pricing import PriceSheet
 from fairlead.core.routing.preferences import Preferences
-from fairlead.core.routing.types import INSTALLATION, Opening, Removal, Removed
+from fairlead.core.routing.types import INSTALLATION, Access, Opening, Removal, Removed
 
 __all__ = [
     "CHARACTERS_PER_TOKEN",
     "CHARACTERS_PER_TOKEN_MAX",
     "COLUMNS_MAX",
+    "Askable",
     "Columns",
     "Ladder",
     "ModelIndex",
@@ -141,13 +142,22 @@ class Columns(NamedTuple):
     where: Mapping[EndpointId, int]
 
 
+class Askable(NamedTuple):
+    """Which of a model's endpoints somebody has a credential for, and what opens their providers."""
+
+    access: Access
+    openings: tuple[tuple[ProviderSlug, tuple[Opening, ...]], ...]
+    endpoints: tuple[EndpointId, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class ModelIndex:
     """One model. Every `int` below is a set of its endpoints, but for the decisive ones.
 
     endpoints: by id, so that the order in which a catalogue lists them decides nothing; their place here is
         their bit. ids, slugs (of providers) and offers are in the same order.
-    columns: see `columns_of`. verdicts: on wishes, kept by `filters.py`. lineups: kept by `lineup.py`.
+    columns: see `columns_of`. verdicts: on wishes, kept by `filters.py`. lineups: by `lineup.py`.
+        askable: the last one, by `decision.py`.
     providers: each with its endpoints; hosts: their slugs alone. installed: what `Access` says of the hosts
         where the installation's credentials simply open all of them.
     names: by all that a caller may call an endpoint, in lower case: the provider's slug or display name means
@@ -172,6 +182,7 @@ class ModelIndex:
     columns: dict[int, Columns]
     verdicts: dict[Preferences, Verdict]
     lineups: dict[Hashable, object]
+    askable: list[Askable]
     all: int
     bits: Mapping[EndpointId, int]
     providers: tuple[tuple[ProviderSlug, int], ...]
@@ -306,6 +317,7 @@ def _indexed(model: Model, snapshot: Snapshot) -> ModelIndex:
         columns={},
         verdicts={},
         lineups={},
+        askable=[],
         all=everyone,
         bits={endpoint.id: 1 << place for place, endpoint in enumerate(endpoints)},
         providers=tuple(by_provider.items()),

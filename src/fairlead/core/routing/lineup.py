@@ -101,7 +101,7 @@ class Lineup:
     endpoints' ids, then in the order of their keys: so how a catalogue lists endpoints decides nothing.
 
     keys: the caller's own. targets: numbers of the question's. removed: who cannot be chosen, and why.
-    sorts: by target; None: its order is by default.
+    sorts: by target; None: its order is by default. is_drawn: whether that is so of any, and nobody named one.
     """
 
     __slots__ = (
@@ -116,6 +116,7 @@ class Lineup:
         "_stepped",
         "_tokens_max",
         "endpoints",
+        "is_drawn",
         "keys",
         "removed",
         "sorts",
@@ -155,6 +156,7 @@ class Lineup:
             if preferences.max_price is not None and index.stepped:
                 self._characters_max = -1  # what a prompt of its length costs may be too much
         self.removed = tuple(removed)
+        self.is_drawn = None in self.sorts and not preferences.order
         self._preferences = preferences
         self._access = access
         self._form: Form | None = None

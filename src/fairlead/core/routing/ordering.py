@@ -16,12 +16,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from functools import reduce
 from operator import and_
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
 from fairlead.core.catalog import Endpoint
 from fairlead.core.money import PicoUSD
 from fairlead.core.routing.facts import Standing
 from fairlead.core.routing.index import ModelIndex, places
+from fairlead.core.routing.preferences import Sort
 from fairlead.core.routing.types import Why
 
 __all__ = [
@@ -207,27 +208,42 @@ def balanced(
     runs: Sequence[tuple[int, int]],
     prices: Sequence[PicoUSD],
     seed: int,
-    *,
-    keys: Sequence[str | None],
-    endpoints: Sequence[Endpoint],
+    entries: Balanced,
 ) -> list[int]:
     """Draw who goes first of each run; the rest stay by price. Returns the drawn entries.
 
     order: of the entries; is changed. runs: where in it those who are drawn from begin and end.
     seed: of DRAW_BITS bits; one for the whole decision.
-    The weight is 1/price². Who costs nothing has an infinite one: those are drawn among themselves, all alike.
     """
     share = seed / _DRAWS
     drawn: list[int] = []
     for first, after in runs:
         candidates = order[first:after]
-        if keys[candidates[0]] is not None:
-            candidates = _apart(candidates, endpoints)
-        lucky = candidates[_draw([prices[entry] for entry in candidates], share)]
+        if entries.sorts[entries.targets[candidates[0]]] is not None:
+            continue
+        if entries.keys[candidates[0]] is not None:
+            candidates = _apart(candidates, entries.endpoints)
+        lucky = candidates[_draw(candidates, prices, share)]
         order.remove(lucky)
         order.insert(first, lucky)
         drawn.append(lucky)
     return drawn
+
+
+class Balanced(Protocol):
+    """Of entries, by their numbers; sorts: by target; None: it is by default, and drawn from."""
+
+    @property
+    def endpoints(self) -> Sequence[Endpoint]: ...
+
+    @property
+    def keys(self) -> Sequence[str | None]: ...
+
+    @property
+    def targets(self) -> Sequence[int]: ...
+
+    @property
+    def sorts(self) -> Sequence[Sort | None]: ...
 
 
 def _apart(entries: Sequence[int], endpoints: Sequence[Endpoint]) -> list[int]:
@@ -238,13 +254,15 @@ def _apart(entries: Sequence[int], endpoints: Sequence[Endpoint]) -> list[int]:
     return list(by_endpoint.values())
 
 
-def _draw(prices: Sequence[int], share: float) -> int:
-    """Which of these. share: in [0, 1)."""
-    if 0 in prices:
-        free = [place for place, price in enumerate(prices) if not price]
-        return free[int(share * len(free))]
-    first = prices[0]
-    weights = [(ratio := first / price) * ratio for price in prices]
+def _draw(entries: Sequence[int], prices: Sequence[int], share: float) -> int:
+    """Which of these, by rising price. share: in [0, 1).
+
+    The weight is 1/price². Who costs nothing has an infinite one: those are drawn among themselves, all alike.
+    """
+    first = prices[entries[0]]
+    if not first:
+        return int(share * sum([not prices[entry] for entry in entries]))
+    weights = [(ratio := first / prices[entry]) * ratio for entry in entries]
     left = share * sum(weights)
     for place, weight in enumerate(weights):
         left -= weight

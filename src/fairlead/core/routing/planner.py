@@ -9,13 +9,13 @@ follows from the endpoints' health is `outlook.py`'s. All that stays the same fr
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from functools import reduce
 from operator import and_
 from typing import Final
 
 from fairlead.core.catalog import Snapshot
-from fairlead.core.ids import EndpointId, ProviderSlug
+from fairlead.core.ids import ProviderSlug
 from fairlead.core.money import PicoUSD
 from fairlead.core.routing.facts import HealthView
 from fairlead.core.routing.lineup import Form, Lineup, lineup_of
@@ -76,10 +76,10 @@ def plan(
             arrangement = form.with_lifted(staying)
     order = ordered(arrangement, prices)
     reasons = arrangement.reasons
-    drawn: Sequence[int] = ()
-    if arrangement.runs and not preferences.order:
-        drawn = _draw(order, arrangement.runs, lineup, prices, seed)
     removed = lineup.removed
+    drawn: Sequence[int] = ()
+    if arrangement.runs and lineup.is_drawn:
+        drawn = balanced(order, arrangement.runs, prices, seed, lineup)
     if not preferences.allow_fallbacks:
         kept = _without_fallbacks(order, arrangement.ranks, lineup, preferences)
         removed += _fallbacks(order, kept, lineup)
@@ -91,24 +91,12 @@ def plan(
         if reasons[entry] is _BY_PRICE:
             reasons = reasons.copy()
             reasons[entry] = _DRAWN
-    return Plan(_choices(order, lineup, prices, reasons, form.probes), removed)
-
-
-def _draw(
-    order: list[int],
-    runs: Sequence[tuple[int, int]],
-    lineup: Lineup,
-    prices: Sequence[PicoUSD],
-    seed: int,
-) -> list[int]:
-    """Who was drawn to go first; `order` is changed. Only targets whose order is by default are drawn from."""
-    sorts = lineup.sorts
-    if None not in sorts:
-        return []
-    if len(sorts) > 1:
-        targets = lineup.targets
-        runs = [run for run in runs if sorts[targets[order[run[0]]]] is None]
-    return balanced(order, runs, prices, seed, keys=lineup.keys, endpoints=lineup.endpoints)
+    endpoints, keys, probes = lineup.endpoints, lineup.keys, form.probes
+    choices = [
+        Choice(endpoints[one], keys[one], prices[one], reasons[one], endpoints[one].id in probes)
+        for one in order
+    ]
+    return Plan(tuple(choices), removed)
 
 
 def _staying(lineup: Lineup, form: Form, prices: Sequence[PicoUSD], warm: Warm) -> tuple[int, ...]:
@@ -177,24 +165,3 @@ def _fallbacks(order: Sequence[int], kept: Sequence[int], lineup: Lineup) -> tup
         Removed(endpoint.model, endpoint.id, Removal.FALLBACKS_OFF, "`allow_fallbacks` is false")
         for endpoint in gone.values()
     )
-
-
-def _choices(
-    order: Sequence[int],
-    lineup: Lineup,
-    prices: Sequence[PicoUSD],
-    reasons: Sequence[Why],
-    probes: Collection[EndpointId],
-) -> tuple[Choice, ...]:
-    """The entries as they are told of, in their order. Python works faster through columns than entries."""
-    endpoints, keys = lineup.endpoints, lineup.keys
-    columns = (
-        [endpoints[entry] for entry in order],
-        [keys[entry] for entry in order],
-        [prices[entry] for entry in order],
-        [reasons[entry] for entry in order],
-    )
-    if probes:
-        tests = [endpoint.id in probes for endpoint in columns[0]]
-        return tuple(map(Choice, *columns, tests))
-    return tuple(map(Choice, *columns))
