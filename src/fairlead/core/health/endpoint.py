@@ -11,7 +11,6 @@ from math import isfinite
 from typing import Final
 
 import msgspec
-from ddsketch.store import DenseStore
 
 from fairlead.core.health.breaker import Breaker, BreakerState, RateLimit
 from fairlead.core.health.counts import CountRing
@@ -21,6 +20,7 @@ from fairlead.core.health.saved import SavedEndpoint, breaker_of, saved_breaker
 from fairlead.core.health.silence import CALLS_IN_SILENCE, Silences, patience_s
 from fairlead.core.health.sketches import (
     FIVE_MINUTES,
+    Merged,
     SketchRing,
     bin_of,
     percentiles_of_cost,
@@ -413,6 +413,6 @@ class EndpointHealth:
         return percentiles_of_cost(latency), percentiles_of_yield(_lately(self.throughput, now_s))
 
 
-def _lately(ring: SketchRing, now_s: float) -> DenseStore:
+def _lately(ring: SketchRing, now_s: float) -> Merged:
     merged = ring.merged(now_s, FIVE_MINUTES)
-    return merged if merged.count else ring.merged(now_s, _MINUTES)
+    return merged if merged.running else ring.merged(now_s, _MINUTES)

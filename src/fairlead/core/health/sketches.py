@@ -10,8 +10,12 @@ live sketch; a minute that is over is packed into a few bytes.
 from __future__ import annotations
 
 from array import array
+from bisect import bisect_right
 from collections import deque
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from operator import add
 from typing import Annotated, Final
 
 import msgspec
@@ -31,6 +35,7 @@ __all__ = [
     "SLOT_S",
     "VALUE_MAX",
     "VALUE_MIN",
+    "Merged",
     "SketchRing",
     "SketchSlot",
     "bin_of",
@@ -116,20 +121,20 @@ class SketchRing:
         store.add(value_bin, count)
         self.added += 1
 
-    def merged(self, now_s: float, slots: int) -> DenseStore:
+    def merged(self, now_s: float, slots: int) -> Merged:
         """One sketch of the newest `slots` minutes; the newest of them is still filling."""
         number = int(now_s // SLOT_S)
         if number != self._number:
             self._turn(number)
-        merged = _new_store()
+        minutes: list[tuple[int, Sequence[float]]] = []
         if self._filling is not None:
-            merged.merge(self._filling)
+            minutes.append((self._filling.offset, self._filling.bins))
         oldest = self._number - slots
         for packed in reversed(self._over):
             if packed.number <= oldest:
                 break
-            merged.merge(_store_of(packed.first, packed.counts))
-        return merged
+            minutes.append((packed.first, packed.counts))
+        return _merged(minutes)
 
     def lately(self, now_s: float) -> tuple[int, int, int]:
         """Equal as long as what is within the last five minutes, or the half hour, is the same."""
@@ -189,39 +194,61 @@ class SketchRing:
             self._over.popleft()
 
 
-def quantile(store: DenseStore, share: float) -> float | None:
+@dataclass(frozen=True, slots=True)
+class Merged:
+    """Several minutes as one sketch, to be read.
+
+    running: how many values are in each bin and those before it. first: which bin the first of these is.
+    """
+
+    first: int
+    running: list[float]
+
+    @property
+    def count(self) -> float:
+        return self.running[-1] if self.running else 0
+
+    def value_at(self, share: float) -> float:
+        """The value below which a share of the values are. There must be some."""
+        running = self.running
+        return _VALUES[bisect_right(running, share * (running[-1] - 1)) + self.first - BIN_MIN]
+
+
+_VALUES: Final = tuple([_MAPPING.value(key) for key in range(BIN_MIN, BIN_MAX + 1)])
+
+
+def _merged(minutes: Sequence[tuple[int, Sequence[float]]]) -> Merged:
+    """minutes: of each its first bin and the counts from there on."""
+    if not minutes:
+        return Merged(BIN_MIN, [])
+    if len(minutes) == 1:
+        first, counts = minutes[0]
+        return Merged(first, list(accumulate(counts)))
+    first = min([start for start, _ in minutes])
+    total = [0.0] * (max([start + len(counts) for start, counts in minutes]) - first)
+    for start, counts in minutes:
+        place, after = start - first, start - first + len(counts)
+        total[place:after] = map(add, total[place:after], counts)
+    return Merged(first, list(accumulate(total)))
+
+
+def quantile(merged: Merged, share: float) -> float | None:
     """The value below which a share of the values are; None of an empty sketch."""
-    if not store.count:
-        return None
-    return _MAPPING.value(store.key_at_rank(share * (store.count - 1)))
+    return merged.value_at(share) if merged.running else None
 
 
-def percentiles_of_cost(store: DenseStore) -> Percentiles | None:
+def percentiles_of_cost(merged: Merged) -> Percentiles | None:
     """Of a quantity that is better the lower it is: p99 is what 99 % stayed under."""
-    return _percentiles(store, (0.50, 0.75, 0.90, 0.99))
-
-
-def percentiles_of_yield(store: DenseStore) -> Percentiles | None:
-    """Of a quantity that is better the higher it is: p99 is what 99 % reached."""
-    return _percentiles(store, (0.50, 0.25, 0.10, 0.01))
-
-
-def _percentiles(
-    store: DenseStore, shares: tuple[float, float, float, float]
-) -> Percentiles | None:
-    if not store.count:
+    if not merged.running:
         return None
-    # A few values lie in few bins: then the ranks that were asked for are mostly those of the same value.
-    last = store.count - 1
-    found: dict[int, float] = {}
-    values = []
-    for share in shares:
-        key = store.key_at_rank(share * last)
-        value = found.get(key)
-        if value is None:
-            value = found[key] = _MAPPING.value(key)
-        values.append(value)
-    return Percentiles(*values)
+    return Percentiles(*map(merged.value_at, (0.50, 0.75, 0.90, 0.99)))
+
+
+def percentiles_of_yield(merged: Merged) -> Percentiles | None:
+    """Of a quantity that is better the higher it is: p99 is what 99 % reached."""
+    if not merged.running:
+        return None
+    return Percentiles(*map(merged.value_at, (0.50, 0.25, 0.10, 0.01)))
 
 
 def _new_store() -> DenseStore:
