@@ -1,0 +1,70 @@
+"""SQL about apps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from fairlead.control.usage.apps import Claim
+from fairlead.control.usage.types import App
+from fairlead.core.ids import AccountId
+from fairlead.store.database import Database
+from fairlead.store.tables.usage import apps
+
+__all__ = ["by_identities", "by_ids", "change", "count_of", "insert_new"]
+
+
+def by_identities(connection: sa.Connection, identities: Iterable[str]) -> dict[str, App]:
+    rows = connection.execute(sa.select(apps).where(apps.c.identity.in_(list(identities))))
+    return {row.identity: _app(row) for row in rows}
+
+
+def by_ids(connection: sa.Connection, ids: Sequence[int]) -> dict[int, App]:
+    rows = connection.execute(sa.select(apps).where(apps.c.id.in_(ids)))
+    return {row.id: _app(row) for row in rows}
+
+
+def count_of(connection: sa.Connection, account: AccountId) -> int:
+    """How many it has brought."""
+    count = connection.execute(
+        sa.select(sa.func.count()).select_from(apps).where(apps.c.account_id == account)
+    ).scalar_one()
+    return int(count)
+
+
+def insert_new(
+    database: Database, connection: sa.Connection, account: AccountId, claim: Claim, *, now_ms: int
+) -> None:
+    """Unless somebody else has just done it."""
+    connection.execute(
+        database.insert(apps)
+        .values(
+            identity=claim.identity,
+            account_id=account,
+            title=claim.title,
+            categories=",".join(claim.categories),
+            is_public=claim.is_public,
+            first_seen_ms=now_ms,
+        )
+        .on_conflict_do_nothing(index_elements=[apps.c.identity])
+    )
+
+
+def change(connection: sa.Connection, app: int, *, title: str, categories: tuple[str, ...]) -> None:
+    connection.execute(
+        sa.update(apps).where(apps.c.id == app).values(title=title, categories=",".join(categories))
+    )
+
+
+def _app(row: sa.Row[Any]) -> App:
+    return App(
+        id=row.id,
+        identity=row.identity,
+        account=row.account_id,
+        title=row.title,
+        categories=tuple(row.categories.split(",")) if row.categories else (),
+        is_public=row.is_public,
+        first_seen_ms=row.first_seen_ms,
+    )

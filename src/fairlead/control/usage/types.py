@@ -1,0 +1,118 @@
+"""Values about usage that was added up."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum, StrEnum
+from typing import Final, NamedTuple, TypeAlias
+
+from fairlead.core.ids import AccountId
+from fairlead.core.money import NanoUSD
+
+__all__ = [
+    "INSTALLATION",
+    "INSTALLATION_KEPT_AT",
+    "KEPT_AT",
+    "App",
+    "KeyUsage",
+    "Level",
+    "Resolution",
+    "Series",
+    "SpanUsage",
+    "Sums",
+]
+
+_NOTHING: Final = NanoUSD(0)
+
+INSTALLATION: Final = AccountId("")  # all accounts together
+
+Sums: TypeAlias = tuple[int, ...]  # in the order of store.tables.usage.MEASURES
+
+
+class Resolution(StrEnum):
+    """How long the spans are of which sums are kept. They begin at whole ones in UTC."""
+
+    MINUTE = "minute"
+    HOUR = "hour"
+    DAY = "day"
+    MONTH = "month"
+
+
+class Level(IntEnum):
+    """What sums tell apart. The fewer things, the fewer rows a question reads. Kept as numbers."""
+
+    FULL = 0  # everything that a Series names
+    MODEL = 1  # what answered: model, endpoint, provider, api_type, is_byok
+    KEY = 2  # who asked: workspace, key, user
+    APP = 3  # which app, and which model it asked; only of the installation
+
+
+# The levels that are kept, the shortest to read first.
+KEPT_AT: Final[dict[Resolution, tuple[Level, ...]]] = {
+    Resolution.MINUTE: (Level.FULL,),
+    Resolution.HOUR: (Level.MODEL, Level.FULL),
+    Resolution.DAY: (Level.MODEL, Level.KEY, Level.FULL),
+    Resolution.MONTH: (Level.FULL,),
+}
+INSTALLATION_KEPT_AT: Final[dict[Resolution, tuple[Level, ...]]] = {
+    Resolution.MINUTE: (),
+    Resolution.HOUR: (Level.MODEL,),
+    Resolution.DAY: (Level.MODEL, Level.APP),
+    Resolution.MONTH: (Level.MODEL, Level.APP),
+}
+
+
+class Series(NamedTuple):
+    """One combination of what usage is told apart by; "" (0, False) where its level does not."""
+
+    account: str
+    level: int
+    workspace: str = ""
+    key: str = ""
+    user: str = ""
+    model: str = ""
+    endpoint: str = ""
+    provider: str = ""
+    api_type: str = ""
+    is_byok: bool = False
+    app: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SpanUsage:
+    """What was charged, and the list price of calls with the caller's own credentials."""
+
+    cost: NanoUSD = _NOTHING
+    byok: NanoUSD = _NOTHING
+
+
+@dataclass(frozen=True, slots=True)
+class KeyUsage:
+    """What a key has used: ever, and since the beginning of this UTC day, week (Monday) and month.
+
+    last_used_ms: when its latest call began; None: it made none.
+    """
+
+    total: SpanUsage = SpanUsage()
+    daily: SpanUsage = SpanUsage()
+    weekly: SpanUsage = SpanUsage()
+    monthly: SpanUsage = SpanUsage()
+    requests: int = 0
+    last_used_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class App:
+    """A program that says who it is when it calls.
+
+    identity: its address. is_public: not on somebody's own machine, so it may appear in rankings.
+    account: who first called with it; only that account's calls change its title and categories.
+    """
+
+    id: int
+    identity: str
+    account: AccountId
+    title: str
+    categories: tuple[str, ...]
+    is_public: bool
+    first_seen_ms: int
