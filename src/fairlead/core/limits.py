@@ -46,13 +46,17 @@ class LimitName(StrEnum):
     FREE_DAY = "free-models-per-day"
     KEY_MINUTE = "key-requests-per-min"
     KEY_DAY = "key-requests-per-day"
+    SIGN_IN_FROM = "sign-ins-per-min-from-an-address"
+    SIGN_IN_TO = "sign-ins-per-min-to-an-account"
+    MAIL_FROM = "mails-per-min-from-an-address"
+    MAIL_TO = "mails-per-day-to-a-mailbox"
 
     @property
     def is_daily(self) -> bool:
         return self in _DAILY
 
 
-_DAILY: Final = frozenset({LimitName.FREE_DAY, LimitName.KEY_DAY})
+_DAILY: Final = frozenset({LimitName.FREE_DAY, LimitName.KEY_DAY, LimitName.MAIL_TO})
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +76,7 @@ class RequestLimits:
 
 
 class Allowance(msgspec.Struct, frozen=True, gc=False):
-    """One limit that a call counts against. subject: the account's or key's id. count: at least 1."""
+    """One limit that a request counts against. subject: an id, or a digest. count: at least 1."""
 
     name: LimitName
     subject: str
@@ -207,7 +211,8 @@ def rate_limited(exceeded: Exceeded) -> RateLimited:
         if name.is_daily
         else f"the next one is possible in {wait_s} s"
     )
-    requests = "1 request" if retry.limit == 1 else f"{retry.limit} requests"
+    what = _WHAT.get(name, "request")
+    requests = f"1 {what}" if retry.limit == 1 else f"{retry.limit} {what}s"
     return RateLimited(
         f"Rate limit exceeded: {name.value}. {whose} {requests} per {span}; {when}.",
         retry_after_s=wait_s,
@@ -217,9 +222,19 @@ def rate_limited(exceeded: Exceeded) -> RateLimited:
     )
 
 
+_WHAT: Final = {
+    LimitName.SIGN_IN_FROM: "attempt",
+    LimitName.SIGN_IN_TO: "attempt",
+    LimitName.MAIL_FROM: "message",
+    LimitName.MAIL_TO: "message",
+}
 _WHOSE: Final = {
     LimitName.FREE_MINUTE: "All keys of an account together may send free models",
     LimitName.FREE_DAY: "All keys of an account together may send free models",
     LimitName.KEY_MINUTE: "This API key may send",
     LimitName.KEY_DAY: "This API key may send",
+    LimitName.SIGN_IN_FROM: "From one address there may be",
+    LimitName.SIGN_IN_TO: "To one account there may be",
+    LimitName.MAIL_FROM: "From one address there may be",
+    LimitName.MAIL_TO: "For one mailbox there may be",
 }

@@ -66,6 +66,11 @@ class RateLimits:
         exceeded = await self._taken(wanted, _ms(now_s))
         return None if exceeded is None else rate_limited(exceeded)
 
+    async def take(self, wanted: Sequence[Allowance], *, now_s: float) -> RateLimited | None:
+        """The same for other limits than those of calls."""
+        exceeded = await self._taken(wanted, _ms(now_s))
+        return None if exceeded is None else rate_limited(exceeded)
+
     async def pace(self, caller: Caller, *, now_s: float) -> KeyPace:
         """What limits this key, and what its account has taken of today's free requests."""
         counts = {one.name: one.count for one in allowances(caller, self._limits, is_free=True)}

@@ -1,0 +1,162 @@
+"""How people are let in: tokens, passwords, expiry. Pure."""
+
+from __future__ import annotations
+
+from base64 import urlsafe_b64encode
+from dataclasses import dataclass
+from enum import StrEnum
+from hashlib import sha256
+from typing import Final
+
+from fairlead.control.people.types import OrganisationInvalid, PasswordUnfit, Place
+from fairlead.core.ids import AccountId, BudgetId, UserId
+
+__all__ = [
+    "ID_ENTROPY_BYTES",
+    "PASSWORD_CHARACTERS_MAX",
+    "TOKEN_CHARACTERS",
+    "TOKEN_ENTROPY_BYTES",
+    "Purpose",
+    "SignInRules",
+    "SignUp",
+    "bounded_place",
+    "check_password",
+    "csrf",
+    "digest",
+    "invitation_id",
+    "is_token",
+    "member_budget",
+    "organisation_name",
+    "session_expires_ms",
+    "session_id",
+    "token",
+]
+
+TOKEN_ENTROPY_BYTES: Final = 32
+TOKEN_CHARACTERS: Final = 43  # of so many bytes
+ID_ENTROPY_BYTES: Final = 10
+PASSWORD_CHARACTERS_MAX: Final = 256  # argon2 takes any; nobody types more
+ADDRESS_CHARACTERS_MAX: Final = 64  # an IPv6 address with its zone
+USER_AGENT_CHARACTERS_MAX: Final = 200
+NAME_CHARACTERS_MAX: Final = 100
+
+_TOKEN_CHARACTERS: Final = frozenset(
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+)
+
+
+class Purpose(StrEnum):
+    """What a link opens, once."""
+
+    SIGN_IN = "sign_in"
+    SIGN_UP = "sign_up"
+    VERIFY_EMAIL = "verify_email"
+    RESET_PASSWORD = "reset_password"
+    INVITATION = "invitation"
+
+
+class SignUp(StrEnum):
+    """Who may get an account without the operator's doing."""
+
+    OPEN = "open"  # whoever has a mailbox
+    INVITED = "invited"  # whom an organisation invites
+    CLOSED = "closed"  # nobody
+
+
+@dataclass(frozen=True, slots=True)
+class SignInRules:
+    """What the operator has set; times in milliseconds."""
+
+    sign_up: SignUp = SignUp.INVITED
+    password_characters_min: int = 10
+    session_idle_ms: int = 14 * 86_400_000
+    session_max_ms: int = 90 * 86_400_000
+    link_valid_ms: int = 3_600_000
+    invitation_valid_ms: int = 7 * 86_400_000
+    members_max: int = 10
+
+
+def token(entropy: bytes) -> str:
+    """256 bits, as they stand in a cookie or an address."""
+    assert len(entropy) == TOKEN_ENTROPY_BYTES
+    return _base64(entropy)
+
+
+def is_token(text: str) -> bool:
+    """Whether it could be one: what cannot need not be looked up."""
+    return len(text) == TOKEN_CHARACTERS and _TOKEN_CHARACTERS.issuperset(text)
+
+
+def digest(text: str) -> bytes:
+    """What we keep of it. A plain hash is enough for 256 random bits: there is nothing to guess."""
+    return sha256(text.encode()).digest()
+
+
+def csrf(session_token: str) -> str:
+    """What a session's forms hold: only who has its token can know it, and it does not lead back there."""
+    return _base64(sha256(b"fairlead csrf\0" + session_token.encode()).digest())
+
+
+def session_id(unix_ms: int, entropy: bytes) -> str:
+    """`session-` + milliseconds since 1970 (12 hex) + the entropy."""
+    return _id("session", unix_ms, entropy)
+
+
+def invitation_id(unix_ms: int, entropy: bytes) -> str:
+    return _id("inv", unix_ms, entropy)
+
+
+def session_expires_ms(
+    rules: SignInRules, *, created_ms: int, used_ms: int, now_ms: int
+) -> int | None:
+    """Until when it is good if it is not used again; None: it is over."""
+    end_ms = min(used_ms + rules.session_idle_ms, created_ms + rules.session_max_ms)
+    return end_ms if now_ms < end_ms else None
+
+
+def check_password(rules: SignInRules, password: str, *, email: str | None) -> None:
+    """Length is what counts; rules about characters make people choose worse ones (NIST SP 800-63B, 5.1.1).
+
+    Raises PasswordUnfit.
+    """
+    if len(password) < rules.password_characters_min:
+        raise PasswordUnfit(
+            f"a password has at least {rules.password_characters_min} characters; a sentence is a good one"
+        )
+    if len(password) > PASSWORD_CHARACTERS_MAX:
+        raise PasswordUnfit(f"a password has at most {PASSWORD_CHARACTERS_MAX} characters")
+    if len(set(password)) < 4:
+        raise PasswordUnfit("this password is too easy to guess")
+    if email is not None and password.lower() in (email, email.partition("@")[0]):
+        raise PasswordUnfit("a password must not be the address")
+
+
+def organisation_name(text: str) -> str:
+    """One line, not empty. Raises OrganisationInvalid."""
+    line = " ".join(text.split())
+    if not 0 < len(line) <= NAME_CHARACTERS_MAX:
+        raise OrganisationInvalid(
+            f"an organisation's name has 1 to {NAME_CHARACTERS_MAX} characters", "name"
+        )
+    return line
+
+
+def member_budget(account: AccountId, user: UserId) -> BudgetId:
+    return BudgetId(f"member:{account}:{user}")
+
+
+def bounded_place(place: Place) -> Place:
+    """What of it is kept."""
+    return Place(
+        address=place.address[:ADDRESS_CHARACTERS_MAX],
+        user_agent=" ".join(place.user_agent.split())[:USER_AGENT_CHARACTERS_MAX],
+    )
+
+
+def _id(prefix: str, unix_ms: int, entropy: bytes) -> str:
+    assert len(entropy) == ID_ENTROPY_BYTES
+    return f"{prefix}-{unix_ms & 0xFFFFFFFFFFFF:012x}{entropy.hex()}"
+
+
+def _base64(content: bytes) -> str:
+    return urlsafe_b64encode(content).rstrip(b"=").decode()
