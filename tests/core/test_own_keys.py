@@ -53,6 +53,13 @@ def test_a_plain_key_is_taken_as_it_is() -> None:
     assert read("anthropic", {"api_key": SECRET}) == (OwnKey(api_key=SECRET),)
 
 
+def test_an_address_with_a_blank_is_filled_from_the_key() -> None:
+    account = "0123456789abcdef0123456789abcdef"
+    assert read("cloudflare", {"api_key": SECRET, "account_id": account}) == (
+        OwnKey(api_key=SECRET, options={"account_id": account}),
+    )
+
+
 def test_an_access_key_signs_for_its_region() -> None:
     (key,) = read(
         "amazon-bedrock",
@@ -116,6 +123,9 @@ WRONG = [
     ("openai", [SECRET], "JSON object"),
     ("openai", {"api_key": SECRET, "base_url": "https://evil"}, "besides"),
     ("openai", {"api_key": 7}, "must be text"),
+    ("cloudflare", SECRET, "`account_id`"),
+    ("cloudflare", {"api_key": SECRET}, "`account_id` is missing"),
+    ("cloudflare", {"api_key": SECRET, "account_id": "../../evil"}, "`account_id`"),
     ("amazon-bedrock", {"accessKeyId": "A", "secretAccessKey": SECRET}, "`region` is missing"),
     ("amazon-bedrock", {"accessKeyId": "A", "region": "eu-west-1"}, "`secretAccessKey`"),
     ("amazon-bedrock", {"api_key": SECRET, "region": "evil.example/"}, "`region`"),

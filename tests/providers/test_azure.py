@@ -71,6 +71,15 @@ def test_requests_go_to_the_addresses_that_were_recorded() -> None:
     assert len(paths) == 3
 
 
+def test_a_deployment_may_have_a_name_of_its_own() -> None:
+    adapter = PROVIDERS["azure"].chat
+    assert adapter is not None
+    named = Credential(RESOURCE, "k", {"model": "my four"} | DATED)
+    asked = adapter.encode(ASKED, endpoint(), named)
+    assert "/deployments/my%20four/chat/completions?" in asked.url
+    assert json.loads(asked.body)["model"] == "my four"
+
+
 def test_models_that_only_speak_in_responses_are_asked_there() -> None:
     chat = PROVIDERS["azure"].chat
     assert chat is not None

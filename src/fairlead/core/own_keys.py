@@ -8,6 +8,7 @@ provider is signed in to:
 | its address has a resource in it | an array of resources `{api_key, resource_name, resource_type}` and of |
 | | deployments of one model `{model_slug, endpoint_url, api_key, model_id}`, or a single one |
 | its requests are signed | a key, or `{api_key, region}`, or `{accessKeyId, secretAccessKey, region}` |
+| its address has other blanks | `{api_key}`, and a field for each of them |
 | it gives tokens for a statement | the JSON of a service account, with `region` (`global`, or a region) |
 
 **Addresses.** Callers must not make us ask hosts of their choice. So a name that becomes part of an address has
@@ -96,14 +97,17 @@ def read_own_key(info: ProviderInfo, text: str) -> tuple[OwnKey, ...]:
         return (_signing(text, value),)
     if _RESOURCE in info.base_url:
         return _resources(info, value)
-    if value is None:
+    named = tuple(_BLANK.findall(info.base_url))
+    if value is None and not named:
         return (OwnKey(api_key=_line(text, "the key")),)
-    fields = _object(value, f"a key of {info.name}")
-    _only(fields, ("api_key",))
-    return (OwnKey(api_key=_text(fields, "api_key")),)
+    fields = _object(value, f"a key of {info.name}, with {_shown(('api_key', *named))},")
+    _only(fields, ("api_key", *named))
+    options = {name: _named(fields, name, _LABEL) for name in named}
+    return (OwnKey(api_key=_text(fields, "api_key"), options=options),)
 
 
 _RESOURCE: Final = "{resource}"
+_BLANK: Final = re.compile(r"\{(\w+)\}")
 
 
 def masked_label(text: str) -> str:
@@ -327,7 +331,11 @@ def _object(value: Any, what: str) -> dict[str, Any]:  # noqa: ANN401 - JSON
 
 def _only(fields: Mapping[str, object], known: tuple[str, ...]) -> None:
     if any(name not in known for name in fields):
-        raise OwnKeyInvalid(f"there is a field besides {', '.join(f'`{name}`' for name in known)}")
+        raise OwnKeyInvalid(f"there is a field besides {_shown(known)}")
+
+
+def _shown(names: tuple[str, ...]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
 
 
 def _text(fields: Mapping[str, Any], name: str) -> str:

@@ -7,7 +7,8 @@
 | an address of one deployment, `.../openai/deployments/{name}` | below it, whatever the model |
 | `https://{resource}.services.ai.azure.com/models` | below it |
 
-The name of the model is the name that a deployment was given, by default the model's own.
+The name of the model is the name that a deployment was given, by default the model's own; the option `model`
+says another.
 
 Source: https://learn.microsoft.com/en-us/azure/ai-foundry/openai/api-version-lifecycle (read 2026-11-21), and
 recorded traffic.
@@ -52,6 +53,9 @@ class AtAzure:
     def encode(
         self, request: ChatRequest, endpoint: Endpoint, credential: Credential
     ) -> UpstreamRequest:
+        deployment = credential.options.get("model")
+        if deployment is not None:
+            endpoint = msgspec.structs.replace(endpoint, provider_model_id=deployment)
         nowhere = replace(credential, base_url="", options={})
         written = self._adapter.encode(request, endpoint, nowhere)
         url = azure_url(credential, endpoint.provider_model_id, written.url)

@@ -1,0 +1,109 @@
+"""SQL about kept prompts and answers, and about who wants them kept."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import sqlalchemy as sa
+
+from fairlead.control.contents.types import KeptContent
+from fairlead.core.belongings import PPM, ContentPolicy
+from fairlead.core.ids import AccountId, GenerationId, WorkspaceId
+from fairlead.store.database import Database
+from fairlead.store.tables.contents import contents
+from fairlead.store.tables.people import workspaces
+
+__all__ = [
+    "ACCOUNTS_MAX",
+    "by_generation",
+    "delete_before",
+    "delete_of",
+    "insert_new",
+    "policies_of",
+]
+
+ACCOUNTS_MAX: Final = 500  # SQLite takes 999 parameters in its oldest versions
+
+Policies = tuple[Mapping[WorkspaceId, ContentPolicy], frozenset[WorkspaceId]]
+
+
+def policies_of(
+    connection: sa.Connection, accounts: Sequence[AccountId]
+) -> dict[AccountId, Policies]:
+    """By account: which workspaces want contents kept, and which let us use what they send."""
+    kept: defaultdict[AccountId, dict[WorkspaceId, ContentPolicy]] = defaultdict(dict)
+    shared: defaultdict[AccountId, set[WorkspaceId]] = defaultdict(set)
+    for start in range(0, len(accounts), ACCOUNTS_MAX):
+        rows = connection.execute(
+            sa.select(
+                workspaces.c.id,
+                workspaces.c.account_id,
+                workspaces.c.io_logging,
+                workspaces.c.io_logging_sampling_rate,
+                workspaces.c.io_logging_key_ids,
+                workspaces.c.data_discount_logging,
+            ).where(
+                workspaces.c.account_id.in_(accounts[start : start + ACCOUNTS_MAX]),
+                sa.or_(
+                    workspaces.c.io_logging.is_(True), workspaces.c.data_discount_logging.is_(True)
+                ),
+            )
+        )
+        for row in rows:
+            account, workspace = AccountId(row.account_id), WorkspaceId(row.id)
+            if row.io_logging:
+                kept[account][workspace] = ContentPolicy(
+                    share_ppm=round(row.io_logging_sampling_rate * PPM),
+                    # The public API filters by numbers, which our keys have not: a filter lets nothing pass.
+                    callers=None if row.io_logging_key_ids is None else frozenset(),
+                )
+            if row.data_discount_logging:
+                shared[account].add(workspace)
+    return {
+        account: (kept.get(account, {}), frozenset(shared.get(account, ())))
+        for account in kept.keys() | shared.keys()
+    }
+
+
+def insert_new(
+    database: Database, connection: sa.Connection, rows: Sequence[tuple[object, ...]]
+) -> int:
+    """rows: as the table's columns. One whose generation is there already stays as it is."""
+    return database.insert_many_new(connection, contents, rows)
+
+
+def by_generation(
+    connection: sa.Connection, account: AccountId, generation: GenerationId
+) -> KeptContent | None:
+    row = connection.execute(
+        sa.select(contents).where(
+            contents.c.generation_id == generation, contents.c.account_id == account
+        )
+    ).one_or_none()
+    if row is None:
+        return None
+    return KeptContent(
+        generation=GenerationId(row.generation_id),
+        account=AccountId(row.account_id),
+        workspace=WorkspaceId(row.workspace_id),
+        created_ms=row.created_ms,
+        sealed=row.sealed,
+    )
+
+
+def delete_before(connection: sa.Connection, created_ms: int, *, limit: int) -> int:
+    """At most `limit` of those that are older. Returns how many."""
+    old = (
+        sa.select(contents.c.generation_id)
+        .where(contents.c.created_ms < created_ms)
+        .order_by(contents.c.created_ms)
+        .limit(limit)
+    )
+    deleted = connection.execute(sa.delete(contents).where(contents.c.generation_id.in_(old)))
+    return deleted.rowcount
+
+
+def delete_of(connection: sa.Connection, account: AccountId) -> int:
+    return connection.execute(sa.delete(contents).where(contents.c.account_id == account)).rowcount
