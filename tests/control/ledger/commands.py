@@ -103,7 +103,7 @@ class PureLedger:
     def post(self, command: Command, now_ms: int = 0) -> Applied | AlreadyDone | Refused:
         for entry in self.entries:
             if entry.reference == command.reference:
-                return rules.repeated(entry, command)
+                return rules.repeated(entry.number, entry.command, command)
         outcome = rules.apply(self.book, command, now_ms)
         if isinstance(outcome, Applied):
             self.entries.append(

@@ -62,11 +62,13 @@ __all__ = [
     "TEXT_CHARACTERS_MAX",
     "apply",
     "command_of",
+    "invalid",
     "kind_of",
     "lot_id",
     "opened_by",
     "repeated",
     "replayed",
+    "takes_unleased",
     "text_of",
     "totals_moved",
     "use_order",
@@ -95,7 +97,7 @@ def apply(book: Book, command: Command, now_ms: int) -> Applied | Refused:
     The book must be of the command's account, and hold the lot that the command names, if there is one.
     """
     assert book.account == command.account
-    refused = _invalid_text(command) or _invalid_amount(command)
+    refused = invalid(command)
     if refused is not None:
         return refused
     page = _Page(book)
@@ -123,13 +125,18 @@ def apply(book: Book, command: Command, now_ms: int) -> Applied | Refused:
     return refused if refused is not None else page.applied()
 
 
-def repeated(earlier: Entry, command: Command) -> AlreadyDone | Refused:
-    """What to answer when there is an entry with the command's reference."""
-    if command_of(earlier.command) == command:
-        return AlreadyDone(earlier.number)
+def invalid(command: Command) -> Refused | None:
+    """What is wrong with a command whatever the book says."""
+    return _invalid_text(command) or _invalid_amount(command)
+
+
+def repeated(number: int, kept: str, command: Command) -> AlreadyDone | Refused:
+    """What to answer when entry `number` has the command's reference. kept: its command, as text."""
+    if command_of(kept) == command:
+        return AlreadyDone(number)
     return _refused(
         RefusalReason.REFERENCE_REUSED,
-        f"entry {earlier.number} has the reference {earlier.reference}, and is another command",
+        f"entry {number} has the reference {command.reference}, and is another command",
     )
 
 
@@ -193,6 +200,11 @@ def text_of(command: Command) -> str:
 def command_of(text: str) -> Command:
     """Raises msgspec.MsgspecError: nothing of ours."""
     return _COMMAND_DECODER.decode(text)
+
+
+def takes_unleased(command: Command) -> bool:
+    """It takes nothing that processes have set aside, so it must know how much that is."""
+    return isinstance(command, RefundPurchase | ExpireLot | TransferOut)
 
 
 def kind_of(command: Command) -> str:
