@@ -21,10 +21,8 @@ from fairlead.store.database import (
     DatabaseUnreadable,
     open_database,
 )
-from fairlead.store.tables.accounts import accounts
 from fairlead.store.tables.catalogue import price_sheets
 from fairlead.store.tables.installation import meta
-from fairlead.store.tables.keys import api_keys
 
 PATIENCE_S = 30.0
 
@@ -177,27 +175,28 @@ def test_rows_that_are_there_are_left_as_they_are(database: Database, count: int
 
 
 def test_rows_may_lack_what_none_of_them_has(database: Database):
-    def key(number: int, **has: object) -> tuple[object, ...]:
-        plain = {"account_id": "acc", "digest": b"%d" % number, "label": "", "name": "",
-                 "is_management": False, "is_disabled": False, "created_ms": 2**62}  # fmt: skip
-        values = plain | has | {"id": str(number)}
-        return tuple(values.get(column.name) for column in api_keys.columns)
-
+    table = sa.Table(
+        "anything",
+        sa.MetaData(),
+        sa.Column("id", sa.Text, primary_key=True),
+        sa.Column("number", sa.BigInteger),
+        sa.Column("text", sa.Text),
+        sa.Column("content", sa.LargeBinary),
+        sa.Column("is_so", sa.Boolean),
+    )
+    lacking = [("1", None, None, None, None), ("2", None, None, None, None)]
+    mixed = [
+        ("3", 2**62, None, b"", True),
+        ("4", None, "", None, False),
+        ("5", 1, "\u2603", b"\0", None),
+    ]
     with database.begin() as connection:
-        connection.execute(
-            sa.insert(accounts).values(
-                id="acc", name="", billing="prepaid", is_owner=False, created_ms=0
-            )
-        )
-        assert database.insert_many_new(connection, api_keys, [key(1), key(2)]) == 2
-        some = [key(number, limit_nano=number or None) for number in range(3, 6)]
-        assert database.insert_many_new(connection, api_keys, [key(1), *some, some[0]]) == 3
-        found = connection.execute(
-            sa.select(api_keys.c.limit_nano, api_keys.c.digest).order_by(api_keys.c.id)
-        ).all()
-    assert [tuple(row) for row in found] == [
-        (None, b"1"), (None, b"2"), (3, b"3"), (4, b"4"), (5, b"5")
-    ]  # fmt: skip
+        table.create(connection)
+        assert database.insert_many_new(connection, table, lacking) == 2
+        assert database.insert_many_new(connection, table, [lacking[0], *mixed, mixed[0]]) == 3
+        assert database.insert_many_new(connection, table, []) == 0
+        found = connection.execute(sa.select(table).order_by(table.c.id)).all()
+    assert [tuple(row) for row in found] == lacking + mixed
 
 
 def test_a_value_that_cannot_be_kept_is_told_from_trouble(database: Database):
