@@ -102,6 +102,10 @@ class Breaker:
         if self.state(now_s) is BreakerState.HALF_OPEN:
             self.probing_since_s = now_s
 
+    def is_untroubled(self, began_s: float) -> bool:
+        """Whether the success of a call that began then would change nothing."""
+        return self.is_closed and not self.outages_in_a_row and began_s >= self.closed_at_s
+
     def says_nothing(self, began_s: float) -> None:
         """A call ended that tells nothing of the endpoint; if it was the probe, the next one is."""
         if began_s >= self.probing_since_s:
@@ -145,14 +149,14 @@ class Breaker:
 
 
 class RateLimit:
-    """How long an endpoint asked us to wait."""
+    """How long an endpoint asked us to wait. is_repeated: it has answered nothing since it did last."""
 
-    __slots__ = ("_is_repeated", "_wait_s", "until_s")
+    __slots__ = ("_wait_s", "is_repeated", "until_s")
 
     def __init__(self) -> None:
         self.until_s = _NEVER
         self._wait_s = LIMIT_FIRST_S
-        self._is_repeated = False
+        self.is_repeated = False
 
     def is_on(self, now_s: float) -> bool:
         return 0 < self.until_s - now_s <= LIMIT_TOLD_MAX_S + CLOCK_SLACK_S
@@ -165,9 +169,9 @@ class RateLimit:
             return  # sent before we knew
         else:
             wait_s = self._wait_s = (
-                min(self._wait_s * 2, LIMIT_MAX_S) if self._is_repeated else LIMIT_FIRST_S
+                min(self._wait_s * 2, LIMIT_MAX_S) if self.is_repeated else LIMIT_FIRST_S
             )
-            self._is_repeated = True
+            self.is_repeated = True
         self.limit_for(wait_s, now_s)
 
     def limit_for(self, wait_s: float, now_s: float) -> None:
@@ -176,4 +180,4 @@ class RateLimit:
         self.until_s = max(until_s, self.until_s) if self.is_on(now_s) else until_s
 
     def succeeded(self) -> None:
-        self._is_repeated = False
+        self.is_repeated = False

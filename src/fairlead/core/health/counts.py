@@ -35,7 +35,16 @@ class CountSlot(msgspec.Struct, frozen=True, gc=False, array_like=True):
 class CountRing:
     """Counts by column over a window of `slots` slots, the newest of which is still filling."""
 
-    __slots__ = ("_columns", "_counts", "_is_empty", "_newest", "_nothing", "_slot_s", "_slots")
+    __slots__ = (
+        "_columns",
+        "_counts",
+        "_is_empty",
+        "_newest",
+        "_no_counts",
+        "_nothing",
+        "_slot_s",
+        "_slots",
+    )
 
     def __init__(self, *, slot_s: float, slots: int, columns: int) -> None:
         self._slot_s = slot_s
@@ -44,6 +53,7 @@ class CountRing:
         self._counts = array("Q", bytes(8 * slots * columns))
         self._newest = -slots  # nothing yet
         self._nothing = (0,) * columns
+        self._no_counts = array("Q", self._nothing)
         self._is_empty = True  # then nobody need look; most endpoints' short windows are
 
     def add(self, column: int, now_s: float, count: int = 1) -> None:
@@ -122,10 +132,9 @@ class CountRing:
             return
         if ahead < 0 or ahead >= self._slots:
             self.clear()
-        else:
-            columns = self._columns
+        elif not self._is_empty:
+            columns, counts = self._columns, self._counts
             for entered in range(self._newest + 1, number + 1):
                 place = entered % self._slots * columns
-                for column in range(place, place + columns):
-                    self._counts[column] = 0
+                counts[place : place + columns] = self._no_counts
         self._newest = number

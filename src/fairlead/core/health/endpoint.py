@@ -65,6 +65,7 @@ _FRESH_S: Final = 4.0
 _FRESH_STEP_S: Final = 0.25
 _FRESH_STEPS: Final = 16
 _STALE: Final = float("-inf")
+_USUAL_MAX: Final = 64  # outcomes that are collected before they are counted
 
 
 class EndpointFigures(msgspec.Struct, frozen=True, gc=False):
@@ -102,6 +103,9 @@ class EndpointHealth:
         "_latency_p95_s",
         "_measured",
         "_measured_until_s",
+        "_usual_latencies_s",
+        "_usual_rates",
+        "_usual_slot",
         "breaker",
         "day",
         "facts",
@@ -138,6 +142,9 @@ class EndpointHealth:
         self._measured_until_s = _STALE
         self._latency_p95_s: float | None = None
         self._forgiven_at_s = _STALE
+        self._usual_rates: list[float] = []
+        self._usual_latencies_s: list[float] = []
+        self._usual_slot = 0.0
 
     # What happens
 
@@ -168,7 +175,18 @@ class EndpointHealth:
     def ended(self, outcome: EndpointOutcome, now_s: float) -> None:
         self.heard_at_s = now_s
         began_s = now_s - outcome.duration_s
-        self.silences.is_over(began_s)
+        if self.silences.began_s:
+            self.silences.is_over(began_s)
+        if self._says_the_usual(outcome, began_s):
+            number = now_s // RECENT_SLOT_S
+            if number != self._usual_slot or len(self._usual_rates) >= _USUAL_MAX:
+                self.count_usual()
+                self._usual_slot = number
+            self._usual_rates.append(outcome.output_tokens / outcome.duration_s)
+            if outcome.first_token_s is not None:
+                self._usual_latencies_s.append(outcome.first_token_s)
+            return
+        self.count_usual()
         if outcome.is_abandoned:
             self._says_nothing(began_s)
             self._was_silent(outcome.silent_s, now_s)
@@ -193,8 +211,42 @@ class EndpointHealth:
         if outcome.tools is not None:
             self.tools.add(_VALID if outcome.tools is ToolVerdict.VALID else _INVALID, now_s)
 
+    def _says_the_usual(self, outcome: EndpointOutcome, began_s: float) -> bool:
+        """Whether it is one more success of an endpoint that is well, which changes nothing but counts."""
+        return (
+            outcome.failure is None
+            and outcome.tools is None
+            and not outcome.is_abandoned
+            and outcome.output_tokens > 0
+            and outcome.duration_s > 0
+            and not self.facts.standing
+            and self.facts.throughput is not None
+            and (outcome.first_token_s is None or self.facts.latency_s is not None)
+            and not self.limit.is_repeated
+            and self.breaker.is_untroubled(began_s)
+        )
+
+    def count_usual(self) -> None:
+        """Count what has only been collected. To be called before anything here is read.
+
+        All that was collected is of one slot of the shortest ring, and so of one slot of each.
+        """
+        rates = self._usual_rates
+        if not rates:
+            return
+        at_s = self._usual_slot * RECENT_SLOT_S
+        for ring in (self.minutes, self.day, self.recent, self.weighed):
+            ring.add(Meaning.SUCCESS, at_s, len(rates))
+        for rate in rates:
+            self.throughput.add(bin_of(rate), at_s)
+        for latency_s in self._usual_latencies_s:
+            self.latency.add(bin_of(latency_s), at_s)
+        rates.clear()
+        self._usual_latencies_s.clear()
+
     def heard(self, news: News, now_s: float) -> None:
         """What another process saw: as if its calls had ended here, just now."""
+        self.count_usual()
         self.heard_at_s = now_s
         counts = (news.successes, news.outages, news.limited, news.callers)
         for meaning, count in zip(Meaning, counts, strict=True):
@@ -280,6 +332,7 @@ class EndpointHealth:
     # What outlives the process
 
     def saved(self, endpoint: EndpointId) -> SavedEndpoint:
+        self.count_usual()
         return SavedEndpoint(
             endpoint=endpoint,
             heard_at_s=self.heard_at_s,
@@ -296,6 +349,7 @@ class EndpointHealth:
 
     def adopt(self, saved: SavedEndpoint, now_s: float) -> None:
         """Take over what another process knew when it saved this; the newer knowledge counts."""
+        self.count_usual()
         self.heard_at_s = max(self.heard_at_s, min(saved.heard_at_s, now_s))
         other = breaker_of(saved.breaker)
         if other.precedence > self.breaker.precedence:
@@ -315,6 +369,7 @@ class EndpointHealth:
 
     def facts_at(self, now_s: float) -> Facts:
         """Use `facts` while `made_at_s <= now_s < fresh_until_s`, and this otherwise."""
+        self.count_usual()
         if now_s - self.heard_at_s > _FORGOTTEN_S and self.breaker.is_closed and not self.silences:
             return self._hardly_known(now_s)
         latency, throughput = self._speed(now_s)
@@ -367,6 +422,7 @@ class EndpointHealth:
         return self._latency_p95_s
 
     def figures(self, now_s: float) -> EndpointFigures:
+        self.count_usual()
         last_5m = self.minutes.totals(now_s, FIVE_MINUTES)
         last_30m = self.minutes.totals(now_s)
         last_1d = self.day.totals(now_s)

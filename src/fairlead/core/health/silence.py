@@ -32,19 +32,22 @@ def patience_s(first_token_p99_s: float | None) -> float:
 
 
 class Silences:
-    """Of one endpoint: when those calls began that wait, and began after the last one that was answered."""
+    """Of one endpoint.
 
-    __slots__ = ("_began_s",)
+    began_s: when those calls began that wait, and began after the last one that was answered; ascending.
+    """
+
+    __slots__ = ("began_s",)
 
     def __init__(self) -> None:
-        self._began_s: list[float] = []  # ascending
+        self.began_s: list[float] = []
 
     def __len__(self) -> int:
-        return len(self._began_s)
+        return len(self.began_s)
 
     def waits(self, now_s: float) -> None:
         """A call begins to wait."""
-        began_s = self._began_s
+        began_s = self.began_s
         if began_s and began_s[-1] > now_s:  # the clock was set back
             began_s.clear()
         if len(began_s) < WAITING_MAX:
@@ -52,21 +55,21 @@ class Silences:
 
     def spoke(self, call_began_s: float) -> None:
         """A call that began then brought its first token: who waits for longer is only slow."""
-        began_s = self._began_s
+        began_s = self.began_s
         del began_s[: bisect_right(began_s, call_began_s + _SAME_S)]
 
     def is_over(self, call_began_s: float) -> None:
         """A call that began then ended without a word. It has been told as a failure, or says nothing."""
-        began_s = self._began_s
+        began_s = self.began_s
         place = bisect_left(began_s, call_began_s - _SAME_S)
         if place < len(began_s) and began_s[place] <= call_began_s + _SAME_S:
             del began_s[place]
 
     def too_long_at_s(self, patience_s: float) -> float:
         """When there will have been an outage, if nobody is answered until then; infinite: not yet in sight."""
-        if len(self._began_s) < CALLS_IN_SILENCE:
+        if len(self.began_s) < CALLS_IN_SILENCE:
             return float("inf")
-        return self._began_s[CALLS_IN_SILENCE - 1] + patience_s
+        return self.began_s[CALLS_IN_SILENCE - 1] + patience_s
 
     def forget(self) -> None:
-        self._began_s.clear()
+        self.began_s.clear()
