@@ -10,7 +10,7 @@ import sys
 from itertools import groupby
 from pathlib import Path
 
-from fairlead.settings.types import SECTIONS, ProviderSettings
+from fairlead.settings.types import SECTIONS, OidcSettings, ProviderSettings
 from fairlead.settings.words import Setting, every_setting
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "operate" / "settings.md"
@@ -23,11 +23,14 @@ is written by `tools/docs/settings.py`; edit the descriptions in `fairlead/setti
 """
 
 
+_STRUCTS = {**SECTIONS, "oidc.<name>": OidcSettings, "providers.<slug>": ProviderSettings}
+
+
 def page() -> str:
     """The whole page."""
     parts = [_HEAD]
     for section, settings in groupby(every_setting(), key=_section):
-        struct = SECTIONS.get(section, ProviderSettings)
+        struct = _STRUCTS[section]
         summary = " ".join((struct.__doc__ or "").split())
         parts.append(f"## `[{section}]`\n\n{summary}\n\n{_table(list(settings))}")
     return "\n".join(parts)

@@ -17,8 +17,10 @@ from fairlead.core.ids import ProviderSlug
 from fairlead.settings.types import (
     ANNOTATIONS,
     CACHE_SCHEMES,
+    OIDC_ANNOTATIONS,
     PROVIDER_ANNOTATIONS,
     SECTIONS,
+    OidcSettings,
     ProviderSettings,
     Secret,
     Settings,
@@ -83,6 +85,8 @@ class _Given:
 
 
 _Path: TypeAlias = tuple[str, ...]  # ("server", "port") or ("providers", "openai", "api_key")
+_OIDC_NAME: Final = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")  # it is part of an address
+_OIDC_NAME_CHARACTERS_MAX: Final = 30
 
 
 def load(
@@ -117,21 +121,28 @@ def load(
     _drop_ambient(given)
     values: dict[str, dict[str, object]] = {section: {} for section in SECTIONS}
     provider_values: dict[ProviderSlug, dict[str, object]] = {}
+    oidc_values: dict[str, dict[str, object]] = {}
     for path, one in given.items():
         match path:
             case ("providers", slug, key):
                 annotation = PROVIDER_ANNOTATIONS.get(key, Secret)
                 here = provider_values.setdefault(ProviderSlug(slug), {})
                 here[key] = _convert(one, annotation, environ)
+            case ("oidc", name, key):
+                values_there = oidc_values.setdefault(name, {})
+                values_there[key] = _convert(one, OIDC_ANNOTATIONS[key], environ)
             case (section, key):
                 values[section][key] = _convert(one, ANNOTATIONS[section][key], environ)
     sections = {name: struct(**values[name]) for name, struct in SECTIONS.items()}
     settings = Settings(
         **sections,  # type: ignore[arg-type]  # each name with the struct that SECTIONS has for it
+        oidc={name: _oidc(name, value) for name, value in oidc_values.items()},
         providers={slug: _provider(value) for slug, value in provider_values.items()},
         models=models,
     )
     _check_addresses(settings, given)
+    if settings.mail.transport == "smtp" and not settings.mail.smtp_host:
+        raise SettingsError("mail.smtp_host is missing; mail.transport is smtp")
     return settings
 
 
@@ -177,8 +188,8 @@ def _from_file(
     table: Mapping[str, object], providers: Mapping[ProviderSlug, ProviderInfo]
 ) -> Iterator[tuple[_Path, _Given]]:
     for section, content in table.items():
-        if section not in SECTIONS and section != "providers":
-            known = [*SECTIONS, "providers", "models"]
+        if section not in SECTIONS and section not in ("providers", "oidc"):
+            known = [*SECTIONS, "oidc", "providers", "models"]
             whole = [f"{name}.{key}" for name in SECTIONS for key in ANNOTATIONS[name]]
             # A key that lost its section header is meant more often than a misspelt section.
             at_home = [name for name in whole if name.endswith(f".{section}")]
@@ -188,6 +199,8 @@ def _from_file(
         for key, value in content.items():
             if section == "providers":
                 yield from _provider_table(key, value, providers)
+            elif section == "oidc":
+                yield from _oidc_table(key, value)
             elif key in ANNOTATIONS[section]:
                 yield (section, key), _Given(f"{section}.{key}", value, is_text=False)
             else:
@@ -214,6 +227,29 @@ def _provider_table(
         if key not in keys:
             raise _unknown(name, [f"{table}.{known}" for known in keys])
         yield ("providers", slug, key), _Given(name, value, is_text=False)
+
+
+def _oidc_table(name: str, content: object) -> Iterator[tuple[_Path, _Given]]:
+    table = f"oidc.{name}"
+    if not isinstance(content, dict):
+        raise SettingsError(f"{table} is {kind_of(content)}; wanted a table, [{table}]")
+    for key, value in content.items():
+        if key not in OIDC_ANNOTATIONS:
+            raise _unknown(f"{table}.{key}", [f"{table}.{known}" for known in OIDC_ANNOTATIONS])
+        yield ("oidc", name, key), _Given(f"{table}.{key}", value, is_text=False)
+
+
+def _oidc(name: str, values: Mapping[str, object]) -> OidcSettings:
+    if len(name) > _OIDC_NAME_CHARACTERS_MAX or not _OIDC_NAME.fullmatch(name):
+        raise SettingsError(
+            f"oidc.{name}: wanted a name of up to {_OIDC_NAME_CHARACTERS_MAX} lower-case letters, digits"
+            " and single hyphens"
+        )
+    settings = OidcSettings(**values)  # type: ignore[arg-type]  # converted one by one
+    for key in ("issuer", "client_id"):
+        if not getattr(settings, key):
+            raise SettingsError(f"oidc.{name}.{key} is missing")
+    return settings
 
 
 def _provider_name(slug: str) -> str:
@@ -273,6 +309,8 @@ def _from_environment(
         path: _Path | None = paths.get(variable)
         if path is None and variable.startswith("FAIRLEAD_PROVIDERS__"):
             path = _provider_path(variable, providers)
+        if path is None and variable.startswith("FAIRLEAD_OIDC__"):
+            path = _oidc_path(variable)
         if path is None:
             if "__" not in variable and _SERVICE_LINK.search(variable):
                 continue
@@ -293,6 +331,15 @@ def _provider_path(variable: str, providers: Mapping[ProviderSlug, ProviderInfo]
     if key not in keys:
         raise _unknown(variable, [f"FAIRLEAD_PROVIDERS__{wanted}__{name}" for name in keys])
     return ("providers", slug, keys[key])
+
+
+def _oidc_path(variable: str) -> _Path:
+    """FAIRLEAD_OIDC__MY_COMPANY__CLIENT_ID: of [oidc.my-company]."""
+    name, _, key = variable.removeprefix("FAIRLEAD_OIDC__").partition("__")
+    if key.lower() not in OIDC_ANNOTATIONS or not key.isupper():
+        known = [f"FAIRLEAD_OIDC__{name}__{one.upper()}" for one in OIDC_ANNOTATIONS]
+        raise _unknown(variable, known)
+    return ("oidc", name.lower().replace("_", "-"), key.lower())
 
 
 def _convert(one: _Given, annotation: object, environ: Mapping[str, str]) -> object:

@@ -17,6 +17,7 @@ from fairlead.core.ids import ProviderSlug
 __all__ = [
     "ANNOTATIONS",
     "CACHE_SCHEMES",
+    "OIDC_ANNOTATIONS",
     "PROVIDER_ANNOTATIONS",
     "SECTIONS",
     "Cache",
@@ -24,12 +25,15 @@ __all__ = [
     "Journal",
     "Limits",
     "Log",
+    "Mail",
     "Metrics",
+    "OidcSettings",
     "ProviderSettings",
     "Routing",
     "Secret",
     "Server",
     "Settings",
+    "SignIn",
     "Timeouts",
     "Upstream",
     "revealed",
@@ -101,6 +105,15 @@ class Server(msgspec.Struct, frozen=True, kw_only=True):
         _Address | None,
         Meta(description="Where callers reach us from outside, when a proxy stands in front."),
     ] = None
+    proxies: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=10,
+            description="How many proxies of yours stand in front, each of which adds to `X-Forwarded-For`;"
+            " people are then counted by the address that the outermost saw.",
+        ),
+    ] = 0
 
 
 class Timeouts(msgspec.Struct, frozen=True, kw_only=True):
@@ -259,6 +272,108 @@ class Metrics(msgspec.Struct, frozen=True, kw_only=True):
     ] = None
 
 
+class Mail(msgspec.Struct, frozen=True, kw_only=True):
+    """How we write to people: links to sign in, invitations, notices."""
+
+    transport: Annotated[
+        Literal["console", "smtp"],
+        Meta(
+            description="console: mail is printed on standard error, for the operator to pass on;"
+            " smtp: it goes to the server below."
+        ),
+    ] = "console"
+    sender: Annotated[str, Meta(description="From whom: an address, or `Name <address>`.")] = (
+        "Fairlead <fairlead@localhost>"
+    )
+    smtp_host: Annotated[str | None, Meta(description="The mail server.")] = None
+    smtp_port: Annotated[int, Meta(ge=1, le=65_535, description="Its port.")] = 587
+    smtp_security: Annotated[
+        Literal["starttls", "tls", "none"],
+        Meta(
+            description="starttls: begins in the clear and must become encrypted; tls: encrypted from the"
+            " start, usually at port 465; none: only for a server on this machine."
+        ),
+    ] = "starttls"
+    smtp_user: Annotated[
+        str | None, Meta(description="Whom to sign in as, if the server asks.")
+    ] = None
+    smtp_password: Annotated[Secret | None, Meta(description="With which password.")] = None
+
+
+_Days = Annotated[float, Meta(gt=0, le=3650)]
+_PerPerson = Annotated[int, Meta(ge=0, le=100_000)]
+
+
+class SignIn(msgspec.Struct, frozen=True, kw_only=True):
+    """Who may have an account, and for how long somebody is signed in."""
+
+    sign_up: Annotated[
+        Literal["open", "invited", "closed"],
+        Meta(
+            description="Who gets an account without your doing. open: whoever has a mailbox; invited: whom"
+            " an organisation invites; closed: nobody. `fairlead accounts create` always works."
+        ),
+    ] = "invited"
+    password_characters_min: Annotated[
+        int, Meta(ge=8, le=128, description="Shortest password.")
+    ] = 10
+    session_idle_days: Annotated[
+        _Days, Meta(description="Who was away for so long signs in again.")
+    ] = 14.0
+    session_max_days: Annotated[_Days, Meta(description="So often everybody signs in again.")] = (
+        90.0
+    )
+    link_valid_minutes: Annotated[
+        float, Meta(gt=0, le=10_080, description="How long a link in a mail is good.")
+    ] = 60.0
+    invitation_valid_days: Annotated[
+        _Days, Meta(description="How long an invitation to an organisation is good.")
+    ] = 7.0
+    organisation_members_max: Annotated[
+        int, Meta(ge=1, le=100_000, description="Members of one organisation.")
+    ] = 10
+    attempts_per_minute_from: Annotated[
+        _PerPerson,
+        Meta(description="Attempts to sign in from one network address; 0: as many as they like."),
+    ] = 20
+    attempts_per_minute_to: Annotated[
+        _PerPerson, Meta(description="Attempts to sign in to one account, from anywhere.")
+    ] = 10
+    mails_per_minute_from: Annotated[
+        _PerPerson, Meta(description="Mails that one network address may cause.")
+    ] = 10
+    mails_per_day_to: Annotated[
+        _PerPerson,
+        Meta(description="Mails to one mailbox that somebody asked for without signing in."),
+    ] = 20
+
+
+class OidcSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Another way to sign in: an OpenID Connect provider, under a name of your choice. It must be told the
+    address `<public_url>/auth/oidc/<name>/callback`."""
+
+    issuer: Annotated[
+        _Address | None, Meta(description="Its address, to which `/.well-known/...` is appended.")
+    ] = None
+    client_id: Annotated[str | None, Meta(description="What it calls us.")] = None
+    client_secret: Annotated[
+        Secret | None, Meta(description="By which it knows us; none: a public client.")
+    ] = None
+    title: Annotated[
+        str | None, Meta(description="What the button says; without it, the name.")
+    ] = None
+    scopes: Annotated[
+        str, Meta(description="What we ask for, beside `openid`; separated by spaces.")
+    ] = "email profile"
+    sign_up: Annotated[
+        bool,
+        Meta(
+            description="true: whoever it knows by a verified address may have an account, whatever"
+            " `sign_in.sign_up` says."
+        ),
+    ] = False
+
+
 class ProviderSettings(msgspec.Struct, frozen=True, kw_only=True):
     """One provider. Beside these three, what its address and its way of signing in ask for (`region`,
     `resource`, `api_version`, `credentials_file`, ...) are settings of that provider, and arrive in
@@ -303,6 +418,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     upstream: Upstream = Upstream()
     log: Log = Log()
     metrics: Metrics = Metrics()
+    mail: Mail = Mail()
+    sign_in: SignIn = SignIn()
+    oidc: Mapping[str, OidcSettings] = {}
     providers: Mapping[ProviderSlug, ProviderSettings] = {}
     models: tuple[Mapping[str, object], ...] = ()
 
@@ -318,10 +436,13 @@ SECTIONS: Final[dict[str, type[msgspec.Struct]]] = {
     "upstream": Upstream,
     "log": Log,
     "metrics": Metrics,
+    "mail": Mail,
+    "sign_in": SignIn,
 }
 ANNOTATIONS: Final[dict[str, dict[str, object]]] = {
     section: get_type_hints(struct, include_extras=True) for section, struct in SECTIONS.items()
 }
+OIDC_ANNOTATIONS: Final[dict[str, object]] = get_type_hints(OidcSettings, include_extras=True)
 PROVIDER_ANNOTATIONS: Final[dict[str, object]] = {
     name: annotation
     for name, annotation in get_type_hints(ProviderSettings, include_extras=True).items()

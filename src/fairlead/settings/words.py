@@ -12,8 +12,10 @@ from msgspec import Meta, inspect
 
 from fairlead.settings.types import (
     ANNOTATIONS,
+    OIDC_ANNOTATIONS,
     PROVIDER_ANNOTATIONS,
     SECTIONS,
+    OidcSettings,
     ProviderSettings,
 )
 
@@ -112,6 +114,7 @@ class Setting:
 def every_setting() -> Iterator[Setting]:
     """All settings in the order of the file; a provider's keys come once, as `providers.<slug>.…`."""
     groups = [(name, name.upper(), struct, ANNOTATIONS[name]) for name, struct in SECTIONS.items()]
+    groups.append(("oidc.<name>", "OIDC__<NAME>", OidcSettings, OIDC_ANNOTATIONS))
     groups.append(("providers.<slug>", "PROVIDERS__<SLUG>", ProviderSettings, PROVIDER_ANNOTATIONS))
     for section, variable, struct, hints in groups:
         for field in msgspec.structs.fields(struct):
