@@ -23,6 +23,9 @@ And on nothing more: on PostgreSQL (READ COMMITTED) each statement sees what was
 what was read without one of these two locks may be out of date when it is acted upon. Either let the statement
 that changes decide (`WHERE`, ON CONFLICT), or lock first.
 
+Text is in the order of the database's own collation. Ids, which are lower-case hexadecimal behind a constant
+prefix, are in the order of their creation in any.
+
 Writers can be in each other's way: two that want the same rows in another order wait for each other, and the
 server ends one of them (DatabaseContended). Names of one `lock` are taken in an order of their own; for
 anything beyond, `retrying` begins again. SQLite's writers stand in line and never meet. At READ COMMITTED
