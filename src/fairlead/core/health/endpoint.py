@@ -103,6 +103,7 @@ class EndpointHealth:
         "_latency_p95_s",
         "_measured",
         "_measured_until_s",
+        "_usual_count",
         "_usual_latencies_s",
         "_usual_rates",
         "_usual_slot",
@@ -142,6 +143,7 @@ class EndpointHealth:
         self._measured_until_s = _STALE
         self._latency_p95_s: float | None = None
         self._forgiven_at_s = _STALE
+        self._usual_count = 0
         self._usual_rates: list[float] = []
         self._usual_latencies_s: list[float] = []
         self._usual_slot = 0.0
@@ -179,10 +181,12 @@ class EndpointHealth:
             self.silences.is_over(began_s)
         if self._says_the_usual(outcome, began_s):
             number = now_s // RECENT_SLOT_S
-            if number != self._usual_slot or len(self._usual_rates) >= _USUAL_MAX:
+            if number != self._usual_slot or self._usual_count >= _USUAL_MAX:
                 self.count_usual()
                 self._usual_slot = number
-            self._usual_rates.append(outcome.output_tokens / outcome.duration_s)
+            self._usual_count += 1
+            if outcome.output_tokens > 0 and outcome.duration_s > 0:
+                self._usual_rates.append(outcome.output_tokens / outcome.duration_s)
             if outcome.first_token_s is not None:
                 self._usual_latencies_s.append(outcome.first_token_s)
             return
@@ -213,15 +217,14 @@ class EndpointHealth:
 
     def _says_the_usual(self, outcome: EndpointOutcome, began_s: float) -> bool:
         """Whether it is one more success of an endpoint that is well, which changes nothing but counts."""
+        facts = self.facts
         return (
             outcome.failure is None
             and outcome.tools is None
             and not outcome.is_abandoned
-            and outcome.output_tokens > 0
-            and outcome.duration_s > 0
-            and not self.facts.standing
-            and self.facts.throughput is not None
-            and (outcome.first_token_s is None or self.facts.latency_s is not None)
+            and not facts.standing
+            and (facts.throughput is not None or not (outcome.output_tokens and outcome.duration_s))
+            and (facts.latency_s is not None or outcome.first_token_s is None)
             and not self.limit.is_repeated
             and self.breaker.is_untroubled(began_s)
         )
@@ -231,17 +234,18 @@ class EndpointHealth:
 
         All that was collected is of one slot of the shortest ring, and so of one slot of each.
         """
-        rates = self._usual_rates
-        if not rates:
+        count = self._usual_count
+        if not count:
             return
         at_s = self._usual_slot * RECENT_SLOT_S
         for ring in (self.minutes, self.day, self.recent, self.weighed):
-            ring.add(Meaning.SUCCESS, at_s, len(rates))
-        for rate in rates:
+            ring.add(Meaning.SUCCESS, at_s, count)
+        for rate in self._usual_rates:
             self.throughput.add(bin_of(rate), at_s)
         for latency_s in self._usual_latencies_s:
             self.latency.add(bin_of(latency_s), at_s)
-        rates.clear()
+        self._usual_count = 0
+        self._usual_rates.clear()
         self._usual_latencies_s.clear()
 
     def heard(self, news: News, now_s: float) -> None:
