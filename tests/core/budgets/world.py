@@ -246,7 +246,7 @@ class World:
             self.passes(90.0)
             moved = [self.trip(process) for process in self.processes]
             self.check()
-            if not any(moved) and not any(p.slices.budgets_known() for p in self.processes):
+            if not any(moved) and not any(p.slices.count for p in self.processes):
                 break
         else:
             raise AssertionError("it does not come to rest")

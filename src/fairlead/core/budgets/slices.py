@@ -34,6 +34,7 @@ from fairlead.core.budgets.types import (
     Wanted,
     period_of,
     reference,
+    split,
 )
 from fairlead.core.ids import BudgetId
 from fairlead.core.money import NANO_PER_USD, NanoUSD
@@ -44,7 +45,6 @@ AHEAD_CALLS: Final = 8  # a slice begins with as many calls like the one that op
 SLICE_MAX: Final = NanoUSD(5 * NANO_PER_USD)
 IDLE_S: Final = 2.0  # so long without a call: near its end, nothing more is wanted in advance
 KEPT_S: Final = 60.0  # and so long: far from its end neither, and what is there is given back
-SLICES_MAX: Final = 20_000  # about 10 MB
 
 _NOTHING: Final = NanoUSD(0)
 _ACCOUNT: Final = Kind.ACCOUNT
@@ -256,14 +256,14 @@ class Slices:
     slices.answered(order, standings, now_s)
     """
 
-    __slots__ = ("_closing", "_current", "_is_hungry", "_slice_max", "_wake", "waiting_count")
+    __slots__ = ("_closing", "_current", "_hungry", "_slice_max", "_wake", "waiting_count")
 
     def __init__(self, *, wake: Callable[[], None], slice_max: NanoUSD = SLICE_MAX) -> None:
         self._wake = wake
         self._slice_max = slice_max
         self._current: dict[BudgetId, _Slice] = {}
         self._closing: dict[BudgetRef, _Slice] = {}  # of periods that are over
-        self._is_hungry = False
+        self._hungry: set[BudgetId] = set()  # of which there is little left
         self.waiting_count = 0  # calls that wait for room; kept by who lets them wait
 
     # --- calls ---
@@ -297,8 +297,8 @@ class Slices:
             one.held += amount
             one.used_s = now_s
             one.last = amount
-            if one.free < one.low and not self._is_hungry:
-                self._is_hungry = True
+            if one.free < one.low:
+                self._hungry.add(one.budget)
                 self._wake()
         return Held(self, budgets, found, amount)
 
@@ -328,21 +328,41 @@ class Slices:
 
     # --- the store ---
 
-    def order(
-        self, waiting: Iterable[tuple[Sequence[CallerBudget], Wanted]], now_s: float
-    ) -> Order | None:
-        """What to ask the store now; None: nothing, there are no slices.
+    @property
+    def is_pressing(self) -> bool:
+        """Something had better be ordered soon."""
+        return bool(self._hungry) or any(
+            one.is_wanted_back and one.free > 0 for one in self._current.values()
+        )
 
-        waiting: calls that could not be held, in their order.
+    def order(
+        self,
+        waiting: Iterable[tuple[Sequence[CallerBudget], Wanted]],
+        now_s: float,
+        *,
+        everything: bool = True,
+    ) -> Order | None:
+        """What to ask the store now; None: nothing.
+
+        waiting: calls that could not be held, in their order. everything: about all slices; else only about
+        those that calls wait for, or of which there is little left.
         """
-        self._is_hungry = False
         self._turn(now_s)
         calls, lacking = self._calls(waiting, now_s)
+        if everything:
+            concerned = self._all()
+        else:
+            concerned = [
+                one
+                for one in self._current.values()
+                if one.ref in lacking or one.budget in self._hungry or one.is_wanted_back
+            ]
+        self._hungry.clear()
         in_advance: dict[BudgetRef, NanoUSD] = {}
         given_back: dict[BudgetRef, NanoUSD] = {}
         done_with: list[BudgetRef] = []
         wanted_back: list[BudgetRef] = []
-        for one in self._all():
+        for one in concerned:
             is_lacking = one.ref in lacking
             self._aim(one, now_s, is_lacking=is_lacking)
             if is_lacking:
@@ -360,12 +380,11 @@ class Slices:
                 and (one.ref in self._closing or now_s - one.used_s > IDLE_S)
             ):
                 done_with.append(one.ref)
-        watched = tuple([one.ref for one in self._all()])
-        if not watched:
+        if not concerned:
             return None
         return Order(
-            watched=watched,
-            free={one.ref: NanoUSD(one.free) for one in self._all() if one.ref in lacking},
+            watched=tuple([one.ref for one in concerned]),
+            free={one.ref: NanoUSD(one.free) for one in concerned if one.ref in lacking},
             calls=calls,
             in_advance=in_advance,
             given_back=given_back,
@@ -375,14 +394,15 @@ class Slices:
 
     def answered(self, order: Order, standings: Mapping[BudgetRef, Standing]) -> None:
         """The store's answer to it. Not called where there was none, or nobody knows what it was."""
-        for one in self._all():
-            standing = standings.get(one.ref)
-            if standing is not None:
+        for ref in order.watched:
+            one = self._closing.get(ref) or self._current.get(split(ref)[0])
+            if one is not None and one.ref == ref and (standing := standings.get(ref)) is not None:
                 self._learn(one, standing)
         for ref in order.done_with:
             self._forget(ref)
 
-    def budgets_known(self) -> int:
+    @property
+    def count(self) -> int:
         return len(self._current) + len(self._closing)
 
     def free(self) -> dict[BudgetRef, NanoUSD]:
@@ -477,10 +497,6 @@ class Slices:
             if one.is_at_rest():
                 del self._closing[ref]
             return
-        for one in self._current.values():
-            if one.ref == ref:
-                break
-        else:
-            return
-        if one.is_at_rest():
+        one = self._current.get(split(ref)[0])
+        if one is not None and one.ref == ref and one.is_at_rest():
             del self._current[one.budget]
