@@ -39,6 +39,7 @@ from fairlead.store.migrate import prepare
 from fairlead.testing.builders import a_model, a_provider, a_snapshot, an_endpoint
 from fairlead.testing.caller_line import CallerLine, Reader
 from fairlead.testing.gateway import KEY, GatewayInMemory
+from fairlead.testing.settling import settling_steps
 from fairlead.testing.upstream import chat_stream, chat_whole
 
 BATCH_S = 0.005  # short enough to fall between two turns of a neighbour
@@ -265,7 +266,7 @@ def measure_settling(seconds: float, *, with_profile: bool) -> None:
         database = open_database(Path(folder) / "fairlead.db")
         prepare(database)
         journal = Journal(Path(folder) / "journal", writer="bench", durability=Durability.PROCESS)
-        settler = Settler(database, journal)
+        settler = Settler(database, journal, settling_steps(database))
         recorder: Generations = journal
         number = 0
         end_s = time.monotonic() + seconds

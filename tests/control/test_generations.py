@@ -30,6 +30,8 @@ from fairlead.store.journal_format import frame, segment_path
 from fairlead.store.records import front, pack
 from fairlead.store.tables.generations import generations, journal_positions
 from fairlead.testing.generations import arbitrary_generation, plain_generation
+from fairlead.testing.settling import settling_steps
+from tests.money import forget_money
 
 ACCOUNT = AccountId("acc-1")
 PATIENCE_S = 60.0
@@ -50,6 +52,7 @@ def clear(database: Database) -> None:
     with database.begin() as connection:
         for table in (generations, journal_positions):
             connection.execute(sa.delete(table))
+        forget_money(connection)
 
 
 def ids(*numbers: int) -> list[str]:
@@ -81,7 +84,7 @@ def test_what_was_appended_is_settled_and_its_segments_go(database: Database, da
     journal = Journal(data / "journal", writer="w1", segment_bytes_max=2000)
     for number in range(30):
         journal.append(plain_generation(number))
-    settler = Settler(database, journal, batch_records_max=7)
+    settler = Settler(database, journal, settling_steps(database), batch_records_max=7)
     assert settler.settle() == 30
     assert settler.settle() == 0
     assert stored(database) == ids(*range(30))
@@ -142,6 +145,7 @@ def test_any_series_of_crashes_settles_every_record_once(
         settler = Settler(
             DyingDatabase(database, at=at, is_committed=is_committed),
             journal,
+            settling_steps(database),
             batch_records_max=batch,
         )
         try:
@@ -169,10 +173,14 @@ def test_a_kill_at_any_moment_loses_nothing_and_counts_nothing_twice(
         from fairlead.store.database import open_database
         from fairlead.store.journal import Journal
         from fairlead.testing.generations import plain_generation
+        from fairlead.testing.settling import settling_steps
 
         address, data, life = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
         journal = Journal(data / "journal", writer=f"w{life}", segment_bytes_max=20_000)
-        settler = Settler(open_database(address), journal, tick_s=0.001, adopt_every_s=0.01)
+        database = open_database(address)
+        settler = Settler(
+            database, journal, settling_steps(database), tick_s=0.001, adopt_every_s=0.01
+        )
         settler.start()
         for number in range(1_000_000):
             journal.append(plain_generation(life * 1_000_000 + number))
@@ -205,7 +213,7 @@ def test_a_kill_at_any_moment_loses_nothing_and_counts_nothing_twice(
                 expected += ids(*range(first, first + told + 1))
                 # Written, but killed before it could say so: fine too, and there can be one.
                 surplus |= set(ids(first + told + 1))
-    Settler(database, None, root=data / "journal").adopt()
+    Settler(database, None, settling_steps(database), root=data / "journal").adopt()
     found = stored(database)
     assert sorted(set(found) - surplus) == sorted(expected)
     assert len(found) == len(set(found))
@@ -225,13 +233,13 @@ def test_damage_is_reported_and_kept_and_the_rest_is_settled(
     content = bytearray(path.read_bytes())
     content[60] ^= 1  # in the third record
     path.write_bytes(content)
-    Settler(database, journal).settle()
+    Settler(database, journal, settling_steps(database)).settle()
     assert stored(database) == ids(0, 1, 4, 5)
     assert (data / "quarantine" / "w1-00000002.log").read_bytes() == content
     assert [record.levelno for record in caplog.records] == [logging.CRITICAL]
     assert "segment 2" in caplog.text
     journal.append(plain_generation(6))
-    Settler(database, journal).settle()
+    Settler(database, journal, settling_steps(database)).settle()
     assert stored(database) == ids(0, 1, 4, 5, 6)
     journal.close()
 
@@ -245,7 +253,7 @@ def test_damage_in_a_dead_writers_journal_is_reported_and_kept(
     records[1][-1] ^= 1
     segment_path(directory, 1).write_bytes(b"".join(records))
     segment_path(directory, 2).write_bytes(frame(plain_generation(3)))
-    assert Settler(database, None, root=data / "journal").adopt() == 2
+    assert Settler(database, None, settling_steps(database), root=data / "journal").adopt() == 2
     assert stored(database) == ids(0, 3)
     assert (data / "quarantine" / "dead-00000001.log").exists()
     assert any(record.levelno == logging.CRITICAL for record in caplog.records)
@@ -258,7 +266,7 @@ def test_an_impossible_value_is_put_aside_and_holds_up_nobody(
     impossible = plain_generation(2, cost=2**63)
     for generation in (plain_generation(1), impossible, plain_generation(3)):
         journal.append(generation)
-    Settler(database, journal).settle()
+    Settler(database, journal, settling_steps(database)).settle()
     assert stored(database) == ids(1, 3)
     assert (data / "quarantine" / f"{impossible.id}.json").exists()
     assert impossible.id in caplog.text
@@ -269,7 +277,7 @@ def test_the_journal_of_a_living_process_is_left_to_it(
     database: Database, data: Path, journal: Journal
 ):
     journal.append(plain_generation(1))
-    assert Settler(database, None, root=data / "journal").adopt() == 0
+    assert Settler(database, None, settling_steps(database), root=data / "journal").adopt() == 0
     assert stored(database) == []
 
 
@@ -279,7 +287,7 @@ def test_the_journal_of_a_living_process_is_left_to_it(
 def test_the_thread_settles_what_is_appended_and_drains_when_it_stops(
     database: Database, journal: Journal
 ):
-    settler = Settler(database, journal, tick_s=PATIENCE_S)
+    settler = Settler(database, journal, settling_steps(database), tick_s=PATIENCE_S)
     settler.start()
     for number in range(100):
         journal.append(plain_generation(number))
@@ -292,7 +300,7 @@ async def test_who_waits_for_the_database_is_answered_when_it_is_there(
     database: Database, data: Path
 ):
     journal = Journal(data / "journal", writer="w1", durability=Durability.DATABASE)
-    settler = Settler(database, journal, tick_s=PATIENCE_S)
+    settler = Settler(database, journal, settling_steps(database), tick_s=PATIENCE_S)
     settler.start()
     async with asyncio.timeout(PATIENCE_S):
         for round_ in range(3):
@@ -322,7 +330,7 @@ def test_a_database_that_is_away_is_tried_again_and_nothing_is_lost(
     database: Database, journal: Journal, caplog: pytest.LogCaptureFixture
 ):
     away = AwayDatabase(database)
-    settler = Settler(away, journal, tick_s=0.01)
+    settler = Settler(away, journal, settling_steps(database), tick_s=0.01)
     settler.start()
     journal.append(plain_generation(1))
     assert away.refused.wait(PATIENCE_S)
@@ -341,12 +349,12 @@ def test_stopping_while_the_database_is_away_ends_in_time_and_leaves_the_rest_to
     database: Database, data: Path
 ):
     journal = Journal(data / "journal", writer="w1")
-    settler = Settler(AwayDatabase(database), journal)
+    settler = Settler(AwayDatabase(database), journal, settling_steps(database))
     settler.start()
     journal.append(plain_generation(1))
     assert not settler.stop(drain_timeout_s=0.05)
     journal.close()
-    assert Settler(database, None, root=data / "journal").adopt() == 1
+    assert Settler(database, None, settling_steps(database), root=data / "journal").adopt() == 1
     assert stored(database) == ids(1)
 
 
@@ -363,7 +371,7 @@ async def test_a_generation_is_found_before_and_after_it_is_settled(
     journal.append(generation)
     assert await store.find(generation.id, ACCOUNT) == generation
     assert await store.find(generation.id, AccountId("acc-other")) is None
-    Settler(database, journal).settle()
+    Settler(database, journal, settling_steps(database)).settle()
     assert await store.find(generation.id, ACCOUNT) == generation
     assert await store.find(generation.id, AccountId("acc-other")) is None
 
@@ -384,7 +392,7 @@ def test_a_generation_that_moves_while_it_is_looked_for_is_found(
 ):
     """Not yet in the database at the first look, no longer in the journal at the second."""
     journal.append(plain_generation(1))
-    settler = Settler(database, journal)
+    settler = Settler(database, journal, settling_steps(database))
     store = GenerationStore(database, journals=data / "journal")
     look_into_journals = store._in_journals
 
@@ -414,7 +422,7 @@ async def test_a_database_that_is_away_is_not_a_missing_generation(database: Dat
 def test_totals_of_a_key_count_its_own_generations_since_then(database: Database, journal: Journal):
     for number, (key, created_s) in enumerate([("key-1", 10.0), ("key-1", 20.0), ("key-2", 20.0)]):
         journal.append(plain_generation(number, key=KeyId(key), created_s=created_s))
-    Settler(database, journal).settle()
+    Settler(database, journal, settling_steps(database)).settle()
     store = GenerationStore(database, journals=None)
     one = plain_generation(1)
     assert store.totals_of_key(KeyId("key-1"), since_ms=20_000) == KeyTotals(

@@ -12,12 +12,15 @@ from typing import Final, TypeVar
 from fairlead.compose.system import SystemClock
 from fairlead.control.accounts.preferences import installation_preferences
 from fairlead.control.accounts.service import Accounts
+from fairlead.control.budgets.service import Budgets
 from fairlead.control.catalog.files import load_seed
 from fairlead.control.catalog.service import Catalog
 from fairlead.control.catalog.versions import CatalogVersions
 from fairlead.control.generations.jobs import Settler
 from fairlead.control.generations.service import GenerationStore
+from fairlead.control.generations.steps import Steps
 from fairlead.control.keys.service import Keys
+from fairlead.control.ledger.service import Ledger
 from fairlead.control.prices.service import Prices
 from fairlead.control.serving.keys import CachedKeyDirectory
 from fairlead.control.serving.limits import RateLimits, request_limits
@@ -56,6 +59,8 @@ class ControlPlane:
     catalog: Catalog
     catalogues: CatalogVersions
     generations: GenerationStore
+    ledger: Ledger
+    budgets: Budgets
     journal: Journal
     settler: Settler
 
@@ -81,6 +86,8 @@ def build_control_plane(settings: Settings, *, data: Path, clock: SystemClock) -
         segment_bytes_max=settings.journal.segment_bytes,
     )
     catalogues = CatalogVersions(database, now_ms=now_ms)
+    ledger = Ledger(database, now_ms=now_ms)
+    budgets = Budgets(database, now_ms=now_ms)
     return ControlPlane(
         writer=writer,
         database=database,
@@ -101,8 +108,10 @@ def build_control_plane(settings: Settings, *, data: Path, clock: SystemClock) -
         ),
         catalogues=catalogues,
         generations=GenerationStore(database, journals=data / JOURNAL_DIRECTORY),
+        ledger=ledger,
+        budgets=budgets,
         journal=journal,
-        settler=Settler(database, journal),
+        settler=Settler(database, journal, Steps(ledger, budgets)),
     )
 
 

@@ -27,7 +27,7 @@ from fairlead.store.journal_format import (
     segment_path,
     segments,
 )
-from fairlead.store.records import Front, readable, unpack
+from fairlead.store.records import Front, RecordUnreadable, front, readable, unpack
 
 __all__ = [
     "QUARANTINE_DIRECTORY",
@@ -185,9 +185,12 @@ def put_aside_record(root: Path, record: bytes) -> Path:
     """Keep, for the operator, one record that the database will not take. root: of all journals."""
     quarantine = root.parent / QUARANTINE_DIRECTORY
     quarantine.mkdir(exist_ok=True)
-    generation = unpack(record)
-    target = quarantine / f"{generation.id}.json"
-    target.write_bytes(readable(generation))
+    name = front(record).id
+    try:
+        target, content = quarantine / f"{name}.json", readable(unpack(record))
+    except RecordUnreadable:
+        target, content = quarantine / f"{name}.msgpack", record
+    target.write_bytes(content)
     return target
 
 

@@ -29,7 +29,7 @@ from fairlead.core.ids import AccountId
 from fairlead.core.money import NanoUSD
 from fairlead.store import migrate
 from fairlead.store.database import DATABASE_FILE, Database, open_database
-from fairlead.store.tables import metadata
+from fairlead.store.tables.ledger import ledger_head
 from tests.control.ledger.commands import (
     ACCOUNT,
     DAY_MS,
@@ -39,9 +39,9 @@ from tests.control.ledger.commands import (
     charge,
     random_command,
 )
+from tests.money import MONEY, forget_money
 
 NOW_MS = 1_763_700_000_000
-MONEY_TABLES = ("ledger_head", "ledger_entries", "ledger_postings", "lots", "ledger_accounts")
 
 
 class Clock:
@@ -64,11 +64,10 @@ def ledger(database: Database, clock: Clock) -> Ledger:
 
 def everything(database: Database) -> dict[str, list[tuple[object, ...]]]:
     """All rows that have to do with money."""
-    names = (*MONEY_TABLES, "budgets", "budget_periods")
     with database.read() as connection:
         return {
-            name: sorted(map(tuple, connection.execute(sa.select(metadata.tables[name]))), key=str)
-            for name in names
+            table.name: sorted(map(tuple, connection.execute(sa.select(table))), key=str)
+            for table in (*MONEY, ledger_head)
         }
 
 
@@ -98,14 +97,10 @@ def emptied(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], D
     """A database for many examples: emptied rather than made anew."""
     with closing(open_database(tmp_path_factory.mktemp("data") / DATABASE_FILE)) as database:
         migrate.prepare(database)
-        with database.read() as connection:
-            head = connection.execute(sa.select(metadata.tables["ledger_head"])).one()
 
         def empty() -> Database:
             with database.begin() as connection:
-                for name in (*MONEY_TABLES, "budgets", "budget_periods"):
-                    connection.execute(sa.delete(metadata.tables[name]))
-                connection.execute(sa.insert(metadata.tables["ledger_head"]).values(tuple(head)))
+                forget_money(connection)
             return database
 
         yield empty

@@ -1,9 +1,13 @@
-"""The settler: moves the usage journals into the database, each generation once.
+"""The settler: moves the usage journals into the database, and charges each generation once.
 
-It follows the journal of its own process, and finishes the journals of processes that have died. A batch
-of generations and the position after them are written in one transaction: a crash anywhere leaves either
-both or neither, and reading a journal again from an older position does no harm, because a generation
-whose id is there already is not inserted again.
+It follows the journal of its own process, and finishes the journals of processes that have died. What belongs
+to a batch is one transaction: the generations, an entry in the ledger for each account, the budgets that count
+them, statistics, and the position after them. So a crash anywhere leaves all of it or nothing.
+
+A generation is charged when its row is new, and at no other time. Reading a journal again does no harm,
+whatever the reason: a position that was not saved, a commit that nobody knows the end of, a journal that
+somebody has copied back. When a batch meets a row that is there, its transaction is undone and made again
+with the new ones alone.
 """
 
 from __future__ import annotations
@@ -11,12 +15,19 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import sqlalchemy as sa
 
 from fairlead.control.generations import queries
+from fairlead.control.generations.bills import Bill, bill, charged_to, charges
+from fairlead.control.generations.steps import Steps
+from fairlead.control.ledger.service import Outcome
+from fairlead.control.ledger.types import Posted
+from fairlead.core.ids import AccountId
 from fairlead.store.database import Database, DatabaseUnreadable
 from fairlead.store.journal import Journal
 from fairlead.store.journal_files import (
@@ -30,6 +41,7 @@ from fairlead.store.journal_files import (
     read_batch,
 )
 from fairlead.store.journal_format import JournalCorrupt, Position
+from fairlead.store.records import Front
 
 __all__ = ["Settler"]
 
@@ -38,16 +50,34 @@ TICK_S: Final = 0.5  # between two looks, so that a busy gateway gets batches an
 ADOPT_EVERY_S: Final = 10.0
 RETRY_AFTER_S: Final = (0.1, 0.5, 1.0, 2.0, 5.0)  # while the database is away; the last one repeats
 
-# What the database or its driver says about a value that it can never hold.
+# What the database or its driver says about a value that it can never hold, and what we say about a charge that
+# can never be (`_Uncharged`) or a record that nobody can read.
 _UNSTORABLE: Final = (OverflowError, ValueError, sa.exc.IntegrityError, sa.exc.DataError)
 
 _LOG: Final = logging.getLogger(__name__)
 
 
+class _SomeAreThere(Exception):
+    """Not all of these generations are new; nothing has happened."""
+
+
+class _Uncharged(ValueError):
+    """The ledger refuses to charge this; nothing has happened."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Item:
+    """One generation that is to be recorded. record: as the journal has it."""
+
+    front: Front
+    bill: Bill
+    record: bytes
+
+
 class Settler:
     """Moves journals into the database, in a thread of its own.
 
-    settler = Settler(database, journal)
+    settler = Settler(database, journal, Steps(ledger, budgets, usage))
     settler.start()
     ...
     settler.stop(drain_timeout_s=10.0)  # blocks: from a thread, or after the event loop
@@ -61,6 +91,7 @@ class Settler:
         self,
         database: Database,
         journal: Journal | None,
+        steps: Steps,
         *,
         root: Path | None = None,
         batch_records_max: int = BATCH_RECORDS_MAX,
@@ -71,6 +102,7 @@ class Settler:
         assert chosen is not None, "either a journal or a root"
         self._database = database
         self._journal = journal
+        self._steps = steps
         self._root = chosen
         self._batch_records_max = batch_records_max
         self._tick_s = tick_s
@@ -179,8 +211,8 @@ class Settler:
             )
         # In this order a crash in between neither forgets a position that still matters nor leaves one.
         drop_segments(directory, before=position.segment + 1)
-        with self._database.begin() as connection:
-            queries.forget_position(connection, directory.name)
+        # What the process had leased may be lent again at the moment when none of its usage is outstanding.
+        self._database.retrying(lambda connection: self._forget(connection, directory.name))
         directory.rmdir()
         return count
 
@@ -192,34 +224,78 @@ class Settler:
         with self._database.begin() as connection:
             queries.save_position(connection, name, position)
 
+    def _forget(self, connection: sa.Connection, name: str) -> None:
+        self._steps.budgets.give_back_all(connection, name)
+        queries.forget_position(connection, name)
+
     def _commit_batch(self, name: str, batch: Batch) -> None:
-        rows = [
-            queries.row(front, record, None)
-            for front, record in zip(batch.fronts, batch.records, strict=True)
-        ]
         try:
-            with self._database.begin() as connection:
-                if rows:
-                    queries.insert_new(self._database, connection, rows)
-                queries.save_position(connection, name, batch.end)
+            items = [
+                _Item(front, bill(record), record)
+                for front, record in zip(batch.fronts, batch.records, strict=True)
+            ]
+            self._settle(name, items, batch.end)
         except _UNSTORABLE:
             # One impossible value, a count beyond 64 bits perhaps, must not hold up everybody's bill.
-            for row, record in zip(rows, batch.records, strict=True):
-                self._commit_alone(row, record)
+            for front, record in zip(batch.fronts, batch.records, strict=True):
+                self._commit_alone(name, front, record)
             self._commit(name, batch.end)
 
-    def _commit_alone(self, row: tuple[object, ...], record: bytes) -> None:
+    def _commit_alone(self, name: str, front: Front, record: bytes) -> None:
         try:
-            with self._database.begin() as connection:
-                queries.insert_new(self._database, connection, [row])
+            self._settle(name, [_Item(front, bill(record), record)], None)
         except _UNSTORABLE as error:
             kept = put_aside_record(self._root, record)
             _LOG.critical(
                 "generation %s cannot be stored and is NOT recorded: %s. It is kept in %s.",
-                row[0],
+                front.id,
                 error,
                 kept,
             )
+
+    def _settle(self, name: str, items: Sequence[_Item], end: Position | None) -> None:
+        """All of it in one transaction. end: the position to save with it, if any."""
+
+        def settle_all(connection: sa.Connection) -> None:
+            self._settle_within(connection, name, items, end)
+
+        def settle_new(connection: sa.Connection) -> None:
+            # Whoever else settles them is done before we look, or waits until we are.
+            self._steps.ledger.lock_within(connection)
+            there = queries.those_there(connection, [item.front.id for item in items])
+            new = {item.front.id: item for item in items if item.front.id not in there}
+            self._settle_within(connection, name, list(new.values()), end)
+
+        try:
+            self._database.retrying(settle_all)
+        except _SomeAreThere:
+            self._database.retrying(settle_new)
+
+    def _settle_within(
+        self,
+        connection: sa.Connection,
+        name: str,
+        items: Sequence[_Item],
+        end: Position | None,
+    ) -> None:
+        """Raises _SomeAreThere, _Uncharged."""
+        if items:
+            bills = [item.bill for item in items]
+            steps = self._steps
+            steps.ledger.lock_within(connection)  # first, as everybody does who posts
+            steps.budgets.settle_within(connection, name, charged_to(bills))
+            wanted = charges(bills)
+            posted = steps.ledger.post_all_within(connection, wanted)
+            entries = _entries([charge.account for charge in wanted], posted)
+            rows = [
+                queries.row(item.front, item.record, entries[item.front.account]) for item in items
+            ]
+            if queries.insert_new(self._database, connection, rows) < len(rows):
+                raise _SomeAreThere
+            if steps.usage is not None:
+                steps.usage.add_within(connection, [item.record for item in items])
+        if end is not None:
+            queries.save_position(connection, name, end)
 
     # The thread.
 
@@ -259,6 +335,16 @@ class Settler:
 
     def _is_out_of_time(self) -> bool:
         return self._stopping.is_set() and time.monotonic() >= self._deadline_s
+
+
+def _entries(accounts: Iterable[AccountId], outcomes: Iterable[Outcome]) -> dict[AccountId, int]:
+    """Which entry charges which account. Raises _Uncharged."""
+    entries: dict[AccountId, int] = {}
+    for account, outcome in zip(accounts, outcomes, strict=True):
+        if not isinstance(outcome, Posted):
+            raise _Uncharged(f"the ledger does not charge {account}: {outcome}")
+        entries[account] = outcome.entry
+    return entries
 
 
 def _report(name: str, corrupt: JournalCorrupt) -> None:

@@ -24,9 +24,11 @@ __all__ = [
     "records_after",
     "row",
     "save_position",
+    "those_there",
     "totals_of_key",
 ]
 
+IDS_MAX: Final = 400  # in one statement; SQLite takes 999 parameters in its oldest versions
 _MS_PER_S: Final = 1000
 # As text, because building and compiling it for each batch costs as much as thirty records.
 _SAVE_POSITION: Final = sa.text(
@@ -39,9 +41,20 @@ _SAVE_POSITION: Final = sa.text(
 
 def insert_new(
     database: Database, connection: sa.Connection, rows: Sequence[tuple[object, ...]]
-) -> None:
-    """Insert those that are not there yet. rows: as `row` makes them."""
-    database.insert_many_new(connection, generations, rows)
+) -> int:
+    """Insert those that are not there yet. rows: as `row` makes them. Returns how many were not."""
+    return database.insert_many_new(connection, generations, rows)
+
+
+def those_there(connection: sa.Connection, ids: Sequence[GenerationId]) -> set[GenerationId]:
+    """Which of these are recorded already."""
+    there: set[GenerationId] = set()
+    for start in range(0, len(ids), IDS_MAX):
+        found = connection.execute(
+            sa.select(generations.c.id).where(generations.c.id.in_(ids[start : start + IDS_MAX]))
+        )
+        there.update(map(GenerationId, found.scalars()))
+    return there
 
 
 def find(
