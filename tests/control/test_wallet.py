@@ -8,7 +8,6 @@ import contextlib
 import pytest
 
 from fairlead.control.budgets.service import Budgets
-from fairlead.control.budgets.types import Budget
 from fairlead.control.serving.wallet import LeasedWallet
 from fairlead.core.budgets.slices import Held, Lack
 from fairlead.core.budgets.types import CallerBudget, Wanted, account_budget, key_budget
@@ -47,7 +46,7 @@ class World:
 
     def limit(self, key: int, credit: int) -> None:
         with self.database.begin() as connection:
-            self.budgets.define(connection, Budget(KEY.id, ACCOUNT, NanoUSD(key)))
+            self.budgets.define(connection, budget=KEY.id, account=ACCOUNT, limit=NanoUSD(key))
             self.budgets.credited(connection, ACCOUNT, credit)
 
     @contextlib.asynccontextmanager

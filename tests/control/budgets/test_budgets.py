@@ -13,7 +13,6 @@ import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 
 from fairlead.control.budgets.service import Budgets, Leasing
-from fairlead.control.budgets.types import Budget
 from fairlead.core.budgets.lending import CallAsk, Order, Standing
 from fairlead.core.budgets.types import (
     BudgetRef,
@@ -60,7 +59,9 @@ class DatabaseStore:
     def limit(self, budget: CallerBudget, limit: int | None) -> None:
         with self._database.begin() as connection:
             amount = None if limit is None else NanoUSD(limit)
-            self._budgets.define(connection, Budget(budget.id, ACCOUNT, amount, budget.reset))
+            self._budgets.define(
+                connection, budget=budget.id, account=ACCOUNT, limit=amount, reset=budget.reset
+            )
 
     def shelves(self) -> dict[BudgetRef, Shelf]:
         with self._database.read() as connection:
@@ -104,7 +105,7 @@ def service(database: Database) -> Budgets:
 
 def limited(database: Database, service: Budgets, limit: int, reset: Reset | None = None) -> None:
     with database.begin() as connection:
-        service.define(connection, Budget(KEY, ACCOUNT, NanoUSD(limit), reset))
+        service.define(connection, budget=KEY, account=ACCOUNT, limit=NanoUSD(limit), reset=reset)
 
 
 def calls(count: int, amount: int, ref: BudgetRef = KEY_REF) -> Order:
@@ -210,8 +211,14 @@ def test_a_budget_that_gets_other_periods_begins_with_what_is_known_to_be_spent(
     daily = reference(KEY, "2026-11-21")
     assert service.exchange("one", calls(1, 400, daily))[daily].amount == 400
     with database.begin() as connection:
-        monthly = Budget(KEY, ACCOUNT, NanoUSD(1000), Reset.MONTHLY)
-        service.define(connection, monthly, spent=NanoUSD(700))
+        service.define(
+            connection,
+            budget=KEY,
+            account=ACCOUNT,
+            limit=NanoUSD(1000),
+            reset=Reset.MONTHLY,
+            spent=NanoUSD(700),
+        )
     found = service.standing([KEY])[KEY]
     assert (found.period, found.spent, found.remaining) == ("2026-11-01", 700, 300)
     assert service.exchange("one", calls(1, 1, daily))[daily].amount == 400  # no more of the old

@@ -15,7 +15,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from datetime import date
-from typing import Final
+from typing import Final, TypeAlias
 
 import sqlalchemy as sa
 
@@ -26,6 +26,8 @@ from fairlead.core.budgets.lending import Order, Row, Standing, lend
 from fairlead.core.budgets.types import (
     BudgetKind,
     BudgetRef,
+    Period,
+    Reset,
     account_budget,
     kind_of,
     period_of,
@@ -36,7 +38,7 @@ from fairlead.core.ids import AccountId, BudgetId
 from fairlead.core.money import NanoUSD
 from fairlead.store.database import Database, DatabaseUnreadable
 
-__all__ = ["LOST_AFTER_S", "Budgets", "Leasing"]
+__all__ = ["LOST_AFTER_S", "Budgets", "Leasing", "UsedBefore"]
 
 LOST_AFTER_S: Final = 86_400.0
 TURN_TIMEOUT_S: Final = 5.0
@@ -51,10 +53,19 @@ _NO_PERIOD: Final = PeriodRow(NanoUSD(0), NanoUSD(0), 0)
 _NOTHING: Final = NanoUSD(0)
 
 
+# Of what a budget limits, in a period that has begun: nanodollars.
+UsedBefore: TypeAlias = Callable[[sa.Connection, Budget, Period], NanoUSD]
+
+
+def _nothing_used(_: sa.Connection, __: Budget, ___: Period) -> NanoUSD:
+    return _NOTHING
+
+
 class Budgets:
     """All budgets. Methods block: call them from a thread. All raise DatabaseUnreadable if it is away.
 
     now_ms: wall-clock time. lost_after_s: how long a process may say nothing before `reap` takes it for lost.
+    used_before: what was spent in a period before there was a budget for it.
     Those that take a connection are for a transaction that does more than this.
     """
 
@@ -64,27 +75,44 @@ class Budgets:
         *,
         now_ms: Callable[[], int],
         lost_after_s: float = LOST_AFTER_S,
+        used_before: UsedBefore = _nothing_used,
     ) -> None:
         self._database = database
+        self._used_before = used_before
         self._now_ms = now_ms
         self._lost_after_s = lost_after_s
 
     # --- limits ---
 
     def define(
-        self, connection: sa.Connection, budget: Budget, *, spent: NanoUSD = _NOTHING
+        self,
+        connection: sa.Connection,
+        *,
+        budget: BudgetId,
+        account: AccountId,
+        limit: NanoUSD | None,
+        reset: str | None = None,
+        counts_byok: bool = False,
+        spent: NanoUSD | None = None,
     ) -> None:
-        """Set a limit, or change it. Processes know of it within two seconds.
+        """Set a limit, or change it. Processes know of it within two seconds. reset: a core.budgets Reset.
 
-        spent: in the current period so far, for a budget that is new or has other periods now; what is known
-        here already counts if it is more.
+        spent: in the current period so far, for a budget that is new or has other periods now; None: what
+        `used_before` says. What is known here already counts if it is more.
         """
         now_ms = self._now_ms()
-        before = queries.by_ids(connection, [budget.id]).get(budget.id)
-        queries.save(self._database, connection, budget, now_ms=now_ms)
-        if before is None or before.reset is not budget.reset:
-            ref = reference(budget.id, period_of(budget.reset, now_ms / _MS_PER_S).name)
-            queries.raise_spent(self._database, connection, ref, 0, at_least=spent)
+        wanted = Budget(
+            budget, account, limit, None if reset is None else Reset(reset), counts_byok
+        )
+        before = queries.by_ids(connection, [budget]).get(budget)
+        queries.save(self._database, connection, wanted, now_ms=now_ms)
+        if before is not None and before.reset is wanted.reset:
+            return
+        period = period_of(wanted.reset, now_ms / _MS_PER_S)
+        if spent is None:
+            spent = self._used_before(connection, wanted, period)
+        ref = reference(budget, period.name)
+        queries.raise_spent(self._database, connection, ref, 0, at_least=spent)
 
     def remove(self, connection: sa.Connection, budget: BudgetId) -> None:
         """Nothing limits any more what it did. Calls under way are recorded without it. Again is fine."""
