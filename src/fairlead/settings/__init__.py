@@ -20,6 +20,7 @@ whether it changed.
 from fairlead.settings.loading import CONFIG_NAME, SettingsError, base_url_variable, load
 from fairlead.settings.reload import Fingerprint, fingerprint, needs_restart
 from fairlead.settings.types import (
+    Byok,
     Cache,
     Database,
     Journal,
@@ -28,9 +29,11 @@ from fairlead.settings.types import (
     Mail,
     Metrics,
     OidcSettings,
+    Privacy,
     ProviderSettings,
     Routing,
     Secret,
+    Security,
     Server,
     Settings,
     SignIn,
@@ -41,6 +44,7 @@ from fairlead.settings.types import (
 
 __all__ = [
     "CONFIG_NAME",
+    "Byok",
     "Cache",
     "Database",
     "Fingerprint",
@@ -50,9 +54,11 @@ __all__ = [
     "Mail",
     "Metrics",
     "OidcSettings",
+    "Privacy",
     "ProviderSettings",
     "Routing",
     "Secret",
+    "Security",
     "Server",
     "Settings",
     "SettingsError",

@@ -20,6 +20,7 @@ __all__ = [
     "OIDC_ANNOTATIONS",
     "PROVIDER_ANNOTATIONS",
     "SECTIONS",
+    "Byok",
     "Cache",
     "Database",
     "Journal",
@@ -28,9 +29,11 @@ __all__ = [
     "Mail",
     "Metrics",
     "OidcSettings",
+    "Privacy",
     "ProviderSettings",
     "Routing",
     "Secret",
+    "Security",
     "Server",
     "Settings",
     "SignIn",
@@ -247,6 +250,61 @@ class Upstream(msgspec.Struct, frozen=True, kw_only=True):
     ] = None
 
 
+class Security(msgspec.Struct, frozen=True, kw_only=True):
+    """How secrets are kept."""
+
+    master_key: Annotated[
+        Secret | None,
+        Meta(
+            description="Opens what is sealed in the database: 32 bytes in hexadecimal or base64. Several, the"
+            " current one first, while it is replaced. Without it, `master.key` in the data directory."
+        ),
+    ] = None
+
+
+class Byok(msgspec.Struct, frozen=True, kw_only=True):
+    """Calls with credentials of the accounts' own."""
+
+    fee_percent: Annotated[
+        float,
+        Meta(
+            ge=0, le=100, description="Of the list price, taken from credits above the allowance."
+        ),
+    ] = 5.0
+    allowance_usd: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=1_000_000_000,
+            description="List price for which an account pays no fee, each calendar month (UTC).",
+        ),
+    ] = 25_000.0
+    allowance_requests: Annotated[
+        Annotated[int, Meta(ge=0, le=1_000_000_000)] | None,
+        Meta(description="So many requests a month without a fee, in place of `allowance_usd`."),
+    ] = None
+
+
+class Privacy(msgspec.Struct, frozen=True, kw_only=True):
+    """What may be kept of prompts and answers, and for how long. Nothing is, unless an account wants it."""
+
+    content_retention_days: Annotated[
+        int,
+        Meta(
+            ge=1, le=3650, description="How long prompts and answers of those are kept who want it."
+        ),
+    ] = 92
+    discount_percent: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=100,
+            description="Taken off what model usage costs for those who let their prompts and answers be used."
+            " To a tenth of a percent.",
+        ),
+    ] = 1.0
+
+
 class Log(msgspec.Struct, frozen=True, kw_only=True):
     """What is written to standard error. Never a prompt, an answer or a key."""
 
@@ -416,6 +474,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     limits: Limits = Limits()
     routing: Routing = Routing()
     upstream: Upstream = Upstream()
+    security: Security = Security()
+    byok: Byok = Byok()
+    privacy: Privacy = Privacy()
     log: Log = Log()
     metrics: Metrics = Metrics()
     mail: Mail = Mail()
@@ -434,6 +495,9 @@ SECTIONS: Final[dict[str, type[msgspec.Struct]]] = {
     "limits": Limits,
     "routing": Routing,
     "upstream": Upstream,
+    "security": Security,
+    "byok": Byok,
+    "privacy": Privacy,
     "log": Log,
     "metrics": Metrics,
     "mail": Mail,

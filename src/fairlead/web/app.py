@@ -19,6 +19,7 @@ from starlette.types import ASGIApp, ExceptionHandler
 from fairlead.core.errors import FairleadError
 from fairlead.web.answers import on_crash, on_expected, on_http
 from fairlead.web.api.byok import byok_routes
+from fairlead.web.api.generation_content import content_routes
 from fairlead.web.api.generations import generation_routes
 from fairlead.web.api.keys import key_routes
 from fairlead.web.api.models import model_routes
@@ -48,6 +49,7 @@ def build_web_app(services: WebServices) -> ASGIApp:
         *routing_routes(services),
         *key_routes(services),
         *byok_routes(services),
+        *content_routes(services),
         *preference_routes(services),
     ]
     # Errors are answered inside of `AnyOrigin`, so that browser apps may read them too.

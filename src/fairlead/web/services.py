@@ -13,6 +13,7 @@ from fairlead.control.credentials.types import (
     ProviderCredential,
 )
 from fairlead.core.catalog import Snapshot
+from fairlead.core.content import Content
 from fairlead.core.generation import Generation
 from fairlead.core.health import EndpointFigures
 from fairlead.core.ids import AccountId, EndpointId, GenerationId, KeyId, ProviderSlug, WorkspaceId
@@ -25,6 +26,7 @@ __all__ = [
     "CatalogFeed",
     "Catalogues",
     "Clock",
+    "Contents",
     "EndpointHealth",
     "Generations",
     "KeyDescription",
@@ -173,6 +175,15 @@ class Byok(Protocol):
     async def delete(self, account: AccountId, credential: CredentialId) -> None: ...
 
 
+class Contents(Protocol):
+    """Prompts and answers of accounts that have them kept."""
+
+    async def find(self, caller: Caller, generation: GenerationId) -> Content | None:
+        """None: nothing is kept, or not for this caller. Raises PermissionDenied for one who may read none;
+        Overloaded if we cannot tell."""
+        ...
+
+
 class Clock(Protocol):
     """Wall-clock time."""
 
@@ -209,7 +220,7 @@ def _always_ready() -> bool:
 class WebServices:
     """Everything behind the web edge.
 
-    preferences, byok: None: they cannot be set here. is_ready: whether calls can be served.
+    preferences, byok, contents: None: there are none here. is_ready: whether calls can be served.
     metrics: in Prometheus's text format.
     metrics_token: a bearer token that opens `/metrics` from elsewhere; None: only this machine may ask.
     catalogues: None: none but the one in force is known here.
@@ -226,3 +237,4 @@ class WebServices:
     catalogues: Catalogues | None = None
     health: EndpointHealth = field(default_factory=_NothingKnown)
     byok: Byok | None = None
+    contents: Contents | None = None

@@ -10,10 +10,11 @@ import sqlalchemy as sa
 
 from fairlead.control.contents.types import KeptContent
 from fairlead.core.belongings import PPM, ContentPolicy
-from fairlead.core.ids import AccountId, GenerationId, WorkspaceId
+from fairlead.core.ids import AccountId, GenerationId, UserId, WorkspaceId
 from fairlead.store.database import Database
+from fairlead.store.tables.accounts import accounts
 from fairlead.store.tables.contents import contents
-from fairlead.store.tables.people import workspaces
+from fairlead.store.tables.people import memberships, workspaces
 
 __all__ = [
     "ACCOUNTS_MAX",
@@ -21,21 +22,23 @@ __all__ = [
     "delete_before",
     "delete_of",
     "insert_new",
+    "is_reader",
+    "may_have_contents",
     "policies_of",
 ]
 
+ORGANISATION: Final = "organisation"
+ADMIN: Final = "admin"
 ACCOUNTS_MAX: Final = 500  # SQLite takes 999 parameters in its oldest versions
 
 Policies = tuple[Mapping[WorkspaceId, ContentPolicy], frozenset[WorkspaceId]]
 
 
-def policies_of(
-    connection: sa.Connection, accounts: Sequence[AccountId]
-) -> dict[AccountId, Policies]:
+def policies_of(connection: sa.Connection, ids: Sequence[AccountId]) -> dict[AccountId, Policies]:
     """By account: which workspaces want contents kept, and which let us use what they send."""
     kept: defaultdict[AccountId, dict[WorkspaceId, ContentPolicy]] = defaultdict(dict)
     shared: defaultdict[AccountId, set[WorkspaceId]] = defaultdict(set)
-    for start in range(0, len(accounts), ACCOUNTS_MAX):
+    for start in range(0, len(ids), ACCOUNTS_MAX):
         rows = connection.execute(
             sa.select(
                 workspaces.c.id,
@@ -45,7 +48,7 @@ def policies_of(
                 workspaces.c.io_logging_key_ids,
                 workspaces.c.data_discount_logging,
             ).where(
-                workspaces.c.account_id.in_(accounts[start : start + ACCOUNTS_MAX]),
+                workspaces.c.account_id.in_(ids[start : start + ACCOUNTS_MAX]),
                 sa.or_(
                     workspaces.c.io_logging.is_(True), workspaces.c.data_discount_logging.is_(True)
                 ),
@@ -72,6 +75,33 @@ def insert_new(
 ) -> int:
     """rows: as the table's columns. One whose generation is there already stays as it is."""
     return database.insert_many_new(connection, contents, rows)
+
+
+def may_have_contents(connection: sa.Connection, account: AccountId) -> bool:
+    """Whether there is such an account, not deleted."""
+    return (
+        connection.execute(
+            sa.select(accounts.c.id).where(
+                accounts.c.id == account, accounts.c.deleted_ms.is_(None)
+            )
+        ).one_or_none()
+        is not None
+    )
+
+
+def is_reader(connection: sa.Connection, account: AccountId, user: UserId | None) -> bool:
+    """Whether who made a key may read what is kept: a person's own keys all may, in an organisation admins'."""
+    kind = connection.execute(sa.select(accounts.c.kind).where(accounts.c.id == account)).scalar()
+    if kind != ORGANISATION:
+        return True
+    if user is None:
+        return False
+    role = connection.execute(
+        sa.select(memberships.c.role).where(
+            memberships.c.account_id == account, memberships.c.user_id == user
+        )
+    ).scalar()
+    return role == ADMIN
 
 
 def by_generation(
