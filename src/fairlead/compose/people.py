@@ -1,0 +1,229 @@
+"""People, plugged together: signing in, organisations, workspaces, mail, the audit log."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from fairlead.control.accounts.service import Accounts
+from fairlead.control.audit.service import Audit
+from fairlead.control.keys.ending import EndingKeys
+from fairlead.control.keys.service import LiveKeys
+from fairlead.control.mail.jobs import MailSender
+from fairlead.control.mail.outbox import Outbox
+from fairlead.control.mail.transports import ConsoleTransport, SmtpServer, SmtpTransport
+from fairlead.control.mail.types import Transport
+from fairlead.control.people.entrance import Entrance, Welcome
+from fairlead.control.people.jobs import Sweeper
+from fairlead.control.people.leaving import Forget, Leaving
+from fairlead.control.people.letters import Letters
+from fairlead.control.people.oidc import OpenId
+from fairlead.control.people.oidc_rules import OpenIdProvider
+from fairlead.control.people.organisations import Organisations
+from fairlead.control.people.passwords import STRONG, HashCost, Passwords
+from fairlead.control.people.rules import SignInRules, SignUp
+from fairlead.control.people.service import People
+from fairlead.control.people.sessions import Sessions
+from fairlead.control.people.sign_in import Pace, SignIn
+from fairlead.control.people.tokens import OneTimeTokens
+from fairlead.control.serving.limits import RateLimits
+from fairlead.control.workspaces.service import Workspaces
+from fairlead.control.workspaces.types import SpendingLimits
+from fairlead.core.limits import RequestLimits
+from fairlead.settings import Mail, Settings, revealed
+from fairlead.settings import SignIn as SignInSettings
+from fairlead.store.cache import Cache
+from fairlead.store.database import Database
+
+__all__ = ["PeopleServices", "build_mail_sender", "build_people", "build_sign_in", "openid_of"]
+
+_DAY_MS = 86_400_000
+
+
+@dataclass(frozen=True, slots=True)
+class PeopleServices:
+    """Everything about people that blocks."""
+
+    rules: SignInRules
+    people: People
+    sessions: Sessions
+    tokens: OneTimeTokens
+    entrance: Entrance
+    organisations: Organisations
+    leaving: Leaving
+    outbox: Outbox
+    letters: Letters
+    sweeper: Sweeper
+
+
+def build_people(
+    database: Database,
+    settings: Settings,
+    *,
+    accounts: Accounts,
+    audit: Audit,
+    workspaces: Workspaces,
+    limits: SpendingLimits | None,
+    now_ms: Callable[[], int],
+    entropy: Callable[[int], bytes],
+    welcome: Welcome | None = None,
+    forget: Sequence[Forget] = (),
+    on_mail: Callable[[], None] = lambda: None,
+) -> PeopleServices:
+    """welcome: what new accounts are given. forget: what else is deleted with an account."""
+    rules = sign_in_rules(settings.sign_in)
+    ends = EndingKeys(now_ms=now_ms)
+    tokens = OneTimeTokens(database, now_ms=now_ms, entropy=entropy)
+    outbox = Outbox(database, now_ms=now_ms, entropy=entropy, on_put=on_mail)
+    sessions = Sessions(database, settings=rules, now_ms=now_ms, entropy=entropy)
+    entrance = Entrance(
+        database,
+        accounts=accounts,
+        sessions=sessions,
+        tokens=tokens,
+        outbox=outbox,
+        audit=audit,
+        settings=rules,
+        now_ms=now_ms,
+        welcome=welcome,
+    )
+    organisations = Organisations(
+        database,
+        accounts=accounts,
+        entrance=entrance,
+        workspaces=workspaces,
+        tokens=tokens,
+        outbox=outbox,
+        audit=audit,
+        settings=rules,
+        now_ms=now_ms,
+        entropy=entropy,
+        limits=limits,
+        keys=ends,
+    )
+    return PeopleServices(
+        rules=rules,
+        people=People(database),
+        sessions=sessions,
+        tokens=tokens,
+        entrance=entrance,
+        organisations=organisations,
+        leaving=Leaving(
+            database,
+            accounts=accounts,
+            organisations=organisations,
+            sessions=sessions,
+            tokens=tokens,
+            audit=audit,
+            now_ms=now_ms,
+            keys=ends,
+            forget=forget,
+        ),
+        outbox=outbox,
+        letters=Letters(tokens, rules, now_ms=now_ms),
+        sweeper=Sweeper(database, sessions=sessions, tokens=tokens, outbox=outbox, audit=audit),
+    )
+
+
+def build_workspaces(
+    database: Database,
+    audit: Audit,
+    *,
+    limits: SpendingLimits | None,
+    now_ms: Callable[[], int],
+    entropy: Callable[[int], bytes],
+) -> Workspaces:
+    return Workspaces(
+        database, audit, keys=LiveKeys(), limits=limits, now_ms=now_ms, entropy=entropy
+    )
+
+
+def build_sign_in(
+    database: Database,
+    people: PeopleServices,
+    settings: Settings,
+    *,
+    cache: Cache | None,
+    now_ms: Callable[[], int],
+    entropy: Callable[[int], bytes],
+    cost: HashCost = STRONG,
+) -> SignIn:
+    """Counts of its own: whoever tries many addresses must not make the counts of calls forgotten."""
+    return SignIn(
+        database,
+        people.entrance,
+        people.sessions,
+        Passwords(entropy=entropy, cost=cost),
+        RateLimits(RequestLimits(), cache=cache),
+        settings=people.rules,
+        pace=Pace(
+            sign_in_from=settings.sign_in.attempts_per_minute_from,
+            sign_in_to=settings.sign_in.attempts_per_minute_to,
+            mail_from=settings.sign_in.mails_per_minute_from,
+            mail_to_daily=settings.sign_in.mails_per_day_to,
+        ),
+        now_ms=now_ms,
+    )
+
+
+def build_mail_sender(
+    database: Database, people: PeopleServices, settings: Settings, *, address: str
+) -> MailSender:
+    return MailSender(
+        database,
+        people.outbox,
+        _transport(settings.mail),
+        people.letters.prepare,
+        address=address,
+        sender=settings.mail.sender,
+    )
+
+
+def openid_of(
+    settings: Settings,
+    *,
+    address: str,
+    now_s: Callable[[], float],
+    entropy: Callable[[int], bytes],
+) -> OpenId:
+    providers = {
+        name: OpenIdProvider(
+            name=name,
+            title=one.title or name,
+            issuer=one.issuer or "",
+            client_id=one.client_id or "",
+            client_secret=revealed(one.client_secret),
+            scopes=one.scopes,
+            may_create=one.sign_up,
+        )
+        for name, one in settings.oidc.items()
+    }
+    return OpenId(providers, address=address, now_s=now_s, entropy=entropy)
+
+
+def sign_in_rules(settings: SignInSettings) -> SignInRules:
+    """The operator's numbers, as the rules count by them."""
+    return SignInRules(
+        sign_up=SignUp(settings.sign_up),
+        password_characters_min=settings.password_characters_min,
+        session_idle_ms=round(settings.session_idle_days * _DAY_MS),
+        session_max_ms=round(settings.session_max_days * _DAY_MS),
+        link_valid_ms=round(settings.link_valid_minutes * 60_000),
+        invitation_valid_ms=round(settings.invitation_valid_days * _DAY_MS),
+        members_max=settings.organisation_members_max,
+    )
+
+
+def _transport(settings: Mail) -> Transport:
+    if settings.transport == "console":
+        return ConsoleTransport()
+    assert settings.smtp_host is not None, "checked when the settings were read"
+    return SmtpTransport(
+        SmtpServer(
+            host=settings.smtp_host,
+            port=settings.smtp_port,
+            security=settings.smtp_security,
+            user=settings.smtp_user,
+            password=revealed(settings.smtp_password),
+        )
+    )
