@@ -46,8 +46,10 @@ class World:
 
     def limit(self, key: int, credit: int) -> None:
         with self.database.begin() as connection:
-            self.budgets.define(connection, budget=KEY.id, account=ACCOUNT, limit=NanoUSD(key))
-            self.budgets.credited(connection, ACCOUNT, credit)
+            for budget, limit in ((KEY.id, key), (CREDIT.id, credit)):
+                self.budgets.define(
+                    connection, budget=budget, account=ACCOUNT, limit=NanoUSD(limit)
+                )
 
     @contextlib.asynccontextmanager
     async def wallet(self, holder: str = "one", wait_s: float = PATIENCE_S):
@@ -169,7 +171,7 @@ async def test_a_limit_that_was_raised_elsewhere_is_seen(world: World) -> None:
     world.limit(100, 10**9)
     async with world.wallet() as wallet:
         assert isinstance(await wallet.obtain(CALLER, fixed(200)), Lack)
-        world.limit(10_000, 0)
+        world.limit(10_000, 10**9)
         await obtained(wallet, 200)
 
 

@@ -225,36 +225,38 @@ def test_a_budget_that_gets_other_periods_begins_with_what_is_known_to_be_spent(
 
 
 class TestCreditOfAnAccount:
-    """Its limit is what was added; what is spent, the ledger says."""
+    """Its limit is what was added, and what is spent of it, the ledger says."""
+
+    def credit(self, database: Database, service: Budgets) -> None:
+        with database.begin() as connection:
+            service.define(
+                connection, budget=account_budget(ACCOUNT), account=ACCOUNT, limit=NanoUSD(1000)
+            )
 
     def test_without_credit_nothing_is_leased(self, service: Budgets) -> None:
         standing = service.exchange("one", calls(1, 1, ACCOUNT_REF))[ACCOUNT_REF]
         assert (standing.amount, standing.limit) == (0, 0)
 
-    def test_the_settler_ends_the_lease_and_the_ledger_says_what_is_spent(
+    def test_the_settler_ends_the_lease_and_leaves_the_rest_to_the_ledger(
         self, database: Database, service: Budgets
     ) -> None:
-        with database.begin() as connection:
-            service.credited(connection, ACCOUNT, 1000)
+        self.credit(database, service)
         service.exchange("one", calls(1, 600, ACCOUNT_REF))
         with database.begin() as connection:
             service.settle_within(connection, "one", {ACCOUNT_REF: NanoUSD(250)})
-            service.used(connection, ACCOUNT, 250)
         found = service.standing([account_budget(ACCOUNT)])[account_budget(ACCOUNT)]
-        assert (found.remaining, found.spent, found.leased) == (750, 250, 350)
+        assert (found.spent, found.leased) == (0, 350)
 
-    def test_credit_that_is_held_cannot_be_withdrawn_but_is_asked_for(
+    def test_who_would_take_credit_away_asks_for_it(
         self, database: Database, service: Budgets
     ) -> None:
-        with database.begin() as connection:
-            service.credited(connection, ACCOUNT, 1000)
+        self.credit(database, service)
         service.exchange("one", calls(1, 600, ACCOUNT_REF))
         with database.begin() as connection:
-            assert not service.withdraw(connection, ACCOUNT, NanoUSD(401))
-            assert service.withdraw(connection, ACCOUNT, NanoUSD(400))
+            service.ask_back(connection, ACCOUNT)
+            service.ask_back(connection, AccountId("nobody"))
         standing = service.exchange("one", Order(watched=(ACCOUNT_REF,)))[ACCOUNT_REF]
         assert standing.is_wanted_back
-        assert standing.room == 0
 
 
 class TestTrips:

@@ -39,7 +39,6 @@ __all__ = [
     "leases_of_holder",
     "lock_periods",
     "lost_holders",
-    "move_limit",
     "periods",
     "raise_spent",
     "renew",
@@ -120,32 +119,6 @@ def save(database: Database, connection: sa.Connection, budget: Budget, *, now_m
         database.insert(budgets)
         .values(id=budget.id, **values)
         .on_conflict_do_update(index_elements=["id"], set_=values)
-    )
-
-
-def move_limit(
-    database: Database,
-    connection: sa.Connection,
-    budget: BudgetId,
-    account: AccountId,
-    amount: int,
-    *,
-    now_ms: int,
-) -> None:
-    """Raise (or lower) a limit; a budget that is not there begins with nought."""
-    insert = database.insert(budgets).values(
-        id=budget,
-        account_id=account,
-        limit_nano=amount,
-        reset=None,
-        counts_byok=False,
-        updated_ms=now_ms,
-    )
-    connection.execute(
-        insert.on_conflict_do_update(
-            index_elements=["id"],
-            set_={"limit_nano": budgets.c.limit_nano + amount, "updated_ms": now_ms},
-        )
     )
 
 

@@ -6,8 +6,8 @@ the call (`settle_within`); it comes back when its process says so, or when the 
 died is finished (`give_back_all`), never by time alone while a journal may still hold usage.
 
 The credit of an account is a budget too, and the ledger's: its limit is all that was ever added, and what was
-used of it is spent. So of an account's budget `settle_within` only ends the lease; what is spent, the ledger
-says (`used`), in the same transaction.
+used of it is spent. So of an account's budget `settle_within` only ends the lease; limit and spent are what the
+ledger writes there, in the same transaction.
 """
 
 from __future__ import annotations
@@ -148,40 +148,12 @@ class Budgets:
         with self._database.read() as connection:
             return queries.by_account(connection, account)
 
-    # --- the credit of accounts, for the ledger ---
-
-    def credited(self, connection: sa.Connection, account: AccountId, amount: int) -> None:
-        """Credit was added; below nought: taken away, whatever is leased of it (a dispute)."""
-        queries.move_limit(
-            self._database,
-            connection,
-            account_budget(account),
-            account,
-            amount,
-            now_ms=self._now_ms(),
-        )
-
-    def used(self, connection: sa.Connection, account: AccountId, amount: int) -> None:
-        """So much was charged to the account; below nought: given back."""
+    def ask_back(self, connection: sa.Connection, account: AccountId) -> None:
+        """Somebody would take credit away that processes have leased: they give back what they do not need,
+        within two seconds."""
         ref = reference(account_budget(account), "")
-        queries.raise_spent(self._database, connection, ref, amount)
-
-    def withdraw(self, connection: sa.Connection, account: AccountId, amount: NanoUSD) -> bool:
-        """Take credit away that nobody spends or holds (a refund, an expiry). False: it is in use.
-
-        Then processes are asked to give back what they only keep in advance: it may work two seconds later.
-        """
-        budget = account_budget(account)
-        ref = reference(budget, "")
-        row = queries.lock_periods(connection, [ref]).get(ref, _NO_PERIOD)
-        found = queries.by_ids(connection, [budget]).get(budget)
-        limit = 0 if found is None else (found.limit or 0)
-        if limit - row.spent - row.leased < amount:
-            if row.leased:
-                queries.change_periods(connection, {ref: (0, 0, self._now_ms())})
-            return False
-        self.credited(connection, account, -amount)
-        return True
+        if ref in queries.lock_periods(connection, [ref]):
+            queries.change_periods(connection, {ref: (0, 0, self._now_ms())})
 
     # --- leases ---
 
