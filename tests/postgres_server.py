@@ -45,6 +45,7 @@ SETTINGS = {
     "wal_level": "minimal",
     "max_wal_senders": "0",
     "timezone": "UTC",
+    "deadlock_timeout": "50ms",
 }
 # For tests that kill no server: what a crash would lose is thrown away anyway.
 FORGETFUL = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}

@@ -61,16 +61,12 @@ __all__ = [
 ]
 
 DATABASE_FILE: Final = "fairlead.db"
-BUSY_TIMEOUT_S: Final = (
-    5.0  # how long to wait for another process's transaction; ours last milliseconds
-)
+BUSY_TIMEOUT_S: Final = 5.0  # to wait for another process's transaction; ours last milliseconds
 CONNECTIONS_MAX: Final = 6  # threads of `run`, the settler, and one to spare
 THREADS_MAX: Final = 4  # SQL that the event loop waits for, at the same time
 WAITING_MAX: Final = 1000  # and in line behind it
 RUN_TIMEOUT_S: Final = 30.0  # however long its turn and its statements take
-RETRIES_MAX: Final = (
-    5  # each after at least a second: so long a server looks before it calls it a deadlock
-)
+RETRIES_MAX: Final = 5  # each takes a second: so long a server looks before it calls it a deadlock
 # Of a bulk insert into SQLite. Beyond some dozens nothing is saved, and older versions refuse 1000 values.
 ROWS_PER_STATEMENT: Final = 64
 
