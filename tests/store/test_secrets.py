@@ -19,6 +19,7 @@ from fairlead.core.ids import AccountId
 from fairlead.store.database import Database, open_database
 from fairlead.store.master_key import (
     MASTER_KEY_FILE,
+    KnownMasterKeys,
     MasterKeyUnusable,
     master_keys,
     written_master_keys,
@@ -172,6 +173,21 @@ def test_a_file_of_two_keys_wraps_with_the_first(tmp_path: Path) -> None:
     assert keys.current_id == MasterKeys((NEW,)).current_id
     assert keys.knows(MasterKeys((OLD,)).current_id)
     assert stat.S_IMODE((tmp_path / MASTER_KEY_FILE).stat().st_mode) == 0o600
+
+
+def test_a_running_process_takes_over_a_new_file(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    written_master_keys(tmp_path, OLD)
+    keys = KnownMasterKeys(None, tmp_path, entropy=os.urandom, may_create=False)
+    assert keys() is keys()
+    written_master_keys(tmp_path, NEW, OLD)
+    assert keys().current_id == MasterKeys((NEW,)).current_id
+    (tmp_path / MASTER_KEY_FILE).chmod(0o644)
+    assert keys().current_id == keys().current_id == MasterKeys((NEW,)).current_id
+    assert caplog.text.count("stays as it was") == 1
+    (tmp_path / MASTER_KEY_FILE).unlink()
+    assert keys().knows(MasterKeys((OLD,)).current_id)
 
 
 # --- data keys --------------------------------------------------------------------------------------------

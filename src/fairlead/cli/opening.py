@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from fairlead.core.ids import ProviderSlug
     from fairlead.settings import Settings
     from fairlead.store.database import Database
+    from fairlead.store.secrets import Secrets
 
 __all__ = [
     "Place",
@@ -41,6 +42,7 @@ __all__ = [
     "now_ms",
     "opened_database",
     "progress",
+    "secrets_in",
     "seed",
     "stop_on_database_trouble",
 ]
@@ -173,6 +175,16 @@ def opened_database(settings: Settings, data: Path) -> Iterator[Database]:
             database.close()
 
 
+def secrets_in(database: Database, settings: Settings, data: Path) -> Secrets:
+    """Secrets at rest; the first start makes their master key. Inside of `opened_database`: that tells what is
+    wrong with it."""
+    from fairlead.settings import revealed
+    from fairlead.store.secrets import open_secrets
+
+    configured = revealed(settings.security.master_key)
+    return open_secrets(database, configured, data, now_ms=now_ms, entropy=_entropy)[0]
+
+
 def accounts_in(database: Database) -> Accounts:
     from fairlead.control.accounts.service import Accounts
 
@@ -200,13 +212,16 @@ def _entropy(bytes_count: int) -> bytes:
 def stop_on_database_trouble() -> Iterator[None]:
     """What the database says, with what to do about it."""
     from fairlead.store.database import DatabaseUnusable
+    from fairlead.store.master_key import MasterKeyUnusable
     from fairlead.store.migrate import DatabaseOld, DatabaseUnknown
 
     try:
         yield
     except DatabaseUnusable as error:
         text = str(error)
-        if isinstance(error, DatabaseOld):
+        if isinstance(error, MasterKeyUnusable):
+            remedy = ""  # it is in the text
+        elif isinstance(error, DatabaseOld):
             remedy = "" if "fairlead" in text else "; run `fairlead migrate`"
         elif isinstance(error, DatabaseUnknown):
             remedy = "; install the version that wrote it, or choose another directory with --data"

@@ -67,6 +67,7 @@ def _serve(settings: Settings, place: Place, reread: _Reread) -> int:
         listen(settings.server.host, settings.server.port) as listener,
     ):
         with opening.opened_database(settings, data) as database:
+            opening.secrets_in(database, settings, data)  # refused here, if they cannot be opened
             started = first_start(database)
         address = local_address(settings.server.host, listener)
 

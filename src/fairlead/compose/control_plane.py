@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeVar
 
+from fairlead.compose.private import PrivateServices, build_private
 from fairlead.compose.system import SystemClock
 from fairlead.control.accounts.preferences import installation_preferences
 from fairlead.control.accounts.service import Accounts
@@ -61,6 +62,7 @@ class ControlPlane:
     generations: GenerationStore
     ledger: Ledger
     budgets: Budgets
+    private: PrivateServices
     journal: Journal
     settler: Settler
 
@@ -86,6 +88,9 @@ def build_control_plane(settings: Settings, *, data: Path, clock: SystemClock) -
         segment_bytes_max=settings.journal.segment_bytes,
     )
     catalogues = CatalogVersions(database, now_ms=now_ms)
+    catalog = Catalog(
+        load_seed(), RecordedPrices(database, Prices(database, now_ms=now_ms)), catalogues
+    )
     ledger = Ledger(database, now_ms=now_ms)
     budgets = Budgets(database, now_ms=now_ms)
     return ControlPlane(
@@ -103,13 +108,20 @@ def build_control_plane(settings: Settings, *, data: Path, clock: SystemClock) -
             installation=installation_preferences(settings.routing),
         ),
         rate_limits=RateLimits(request_limits(settings.limits), cache=cache),
-        catalog=Catalog(
-            load_seed(), RecordedPrices(database, Prices(database, now_ms=now_ms)), catalogues
-        ),
+        catalog=catalog,
         catalogues=catalogues,
         generations=GenerationStore(database, journals=data / JOURNAL_DIRECTORY),
         ledger=ledger,
         budgets=budgets,
+        private=build_private(
+            database,
+            settings,
+            data,
+            snapshot=lambda: catalog.snapshot,
+            monotonic_s=time.monotonic,
+            now_ms=now_ms,
+            entropy=entropy,
+        ),
         journal=journal,
         settler=Settler(database, journal, Steps(ledger, budgets)),
     )

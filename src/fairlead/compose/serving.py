@@ -54,6 +54,7 @@ _log = logging.getLogger(__name__)
 
 LOOK_AT_SETTINGS_EVERY_S: Final = 2.0
 DISCOVER_EVERY_S: Final = 60.0
+STORE_CONTENTS_AT_END_S: Final = 5.0
 SIGN_IN_AT_START_S: Final = 3.0  # usually a fraction; no other provider waits longer for it
 
 
@@ -157,6 +158,8 @@ async def _serve(
             background = [
                 tasks.create_task(credentials.run()),
                 tasks.create_task(control.directory.run()),
+                tasks.create_task(control.private.belongings.run()),
+                tasks.create_task(control.private.writer.run()),
                 tasks.create_task(keeper.run()),
                 tasks.create_task(_follow_settings(reread, orders, catalog, credentials)),
                 tasks.create_task(_discover(catalog, EngineLists(upstream, credentials), orders)),
@@ -177,6 +180,7 @@ async def _serve(
             for task in background:
                 task.cancel()
     finally:
+        await control.private.writer.flush(timeout_s=STORE_CONTENTS_AT_END_S)
         await upstream.aclose()
         if control.cache is not None:
             await control.cache.aclose()

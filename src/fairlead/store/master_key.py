@@ -10,6 +10,7 @@ database has every secret in it. It may hold several keys, a line each: the firs
 
 from __future__ import annotations
 
+import logging
 import os
 import stat
 from pathlib import Path
@@ -24,11 +25,18 @@ from fairlead.store.sealing import (
     read_master_keys,
 )
 
-__all__ = ["MASTER_KEY_FILE", "MasterKeyUnusable", "master_keys", "written_master_keys"]
+__all__ = [
+    "MASTER_KEY_FILE",
+    "KnownMasterKeys",
+    "MasterKeyUnusable",
+    "master_keys",
+    "written_master_keys",
+]
 
 MASTER_KEY_FILE: Final = "master.key"
 FILE_BYTES_MAX: Final = 4096
 _MODE: Final = 0o600
+_LOG: Final = logging.getLogger(__name__)
 _HINT: Final = "FAIRLEAD_SECURITY__MASTER_KEY"
 
 
@@ -65,6 +73,48 @@ def master_keys(
         return MasterKeys(read_master_keys(text))
     except MasterKeyInvalid as error:
         raise MasterKeyUnusable(f"{path}: {error}") from error
+
+
+class KnownMasterKeys:
+    """The master keys at this moment: a process that runs takes over what is written into the file.
+
+    keys = KnownMasterKeys(configured, data, entropy=os.urandom, may_create=True)
+    keys().wrap(...)
+
+    As `master_keys`; a file that is no use later on changes nothing, and is said once.
+    """
+
+    __slots__ = ("_data", "_entropy", "_keys", "_seen")
+
+    def __init__(
+        self, configured: str | None, data: Path, *, entropy: Entropy, may_create: bool
+    ) -> None:
+        self._data = None if configured is not None else data
+        self._entropy = entropy
+        self._keys = master_keys(configured, data, entropy=entropy, may_create=may_create)
+        self._seen = _state(self._data)
+
+    def __call__(self) -> MasterKeys:
+        data = self._data
+        if data is None or (now := _state(data)) == self._seen:
+            return self._keys
+        self._seen = now
+        try:
+            self._keys = master_keys(None, data, entropy=self._entropy, may_create=False)
+        except MasterKeyUnusable as error:
+            _LOG.error("the master key stays as it was: %s", error)
+        return self._keys
+
+
+def _state(data: Path | None) -> tuple[int, int, int] | None:
+    """What changes with the file; None: there is none."""
+    if data is None:
+        return None
+    try:
+        status = (data / MASTER_KEY_FILE).stat()
+    except OSError:
+        return None
+    return status.st_ino, status.st_mtime_ns, status.st_mode
 
 
 def written_master_keys(data: Path, *keys: bytes) -> None:

@@ -1,7 +1,6 @@
 """Secrets at rest: each account's data key, wrapped by the master key, in the table `data_keys`.
 
-    secrets = Secrets(database, keys, now_ms=clock.now_ms, entropy=os.urandom)
-    secrets.check()                                   # at the start: is the key the right one?
+    secrets, keys = open_secrets(database, None, data, now_ms=clock.now_ms, entropy=os.urandom)
     with database.begin() as connection:
         key = secrets.data_key_for(connection, account)     # made if there is none yet
         sealed = secrets.seal(key, b"...", "provider_credentials/<id>/key")
@@ -16,21 +15,41 @@ any key will do.
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Final
 
 import sqlalchemy as sa
 
 from fairlead.core.ids import AccountId
 from fairlead.store.database import Database
-from fairlead.store.master_key import MasterKeyUnusable
+from fairlead.store.master_key import KnownMasterKeys, MasterKeyUnusable
 from fairlead.store.sealing import KEY_BYTES, DataKey, Entropy, MasterKeys
 from fairlead.store.tables.installation import meta
 from fairlead.store.tables.secrets import data_keys
 
-__all__ = ["Secrets", "check_value"]
+__all__ = ["Secrets", "check_value", "open_secrets"]
 
 CHECK_NAME: Final = "master_key"
 ROTATED_AT_ONCE_MAX: Final = 500  # data keys in one transaction: milliseconds
+
+
+def open_secrets(
+    database: Database,
+    configured: str | None,
+    data: Path,
+    *,
+    now_ms: Callable[[], int],
+    entropy: Entropy,
+) -> tuple[Secrets, KnownMasterKeys]:
+    """The secrets of a database with the configured master key, or that of the data directory.
+
+    The first start makes one. Raises MasterKeyUnusable, also for one that is not this database's.
+    """
+    may_create = check_value(database) is None
+    keys = KnownMasterKeys(configured, data, entropy=entropy, may_create=may_create)
+    secrets = Secrets(database, keys, now_ms=now_ms, entropy=entropy)
+    secrets.check()
+    return secrets, keys
 
 
 def check_value(database: Database) -> str | None:
