@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 from typing import Final, NamedTuple, TypeAlias
 
@@ -13,9 +13,12 @@ __all__ = [
     "INSTALLATION",
     "INSTALLATION_KEPT_AT",
     "KEPT_AT",
+    "ActivityRow",
     "App",
+    "KeyName",
     "KeyUsage",
     "Level",
+    "Names",
     "Resolution",
     "Series",
     "SpanUsage",
@@ -116,3 +119,40 @@ class App:
     categories: tuple[str, ...]
     is_public: bool
     first_seen_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class ActivityRow:
+    """One day of one endpoint. workspace: None: of all of them. byok: at list prices."""
+
+    day_ms: int
+    model: str
+    endpoint: str
+    provider: str
+    workspace: str | None
+    requests: int
+    prompt_tokens: int
+    completion_tokens: int
+    reasoning_tokens: int
+    cached_tokens: int
+    cost: NanoUSD
+    byok: NanoUSD
+
+
+@dataclass(frozen=True, slots=True)
+class KeyName:
+    """hash: SHA-256 of the key, hexadecimal; what the API calls a key by."""
+
+    hash: str
+    name: str
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """What people call things, by id; what is gone for good is missing."""
+
+    keys: dict[str, KeyName] = field(default_factory=dict)
+    emails: dict[str, str | None] = field(default_factory=dict)
+    workspaces: dict[str, str] = field(default_factory=dict)
+    apps: dict[int, App] = field(default_factory=dict)
