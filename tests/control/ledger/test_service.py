@@ -205,6 +205,9 @@ def test_what_calls_have_set_aside_stays(ledger: Ledger, database: Database, clo
         refused = ledger.post(take)
         assert isinstance(refused, Refused)
         assert refused.reason is RefusalReason.IN_USE
+    with database.read() as connection:
+        asked = connection.execute(sa.text("SELECT wanted_back_ms FROM budget_periods")).scalars()
+        assert list(asked) == [clock.ms], "processes are asked for what no call needs"
     assert ledger.expiring(before_ms=clock.ms) == [(ACCOUNT, bought.opened)]
     lease(database, ACCOUNT, 0)
     assert isinstance(ledger.post(takes[1]), Posted)

@@ -43,6 +43,7 @@ __all__ = [
     "save_head",
     "save_totals",
     "totals_of",
+    "want_back",
 ]
 
 NAMES_MAX: Final = 400  # in one statement; SQLite takes 999 parameters in its oldest versions
@@ -83,6 +84,9 @@ _KEEP_SPENT: Final = sa.text(
     "INSERT INTO budget_periods (budget_id, period, spent_nano, leased_nano, wanted_back_ms)"
     " VALUES (:budget, '', :usage, 0, 0)"
     " ON CONFLICT (budget_id, period) DO UPDATE SET spent_nano = excluded.spent_nano"
+)
+_WANT_BACK: Final = sa.text(
+    "UPDATE budget_periods SET wanted_back_ms = :now_ms WHERE budget_id = :budget AND period = ''"
 )
 
 
@@ -253,6 +257,15 @@ def keep_budgets(
             for book in usage_moved
         ]
         connection.execute(_KEEP_SPENT, rows)
+
+
+def want_back(connection: sa.Connection, accounts: Collection[AccountId], *, now_ms: int) -> None:
+    """Ask processes for what they have leased of these accounts' credit in advance."""
+    if accounts:
+        connection.execute(
+            _WANT_BACK,
+            [{"budget": account_budget(account), "now_ms": now_ms} for account in accounts],
+        )
 
 
 # --- reading ---

@@ -32,6 +32,7 @@ from fairlead.control.ledger.types import (
     LotKind,
     Posted,
     RefundPurchase,
+    RefusalReason,
     Refused,
     Totals,
     TransferOut,
@@ -180,6 +181,7 @@ class _Session:
             self._before[account] = replace(self._before[account], leased=leased)
         self._books = dict(self._before)
         self._entries: list[Entry] = []
+        self._wanted_back: list[AccountId] = []
         self._opened: list[tuple[AccountId, Lot]] = []
         self._lots_moved: Counter[LotId] = Counter()
 
@@ -192,15 +194,19 @@ class _Session:
             return rules.repeated(*kept, command)
         outcome = rules.apply(self._books[command.account], command, self._now_ms)
         if isinstance(outcome, Refused):
+            if outcome.reason is RefusalReason.IN_USE:
+                self._wanted_back.append(command.account)
             return outcome
         self._add(command, outcome)
         return Posted(self._number, outcome.book, outcome.postings, outcome.opened)
 
     def write(self) -> None:
-        """All of it. Nothing is written for commands that were refused."""
+        """All of it. For a command that was refused no money moves; but if processes are in its way, they are
+        asked to give back what no call needs, so that it may work two seconds later."""
+        connection = self._connection
+        queries.want_back(connection, self._wanted_back, now_ms=self._now_ms)
         if not self._entries:
             return
-        connection = self._connection
         queries.insert_entries(self._database, connection, self._entries)
         queries.save_head(connection, self._number, self._hash)
         new = [(account, lot, self._lots_moved.pop(lot.id, 0)) for account, lot in self._opened]
