@@ -21,6 +21,7 @@ from fairlead.control.keys import rules
 from fairlead.control.keys.service import Keys
 from fairlead.control.keys.types import ApiKey, FoundKey, KeyInvalid, KeyUnknown, LimitReset
 from fairlead.control.prices.service import Prices
+from fairlead.core.budgets.types import CallerBudget, account_budget
 from fairlead.core.caller import NO_KEY_LIMITS, Caller, KeyLimits, KeyRefused
 from fairlead.core.ids import AccountId, KeyId
 from fairlead.core.money import NanoUSD, PicoUSD
@@ -185,7 +186,9 @@ def test_a_key_is_found_with_how_its_account_pays(accounts: Accounts, keys: Keys
         account = accounts.create(email=f"{billing}@example.com", billing=billing).id
         key = keys.create(account, name="laptop").key
         found = keys.by_digests([key.digest])[key.digest]
-        assert found == FoundKey(key, is_prepaid=billing is Billing.PREPAID)
+        is_prepaid = billing is Billing.PREPAID
+        credit = (CallerBudget(account_budget(account)),) if is_prepaid else ()
+        assert found == FoundKey(key, is_prepaid=is_prepaid, budgets=credit)
 
 
 @given(st.binary(min_size=32, max_size=32), st.booleans())

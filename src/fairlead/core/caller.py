@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from fairlead.core.budgets.types import CallerBudget
 from fairlead.core.ids import AccountId, KeyId, UserId, WorkspaceId
 from fairlead.core.money import NanoUSD
 from fairlead.core.routing.preferences import NO_ACCOUNT_WISHES, AccountPreferences
@@ -33,6 +34,8 @@ class Caller:
     rate_limits: the key's own; where it has none, NO_KEY_LIMITS itself, so that identity tells.
     preferences: what the account has set for all of its calls, on top of what the installation has.
     workspace, user: where the key belongs, and who made it; None: nobody in particular.
+    budgets: what its calls count in, the broadest of a kind first. is_in_debt: its account has less than
+        nothing.
     """
 
     account: AccountId
@@ -44,6 +47,8 @@ class Caller:
     preferences: AccountPreferences = NO_ACCOUNT_WISHES
     workspace: WorkspaceId = _NOWHERE
     user: UserId | None = None
+    budgets: tuple[CallerBudget, ...] = ()
+    is_in_debt: bool = False
 
 
 @dataclass(frozen=True, slots=True)

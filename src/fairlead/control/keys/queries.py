@@ -10,9 +10,19 @@ import sqlalchemy as sa
 from fairlead.control.accounts.rules import default_workspace
 from fairlead.control.accounts.types import Billing
 from fairlead.control.keys.types import ApiKey, FoundKey, LimitReset
+from fairlead.core.budgets.types import (
+    BudgetKind,
+    CallerBudget,
+    Reset,
+    account_budget,
+    kind_of,
+)
 from fairlead.core.ids import AccountId, KeyId, UserId, WorkspaceId
+from fairlead.core.money import NanoUSD
 from fairlead.store.tables.accounts import accounts
+from fairlead.store.tables.budgets import budget_periods, budgets
 from fairlead.store.tables.keys import api_keys
+from fairlead.store.tables.ledger import ledger_accounts
 from fairlead.store.tables.people import users
 
 __all__ = [
@@ -28,6 +38,48 @@ __all__ = [
     "save",
 ]
 
+_INTERVALS: Final = ("daily", "weekly", "monthly", "lifetime")
+_DIGESTS: Final[sa.BindParameter[Any]] = sa.bindparam("digests", expanding=True)
+_BY_DIGESTS: Final = (
+    sa.select(
+        api_keys,
+        accounts.c.billing,
+        accounts.c.preferences,
+        accounts.c.deleted_ms.label("account_deleted_ms"),
+        ledger_accounts.c.purchased_nano,
+    )
+    .join(accounts, accounts.c.id == api_keys.c.account_id)
+    .outerjoin(ledger_accounts, ledger_accounts.c.account_id == accounts.c.id)
+    .where(api_keys.c.digest.in_(_DIGESTS))
+)
+# The ids that core.budgets.types gives to the budgets of a key, by their primary key.
+_BUDGETS: Final = (
+    sa.select(
+        api_keys.c.id.label("key_id"),
+        budgets.c.id,
+        budgets.c.reset,
+        budgets.c.counts_byok,
+        budgets.c.limit_nano,
+        budget_periods.c.spent_nano,
+    )
+    .select_from(api_keys)
+    .join(
+        budgets,
+        budgets.c.id.in_(
+            [
+                "account:" + api_keys.c.account_id,
+                "key:" + api_keys.c.id,
+                *("workspace:" + api_keys.c.workspace_id + f":{span}" for span in _INTERVALS),
+                "member:" + api_keys.c.account_id + ":" + api_keys.c.creator_user_id,
+            ]
+        ),
+    )
+    .outerjoin(
+        budget_periods,
+        sa.and_(budget_periods.c.budget_id == budgets.c.id, budget_periods.c.period == ""),
+    )
+    .where(api_keys.c.digest.in_(_DIGESTS), budgets.c.limit_nano.is_not(None))
+)
 DIGESTS_MAX: Final = 500  # SQLite takes 999 parameters in its oldest versions
 
 
@@ -61,25 +113,24 @@ def insert(connection: sa.Connection, key: ApiKey) -> None:
 def by_digests(connection: sa.Connection, digests: Sequence[bytes]) -> dict[bytes, FoundKey]:
     """Those that exist. digests: at most DIGESTS_MAX."""
     assert len(digests) <= DIGESTS_MAX
-    rows = connection.execute(
-        sa.select(
-            api_keys,
-            accounts.c.billing,
-            accounts.c.preferences,
-            accounts.c.deleted_ms.label("account_deleted_ms"),
-        )
-        .join(accounts, accounts.c.id == api_keys.c.account_id)
-        .where(api_keys.c.digest.in_(digests))
-    )
-    return {
-        row.digest: FoundKey(
+    rows = connection.execute(_BY_DIGESTS, {"digests": digests}).all()
+    limited = _budgets(connection, digests) if rows else {}
+    found: dict[bytes, FoundKey] = {}
+    for row in rows:
+        is_prepaid = row.billing == Billing.PREPAID
+        limits, has_debt = limited.get(row.id, ((), False))
+        if is_prepaid:
+            limits = (CallerBudget(account_budget(row.account_id)), *limits)
+        found[row.digest] = FoundKey(
             _key(row),
-            row.billing == Billing.PREPAID,
+            is_prepaid,
             row.preferences,
             row.account_deleted_ms is not None,
+            credits_purchased=NanoUSD(row.purchased_nano or 0),
+            budgets=limits,
+            is_in_debt=is_prepaid and has_debt,
         )
-        for row in rows
-    }
+    return found
 
 
 def by_id(connection: sa.Connection, account: AccountId, key: KeyId) -> ApiKey | None:
@@ -179,6 +230,34 @@ def _in_workspace(account: AccountId, workspace: WorkspaceId) -> sa.ColumnElemen
     if workspace != default_workspace(account):
         return is_there
     return sa.or_(is_there, api_keys.c.workspace_id.is_(None))
+
+
+def _budgets(
+    connection: sa.Connection, digests: Sequence[bytes]
+) -> dict[KeyId, tuple[tuple[CallerBudget, ...], bool]]:
+    """Of each key that has any: the limits on it, on its workspace and on its maker, the broadest first; and
+    whether its account has less than nothing."""
+    limits: dict[KeyId, list[CallerBudget]] = {}
+    debts: set[KeyId] = set()
+    for row in connection.execute(_BUDGETS, {"digests": digests}):
+        of_key = limits.setdefault(row.key_id, [])
+        if kind_of(row.id) is BudgetKind.ACCOUNT:
+            if row.limit_nano < (row.spent_nano or 0):
+                debts.add(row.key_id)
+            continue
+        reset = None if row.reset is None else Reset(row.reset)
+        of_key.append(CallerBudget(row.id, reset, row.counts_byok))
+    return {
+        key: (tuple(sorted(of_key, key=_breadth)), key in debts) for key, of_key in limits.items()
+    }
+
+
+_KINDS: Final = (BudgetKind.KEY, BudgetKind.WORKSPACE, BudgetKind.MEMBER, BudgetKind.GUARDRAIL)
+_SPANS: Final = (None, Reset.MONTHLY, Reset.WEEKLY, Reset.DAILY)
+
+
+def _breadth(budget: CallerBudget) -> tuple[int, int]:
+    return _KINDS.index(budget.kind), _SPANS.index(budget.reset)
 
 
 def _is(account: AccountId, key: KeyId) -> tuple[sa.ColumnElement[bool], ...]:

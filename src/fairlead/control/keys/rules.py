@@ -11,7 +11,7 @@ from msgspec.structs import asdict
 
 from fairlead.control.keys.types import ApiKey, FoundKey, KeyChange, KeyInvalid
 from fairlead.core.caller import NO_KEY_LIMITS, Caller, KeyLimits, KeyRefused
-from fairlead.core.ids import BudgetId, KeyId
+from fairlead.core.ids import KeyId
 from fairlead.core.money import NANO_PER_USD, NanoUSD
 from fairlead.core.routing.preferences import NO_ACCOUNT_WISHES, AccountPreferences
 
@@ -19,7 +19,6 @@ __all__ = [
     "ID_ENTROPY_BYTES",
     "SECRET_ENTROPY_BYTES",
     "UNKNOWN",
-    "budget_id",
     "changed",
     "check_expiry",
     "check_limit",
@@ -100,11 +99,6 @@ def check_rotation(key: ApiKey) -> None:
         raise KeyInvalid("this key was revoked, which is for good", "")
 
 
-def budget_id(key: KeyId) -> BudgetId:
-    """What its calls are held against, if it has a limit."""
-    return BudgetId(f"key:{key}")
-
-
 def key_id(unix_ms: int, entropy: bytes) -> KeyId:
     """`key-` + milliseconds since 1970 (12 hex) + the entropy: sorts by time of creation."""
     assert len(entropy) == ID_ENTROPY_BYTES
@@ -140,6 +134,9 @@ def verdict(
         preferences=preferences,
         workspace=key.workspace,
         user=key.creator,
+        credits_purchased=found.credits_purchased,
+        budgets=found.budgets,
+        is_in_debt=found.is_in_debt,
     )
 
 

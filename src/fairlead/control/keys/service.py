@@ -21,6 +21,7 @@ from fairlead.control.keys.types import (
     NewKey,
 )
 from fairlead.control.workspaces.types import SpendingLimits
+from fairlead.core.budgets.types import key_budget
 from fairlead.core.ids import AccountId, KeyId, UserId, WorkspaceId
 from fairlead.core.money import NanoUSD
 from fairlead.store.database import Database
@@ -273,7 +274,7 @@ class Keys:
     def _keep_limit(self, connection: sa.Connection, key: ApiKey) -> None:
         if self._limits is None:
             return
-        budget = rules.budget_id(key.id)
+        budget = key_budget(key.id)
         if key.limit is None:
             self._limits.remove(connection, budget)
             return

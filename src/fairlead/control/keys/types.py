@@ -9,6 +9,7 @@ from typing import Final
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from fairlead.core.budgets.types import CallerBudget
 from fairlead.core.ids import AccountId, KeyId, UserId, WorkspaceId
 from fairlead.core.money import NanoUSD
 
@@ -78,12 +79,16 @@ class FoundKey:
 
     preferences: JSON, as the account has set them; None: it has set none.
     is_account_deleted: nobody may use it any more.
+    credits_purchased: ever, nanodollars. budgets, is_in_debt: as core.caller has them.
     """
 
     key: ApiKey
     is_prepaid: bool
     preferences: str | None = None
     is_account_deleted: bool = False
+    credits_purchased: NanoUSD = NanoUSD(0)  # noqa: RUF009 - a number
+    budgets: tuple[CallerBudget, ...] = ()
+    is_in_debt: bool = False
 
 
 @dataclass(frozen=True, slots=True)
