@@ -15,6 +15,8 @@ from fairlead.gateway.keyring import Keyring
 from fairlead.settings import Settings, revealed
 from fairlead.web.account_desk import AccountDesk
 from fairlead.web.app import build_web_app
+from fairlead.web.byok_desk import ByokDesk
+from fairlead.web.content_desk import ContentDesk
 from fairlead.web.key_desk import KeyDesk
 from fairlead.web.services import WebServices
 
@@ -51,6 +53,8 @@ def build_web_edge(
                 snapshot=lambda: catalog.snapshot,
             ),
             catalogues=control.catalogues,
+            byok=ByokDesk(control.private.credentials, in_thread=threads.run),
+            contents=ContentDesk(control.private.contents, in_thread=threads.run),
             health=KnownHealth(health, credentials, clock),
             is_ready=lambda: not settler.is_failing,
             metrics=lambda: exposition(
@@ -58,6 +62,7 @@ def build_web_edge(
                 | {
                     "fairlead_journal_backlog_bytes": control.journal.backlog_bytes,
                     "fairlead_settler_failing": int(settler.is_failing),
+                    "fairlead_contents_dropped_total": control.private.writer.dropped_count,
                 }
             ),
             metrics_token=revealed(settings.metrics.token),

@@ -59,6 +59,10 @@ _HELP: Final = {
     "fairlead_calls_under_way": ("gauge", "Calls being served now."),
     "fairlead_journal_backlog_bytes": ("gauge", "Usage recorded but not yet in the database."),
     "fairlead_settler_failing": ("gauge", "1 while the database does not take usage records."),
+    "fairlead_contents_dropped_total": (
+        "counter",
+        "Prompts and answers that were to be kept and could not be.",
+    ),
 }
 
 
