@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from fairlead.control.accounts.service import Accounts
 from fairlead.control.audit.service import Audit
@@ -29,15 +30,27 @@ from fairlead.control.people.tokens import OneTimeTokens
 from fairlead.control.serving.limits import RateLimits
 from fairlead.control.workspaces.service import Workspaces
 from fairlead.control.workspaces.types import SpendingLimits
+from fairlead.core.errors import Overloaded
 from fairlead.core.limits import RequestLimits
 from fairlead.settings import Mail, Settings, revealed
 from fairlead.settings import SignIn as SignInSettings
 from fairlead.store.cache import Cache
-from fairlead.store.database import Database
+from fairlead.store.database import Database, DatabaseUnreadable
+from fairlead.web.auth.services import AuthServices, InThread
+from fairlead.web.sessions import BrowserSessions, Doorway
 
-__all__ = ["PeopleServices", "build_mail_sender", "build_people", "build_sign_in", "openid_of"]
+__all__ = [
+    "PeopleServices",
+    "build_auth",
+    "build_mail_sender",
+    "build_people",
+    "build_sign_in",
+    "build_workspaces",
+]
 
 _DAY_MS = 86_400_000
+
+_Answer = TypeVar("_Answer")
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +192,53 @@ def build_mail_sender(
     )
 
 
-def openid_of(
+def build_auth(
+    database: Database,
+    people: PeopleServices,
+    audit: Audit,
+    settings: Settings,
+    *,
+    sign_in: SignIn,
+    address: str,
+    now_s: Callable[[], float],
+    entropy: Callable[[int], bytes],
+) -> AuthServices:
+    """address: ours, as links begin with it."""
+    doorway = Doorway(_origin(settings.server.public_url), settings.server.proxies)
+    return AuthServices(
+        sign_in=sign_in,
+        sessions=BrowserSessions(
+            sign_in, doorway, session_max_s=people.rules.session_max_ms // 1000
+        ),
+        doorway=doorway,
+        openid=_openid(settings, address=address, now_s=now_s, entropy=entropy),
+        organisations=people.organisations,
+        leaving=people.leaving,
+        people=people.people,
+        audit=audit,
+        in_thread=_in_thread(database),
+    )
+
+
+def _in_thread(database: Database) -> InThread:
+    async def call(function: Callable[[], _Answer], /) -> _Answer:
+        try:
+            return await database.run(function)
+        except DatabaseUnreadable as error:
+            raise Overloaded("The database does not answer at the moment.") from error
+
+    return call
+
+
+def _origin(public_url: str | None) -> str | None:
+    """As browsers write it: scheme, host and port, without a path."""
+    if public_url is None:
+        return None
+    scheme, _, rest = public_url.partition("://")
+    return f"{scheme}://{rest.partition('/')[0]}".lower()
+
+
+def _openid(
     settings: Settings,
     *,
     address: str,
