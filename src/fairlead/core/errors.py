@@ -6,6 +6,7 @@
     │   ├── PayloadTooLarge                                                      413
     │   ├── NotAuthenticated          positively unknown, missing or revoked key 401
     │   ├── PermissionDenied                                                     403
+    │   ├── BudgetExhausted           credits, or a limit on spending            402 or 403
     │   ├── NotFound, MethodNotAllowed                                           404, 405
     │   ├── Conflict, Gone           not now, as things stand; not any more      409, 410
     │   ├── RateLimited               too many requests for a limit of ours      429 with Retry-After
@@ -30,6 +31,7 @@ __all__ = [
     "FAILURES",
     "HTTP_STATUS",
     "Availability",
+    "BudgetExhausted",
     "CallerError",
     "Conflict",
     "ErrorType",
@@ -209,6 +211,37 @@ class NotAuthenticated(CallerError):
 
 class PermissionDenied(CallerError):
     error_type = ErrorType.PERMISSION_DENIED
+
+
+class BudgetExhausted(CallerError):
+    """The call could cost more than may still be spent, or nothing may be spent any more.
+
+    error_type: PAYMENT_REQUIRED where credits or the key's limit are short, PERMISSION_DENIED where others have
+    set the limit. retry_after_s: when calls under way may have given back what they did not use.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        error_type: ErrorType = ErrorType.PAYMENT_REQUIRED,
+        metadata: dict[str, object] | None = None,
+        retry_after_s: int | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.error_type = error_type
+        self.metadata = metadata or {}
+        self.retry_after_s = retry_after_s
+
+    def problem(self) -> Problem:
+        retry = self.retry_after_s
+        return Problem(
+            status=HTTP_STATUS[self.error_type],
+            error_type=self.error_type,
+            message=self.message,
+            metadata=self.metadata,
+            headers=() if retry is None else (("retry-after", str(retry)),),
+        )
 
 
 class NotFound(CallerError):
