@@ -139,3 +139,9 @@ def test_what_cannot_have_been_saved_now_is_left_out(slot: SketchSlot) -> None:
     ring = SketchRing()
     ring.adopt([slot], T)
     assert ring.saved() == ()
+
+
+def test_what_a_clock_that_was_set_back_had_seen_is_no_longer_late() -> None:
+    ring = ring_of([1.0])
+    assert ring.lately(T)[1:] != (0, 0)
+    assert ring.lately(T - 3600)[1:] == (0, 0)

@@ -64,6 +64,7 @@ _VALID, _INVALID = 0, 1  # columns of the tool verdicts
 _FRESH_S: Final = 4.0
 _FRESH_STEP_S: Final = 0.25
 _FRESH_STEPS: Final = 16
+_IDLE_FRESH_S: Final = 30.0  # where nothing has happened since they were made last
 _STALE: Final = float("-inf")
 _USUAL_MAX: Final = 64  # outcomes that are collected before they are counted
 
@@ -100,6 +101,7 @@ class EndpointHealth:
     __slots__ = (
         "_forgiven_at_s",
         "_fresh_for_s",
+        "_is_idle",
         "_latency_p95_s",
         "_measured",
         "_measured_until_s",
@@ -143,6 +145,9 @@ class EndpointHealth:
         self._measured_until_s = _STALE
         self._latency_p95_s: float | None = None
         self._forgiven_at_s = _STALE
+        self._is_idle = (
+            False  # nothing has happened between the last two times that facts were made
+        )
         self._usual_count = 0
         self._usual_rates: list[float] = []
         self._usual_latencies_s: list[float] = []
@@ -156,6 +161,8 @@ class EndpointHealth:
             self.fresh_until_s = _STALE
 
     def waits(self, now_s: float) -> None:
+        if self._is_idle:
+            self._stir(now_s)
         self.silences.waits(now_s)
 
     def spoke(self, began_s: float, now_s: float) -> None:
@@ -176,6 +183,8 @@ class EndpointHealth:
 
     def ended(self, outcome: EndpointOutcome, now_s: float) -> None:
         self.heard_at_s = now_s
+        if self._is_idle:
+            self._stir(now_s)
         began_s = now_s - outcome.duration_s
         if self.silences.began_s:
             self.silences.is_over(began_s)
@@ -215,6 +224,11 @@ class EndpointHealth:
         if outcome.tools is not None:
             self.tools.add(_VALID if outcome.tools is ToolVerdict.VALID else _INVALID, now_s)
 
+    def _stir(self, now_s: float) -> None:
+        """Something happens again: facts grow old as usual."""
+        self._is_idle = False
+        self.fresh_until_s = min(self.fresh_until_s, now_s + self._fresh_for_s)
+
     def _says_the_usual(self, outcome: EndpointOutcome, began_s: float) -> bool:
         """Whether it is one more success of an endpoint that is well, which changes nothing but counts."""
         facts = self.facts
@@ -252,6 +266,7 @@ class EndpointHealth:
         """What another process saw: as if its calls had ended here, just now."""
         self.count_usual()
         self.heard_at_s = now_s
+        self._stir(now_s)
         counts = (news.successes, news.outages, news.limited, news.callers)
         for meaning, count in zip(Meaning, counts, strict=True):
             self.minutes.add(meaning, now_s, count)
@@ -389,9 +404,15 @@ class EndpointHealth:
             tool_requests_2h=valid + invalid,
             tool_errors_2h=invalid,
         )
-        self.made_at_s = now_s
-        self.fresh_until_s = min(until_s, silent_until_s, now_s + self._fresh_for_s)
+        fresh_for_s = self._renewed(now_s)
+        self.fresh_until_s = min(until_s, silent_until_s, now_s + fresh_for_s)
         return self.facts
+
+    def _renewed(self, now_s: float) -> float:
+        """Facts were made. Returns for how long they may be used."""
+        self._is_idle = self.heard_at_s < self.made_at_s and not self.silences
+        self.made_at_s = now_s
+        return _IDLE_FRESH_S if self._is_idle else self._fresh_for_s
 
     def _hardly_known(self, now_s: float) -> Facts:
         """Nothing was heard for so long that only the tools' figures can be left; most endpoints are so."""
@@ -404,8 +425,7 @@ class EndpointHealth:
         self._latency_p95_s = None
         self._measured = ()
         self._measured_until_s = _STALE
-        self.made_at_s = now_s
-        self.fresh_until_s = now_s + self._fresh_for_s
+        self.fresh_until_s = now_s + self._renewed(now_s)
         return self.facts
 
     def _hear_silence(self, latency: Percentiles | None, now_s: float) -> float:

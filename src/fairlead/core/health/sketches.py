@@ -139,10 +139,12 @@ class SketchRing:
     def lately(self, now_s: float) -> tuple[int, int, int]:
         """Equal as long as what is within the last five minutes, or the half hour, is the same."""
         number = int(now_s // SLOT_S)
+        if number != self._number:
+            self._turn(number)
         return (
             self.added,
-            self._first_after(number - FIVE_MINUTES),
-            self._first_after(number - SLOTS),
+            self._first_after(self._number - FIVE_MINUTES),
+            self._first_after(self._number - SLOTS),
         )
 
     def _first_after(self, number: int) -> int:
