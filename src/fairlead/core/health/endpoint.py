@@ -1,7 +1,9 @@
 """All that is known of one endpoint's health, and the `Facts` that routing makes of it.
 
 Writing is done for each call, reading for each endpoint of each decision, so `facts` are kept until
-something happened that may change them, or a deadline within them has passed, or a few seconds went by.
+something happened that may change them, or a deadline within them has passed, or a few seconds went by. And
+what changes nothing but counts, as almost every call of an endpoint that is well, is collected and counted when
+somebody reads: see `count_usual`.
 """
 
 from __future__ import annotations
@@ -145,9 +147,7 @@ class EndpointHealth:
         self._measured_until_s = _STALE
         self._latency_p95_s: float | None = None
         self._forgiven_at_s = _STALE
-        self._is_idle = (
-            False  # nothing has happened between the last two times that facts were made
-        )
+        self._is_idle = False  # nothing happened between the last two times that facts were made
         self._usual_count = 0
         self._usual_rates: list[float] = []
         self._usual_latencies_s: list[float] = []
