@@ -6,15 +6,18 @@ The data plane imports none of the things behind these; `compose/` plugs them in
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from typing import Protocol
 
+from fairlead.core.budgets.slices import Lack
+from fairlead.core.budgets.types import BudgetRef, CallerBudget, Wanted
 from fairlead.core.caller import Caller, KeyRefused
 from fairlead.core.catalog import Snapshot
 from fairlead.core.errors import RateLimited
 from fairlead.core.generation import Generation
 from fairlead.core.health import EndpointOutcome
 from fairlead.core.ids import EndpointId, ProviderSlug
+from fairlead.core.money import NanoUSD
 from fairlead.core.routing.facts import HealthView
 from fairlead.core.routing.types import Access
 from fairlead.providers.base import Credential
@@ -26,10 +29,12 @@ __all__ = [
     "Credentials",
     "Generations",
     "Health",
+    "Hold",
     "KeyDirectory",
     "KeyRefused",
     "RateLimits",
     "TokenCounter",
+    "Wallet",
 ]
 
 
@@ -55,6 +60,48 @@ class RateLimits(Protocol):
     async def admit(self, caller: Caller, *, is_free: bool, now_s: float) -> RateLimited | None:
         """Count one request, or say why it may not pass. now_s: Unix time. Raises nothing: where the count
         cannot be kept, requests pass."""
+        ...
+
+
+class Hold(Protocol):
+    """What was set aside for one call. It is settled or released, once; see core.budgets.slices.
+
+    amount: nanodollars of each budget; None: nothing limits the call.
+    refs: the budgets that its charge counts in.
+    """
+
+    @property
+    def amount(self) -> NanoUSD | None: ...
+
+    @property
+    def refs(self) -> tuple[BudgetRef, ...]: ...
+
+    def settle(self, cost: NanoUSD) -> NanoUSD:
+        """What is charged of a cost: all, unless it is beyond what was held and what is left."""
+        ...
+
+    def settle_byok(self, fee: NanoUSD, list_cost: NanoUSD) -> NanoUSD:
+        """The same for a call with a credential of the account's own."""
+        ...
+
+    def undo(self) -> None:
+        """What was settled could not be recorded."""
+        ...
+
+    def release(self) -> None:
+        """Nothing is charged. Of one that has ended, nothing is left to release."""
+        ...
+
+
+class Wallet(Protocol):
+    """What may still be spent."""
+
+    def hold(self, budgets: Sequence[CallerBudget], wanted: Wanted, now_s: float) -> Hold | None:
+        """Set aside on all of these budgets at once, without waiting; None: ask `obtain`."""
+        ...
+
+    async def obtain(self, budgets: Sequence[CallerBudget], wanted: Wanted) -> Hold | Lack:
+        """The same, if need be after a moment. Raises Overloaded if nobody can say."""
         ...
 
 
