@@ -120,23 +120,17 @@ class OpenId:
             "redirect_uri": self._redirect_uri(provider.name),
             "code_verifier": attempt.verifier,
         }
-        basic: aiohttp.BasicAuth | None = None
+        authorization: str | None = None
         if provider.client_secret is None:
             form["client_id"] = provider.client_id
         elif "client_secret_basic" in found.token_endpoint_auth_methods_supported:
-            from urllib.parse import quote
-
-            import aiohttp
-
-            # RFC 6749, section 2.3.1: both are form-encoded first.
-            basic = aiohttp.BasicAuth(
-                quote(provider.client_id, safe=""), quote(provider.client_secret, safe="")
-            )
+            authorization = oidc_rules.basic(provider.client_id, provider.client_secret)
         else:
             form |= {"client_id": provider.client_id, "client_secret": provider.client_secret}
-        return _decoded(
-            await self._call("POST", found.token_endpoint, form=form, basic=basic), TokenAnswer
+        answer = await self._call(
+            "POST", found.token_endpoint, form=form, authorization=authorization
         )
+        return _decoded(answer, TokenAnswer)
 
     async def _claims(
         self, provider: OpenIdProvider, found: Discovery, id_token: str
@@ -177,7 +171,7 @@ class OpenId:
 
     async def _userinfo(self, url: str, access_token: str) -> dict[str, object]:
         oidc_rules.check_address(url)
-        content = await self._call("GET", url, bearer=access_token)
+        content = await self._call("GET", url, authorization=f"Bearer {access_token}")
         try:
             return msgspec.json.decode(content, type=dict[str, object])
         except msgspec.DecodeError as error:
@@ -189,21 +183,20 @@ class OpenId:
         url: str,
         *,
         form: Mapping[str, str] | None = None,
-        basic: aiohttp.BasicAuth | None = None,
-        bearer: str | None = None,
+        authorization: str | None = None,
     ) -> bytes:
         import aiohttp
 
         headers = {"accept": "application/json"}
-        if bearer is not None:
-            headers["authorization"] = f"Bearer {bearer}"
+        if authorization is not None:
+            headers["authorization"] = authorization
         timeout = aiohttp.ClientTimeout(total=CALL_TIMEOUT_S)
         place = url.partition("?")[0][:200]
         try:
             async with (
                 aiohttp.ClientSession(timeout=timeout) as client,
                 client.request(
-                    method, url, data=form, auth=basic, headers=headers, allow_redirects=False
+                    method, url, data=form, headers=headers, allow_redirects=False
                 ) as answer,
             ):
                 content = await _bounded(answer)

@@ -8,12 +8,12 @@ issuer in the answer), read in November 2026.
 from __future__ import annotations
 
 import hmac
-from base64 import urlsafe_b64encode
+from base64 import b64encode, urlsafe_b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Final
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 import msgspec
 
@@ -27,7 +27,9 @@ __all__ = [
     "OpenIdProvider",
     "TokenAnswer",
     "authorization_url",
+    "basic",
     "begun",
+    "check_address",
     "check_answer",
     "check_claims",
     "check_discovery",
@@ -128,6 +130,12 @@ def authorization_url(
     )
     separator = "&" if urlsplit(found.authorization_endpoint).query else "?"
     return f"{found.authorization_endpoint}{separator}{query}"
+
+
+def basic(client_id: str, client_secret: str) -> str:
+    """What authorizes us. Both are form-encoded first: RFC 6749, section 2.3.1."""
+    pair = f"{quote(client_id, safe='')}:{quote(client_secret, safe='')}"
+    return f"Basic {b64encode(pair.encode()).decode()}"
 
 
 def check_answer(provider: OpenIdProvider, attempt: Begun, answer: Mapping[str, str]) -> str:
