@@ -59,8 +59,7 @@ class SumTable:
             columns = zip(self._is_number, zip(*ordered, strict=True), strict=True)
             # Numbers as text: the driver takes four times as long to make an array of them.
             arrays = tuple(
-                f"{{{','.join(map(str, column))}}}" if is_number else list(column)
-                for is_number, column in columns
+                _numbers(column) if is_number else list(column) for is_number, column in columns
             )
             connection.exec_driver_sql(self._postgresql, arrays)
             return
@@ -71,3 +70,8 @@ class SumTable:
             connection.exec_driver_sql(self._sqlite_many, values)
         if whole < len(ordered):
             connection.exec_driver_sql(self._sqlite_one, ordered[whole:])
+
+
+def _numbers(column: Iterable[object]) -> str:
+    """An array of numbers as PostgreSQL writes it."""
+    return f"{{{','.join(map(str, column)).replace('None', 'NULL')}}}"

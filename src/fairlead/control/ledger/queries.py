@@ -5,7 +5,7 @@ Statements that every batch of usage runs are made once: building and compiling 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any, Final
 
@@ -17,7 +17,8 @@ from fairlead.core.budgets.types import account_budget
 from fairlead.core.ids import AccountId, LotId
 from fairlead.core.money import NanoUSD
 from fairlead.store.database import Database
-from fairlead.store.tables.budgets import budget_periods
+from fairlead.store.sums import SumTable
+from fairlead.store.tables.budgets import budget_periods, budgets
 from fairlead.store.tables.ledger import (
     ledger_accounts,
     ledger_entries,
@@ -28,20 +29,19 @@ from fairlead.store.tables.ledger import (
 
 __all__ = [
     "books",
-    "change_lots",
     "entries_between",
     "entries_of",
     "expiring",
     "head",
     "insert_entries",
-    "insert_lots",
     "keep_budgets",
+    "keep_lots",
+    "keep_totals",
     "kept_commands",
     "lock_head",
     "lock_leased",
     "lots_of",
     "save_head",
-    "save_totals",
     "totals_of",
     "want_back",
 ]
@@ -64,27 +64,21 @@ _LOCK_PERIODS: Final = (
     .with_for_update()
 )
 _SAVE_HEAD: Final = sa.text("UPDATE ledger_head SET number = :number, hash = :hash")
-_CHANGE_LOT: Final = sa.text(
-    "UPDATE lots SET remaining_nano = remaining_nano + :change WHERE id = :id"
+_LOTS: Final = SumTable(lots, summed=(), otherwise={"remaining_nano": "excluded.remaining_nano"})
+_TOTALS: Final = SumTable(
+    ledger_accounts,
+    summed=(),
+    otherwise={
+        name: f"excluded.{name}"
+        for name in ("credits_nano", "usage_nano", "purchased_nano", "debt_nano")
+    },
 )
-_SAVE_TOTALS: Final = sa.text(
-    "INSERT INTO ledger_accounts (account_id, credits_nano, usage_nano, purchased_nano, debt_nano)"
-    " VALUES (:account, :credits, :usage, :purchased, :debt)"
-    " ON CONFLICT (account_id) DO UPDATE SET credits_nano = excluded.credits_nano,"
-    " usage_nano = excluded.usage_nano, purchased_nano = excluded.purchased_nano,"
-    " debt_nano = excluded.debt_nano"
+_LIMITS: Final = SumTable(
+    budgets,
+    summed=(),
+    otherwise={name: f"excluded.{name}" for name in ("limit_nano", "updated_ms")},
 )
-_KEEP_LIMIT: Final = sa.text(
-    "INSERT INTO budgets (id, account_id, limit_nano, reset, counts_byok, updated_ms)"
-    " VALUES (:budget, :account, :credits, NULL, :counts_byok, :now_ms)"
-    " ON CONFLICT (id) DO UPDATE"
-    " SET limit_nano = excluded.limit_nano, updated_ms = excluded.updated_ms"
-)
-_KEEP_SPENT: Final = sa.text(
-    "INSERT INTO budget_periods (budget_id, period, spent_nano, leased_nano, wanted_back_ms)"
-    " VALUES (:budget, '', :usage, 0, 0)"
-    " ON CONFLICT (budget_id, period) DO UPDATE SET spent_nano = excluded.spent_nano"
-)
+_SPENT: Final = SumTable(budget_periods, summed=(), otherwise={"spent_nano": "excluded.spent_nano"})
 _WANT_BACK: Final = sa.text(
     "UPDATE budget_periods SET wanted_back_ms = :now_ms WHERE budget_id = :budget AND period = ''"
 )
@@ -186,45 +180,40 @@ def insert_entries(database: Database, connection: sa.Connection, entries: Seque
     assert inserted == len(entries) + sum(len(entry.postings) for entry in entries)
 
 
-def insert_lots(connection: sa.Connection, new: Iterable[tuple[AccountId, Lot, NanoUSD]]) -> None:
-    """New lots, and what remains of each."""
-    rows = [
-        {
-            "id": lot.id,
-            "account_id": account,
-            "kind": lot.kind.value,
-            "amount_nano": lot.amount,
-            "remaining_nano": remaining,
-            "created_ms": lot.created_ms,
-            "expires_ms": lot.expires_ms,
-            "is_refundable": lot.is_refundable,
-            "source": lot.source,
-        }
-        for account, lot, remaining in new
-    ]
-    if rows:
-        connection.execute(sa.insert(lots), rows)
+def keep_lots(connection: sa.Connection, changed: Iterable[tuple[AccountId, Lot]]) -> None:
+    """New ones, and of others what remains of them."""
+    _LOTS.add(
+        connection,
+        (
+            (
+                lot.id,
+                account,
+                lot.kind.value,
+                lot.amount,
+                lot.remaining,
+                lot.created_ms,
+                lot.expires_ms,
+                lot.is_refundable,
+                lot.source,
+            )
+            for account, lot in changed
+        ),
+    )
 
 
-def change_lots(connection: sa.Connection, changes: Mapping[LotId, int]) -> None:
-    if changes:
-        rows = [{"id": lot, "change": change} for lot, change in sorted(changes.items())]
-        connection.execute(_CHANGE_LOT, rows)
-
-
-def save_totals(connection: sa.Connection, changed: Collection[Book]) -> None:
-    connection.execute(
-        _SAVE_TOTALS,
-        [
-            {
-                "account": book.account,
-                "credits": book.totals.credits,
-                "usage": book.totals.usage,
-                "purchased": book.totals.purchased,
-                "debt": book.debt,
-            }
+def keep_totals(connection: sa.Connection, changed: Iterable[Book]) -> None:
+    _TOTALS.add(
+        connection,
+        (
+            (
+                book.account,
+                book.totals.credits,
+                book.totals.usage,
+                book.totals.purchased,
+                book.debt,
+            )
             for book in changed
-        ],
+        ),
     )
 
 
@@ -239,24 +228,17 @@ def keep_budgets(
 
     So both are set and not added to; what is leased is the budgets' own.
     """
-    if credits_moved:
-        rows = [
-            {
-                "budget": account_budget(book.account),
-                "account": book.account,
-                "credits": book.totals.credits,
-                "counts_byok": False,
-                "now_ms": now_ms,
-            }
+    _LIMITS.add(
+        connection,
+        (
+            (account_budget(book.account), book.account, book.totals.credits, None, False, now_ms)
             for book in credits_moved
-        ]
-        connection.execute(_KEEP_LIMIT, rows)
-    if usage_moved:
-        rows = [
-            {"budget": account_budget(book.account), "usage": book.totals.usage}
-            for book in usage_moved
-        ]
-        connection.execute(_KEEP_SPENT, rows)
+        ),
+    )
+    _SPENT.add(
+        connection,
+        ((account_budget(book.account), "", book.totals.usage, 0, 0) for book in usage_moved),
+    )
 
 
 def want_back(connection: sa.Connection, accounts: Collection[AccountId], *, now_ms: int) -> None:

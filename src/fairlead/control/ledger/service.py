@@ -12,7 +12,7 @@ An entry's reference is its idempotency key. Who does not know whether a transac
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Final, TypeAlias
 
@@ -182,7 +182,10 @@ class _Session:
         self._books = dict(self._before)
         self._entries: list[Entry] = []
         self._wanted_back: list[AccountId] = []
-        self._opened: list[tuple[AccountId, Lot]] = []
+        # As they were before; those opened here with nothing in them.
+        self._lots = {
+            lot.id: (account, lot) for account, book in self._before.items() for lot in book.lots
+        }
         self._lots_moved: Counter[LotId] = Counter()
 
     def post(self, command: Command) -> Outcome:
@@ -209,16 +212,12 @@ class _Session:
             return
         queries.insert_entries(self._database, connection, self._entries)
         queries.save_head(connection, self._number, self._hash)
-        new = [(account, lot, self._lots_moved.pop(lot.id, 0)) for account, lot in self._opened]
-        queries.insert_lots(
-            connection, [(account, lot, NanoUSD(left)) for account, lot, left in new]
-        )
-        queries.change_lots(connection, self._lots_moved)
+        queries.keep_lots(connection, self._changed_lots())
         changed = [
             (self._before[account], self._books[account])
             for account in sorted({entry.account for entry in self._entries})
         ]
-        queries.save_totals(connection, [book for _, book in changed])
+        queries.keep_totals(connection, [book for _, book in changed])
         # Locked in the order in which everybody locks budgets.
         queries.lock_leased(connection, [book.account for _, book in changed])
         queries.keep_budgets(
@@ -229,6 +228,11 @@ class _Session:
             usage_moved=[book for _, book in changed],
             now_ms=self._now_ms,
         )
+
+    def _changed_lots(self) -> Iterator[tuple[AccountId, Lot]]:
+        for name, moved in self._lots_moved.items():
+            account, lot = self._lots[name]
+            yield account, replace(lot, remaining=NanoUSD(lot.remaining + moved))
 
     def _add(self, command: Command, applied: Applied) -> None:
         self._number += 1
@@ -258,7 +262,8 @@ class _Session:
         self._kept[command.reference] = (self._number, text)
         self._books[command.account] = applied.book
         if applied.opened is not None:
-            self._opened.append((command.account, applied.opened))
+            opened = replace(applied.opened, remaining=NanoUSD(0))
+            self._lots[opened.id] = (command.account, opened)
         for posting in applied.postings:
             if posting.lot is not None:
                 self._lots_moved[posting.lot] += posting.amount
