@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
+from fairlead.compose.control_plane import ControlPlane
+from fairlead.compose.system import SystemClock
 from fairlead.control.accounts.service import Accounts
 from fairlead.control.audit.service import Audit
 from fairlead.control.keys.ending import EndingKeys
@@ -40,10 +44,12 @@ from fairlead.web.auth.services import AuthServices, InThread
 from fairlead.web.sessions import BrowserSessions, Doorway
 
 __all__ = [
+    "PeoplePlane",
     "PeopleServices",
     "build_auth",
     "build_mail_sender",
     "build_people",
+    "build_people_plane",
     "build_sign_in",
     "build_workspaces",
 ]
@@ -69,6 +75,62 @@ class PeopleServices:
     sweeper: Sweeper
 
 
+@dataclass(frozen=True, slots=True)
+class PeoplePlane:
+    """The same with what belongs to an event loop. sender: runs as long as the server does."""
+
+    services: PeopleServices
+    sender: MailSender
+    auth: AuthServices
+
+    async def run(self) -> None:
+        """Sends mail and forgets what has expired, until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self.sender.run())
+            tasks.create_task(self.services.sweeper.run())
+
+
+def build_people_plane(
+    control: ControlPlane,
+    settings: Settings,
+    *,
+    clock: SystemClock,
+    address: str,
+) -> PeoplePlane:
+    """address: ours, as links begin with it."""
+    database, now_ms, entropy = control.database, clock.now_ms, os.urandom
+    audit = Audit(database, now_ms=now_ms, entropy=entropy)
+    people = build_people(
+        database,
+        settings,
+        accounts=control.accounts,
+        audit=audit,
+        workspaces=build_workspaces(
+            database, audit, limits=control.budgets, now_ms=now_ms, entropy=entropy
+        ),
+        limits=control.budgets,
+        now_ms=now_ms,
+        entropy=entropy,
+    )
+    sign_in = build_sign_in(
+        database, people, settings, cache=control.cache, now_ms=now_ms, entropy=entropy
+    )
+    return PeoplePlane(
+        services=people,
+        sender=build_mail_sender(database, people, settings, address=address),
+        auth=build_auth(
+            database,
+            people,
+            audit,
+            settings,
+            sign_in=sign_in,
+            address=address,
+            now_s=clock.now_s,
+            entropy=entropy,
+        ),
+    )
+
+
 def build_people(
     database: Database,
     settings: Settings,
@@ -81,13 +143,12 @@ def build_people(
     entropy: Callable[[int], bytes],
     welcome: Welcome | None = None,
     forget: Sequence[Forget] = (),
-    on_mail: Callable[[], None] = lambda: None,
 ) -> PeopleServices:
     """welcome: what new accounts are given. forget: what else is deleted with an account."""
     rules = sign_in_rules(settings.sign_in)
     ends = EndingKeys(now_ms=now_ms)
     tokens = OneTimeTokens(database, now_ms=now_ms, entropy=entropy)
-    outbox = Outbox(database, now_ms=now_ms, entropy=entropy, on_put=on_mail)
+    outbox = Outbox(database, now_ms=now_ms, entropy=entropy)
     sessions = Sessions(database, settings=rules, now_ms=now_ms, entropy=entropy)
     entrance = Entrance(
         database,

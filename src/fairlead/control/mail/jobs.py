@@ -54,6 +54,7 @@ class MailSender:
     async def run(self) -> None:
         """Until cancelled."""
         self._loop = asyncio.get_running_loop()
+        self._outbox.tell(self.nudge)
         while True:
             try:
                 while await self.send_due():

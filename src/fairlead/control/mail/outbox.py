@@ -42,7 +42,7 @@ class Taken:
 
 
 class Outbox:
-    """Methods block. on_put: called after a mail was put in; its transaction may not have ended."""
+    """Methods block."""
 
     def __init__(
         self,
@@ -50,11 +50,15 @@ class Outbox:
         *,
         now_ms: Callable[[], int],
         entropy: Callable[[int], bytes],
-        on_put: Callable[[], None] = lambda: None,
     ) -> None:
         self._database = database
         self._now_ms = now_ms
         self._entropy = entropy
+        self._on_put: Callable[[], None] = lambda: None
+
+    def tell(self, on_put: Callable[[], None]) -> None:
+        """From now on call this, from whatever thread, after a mail was put in; its transaction may not have
+        ended."""
         self._on_put = on_put
 
     def put(self, connection: sa.Connection, letter: Letter) -> None:
