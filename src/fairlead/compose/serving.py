@@ -14,6 +14,7 @@ from typing import Final
 import uvloop
 
 from fairlead.compose.control_plane import build_control_plane
+from fairlead.compose.people import build_people_plane
 from fairlead.compose.system import (
     SystemClock,
     SystemIds,
@@ -128,12 +129,16 @@ async def _serve(
         ),
         body_bytes_max=settings.server.body_bytes_max,
     )
+    people = build_people_plane(
+        control, settings, clock=clock, address=_address(settings, listener)
+    )
     web = build_web_edge(
         settings,
         control,
         clock=clock,
         health=health,
         credentials=credentials,
+        auth=people.auth,
         samples=lambda: counted.samples() | {"fairlead_calls_under_way": app.calls_under_way},
     )
     messages = AnthropicMessages()
@@ -161,6 +166,7 @@ async def _serve(
                 tasks.create_task(control.private.belongings.run()),
                 tasks.create_task(control.private.writer.run()),
                 tasks.create_task(keeper.run()),
+                tasks.create_task(people.run()),
                 tasks.create_task(_follow_settings(reread, orders, catalog, credentials)),
                 tasks.create_task(_discover(catalog, EngineLists(upstream, credentials), orders)),
             ]
@@ -187,6 +193,16 @@ async def _serve(
         await asyncio.to_thread(keeper.close)
         await asyncio.to_thread(control.close)
     return orders.exit_code
+
+
+def _address(settings: Settings, listener: socket.socket) -> str:
+    """Ours, as links in mail begin with it: as the operator says, else where this machine reaches us."""
+    if settings.server.public_url is not None:
+        return settings.server.public_url
+    host, port = settings.server.host, listener.getsockname()[1]
+    if host in ("", "0.0.0.0", "::"):  # noqa: S104 - compared, not bound
+        host = "127.0.0.1"
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 class _Orders:

@@ -15,6 +15,7 @@ from fairlead.gateway.keyring import Keyring
 from fairlead.settings import Settings, revealed
 from fairlead.web.account_desk import AccountDesk
 from fairlead.web.app import build_web_app
+from fairlead.web.auth.services import AuthServices
 from fairlead.web.byok_desk import ByokDesk
 from fairlead.web.content_desk import ContentDesk
 from fairlead.web.key_desk import KeyDesk
@@ -31,8 +32,9 @@ def build_web_edge(
     health: HealthBook,
     credentials: Keyring,
     samples: Callable[[], Mapping[str, float]],
+    auth: AuthServices | None = None,
 ) -> ASGIApp:
-    """samples: the gateway's figures for /metrics, by name."""
+    """samples: the gateway's figures for /metrics, by name. auth: None: nobody can sign in."""
     threads, catalog, settler = control.threads, control.catalog, control.settler
     return build_web_app(
         WebServices(
@@ -66,6 +68,7 @@ def build_web_edge(
                 }
             ),
             metrics_token=revealed(settings.metrics.token),
+            auth=auth,
         )
     )
 

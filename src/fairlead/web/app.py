@@ -25,6 +25,7 @@ from fairlead.web.api.keys import key_routes
 from fairlead.web.api.models import model_routes
 from fairlead.web.api.preferences import preference_routes
 from fairlead.web.api.routing import routing_routes
+from fairlead.web.auth.app import auth_routes
 from fairlead.web.cors import AnyOrigin
 from fairlead.web.health import health_routes
 from fairlead.web.pages.home import home_routes
@@ -57,6 +58,7 @@ def build_web_app(services: WebServices) -> ASGIApp:
     return _application(
         [
             *(Mount(prefix, api) for prefix in API_PREFIXES),
+            *([] if services.auth is None else auth_routes(services.auth)),
             *health_routes(services),
             *home_routes(),
         ]

@@ -19,6 +19,7 @@ from fairlead.core.health import EndpointFigures
 from fairlead.core.ids import AccountId, EndpointId, GenerationId, KeyId, ProviderSlug, WorkspaceId
 from fairlead.core.money import NanoUSD
 from fairlead.core.routing.preferences import AccountPreferences
+from fairlead.web.auth.services import AuthServices
 
 __all__ = [
     "Byok",
@@ -220,7 +221,8 @@ def _always_ready() -> bool:
 class WebServices:
     """Everything behind the web edge.
 
-    preferences, byok, contents: None: there are none here. is_ready: whether calls can be served.
+    auth: None: nobody can sign in. preferences, byok, contents: None: there are none here.
+    is_ready: whether calls can be served.
     metrics: in Prometheus's text format.
     metrics_token: a bearer token that opens `/metrics` from elsewhere; None: only this machine may ask.
     catalogues: None: none but the one in force is known here.
@@ -238,3 +240,4 @@ class WebServices:
     health: EndpointHealth = field(default_factory=_NothingKnown)
     byok: Byok | None = None
     contents: Contents | None = None
+    auth: AuthServices | None = None
