@@ -41,6 +41,7 @@ from fairlead.core.service_tiers import prices_served
 from fairlead.core.usage import Usage
 from fairlead.dialects.base import AnswerHead, Closing, Dialect, StreamEncoder
 from fairlead.gateway.caller_side import CallerSide
+from fairlead.gateway.contents import Takedown
 from fairlead.gateway.continuing import Continuing
 from fairlead.gateway.deciding import Deciding
 from fairlead.gateway.leg import Leg
@@ -89,6 +90,7 @@ class Call:
         self._first_token_s: float | None = None
         self._wants_metadata = is_metadata_wanted(caller_side.headers)
         self._is_settled = False
+        self._takedown: Takedown | None = None  # None: nothing of the call is kept
         self.id = services.ids.generation()
 
     async def run(self) -> None:
@@ -98,6 +100,8 @@ class Call:
             head = with_id(STREAM_HEAD, self.id, self._dialect)
             self._side.stream(head, keep_alive=self._dialect.keep_alive)
         decided = self._decided = await self._deciding.admitted()
+        if self._is_kept(decided):
+            self._takedown = Takedown()
         if not decided.plan.choices:
             raise no_endpoints(
                 request,
@@ -170,6 +174,7 @@ class Call:
             capability=self._dialect.capability,
             deadline_s=self._deadline_s,
             services=self._services,
+            belongings=self._deciding.belongings,
         )
         self._legs.append(leg)
         self._leg = leg
@@ -253,6 +258,8 @@ class Call:
 
     async def _whole(self, leg: Leg) -> None:
         leg.end()
+        if self._takedown is not None:
+            self._takedown.answer.watch(leg.events)
         head = self._head(leg)
         body = await self._settle(
             Outcome.COMPLETED, lambda closing: self._dialect.whole(head, leg.events, closing)
@@ -262,7 +269,10 @@ class Call:
     async def _stream(self, leg: Leg) -> None:
         """Relay, and where the stream breaks and the caller wants it so, go on with another leg."""
         side, continuing = self._side, self._continuing
-        encoder = self._encoder = self._dialect.stream(self._head(leg))
+        encoder = self._dialect.stream(self._head(leg))
+        if self._takedown is not None:
+            encoder = self._takedown.of(encoder)
+        self._encoder = encoder
         while True:
             try:
                 await relay(
@@ -436,7 +446,28 @@ class Call:
         )
         if recorded is not None:
             await asyncio.shield(recorded)
+        if self._takedown is not None:
+            self._keep(self._takedown, leg, failure)
         return last
+
+    def _is_kept(self, decided: Decided) -> bool:
+        """Whether the account wants this call's prompt and answer kept; never where a region was demanded."""
+        belongings = self._deciding.belongings
+        if not belongings.contents or decided.preferences.region is not None:
+            return False
+        return belongings.keeps(self._caller, self.id)
+
+    def _keep(self, takedown: Takedown, leg: Leg, failure: UpstreamFailure | None) -> None:
+        if self._services.contents is not None:
+            content = takedown.content(
+                self.id,
+                self._caller,
+                self._request,
+                created_s=self._began_at_s,
+                problem=None if failure is None else failure.problem(),
+                provider=None if failure is None else leg.endpoint.provider,
+            )
+            self._services.contents.keep(content)
 
     def _parts(self, leg: Leg) -> Sequence[Part]:
         """What the caller was given of an answer."""

@@ -7,13 +7,14 @@ who only wants to know what would become of one (`explaining.py`).
 from __future__ import annotations
 
 from fairlead.core.affinity import Conversation, conversation_of
+from fairlead.core.belongings import NOTHING
 from fairlead.core.capability import CAPABILITIES, Capability
 from fairlead.core.catalog import Model
 from fairlead.core.chat import ChatRequest
 from fairlead.core.data_regions import region_demanded_by
 from fairlead.core.limits import counts_as_free
 from fairlead.core.routing.deciding import Circumstances, Decided, Meant, decided, meant
-from fairlead.core.routing.types import Warm
+from fairlead.core.routing.types import Access, Warm
 from fairlead.gateway.caller_side import CallerSide
 from fairlead.gateway.ports import Caller
 from fairlead.gateway.record import bounded_header
@@ -26,6 +27,7 @@ __all__ = ["Deciding"]
 class Deciding:
     """The decision of one call.
 
+    belongings: what the caller has, once it was decided.
     conversation: the one that the call belongs to, if anybody had to know.
     """
 
@@ -37,6 +39,7 @@ class Deciding:
         "_request",
         "_services",
         "_side",
+        "belongings",
         "can_serve",
     )
 
@@ -57,12 +60,17 @@ class Deciding:
         self._conversation: Conversation | None = None
         self._is_known = False
         self.can_serve = services.spoken[capability]
+        self.belongings = NOTHING
 
     async def admitted(self) -> Decided:
         """The decision for a call that is to be made: it counts against the caller's limits.
 
         Raises CallerError for names and wishes that mean nothing, RateLimited for one call too many.
         """
+        services = self._services
+        if services.belongings is not None:
+            known = services.belongings.peek(self._caller)
+            self.belongings = known or await services.belongings.find(self._caller)
         circumstances = self._circumstances()
         what = self._meant(circumstances)
         limits, caller = self._services.limits, self._caller
@@ -74,7 +82,10 @@ class Deciding:
         return decided(self._request, what, circumstances)
 
     def pondered(self) -> Decided:
-        """The decision for a call that will not be made."""
+        """The decision for a call that will not be made. What the caller has was asked for before."""
+        services = self._services
+        if services.belongings is not None:
+            self.belongings = services.belongings.peek(self._caller) or NOTHING
         circumstances = self._circumstances()
         return decided(self._request, self._meant(circumstances), circumstances)
 
@@ -101,12 +112,19 @@ class Deciding:
             snapshot=services.catalog.snapshot,
             health=services.health.at(services.clock.now_s()),
             account=self._caller.preferences,
-            access=services.credentials.access,
+            access=self._access(),
             can_serve=self.can_serve,
             seed=services.ids.seed(),
             region=region_demanded_by(self._side.headers.get(b"host", b"")),
             warm=self._warm,
         )
+
+    def _access(self) -> Access:
+        services = self._services
+        shared = services.credentials.access
+        if services.own_keys is None:
+            return shared
+        return services.own_keys.access_of(self.belongings, self._caller, shared)
 
     def _meant(self, circumstances: Circumstances) -> Meant:
         capability = self._capability

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Final
 
 from fairlead.core.attempts import Try
+from fairlead.core.belongings import NOTHING, Belongings
 from fairlead.core.capability import Capability
 from fairlead.core.catalog import Endpoint
 from fairlead.core.chat import ChatEvent, ChatRequest, FinishReason
@@ -17,10 +18,11 @@ from fairlead.core.errors import CallerError, FailureKind, UpstreamFailure
 from fairlead.core.generation import Attempt, AttemptKind
 from fairlead.core.health import EndpointOutcome
 from fairlead.core.money import NanoUSD
+from fairlead.core.own_keys import is_owners_fault, refused
 from fairlead.gateway.services import Services
 from fairlead.gateway.settlement import Tally
 from fairlead.gateway.upstream import Exchange, Phase, TransportFailure
-from fairlead.providers.base import ChatAdapter, ChatDecoder, Provider
+from fairlead.providers.base import ChatAdapter, ChatDecoder, Credential, Provider
 
 __all__ = ["ERROR_BODY_BYTES_MAX", "Leg", "meaning"]
 
@@ -34,6 +36,7 @@ class Leg:
     """
 
     __slots__ = (
+        "_belongings",
         "_capability",
         "_deadline_s",
         "_exchange",
@@ -66,8 +69,12 @@ class Leg:
         capability: Capability,
         deadline_s: float,
         services: Services,
+        belongings: Belongings = NOTHING,
     ) -> None:
-        """request: as this endpoint is to be asked. deadline_s: of the whole call, event-loop time."""
+        """request: as this endpoint is to be asked. deadline_s: of the whole call, event-loop time.
+
+        belongings: what the caller has, of which the choice names a key.
+        """
         self.choice = step.choice
         self.expire_at_s = step.expire_at_s
         self._deadline_s = deadline_s
@@ -83,6 +90,7 @@ class Leg:
         self.spend = NanoUSD(0)
         self._services = services
         self._capability = capability
+        self._belongings = belongings
         self._exchange: Exchange | None = None
         self._status: int | None = None
         self._failure: UpstreamFailure | None = None
@@ -107,14 +115,33 @@ class Leg:
 
     async def open(self) -> None:
         """Ask the endpoint until it has said something. Raises UpstreamFailure; the caller of this ends it."""
-        services, endpoint = self._services, self.choice.endpoint
-        provider, adapter = self._provider(endpoint)
         try:
-            credential = services.credentials.find(endpoint.provider, self.choice.key)
+            await self._ask()
+        except UpstreamFailure as failure:
+            if self.choice.key is None:
+                raise
+            told = refused(failure, provider=self.choice.endpoint.provider)
+            if told is failure:
+                raise
+            raise told from failure
+
+    async def _credential(self) -> Credential:
+        """Whose it is, the plan says. Raises UpstreamFailure."""
+        services, provider, key = self._services, self.choice.endpoint.provider, self.choice.key
+        if key is not None:
+            assert services.own_keys is not None, "somebody has put own keys into the plan"
+            return await services.own_keys.open(self._belongings, provider, key)
+        try:
+            return services.credentials.find(provider)
         except KeyError:  # the configuration changed since the plan was made
             raise UpstreamFailure(
-                f"{endpoint.provider} is no longer configured.", kind=FailureKind.MODEL_NOT_FOUND
+                f"{provider} is no longer configured.", kind=FailureKind.MODEL_NOT_FOUND
             ) from None
+
+    async def _ask(self) -> None:
+        services, endpoint = self._services, self.choice.endpoint
+        provider, adapter = self._provider(endpoint)
+        credential = await self._credential()
         try:
             upstream_request = adapter.encode(self.request, endpoint, credential)
         except CallerError as refusal:  # which another provider may not have to say
@@ -239,7 +266,7 @@ class Leg:
                 if tally.finish == _TOOL_CALLS
                 else None,
             )
-        elif failure is not None and is_its_fault:
+        elif failure is not None and is_its_fault and not self._is_callers(failure):
             outcome = EndpointOutcome(
                 failure=failure.kind,
                 retry_after_s=failure.retry_after_s,
@@ -256,6 +283,10 @@ class Leg:
                 silent_s=duration_s if is_silent else None,
             )
         services.health.ended(self.choice.endpoint.id, outcome, services.clock.now_s())
+
+    def _is_callers(self, failure: UpstreamFailure) -> bool:
+        """Whether it is about a credential of the caller's own, and says nothing about the endpoint."""
+        return self.choice.key is not None and is_owners_fault(failure.kind)
 
     def record(self, now_s: float) -> Attempt:
         """What the generation keeps of it."""

@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Awaitable, Sequence
 from typing import Protocol
 
+from fairlead.core.belongings import Belongings as Belonging
 from fairlead.core.budgets.slices import Lack
 from fairlead.core.budgets.types import BudgetRef, CallerBudget, Wanted
 from fairlead.core.caller import Caller, KeyRefused
 from fairlead.core.catalog import Snapshot
+from fairlead.core.content import Content
 from fairlead.core.errors import RateLimited
 from fairlead.core.generation import Generation
 from fairlead.core.health import EndpointOutcome
@@ -23,9 +25,11 @@ from fairlead.core.routing.types import Access
 from fairlead.providers.base import Credential
 
 __all__ = [
+    "Belongings",
     "Caller",
     "CatalogFeed",
     "Clock",
+    "Contents",
     "Credentials",
     "Generations",
     "Health",
@@ -47,6 +51,26 @@ class KeyDirectory(Protocol):
 
     async def find(self, digest: bytes) -> Caller | KeyRefused:
         """Asks the store. Raises Overloaded if it is away and the key is not known."""
+        ...
+
+
+class Belongings(Protocol):
+    """What accounts have that their calls make use of."""
+
+    def peek(self, caller: Caller) -> Belonging | None:
+        """What is known without waiting; None: ask `find`."""
+        ...
+
+    async def find(self, caller: Caller) -> Belonging:
+        """Asks the store. Raises Overloaded if it is away, or what it has does not open."""
+        ...
+
+
+class Contents(Protocol):
+    """Prompts and answers, for accounts that want them kept."""
+
+    def keep(self, content: Content) -> None:
+        """Have it stored, soon. Does not wait, and does not fail."""
         ...
 
 

@@ -27,6 +27,8 @@ async def serve_question(
     """Serve one question. answer: from who asks and what he sent to the body; may raise FairleadError."""
     try:
         caller = await authenticate(caller_side, services)
+        if services.belongings is not None and services.belongings.peek(caller) is None:
+            await services.belongings.find(caller)
         body = await caller_side.body(services.body_bytes_max)
         caller_side.answer(200, WHOLE_HEAD, answer(caller, body))
     except FairleadError as error:

@@ -11,9 +11,12 @@ from fairlead.core.capability import Capability
 from fairlead.core.hedging import HedgeBudgets
 from fairlead.core.ids import IdSource, ProviderSlug
 from fairlead.core.tool_calls import ToolJudge
+from fairlead.gateway.own_keys import OwnKeys
 from fairlead.gateway.ports import (
+    Belongings,
     CatalogFeed,
     Clock,
+    Contents,
     Credentials,
     Generations,
     Health,
@@ -44,7 +47,10 @@ class Timeouts:
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """See the top of the file. spoken: whom we speak to, by what is asked; follows from `providers`."""
+    """See the top of the file. spoken: whom we speak to, by what is asked; follows from `providers`.
+
+    belongings, own_keys, contents: None: accounts bring nothing here, and nothing of their calls is kept.
+    """
 
     keys: KeyDirectory
     limits: RateLimits
@@ -63,6 +69,9 @@ class Services:
     loop: asyncio.AbstractEventLoop
     timeouts: Timeouts
     body_bytes_max: int
+    belongings: Belongings | None = None
+    own_keys: OwnKeys | None = None
+    contents: Contents | None = None
     spoken: Mapping[Capability, Spoken] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
