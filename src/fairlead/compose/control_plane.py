@@ -25,6 +25,7 @@ from fairlead.control.ledger.service import Ledger
 from fairlead.control.prices.service import Prices
 from fairlead.control.serving.keys import CachedKeyDirectory
 from fairlead.control.serving.limits import RateLimits, request_limits
+from fairlead.control.usage.rollup import UsageRollup
 from fairlead.core.errors import Overloaded
 from fairlead.core.pricing import PriceSheet
 from fairlead.settings import Settings, revealed
@@ -123,7 +124,7 @@ def build_control_plane(settings: Settings, *, data: Path, clock: SystemClock) -
             entropy=entropy,
         ),
         journal=journal,
-        settler=Settler(database, journal, Steps(ledger, budgets)),
+        settler=Settler(database, journal, Steps(ledger, budgets, UsageRollup(database))),
     )
 
 
