@@ -15,16 +15,18 @@ from fairlead.control.catalog.files import load_seed
 from fairlead.core.catalog import Snapshot
 from fairlead.core.errors import NotAuthenticated
 from fairlead.core.generation import Attempt, Attribution, Generation, Outcome
-from fairlead.core.ids import AccountId, GenerationId, KeyId
+from fairlead.core.ids import AccountId, GenerationId, KeyId, UserId, WorkspaceId
+from fairlead.core.limits import KeyPace
 from fairlead.core.money import NanoUSD
 from fairlead.core.routing.preferences import NO_ACCOUNT_WISHES, AccountPreferences
 from fairlead.core.usage import Usage
 from fairlead.web.app import build_web_app
-from fairlead.web.services import Caller, KeyDescription, Spent, WebServices
+from fairlead.web.services import Caller, WebServices
 
 GOOD_KEY = "sk-fl-v1-good"
 ACCOUNT = AccountId("acc-1")
 KEY = KeyId("key-1")
+NOWHERE = WorkspaceId("")
 SCHEMAS = Path(__file__).parents[1] / "schemas" / "public_api.json"
 
 
@@ -47,6 +49,8 @@ class OneCaller:
     key: KeyId = KEY
     is_management: bool = False
     preferences: AccountPreferences = NO_ACCOUNT_WISHES
+    workspace: WorkspaceId = NOWHERE
+    user: UserId | None = None
 
 
 @dataclass(frozen=True)
@@ -58,12 +62,9 @@ class OneKey:
             raise NotAuthenticated("This key is not known.")
         return OneCaller(preferences=self.preferences)
 
-    async def describe(self, caller: Caller) -> KeyDescription:
+    async def pace(self, caller: Caller) -> KeyPace:
         assert caller.key == KEY
-        return KeyDescription(
-            label="sk-fl-v1-go...od",
-            spent=Spent(NanoUSD(25_500_000), NanoUSD(1), NanoUSD(2), NanoUSD(3)),
-        )
+        return KeyPace(None, None, None, 0)
 
 
 @dataclass

@@ -92,7 +92,7 @@ async def test_a_store_that_is_away_is_503_and_never_the_callers_fault(browse, c
             raise Overloaded("The store is away.", retry_after_s=2)
 
     async with browse(keys=Away()) as client:
-        answer = await client.get("/api/v1/key")
+        answer = await client.get("/api/v1/models/user")
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "2")
     check_schema(answer.json(), "ErrorAnswer")
 
@@ -131,19 +131,9 @@ async def test_metrics_are_for_this_machine_or_for_their_token(browse):
 # -- Keys ------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("path", ["/api/v1/key", "/v1/key", "/api/v1/auth/key"])
-async def test_a_key_tells_its_bearer_what_it_spent(client, signed_in, path, check_schema):
-    document = (await client.get(path, headers=signed_in)).json()
-    check_schema(document, "CurrentKeyAnswer")
-    data = document["data"]
-    assert (data["label"], data["usage"], data["limit"]) == ("sk-fl-v1-go...od", 0.0255, None)
-    assert data["allowed_data_regions"] == data["budgets"] == []
-    assert data["effective_budget"] is data["organization_id"] is data["workspace_id"] is None
-
-
 @pytest.mark.parametrize("headers", [{}, {"authorization": "Bearer wrong"}])
 async def test_without_a_good_key_it_is_401(client, headers, check_schema):
-    for path in ("/api/v1/key", "/api/v1/generation?id=gen-1", "/api/v1/models/user"):
+    for path in ("/api/v1/generation?id=gen-1", "/api/v1/models/user"):
         answer = await client.get(path, headers=headers)
         assert answer.status_code == 401
         check_schema(answer.json(), "ErrorAnswer")

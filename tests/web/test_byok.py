@@ -16,13 +16,14 @@ from fairlead.control.catalog.files import load_seed
 from fairlead.control.credentials.service import Credentials
 from fairlead.core.errors import NotAuthenticated
 from fairlead.core.ids import AccountId, KeyId
+from fairlead.core.limits import KeyPace
 from fairlead.core.routing.preferences import NO_ACCOUNT_WISHES, AccountPreferences
 from fairlead.store.database import Database
 from fairlead.store.sealing import MasterKeys
 from fairlead.store.secrets import Secrets
 from fairlead.web.app import build_web_app
 from fairlead.web.byok_desk import ByokDesk
-from fairlead.web.services import KeyDescription, WebServices
+from fairlead.web.services import WebServices
 
 pytestmark = pytest.mark.anyio
 
@@ -53,7 +54,7 @@ class Keys:
             raise NotAuthenticated("This key is not known.")
         return found
 
-    async def describe(self, caller: object) -> KeyDescription:
+    async def pace(self, caller: object) -> KeyPace:
         raise AssertionError
 
 

@@ -67,20 +67,17 @@ async def test_providers_are_read_by_the_openrouter_client(openrouter, seed):
     assert {one.slug for one in answer.data} == set(seed.providers)
 
 
-@pytest.mark.filterwarnings("ignore:.*DEPRECATED:DeprecationWarning")  # the client's own fields
-async def test_the_key_and_generations_are_read_by_the_openrouter_client(openrouter, generation):
-    key = await openrouter.api_keys.get_current_key_metadata_async()
-    assert key.data.usage == 0.0255
+async def test_generations_are_read_by_the_openrouter_client(openrouter, generation):
     found = await openrouter.generations.get_generation_async(id=generation.id)
     assert found.data.total_cost == 0.002925
 
 
-async def test_errors_are_typed_in_the_openrouter_client(client, openrouter):
+async def test_errors_are_typed_in_the_openrouter_client(client, openrouter, generation):
     with pytest.raises(NotFoundResponseError):
         await openrouter.models.get_async(author="openai", slug="o11")
     stranger = open_openrouter(client, "wrong")
     with pytest.raises(UnauthorizedResponseError):
-        await stranger.api_keys.get_current_key_metadata_async()
+        await stranger.generations.get_generation_async(id=generation.id)
 
 
 async def test_models_are_read_by_the_openai_client(openai, seed):

@@ -7,7 +7,9 @@ from collections.abc import Callable, Mapping
 from starlette.types import ASGIApp
 
 from fairlead.compose.control_plane import ControlPlane
+from fairlead.compose.management import build_management
 from fairlead.compose.system import SystemClock
+from fairlead.control.usage.service import Usage
 from fairlead.core.health import EndpointFigures, HealthBook
 from fairlead.core.ids import EndpointId, ProviderSlug
 from fairlead.gateway.figures import exposition
@@ -41,9 +43,6 @@ def build_web_edge(
             catalog=catalog,
             keys=KeyDesk(
                 control.directory,
-                control.keys,
-                control.generations,
-                in_thread=threads.run,
                 now_s=clock.now_s,
                 rate_limits=control.rate_limits,
             ),
@@ -69,6 +68,12 @@ def build_web_edge(
             ),
             metrics_token=revealed(settings.metrics.token),
             auth=auth,
+            sessions=None if auth is None else auth.sessions,
+            management=build_management(
+                control,
+                clock=clock,
+                usage=Usage(control.database, now_ms=clock.now_ms, minutes_days=7, hours_days=95),
+            ),
         )
     )
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import msgspec
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -17,13 +19,31 @@ from fairlead.core.errors import (
 )
 from fairlead.wire.openai_errors import problem_fields
 
-__all__ = ["answer", "on_crash", "on_expected", "on_http", "problem_answer"]
+__all__ = [
+    "answer",
+    "on_crash",
+    "on_expected",
+    "on_http",
+    "problem_answer",
+    "timestamp",
+    "timestamp_or_none",
+]
 
 _JSON = "application/json"
 
 
-def answer(content: object) -> Response:
-    return Response(msgspec.json.encode(content), media_type=_JSON)
+def answer(content: object, *, status: int = 200) -> Response:
+    return Response(msgspec.json.encode(content), status_code=status, media_type=_JSON)
+
+
+def timestamp(unix_ms: int) -> str:
+    """As the API writes times: "2026-11-21T00:00:00.000Z"."""
+    moment = datetime.fromtimestamp(unix_ms / 1000, UTC)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def timestamp_or_none(unix_ms: int | None) -> str | None:
+    return None if unix_ms is None else timestamp(unix_ms)
 
 
 def problem_answer(problem: Problem) -> Response:

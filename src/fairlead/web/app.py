@@ -21,13 +21,15 @@ from fairlead.web.answers import on_crash, on_expected, on_http
 from fairlead.web.api.byok import byok_routes
 from fairlead.web.api.generation_content import content_routes
 from fairlead.web.api.generations import generation_routes
-from fairlead.web.api.keys import key_routes
+from fairlead.web.api.management import management_operations
 from fairlead.web.api.models import model_routes
 from fairlead.web.api.preferences import preference_routes
 from fairlead.web.api.routing import routing_routes
 from fairlead.web.auth.app import auth_routes
 from fairlead.web.cors import AnyOrigin
+from fairlead.web.doors import Doors
 from fairlead.web.health import health_routes
+from fairlead.web.operations import operation_routes
 from fairlead.web.pages.home import home_routes
 from fairlead.web.services import WebServices
 
@@ -48,10 +50,10 @@ def build_web_app(services: WebServices) -> ASGIApp:
         *model_routes(services),
         *generation_routes(services),
         *routing_routes(services),
-        *key_routes(services),
         *byok_routes(services),
         *content_routes(services),
         *preference_routes(services),
+        *operation_routes(management_operations(services), Doors(services.keys, services.sessions)),
     ]
     # Errors are answered inside of `AnyOrigin`, so that browser apps may read them too.
     api = AnyOrigin(_application(api_routes))

@@ -6,20 +6,32 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from starlette.requests import Request
+
 from fairlead.control.credentials.types import (
     Changes,
     CredentialId,
     CredentialPage,
     ProviderCredential,
 )
+from fairlead.control.people.types import SignedIn
 from fairlead.core.catalog import Snapshot
 from fairlead.core.content import Content
 from fairlead.core.generation import Generation
 from fairlead.core.health import EndpointFigures
-from fairlead.core.ids import AccountId, EndpointId, GenerationId, KeyId, ProviderSlug, WorkspaceId
-from fairlead.core.money import NanoUSD
+from fairlead.core.ids import (
+    AccountId,
+    EndpointId,
+    GenerationId,
+    KeyId,
+    ProviderSlug,
+    UserId,
+    WorkspaceId,
+)
+from fairlead.core.limits import KeyPace
 from fairlead.core.routing.preferences import AccountPreferences
 from fairlead.web.auth.services import AuthServices
+from fairlead.web.management import Management
 
 __all__ = [
     "Byok",
@@ -30,10 +42,9 @@ __all__ = [
     "Contents",
     "EndpointHealth",
     "Generations",
-    "KeyDescription",
     "Keys",
     "Preferences",
-    "Spent",
+    "Sessions",
     "WebServices",
 ]
 
@@ -51,42 +62,28 @@ class Caller(Protocol):
     def is_management(self) -> bool: ...
 
     @property
+    def workspace(self) -> WorkspaceId:
+        """Where its key belongs."""
+        ...
+
+    @property
+    def user(self) -> UserId | None:
+        """Who made its key; None: nobody in particular."""
+        ...
+
+    @property
     def preferences(self) -> AccountPreferences:
         """What its account has set for all of its calls."""
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Spent:
-    """What a key has spent: ever, and since the beginning of this UTC day, week (Monday) and month."""
+class Sessions(Protocol):
+    """People who are signed in."""
 
-    total: NanoUSD
-    day: NanoUSD
-    week: NanoUSD
-    month: NanoUSD
-
-
-@dataclass(frozen=True, slots=True)
-class KeyDescription:
-    """What a key's owner may know of it.
-
-    label: enough of the key to tell it from others, never enough to use it.
-    limit, limit_remaining: None where spending is not limited. limit_reset: daily, weekly or monthly.
-    expires_s: Unix seconds; None: it does not expire.
-    requests_per_minute, requests_per_day: None: as many as it likes.
-    free_per_day, free_taken_today: requests to free variants, of all keys of the account; None: not limited.
-    """
-
-    label: str
-    spent: Spent
-    limit: NanoUSD | None = None
-    limit_remaining: NanoUSD | None = None
-    limit_reset: str | None = None
-    expires_s: float | None = None
-    requests_per_minute: int | None = None
-    requests_per_day: int | None = None
-    free_per_day: int | None = None
-    free_taken_today: int = 0
+    async def signed_in(self, request: Request) -> SignedIn | None:
+        """Whose browser sent it; None: nobody's. Raises PermissionDenied for a request that changes something
+        and does not prove that it comes from our own pages; Overloaded if we cannot tell."""
+        ...
 
 
 class CatalogFeed(Protocol):
@@ -112,8 +109,8 @@ class Keys(Protocol):
         """authorization: the header's value. Raises NotAuthenticated, or Overloaded if we cannot tell."""
         ...
 
-    async def describe(self, caller: Caller) -> KeyDescription:
-        """Raises NotFound for a key that was deleted since, Overloaded if we cannot tell."""
+    async def pace(self, caller: Caller) -> KeyPace:
+        """How often the key may be used."""
         ...
 
 
@@ -221,6 +218,7 @@ def _always_ready() -> bool:
 class WebServices:
     """Everything behind the web edge.
 
+    management: None: accounts cannot be managed here. sessions: None: nobody can sign in.
     auth: None: nobody can sign in. preferences, byok, contents: None: there are none here.
     is_ready: whether calls can be served.
     metrics: in Prometheus's text format.
@@ -241,3 +239,5 @@ class WebServices:
     byok: Byok | None = None
     contents: Contents | None = None
     auth: AuthServices | None = None
+    management: Management | None = None
+    sessions: Sessions | None = None

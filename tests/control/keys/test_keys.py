@@ -18,6 +18,7 @@ from fairlead.control.audit.types import Actor
 from fairlead.control.keys import rules
 from fairlead.control.keys.service import Keys, LiveKeys
 from fairlead.control.keys.types import KeyChange, KeyInvalid, KeyUnknown, LimitReset
+from fairlead.core.budgets.types import key_budget
 from fairlead.core.caller import KeyRefused
 from fairlead.core.ids import AccountId, BudgetId, UserId, WorkspaceId
 from fairlead.core.money import NanoUSD
@@ -125,12 +126,12 @@ def test_what_a_key_may_spend_is_kept_as_it_was_set(world: World):
     keys, account = world.keys, world.account
     free = keys.create(account, name="free").key
     key = keys.create(account, name="limited", limit=DOLLAR, includes_byok=True).key
-    budget = rules.budget_id(key.id)
+    budget = key_budget(key.id)
     assert world.limits.kept == {budget: (DOLLAR, None, True)}
     keys.update(account, key.id, KeyChange(limit_reset=LimitReset.WEEKLY, includes_byok=False))
     assert world.limits.kept == {budget: (DOLLAR, "weekly", False)}
     keys.update(account, free.id, KeyChange(limit=NanoUSD(0)))
-    assert world.limits.kept[rules.budget_id(free.id)] == (0, None, False)
+    assert world.limits.kept[key_budget(free.id)] == (0, None, False)
     keys.update(account, key.id, KeyChange(limit=None))
     assert budget not in world.limits.kept
 
