@@ -14,6 +14,7 @@ from typing import Final
 import uvloop
 
 from fairlead.compose.control_plane import build_control_plane
+from fairlead.compose.people import build_people_plane
 from fairlead.compose.system import (
     SystemClock,
     SystemIds,
@@ -39,7 +40,6 @@ from fairlead.gateway.app import DataPlane
 from fairlead.gateway.engines import EngineLists
 from fairlead.gateway.figures import CountedGenerations
 from fairlead.gateway.keyring import Keyring
-from fairlead.gateway.own_keys import OwnKeys
 from fairlead.gateway.server.asgi import asgi
 from fairlead.gateway.server.connection import ServerBounds
 from fairlead.gateway.server.listener import StopOrder
@@ -88,7 +88,7 @@ async def _serve(
 ) -> int:
     loop = asyncio.get_running_loop()
     clock = SystemClock()
-    orders = _Orders(loop, settings)
+    orders = _Orders(loop)
 
     control = build_control_plane(settings, data=data, clock=clock)
     catalog = control.catalog
@@ -128,14 +128,9 @@ async def _serve(
             total=settings.timeouts.total_s,
         ),
         body_bytes_max=settings.server.body_bytes_max,
-        belongings=control.private.belongings,
-        own_keys=OwnKeys(
-            lambda: catalog.snapshot.providers,
-            lambda: orders.settings.providers,
-            client=upstream,
-            clock=clock,
-        ),
-        contents=control.private.writer,
+    )
+    people = build_people_plane(
+        control, settings, clock=clock, address=_address(settings, listener)
     )
     web = build_web_edge(
         settings,
@@ -143,6 +138,7 @@ async def _serve(
         clock=clock,
         health=health,
         credentials=credentials,
+        auth=people.auth,
         samples=lambda: counted.samples() | {"fairlead_calls_under_way": app.calls_under_way},
     )
     messages = AnthropicMessages()
@@ -170,6 +166,7 @@ async def _serve(
                 tasks.create_task(control.private.belongings.run()),
                 tasks.create_task(control.private.writer.run()),
                 tasks.create_task(keeper.run()),
+                tasks.create_task(people.run()),
                 tasks.create_task(_follow_settings(reread, orders, catalog, credentials)),
                 tasks.create_task(_discover(catalog, EngineLists(upstream, credentials), orders)),
             ]
@@ -198,12 +195,21 @@ async def _serve(
     return orders.exit_code
 
 
+def _address(settings: Settings, listener: socket.socket) -> str:
+    """Ours, as links in mail begin with it: as the operator says, else where this machine reaches us."""
+    if settings.server.public_url is not None:
+        return settings.server.public_url
+    host, port = settings.server.host, listener.getsockname()[1]
+    if host in ("", "0.0.0.0", "::"):  # noqa: S104 - compared, not bound
+        host = "127.0.0.1"
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
 class _Orders:
     """What signals tell us: to stop (SIGTERM, SIGINT), or to look again at the configuration and the
     engines (SIGHUP)."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, settings: Settings) -> None:
-        self.settings = settings  # in force now
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.stop = StopOrder()
         self.look_at_settings = asyncio.Event()
         self.look_at_engines = asyncio.Event()
@@ -248,7 +254,6 @@ async def _follow_settings(
         except ConfigurationInvalid as error:
             _log.error("The changed configuration is not used: %s", error)
             continue
-        orders.settings = changed  # before what follows from it: own keys are looked at again then
         credentials.replace(await asyncio.to_thread(opened_providers, changed, catalog))
         _log.info("Models and providers are now those of the changed configuration.")
 
