@@ -40,6 +40,7 @@ from fairlead.gateway.app import DataPlane
 from fairlead.gateway.engines import EngineLists
 from fairlead.gateway.figures import CountedGenerations
 from fairlead.gateway.keyring import Keyring
+from fairlead.gateway.own_keys import OwnKeys
 from fairlead.gateway.server.asgi import asgi
 from fairlead.gateway.server.connection import ServerBounds
 from fairlead.gateway.server.listener import StopOrder
@@ -88,7 +89,7 @@ async def _serve(
 ) -> int:
     loop = asyncio.get_running_loop()
     clock = SystemClock()
-    orders = _Orders(loop)
+    orders = _Orders(loop, settings)
 
     control = build_control_plane(settings, data=data, clock=clock)
     catalog = control.catalog
@@ -128,6 +129,14 @@ async def _serve(
             total=settings.timeouts.total_s,
         ),
         body_bytes_max=settings.server.body_bytes_max,
+        belongings=control.private.belongings,
+        own_keys=OwnKeys(
+            lambda: catalog.snapshot.providers,
+            lambda: orders.settings.providers,
+            client=upstream,
+            clock=clock,
+        ),
+        contents=control.private.writer,
     )
     people = build_people_plane(
         control, settings, clock=clock, address=_address(settings, listener)
@@ -209,7 +218,8 @@ class _Orders:
     """What signals tell us: to stop (SIGTERM, SIGINT), or to look again at the configuration and the
     engines (SIGHUP)."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, settings: Settings) -> None:
+        self.settings = settings  # in force now
         self.stop = StopOrder()
         self.look_at_settings = asyncio.Event()
         self.look_at_engines = asyncio.Event()
@@ -254,6 +264,7 @@ async def _follow_settings(
         except ConfigurationInvalid as error:
             _log.error("The changed configuration is not used: %s", error)
             continue
+        orders.settings = changed  # before what follows from it: own keys are looked at again then
         credentials.replace(await asyncio.to_thread(opened_providers, changed, catalog))
         _log.info("Models and providers are now those of the changed configuration.")
 
