@@ -21,6 +21,7 @@ from fairlead.control.generations import queries
 from fairlead.control.generations.jobs import Settler
 from fairlead.control.generations.service import GenerationStore
 from fairlead.control.generations.types import KeyTotals
+from fairlead.control.ledger.check import check
 from fairlead.core.errors import Overloaded
 from fairlead.core.ids import AccountId, KeyId
 from fairlead.store.database import Database, DatabaseUnreadable
@@ -53,6 +54,13 @@ def clear(database: Database) -> None:
         for table in (generations, journal_positions):
             connection.execute(sa.delete(table))
         forget_money(connection)
+
+
+def assert_charged_once(database: Database, count: int) -> None:
+    """Every generation is charged by one entry, for what it cost, and all of the ledger adds up."""
+    checked = check(database)
+    assert checked.findings == ()
+    assert checked.generations == count
 
 
 def ids(*numbers: int) -> list[str]:
@@ -160,6 +168,7 @@ def test_any_series_of_crashes_settles_every_record_once(
         left = connection.execute(sa.select(journal_positions.c.journal)).scalars().all()
     assert len(left) <= len(journals(data / "journal")), "the finished ones are forgotten"
     assert not (data / "quarantine").exists(), "no crash looks like damage"
+    assert_charged_once(database, written)
 
 
 def test_a_kill_at_any_moment_loses_nothing_and_counts_nothing_twice(
@@ -219,6 +228,7 @@ def test_a_kill_at_any_moment_loses_nothing_and_counts_nothing_twice(
     assert len(found) == len(set(found))
     assert journals(data / "journal") == []
     assert not (data / "quarantine").exists()
+    assert_charged_once(database, len(found))
 
 
 def test_damage_is_reported_and_kept_and_the_rest_is_settled(

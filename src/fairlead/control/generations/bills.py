@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
 
@@ -34,7 +34,7 @@ class Bill(msgspec.Struct, frozen=True, gc=False, array_like=True):
     provider: msgspec.Raw
     outcome: msgspec.Raw
     usage: msgspec.Raw
-    cost: NanoUSD
+    cost: Annotated[NanoUSD, msgspec.Meta(ge=0)]
     api_type: msgspec.Raw
     requested_model: msgspec.Raw
     price_version: msgspec.Raw
@@ -60,7 +60,7 @@ class Bill(msgspec.Struct, frozen=True, gc=False, array_like=True):
     workspace: msgspec.Raw = _RAW
     user: msgspec.Raw = _RAW
     is_byok: bool = False
-    list_cost: NanoUSD = _NOTHING
+    list_cost: Annotated[NanoUSD, msgspec.Meta(ge=0)] = _NOTHING
     discount: NanoUSD = _NOTHING
     waived: NanoUSD = _NOTHING
     rule: msgspec.Raw = _RAW

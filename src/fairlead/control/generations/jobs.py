@@ -268,7 +268,7 @@ class Settler:
 
         try:
             self._database.retrying(settle_all)
-        except _SomeAreThere:
+        except (_SomeAreThere, _Uncharged):  # a charge of calls that have one is refused, too
             self._database.retrying(settle_new)
 
     def _settle_within(
