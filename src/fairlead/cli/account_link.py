@@ -1,0 +1,77 @@
+"""`fairlead accounts link`: a link by which somebody signs in, printed for the operator to hand on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from fairlead.cli import opening
+from fairlead.cli.errors import Stop
+from fairlead.cli.opening import Place, located
+
+if TYPE_CHECKING:
+    from fairlead.core.ids import AccountId
+    from fairlead.settings import Settings
+    from fairlead.store.database import Database
+
+__all__ = ["LINK_VALID_HOURS", "link", "new_link_path"]
+
+LINK_VALID_HOURS: Final = 24
+
+
+@click.command("link")
+@click.argument("email", required=False)
+@click.option("--owner", is_flag=True, help="Of the owner's account, which may have no address.")
+@located
+def link(place: Place, email: str | None, *, owner: bool) -> None:
+    """Print a link that signs somebody in. It works once, within a day.
+
+    Whoever has it is let in, so hand it on as you would a password. It proves no address.
+    """
+    from fairlead.control.accounts.types import EmailInvalid
+
+    if owner is (email is not None):
+        raise Stop("name either an EMAIL or --owner")
+    data = opening.create_data_directory(place.data)
+    settings = opening.load_settings(place, opening.seed().providers)
+    with opening.opened_database(settings, data) as database:
+        accounts = opening.accounts_in(database)
+        try:
+            account = accounts.owner() if email is None else accounts.find_by_email(email)
+        except EmailInvalid as error:
+            raise Stop(str(error)) from error
+        if account is None:
+            who = "owner yet: start the server once" if email is None else f"account {email}"
+            raise Stop(f"there is no {who}")
+        path = new_link_path(database, account.id)
+    opening.note(f"It works once, within {LINK_VALID_HOURS} hours:")
+    click.echo(f"{_address(settings)}{path}")
+
+
+def new_link_path(database: Database, account: AccountId) -> str:
+    """Where the person whose account it is signs in. Raises Stop for who may not."""
+    from fairlead.control.people.rules import Purpose
+    from fairlead.control.people.service import People
+
+    user = People(database).of_account(account)
+    if user is None or not user.may_sign_in:
+        raise Stop("nobody signs in to this account")
+    tokens = opening.tokens_in(database)
+    with database.begin() as connection:
+        token = tokens.mint(
+            connection,
+            Purpose.SIGN_IN,
+            user.id,
+            email=None,
+            valid_ms=LINK_VALID_HOURS * 3_600_000,
+        )
+    return f"/auth/link/{token}"
+
+
+def _address(settings: Settings) -> str:
+    server = settings.server
+    if server.public_url is not None:
+        return server.public_url.rstrip("/")
+    host = "127.0.0.1" if server.host in ("", "0.0.0.0", "::") else server.host  # noqa: S104 - compared
+    return f"http://[{host}]:{server.port}" if ":" in host else f"http://{host}:{server.port}"
