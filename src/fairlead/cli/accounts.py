@@ -7,6 +7,7 @@ from typing import IO, TYPE_CHECKING
 import click
 
 from fairlead.cli import opening
+from fairlead.cli.account_link import link
 from fairlead.cli.errors import Stop
 from fairlead.cli.opening import Place, located
 from fairlead.cli.tables import print_json, print_rows
@@ -123,6 +124,9 @@ def routing(place: Place, email: str | None, file: IO[bytes] | None, *, clear: b
                 raise Stop(str(error)) from error
             opening.note("Running servers follow within two seconds.")
         click.echo(msgspec.json.format(accounts.preferences(account.id)))
+
+
+command.add_command(link)
 
 
 def _account(accounts: Accounts, email: str | None) -> Account:

@@ -24,6 +24,7 @@ from fairlead.cli.errors import Stop
 if TYPE_CHECKING:
     from fairlead.control.accounts.service import Accounts
     from fairlead.control.keys.service import Keys
+    from fairlead.control.people.tokens import OneTimeTokens
     from fairlead.core.catalog import ProviderInfo, Snapshot
     from fairlead.core.ids import ProviderSlug
     from fairlead.settings import Settings
@@ -45,6 +46,7 @@ __all__ = [
     "secrets_in",
     "seed",
     "stop_on_database_trouble",
+    "tokens_in",
 ]
 
 _Parameters = ParamSpec("_Parameters")
@@ -195,6 +197,13 @@ def keys_in(database: Database) -> Keys:
     from fairlead.control.keys.service import Keys
 
     return Keys(database, now_ms=now_ms, entropy=_entropy)
+
+
+def tokens_in(database: Database) -> OneTimeTokens:
+    """Links that work once."""
+    from fairlead.control.people.tokens import OneTimeTokens
+
+    return OneTimeTokens(database, now_ms=now_ms, entropy=_entropy)
 
 
 # The real clock and the real entropy, as in compose/system.py, which takes half a second to import.

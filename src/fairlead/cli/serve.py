@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from fairlead.cli import opening
+from fairlead.cli.account_link import LINK_VALID_HOURS
 from fairlead.cli.errors import Stop
 from fairlead.cli.listening import listen, local_address
 from fairlead.cli.opening import Place, located
@@ -41,7 +42,7 @@ def command(
 ) -> int:
     """Serve the API until Ctrl-C or SIGTERM; running answers may finish.
 
-    The first start creates an owner account and one API key, and prints the key.
+    The first start creates an owner account and one API key, and prints the key and a link to sign in.
     """
     from fairlead.observe import log
 
@@ -151,6 +152,7 @@ class _Reread:
 
 
 def _announce(address: str, settings: Settings, started: FirstStart | None) -> None:
+    outside = (settings.server.public_url or address).rstrip("/")
     lines = [f"Fairlead is ready at {address}"]
     if settings.server.public_url is not None:
         lines.append(f"From outside: {settings.server.public_url}")
@@ -159,6 +161,7 @@ def _announce(address: str, settings: Settings, started: FirstStart | None) -> N
             "",
             f"This is the first start. Owner account: {started.account} (postpaid)",
             f"API key, shown this once: {started.key}",
+            f"Sign in, once and within {LINK_VALID_HOURS} hours: {outside}{started.link_path}",
             "",
             "Try it:",
             "",
