@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from fairlead.control.usage.calendar import DAY_MS, HOUR_MS
+from fairlead.control.usage.calendar import DAY_MS, HOUR_MS, MINUTE_MS
 from fairlead.control.usage.dimensions import Dimension, Filter
 from fairlead.control.usage.metrics import METRICS, Metric, Number
 from fairlead.control.usage.spans import Granularity
@@ -20,6 +20,7 @@ __all__ = [
     "LIMIT_MAX",
     "RANGE_MAX_MS",
     "RECENT_MAX_MS",
+    "SERIES_ROWS_MAX",
     "Analysis",
     "Order",
     "Question",
@@ -36,6 +37,7 @@ FILTERS_MAX: Final = 20
 LIMIT_DEFAULT: Final = 1000
 LIMIT_MAX: Final = 10_000  # rows of an answer; some 2 MB
 GROUP_LIMIT_MAX: Final = LIMIT_MAX
+SERIES_ROWS_MAX: Final = 5000  # of a series over time that nobody said a limit for
 RANGE_MAX_MS: Final = 10 * 366 * DAY_MS
 RECENT_MAX_MS: Final = 31 * DAY_MS
 DATE: Final = "date"
@@ -104,6 +106,19 @@ class Question:
                 "order_by.field",
             )
 
+    @property
+    def is_series(self) -> bool:
+        """Over time, of each group: not to be cut through where nobody says by how much."""
+        is_divided = self.granularity is not None and bool(self.dimensions)
+        return is_divided and self.limit is None and self.group_limit is None
+
+    @property
+    def buckets(self) -> int:
+        """At most so many."""
+        if self.granularity is None:
+            return 1
+        return (self.end_ms - self.start_ms) // _SHORTEST_MS[self.granularity] + 2
+
     def _orderable(self) -> set[str]:
         names = {metric.name for metric in self.metrics} | {REQUEST_COUNT}
         names.update(self.dimensions)
@@ -115,6 +130,13 @@ class Question:
 
 
 REQUEST_COUNT: Final = "request_count"
+_SHORTEST_MS: Final = {
+    Granularity.MINUTE: MINUTE_MS,
+    Granularity.HOUR: HOUR_MS,
+    Granularity.DAY: DAY_MS,
+    Granularity.WEEK: 7 * DAY_MS,
+    Granularity.MONTH: 28 * DAY_MS,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,9 +263,5 @@ def _within_groups(question: Question, rows: list[Row]) -> list[Row]:
 
 
 def _limit(question: Question, rows: Sequence[Row]) -> int:
-    """A series over time is not cut through unless somebody says how many rows they want of each."""
     limit = LIMIT_DEFAULT if question.limit is None else question.limit
-    is_series = question.granularity is not None and bool(question.dimensions)
-    if is_series and question.group_limit is None and question.limit is None:
-        return max(limit, min(len(rows), LIMIT_MAX))
-    return limit
+    return max(limit, min(len(rows), SERIES_ROWS_MAX)) if question.is_series else limit

@@ -47,7 +47,9 @@ __all__ = [
     "EndpointAt",
     "KeySums",
     "Rolled",
+    "Spans",
     "cache_saved",
+    "coarser_sums",
     "key_sums_added",
     "measures",
     "roll",
@@ -136,7 +138,7 @@ def roll(
         if created_ms > last_used_ms.get(sample.key, -1):
             last_used_ms[sample.key] = created_ms
         _add_attempts(rolled, sample, created_ms)
-    _add_coarser(rolled, minutes)
+    rolled.sums = coarser_sums(families, minutes)
     _add_keys(rolled, last_used_ms)
     for (model, start_ms, endpoint), sums in rolled.endpoint_hours.items():
         at = (model, start_ms - start_ms % DAY_MS, endpoint)
@@ -222,9 +224,8 @@ def _later(one: tuple[int, ...], other: tuple[int, ...]) -> tuple[int, ...]:
     return (one[0], one[1] + other[1], one[2] + other[2])
 
 
-def _add_coarser(rolled: Rolled, minutes: Spans) -> None:
-    """Everything that follows from the minutes."""
-    families = rolled.families
+def coarser_sums(families: Mapping[int, Family], minutes: Spans) -> dict[Resolution, Spans]:
+    """The minutes, and everything that follows from them."""
     full_hours = _longer(minutes, lambda start_ms: start_ms - start_ms % HOUR_MS)
     full_days = _longer(full_hours, lambda start_ms: start_ms - start_ms % DAY_MS)
     to_model = {number: family.model for number, family in families.items()}
@@ -235,7 +236,7 @@ def _add_coarser(rolled: Rolled, minutes: Spans) -> None:
     whole_hours = _coarser(model_hours, to_whole)
     model_days = _longer(model_hours, lambda start_ms: start_ms - start_ms % DAY_MS)
     whole_days = _together(_coarser(model_days, to_whole), _coarser(full_days, to_app))
-    rolled.sums = {
+    return {
         Resolution.MINUTE: minutes,
         Resolution.HOUR: _together(full_hours, model_hours, whole_hours),
         Resolution.DAY: _together(full_days, model_days, _coarser(full_days, to_key), whole_days),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from operator import add
 from typing import Any, Final
@@ -12,6 +13,7 @@ import sqlalchemy as sa
 from fairlead.control.usage import app_queries, name_queries, queries
 from fairlead.control.usage.analysis import (
     LIMIT_DEFAULT,
+    SERIES_ROWS_MAX,
     Analysis,
     Question,
     QuestionInvalid,
@@ -36,11 +38,7 @@ __all__ = ["ACTIVITY_DAYS", "Usage"]
 ACTIVITY_DAYS: Final = 30
 CALLS_AT_ONCE: Final = 500
 CALLS_MAX: Final = 10_000  # that are looked through for those that are wanted; some 0.2 s
-_ACTIVITY: Final = (
-    Dimension.MODEL,
-    Dimension.ENDPOINT,
-    Dimension.PROVIDER,
-)
+_ACTIVITY: Final = (Dimension.MODEL, Dimension.ENDPOINT)
 _ACTIVITY_MEASURES: Final = (
     "requests", "prompt_tokens", "completion_tokens", "reasoning_tokens", "cached_tokens",
     "cost_nano", "byok_nano",
@@ -93,7 +91,7 @@ class Usage:
         api_type and is_byok, or app and model. Where finer sums are gone, the range is widened to whole hours
         or days. Raises QuestionInvalid for buckets finer than what is kept.
         """
-        with self._database.read() as connection:
+        with self._read() as connection:
             found, _, _ = self._sums(
                 connection, account, start_ms=start_ms, end_ms=end_ms, measures=measures,
                 granularity=granularity, dimensions=dimensions, filters=filters,
@@ -102,10 +100,11 @@ class Usage:
 
     def analysed(self, account: AccountId, question: Question) -> Analysis:
         """Raises QuestionInvalid for buckets finer than what is kept."""
-        with self._database.read() as connection:
+        with self._read() as connection:
             if question.by_generation:
                 calls, is_complete = self._calls(connection, account, question)
                 return rows_of(question, calls, is_complete=is_complete)
+            chosen = self._with_the_most(connection, account, question)
             found, was_widened, is_complete = self._sums(
                 connection,
                 account,
@@ -114,8 +113,9 @@ class Usage:
                 measures=measures_of(question),
                 granularity=question.granularity,
                 dimensions=question.dimensions,
-                filters=question.filters,
+                filters=question.filters if chosen is None else chosen,
             )
+            is_complete = is_complete and chosen is None
         analysis = rows_of(question, found, is_complete=is_complete)
         if was_widened:
             warning = (
@@ -150,7 +150,8 @@ class Usage:
         ]
         if workspaces is not None:
             filters.append(Filter(Dimension.WORKSPACE, Operator.IN, tuple(workspaces)))
-        with self._database.read() as connection:
+        with self._read() as connection:
+            providers = queries.providers_of(connection, account)
             found = queries.sums_of(
                 connection,
                 account,
@@ -160,7 +161,7 @@ class Usage:
                 dimensions=(*_ACTIVITY, Dimension.WORKSPACE) if by_workspace else _ACTIVITY,
                 filters=filters,
             )
-        rows = [_activity_row(group, counted) for group, counted in found.items()]
+        rows = [_activity_row(group, counted, providers) for group, counted in found.items()]
         rows.sort(key=lambda row: (-row.day_ms, row.model, row.endpoint, row.workspace or ""))
         return rows
 
@@ -203,6 +204,11 @@ class Usage:
         with self._database.read() as connection:
             return name_queries.keys_by_digest(connection, account, digests)
 
+    @contextmanager
+    def _read(self) -> Iterator[sa.Connection]:
+        with self._database.read() as connection, queries.with_room(connection):
+            yield connection
+
     def _sums(
         self,
         connection: sa.Connection,
@@ -229,6 +235,28 @@ class Usage:
             is_complete = is_complete and len(part) < GROUPS_MAX
             _add_to(found, part)
         return found, around.was_widened, is_complete
+
+    def _with_the_most(
+        self, connection: sa.Connection, account: AccountId, question: Question
+    ) -> tuple[Filter, ...] | None:
+        """Filters for the groups with the most requests, as many as an answer has room for with all of their
+        buckets. None: there is room for all, or that cannot be said by filters."""
+        granularity = question.granularity
+        if granularity is None or len(question.dimensions) != 1 or not question.is_series:
+            return None
+        room = max(1, SERIES_ROWS_MAX // question.buckets)
+        found, _, _ = self._sums(
+            connection, account, start_ms=question.start_ms, end_ms=question.end_ms,
+            measures=("requests",), granularity=None, dimensions=question.dimensions,
+            filters=question.filters,
+        )  # fmt: skip
+        if len(found) <= room:
+            return None
+        (dimension,) = question.dimensions
+        most = sorted(found, key=lambda group: -found[group][0])[:room]
+        values = tuple(group[1] for group in most)
+        include_unset = dimension.unset in values
+        return (*question.filters, Filter(dimension, Operator.IN, values, include_unset))
 
     def _check_kept(self, granularity: Granularity | None, start_ms: int, kept: Kept) -> None:
         if granularity is Granularity.MINUTE and start_ms < kept.minutes_from_ms:
@@ -303,14 +331,16 @@ def _value(one: Sample, dimension: Dimension) -> str | int | bool:
             raise AssertionError("a call does not say which app's number it has; see Question")
 
 
-def _activity_row(group: Group, counted: Sequence[int]) -> ActivityRow:
-    day_ms, model, endpoint, provider, *workspace = group
+def _activity_row(
+    group: Group, counted: Sequence[int], providers: Mapping[str, str]
+) -> ActivityRow:
+    day_ms, model, endpoint, *workspace = group
     requests, prompt, completion, reasoning, cached, cost, byok = counted
     return ActivityRow(
         day_ms=day_ms,
         model=model,
         endpoint=endpoint,
-        provider=provider,
+        provider=providers[endpoint],
         workspace=workspace[0] if workspace else None,
         requests=requests,
         prompt_tokens=prompt,
