@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import pytest
 
-from fairlead.core.budgets.lending import Standing
-from fairlead.core.budgets.slices import NOTHING_HELD, Lack, Slices
+from fairlead.core.budgets.slices import NOTHING_HELD
 from fairlead.core.budgets.types import (
     CallerBudget,
     Reset,
-    Wanted,
     account_budget,
     key_budget,
     member_budget,
@@ -25,9 +22,9 @@ from fairlead.core.ids import AccountId, KeyId, UserId, WorkspaceId
 from fairlead.core.money import NanoUSD
 from fairlead.core.routing.types import Choice, Plan, Why
 from fairlead.gateway.admission import FREELY, Admission, Admitted, usd_text
-from fairlead.gateway.ports import Hold
 from fairlead.gateway.tokens import EstimatingCounter
 from fairlead.testing.builders import a_model, a_request, a_snapshot, an_endpoint
+from fairlead.testing.gateway import PurseInMemory
 
 pytestmark = pytest.mark.anyio
 
@@ -35,36 +32,6 @@ NOW_S = 1_795_305_540.0
 ACCOUNT, KEY = AccountId("acc-1"), KeyId("key-1")
 CREDIT = CallerBudget(account_budget(ACCOUNT))
 WORKSPACE = WorkspaceId("5d1d4b1e-0000-5000-8000-000000000000")
-
-
-@dataclass
-class Purse:
-    """A wallet in which each budget has so much; it asks nobody."""
-
-    left: int
-    holds: list[Hold] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self.slices = Slices(wake=lambda: None)
-
-    def hold(self, budgets: Sequence[CallerBudget], wanted: Wanted, now_s: float) -> Hold | None:
-        held = self.slices.hold(budgets, wanted, now_s)
-        if held is not None:
-            self.holds.append(held)
-        return held
-
-    async def obtain(self, budgets: Sequence[CallerBudget], wanted: Wanted) -> Hold | Lack:
-        order = self.slices.order([(budgets, wanted)], NOW_S)
-        assert order is not None
-        amount = NanoUSD(self.left)
-        given = Standing(amount, NanoUSD(0), amount, amount, is_new=True)
-        self.slices.answered(order, dict.fromkeys(order.watched, given))
-        held = self.hold(budgets, wanted, NOW_S)
-        lack = self.slices.lack(budgets, wanted, NOW_S)
-        if held is None:
-            assert lack is not None
-            return lack
-        return held
 
 
 @dataclass(frozen=True)
@@ -87,7 +54,9 @@ PRICED = an_endpoint(prompt="0", completion="0.000001", max_completion_tokens=10
 async def admitted(
     left: int, *budgets: CallerBudget, endpoint: Endpoint = PRICED, key: str | None = None, **body
 ) -> Admitted:
-    admission = Admission(Purse(left), EstimatingCounter(), credits_page="https://gateway/credits")
+    admission = Admission(
+        PurseInMemory(left), EstimatingCounter(), credits_page="https://gateway/credits"
+    )
     caller = Caller(ACCOUNT, KEY, budgets=budgets or (CREDIT,))
     return await admission.admitted(caller, a_request(**body), decision(endpoint, key=key), NOW_S)
 
@@ -171,7 +140,9 @@ async def test_of_several_limits_the_broadest_that_lacks_is_named() -> None:
 async def test_a_free_model_holds_nothing_but_is_refused_in_debt() -> None:
     free = an_endpoint(prompt="0", completion="0")
     assert await admitted(0, endpoint=free) is FREELY
-    admission = Admission(Purse(0), EstimatingCounter(), credits_page="https://gateway/credits")
+    admission = Admission(
+        PurseInMemory(0), EstimatingCounter(), credits_page="https://gateway/credits"
+    )
     caller = Caller(ACCOUNT, KEY, is_prepaid=True, budgets=(CREDIT,), is_in_debt=True)
     with pytest.raises(BudgetExhausted) as raised:
         await admission.admitted(caller, a_request(), decision(free), NOW_S)
@@ -180,7 +151,7 @@ async def test_a_free_model_holds_nothing_but_is_refused_in_debt() -> None:
 
 
 async def test_a_caller_without_budgets_is_not_even_asked_about() -> None:
-    admission = Admission(Purse(0), EstimatingCounter(), credits_page="")
+    admission = Admission(PurseInMemory(0), EstimatingCounter(), credits_page="")
     found = await admission.admitted(Caller(ACCOUNT, KEY), a_request(), decision(PRICED), NOW_S)
     assert found is FREELY
     assert found.hold is NOTHING_HELD
@@ -198,7 +169,7 @@ async def test_a_prompt_is_read_only_where_its_bytes_do_not_fit() -> None:
     request = a_request(messages=[{"role": "user", "content": "harbour " * 2000}])
     amounts = []
     for left in (10**12, 10**8):
-        purse = Purse(left)
+        purse = PurseInMemory(left)
         admission = Admission(purse, EstimatingCounter(), credits_page="")
         caller = Caller(ACCOUNT, KEY, budgets=(CREDIT,))
         for _ in range(2):  # the first asks the store

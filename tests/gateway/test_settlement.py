@@ -78,7 +78,7 @@ DEAR_WHEN_LONG = msgspec.structs.replace(
 
 
 def closed(parts: list[Part], outcome: Outcome = Outcome.COMPLETED) -> tuple[Usage, Charge]:
-    return closing_charge(
+    found = closing_charge(
         parts,
         outcome,
         request=a_request(),
@@ -86,6 +86,7 @@ def closed(parts: list[Part], outcome: Outcome = Outcome.COMPLETED) -> tuple[Usa
         counter=WordCounter(),
         at_s=0.0,
     )
+    return found.usage, found.charge
 
 
 def a_tally(*events: ChatEvent) -> Tally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Callable, Mapping
@@ -69,7 +70,11 @@ class ControlPlane:
 
     def close(self) -> None:
         """Settles what is in the journal, for a bounded time. Blocks."""
-        self.settler.stop(drain_timeout_s=DRAIN_SETTLER_S)
+        if self.settler.stop(drain_timeout_s=DRAIN_SETTLER_S):
+            with contextlib.suppress(
+                DatabaseUnreadable
+            ):  # whoever finishes the journal does it then
+                self.budgets.release(self.writer)
         self.journal.close()
         self.database.close()
 
@@ -93,7 +98,7 @@ def build_control_plane(settings: Settings, *, data: Path, clock: SystemClock) -
         load_seed(), RecordedPrices(database, Prices(database, now_ms=now_ms)), catalogues
     )
     ledger = Ledger(database, now_ms=now_ms)
-    budgets = Budgets(database, now_ms=now_ms)
+    budgets = Budgets(database, now_ms=now_ms, lost_after_s=settings.budgets.lost_after_s)
     return ControlPlane(
         writer=writer,
         database=database,

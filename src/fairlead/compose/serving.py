@@ -25,10 +25,12 @@ from fairlead.compose.upstream import build_upstream, opened_providers
 from fairlead.compose.web_edge import build_web_edge
 from fairlead.control.catalog.service import Catalog
 from fairlead.control.serving.health import HEALTH_DIRECTORY, HealthKeeper
+from fairlead.control.serving.wallet import LeasedWallet
 from fairlead.core.affinity import WarmPlaces
 from fairlead.core.catalog_overlay import ConfigurationInvalid
 from fairlead.core.health import HealthBook
 from fairlead.core.hedging import HedgeBudgets
+from fairlead.core.money import NANO_PER_USD, NanoUSD
 from fairlead.core.tool_calls import ToolJudge
 from fairlead.dialects.anthropic_messages import AnthropicMessages
 from fairlead.dialects.embeddings import Embeddings
@@ -36,6 +38,7 @@ from fairlead.dialects.openai_chat import OpenAIChat
 from fairlead.dialects.openai_completions import OpenAICompletions
 from fairlead.dialects.openai_responses import OpenAIResponses
 from fairlead.dialects.rerank import Rerank
+from fairlead.gateway.admission import Admission
 from fairlead.gateway.app import DataPlane
 from fairlead.gateway.engines import EngineLists
 from fairlead.gateway.figures import CountedGenerations
@@ -107,9 +110,18 @@ async def _serve(
     upstream = build_upstream(settings, clock)
     credentials = Keyring(opened_providers(settings, catalog), client=upstream, clock=clock)
     counted = CountedGenerations(control.journal)
+    wallet = LeasedWallet(
+        control.budgets,
+        control.database,
+        holder=control.writer,
+        now_s=clock.now_s,
+        slice_max=NanoUSD(round(settings.budgets.slice_usd_max * NANO_PER_USD)),
+        wait_s=settings.budgets.wait_s,
+    )
     services = Services(
         keys=control.directory,
         limits=control.rate_limits,
+        admission=Admission(wallet, EstimatingCounter(), credits_page=credits_page(settings)),
         catalog=catalog,
         credentials=credentials,
         providers=PROVIDERS.get,
@@ -148,7 +160,9 @@ async def _serve(
         health=health,
         credentials=credentials,
         auth=people.auth,
-        samples=lambda: counted.samples() | {"fairlead_calls_under_way": app.calls_under_way},
+        samples=lambda: (
+            counted.samples() | wallet.samples() | {"fairlead_calls_under_way": app.calls_under_way}
+        ),
     )
     messages = AnthropicMessages()
     app = DataPlane(
@@ -172,6 +186,7 @@ async def _serve(
             background = [
                 tasks.create_task(credentials.run()),
                 tasks.create_task(control.directory.run()),
+                tasks.create_task(wallet.run()),
                 tasks.create_task(control.private.belongings.run()),
                 tasks.create_task(control.private.writer.run()),
                 tasks.create_task(keeper.run()),
@@ -202,6 +217,12 @@ async def _serve(
         await asyncio.to_thread(keeper.close)
         await asyncio.to_thread(control.close)
     return orders.exit_code
+
+
+def credits_page(settings: Settings) -> str:
+    """Where credits can be added."""
+    server = settings.server
+    return f"{server.public_url or f'http://{server.host}:{server.port}'}/credits"
 
 
 def _address(settings: Settings, listener: socket.socket) -> str:

@@ -30,11 +30,16 @@ RETRY_AFTER_S: Final = 2  # calls under way end by and by; a wallet has waited a
 
 
 class Admitted(msgspec.Struct, frozen=True, gc=False):
-    """answer_tokens: how long the answer may be at most, where there is not money for any length; None: as
-    long as was asked for."""
+    """A call that may be sent.
+
+    answer_tokens: how long the answer is to be at most, where there is not money for any length; None: as
+        long as was asked for.
+    paid_tokens: what the hold pays for, all answers together; None: nothing limits it.
+    """
 
     hold: Hold
     answer_tokens: int | None = None
+    paid_tokens: int | None = None
 
 
 FREELY: Final = Admitted(NOTHING_HELD)
@@ -65,7 +70,7 @@ class Admission:
         held = self._wallet.hold(budgets, ceiling.wanted, now_s)
         if held is not None:
             if held.amount == ceiling.wanted.full:
-                return Admitted(held)
+                return _admitted(held, ceiling)
             held.release()
         model = decided.last_model
         ceiling = self._ceilings.of(
@@ -77,9 +82,7 @@ class Admission:
             if isinstance(obtained, Lack):
                 raise refusal(obtained, ceiling, credits_page=self._credits_page)
             held = obtained
-        if held.amount is None or held.amount >= ceiling.wanted.full:
-            return Admitted(held)
-        return Admitted(held, ceiling.affordable_tokens(held.amount))
+        return _admitted(held, ceiling)
 
     def _counted(self, request: ChatRequest, tokenizer: str) -> Callable[[], int]:
         return lambda: self._tokens.count(prompt_text(request.body), tokenizer=tokenizer)
@@ -90,6 +93,15 @@ class Admission:
             f" not even a free one: {self._credits_page}",
             metadata={"limit": BudgetKind.ACCOUNT.value},
         )
+
+
+def _admitted(hold: Hold, ceiling: Ceiling) -> Admitted:
+    amount = hold.amount
+    if amount is None:
+        return Admitted(hold)
+    affordable = ceiling.affordable_tokens(amount)
+    is_short = amount < ceiling.wanted.full
+    return Admitted(hold, affordable if is_short else None, affordable * ceiling.extent.answers)
 
 
 def _that_count(budgets: tuple[CallerBudget, ...], decided: Decided) -> Sequence[CallerBudget]:

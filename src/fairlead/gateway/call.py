@@ -11,14 +11,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import assert_never
 
 from fairlead.core.affinity import can_be_warm
 from fairlead.core.attempts import Attempts, GiveUp, Try, Wait
 from fairlead.core.capability import Capability
 from fairlead.core.catalog import Endpoint
-from fairlead.core.chat import ChatRequest, FinishReason
+from fairlead.core.ceiling import shortened
+from fairlead.core.chat import ChatRequest, Finished, FinishReason
 from fairlead.core.continuation import Finish
 from fairlead.core.end_user import with_end_user
 from fairlead.core.errors import (
@@ -40,6 +41,8 @@ from fairlead.core.routing.deciding import Decided
 from fairlead.core.service_tiers import prices_served
 from fairlead.core.usage import Usage
 from fairlead.dialects.base import AnswerHead, Closing, Dialect, StreamEncoder
+from fairlead.gateway.admission import FREELY
+from fairlead.gateway.billing import Billed, billed
 from fairlead.gateway.caller_side import CallerSide
 from fairlead.gateway.contents import Takedown
 from fairlead.gateway.continuing import Continuing
@@ -49,9 +52,9 @@ from fairlead.gateway.ports import Caller
 from fairlead.gateway.race import first_of_two
 from fairlead.gateway.record import attribution, bounded_header, milliseconds
 from fairlead.gateway.refusals import exhausted, no_endpoints
-from fairlead.gateway.relay import relay
+from fairlead.gateway.relay import Cutoff, HoldReached, relay
 from fairlead.gateway.services import Services
-from fairlead.gateway.settlement import Part, closing_charge
+from fairlead.gateway.settlement import Closed, Part, closing_charge
 from fairlead.gateway.telling import STREAM_HEAD, WHOLE_HEAD, with_id
 
 __all__ = ["Call"]
@@ -90,6 +93,8 @@ class Call:
         self._first_token_s: float | None = None
         self._wants_metadata = is_metadata_wanted(caller_side.headers)
         self._is_settled = False
+        self._is_cut = False  # where there was no more money
+        self._admitted = FREELY  # what is held for it
         self._takedown: Takedown | None = None  # None: nothing of the call is kept
         self.id = services.ids.generation()
 
@@ -111,6 +116,8 @@ class Call:
                 self._deciding.can_serve,
                 decided.preferences,
             )
+        if self._caller.budgets or self._caller.is_in_debt:
+            request = await self._held(decided)
         attempts = self._attempts = Attempts(
             decided.plan.choices,
             deadline_s=self._deadline_s,
@@ -130,6 +137,23 @@ class Call:
         finally:
             for one in self._legs:
                 one.end(was_let_go=True)  # which says nothing of those that have ended
+
+    def release(self) -> None:
+        """It is over. Whatever happened, nothing stays held for it."""
+        self._admitted.hold.release()
+
+    async def _held(self, decided: Decided) -> ChatRequest:
+        """Hold what it can cost. The request with as long an answer as there is money for.
+
+        Raises BudgetExhausted.
+        """
+        services = self._services
+        admitted = self._admitted = await services.admission.admitted(
+            self._caller, self._request, decided, services.clock.now_s()
+        )
+        if admitted.answer_tokens is not None:
+            self._request = shortened(self._request, admitted.answer_tokens)
+        return self._request
 
     # --- up to the first token ---
 
@@ -282,8 +306,15 @@ class Call:
                     services=self._services,
                     deadline_s=self._deadline_s,
                     passage=None if continuing is None else continuing.passage,
+                    cutoff=self._cutoff(leg),
                 )
                 leg.end()
+                break
+            except HoldReached:
+                self._leg = leg
+                leg.end(was_let_go=True)
+                self._finish(leg, _cut_off(self._request), encoder)
+                self._is_cut = True
                 break
             except UpstreamFailure as broken:
                 failure = broken
@@ -312,6 +343,15 @@ class Call:
         if data := encoder.feed(end.events):
             self._side.write(data)
 
+    def _cutoff(self, leg: Leg) -> Cutoff | None:
+        """Where the answer ends that there is money for; None: nothing limits it."""
+        tokens = self._admitted.paid_tokens
+        if tokens is None:
+            return None
+        assert self._decided is not None
+        model, counter = self._decided.snapshot.models[leg.endpoint.model], self._services.tokens
+        return Cutoff(tokens, lambda: leg.tally.tokens_so_far(model, counter))
+
     async def _settle_broken(self, encoder: StreamEncoder, failure: UpstreamFailure) -> bytes:
         problem = self.problem_of(failure)
         return await self._settle(
@@ -334,7 +374,9 @@ class Call:
         if stream is None:
             head = AnswerHead(self.id, leg.endpoint.model, leg.endpoint.provider, 0)
             stream = self._dialect.stream(head)
-        end = await self._settle(Outcome.FAILED, lambda closing: stream.fail(problem, closing))
+        end = await self._settle(
+            Outcome.FAILED, lambda closing: stream.fail(problem, closing), is_stopped=True
+        )
         if self._side.has_started and not self._side.is_complete:
             self._side.end(end)
 
@@ -367,6 +409,8 @@ class Call:
         outcome: Outcome,
         write: Callable[[Closing], bytes],
         failure: UpstreamFailure | None = None,
+        *,
+        is_stopped: bool = False,
     ) -> bytes:
         """Price the call, write its last bytes, record it: once. Returns the bytes.
 
@@ -377,15 +421,43 @@ class Call:
         assert leg is not None
         assert decided is not None
         assert not self._is_settled
-        services, request, tally, endpoint = self._services, self._request, leg.tally, leg.endpoint
-        usage, charge = closing_charge(
+        closed = closing_charge(
             self._parts(leg),
             outcome,
-            request=request,
-            model=decided.snapshot.models[endpoint.model],
-            counter=services.tokens,
+            request=self._request,
+            model=decided.snapshot.models[leg.endpoint.model],
+            counter=self._services.tokens,
             at_s=self._began_at_s,
+            is_stopped=is_stopped,
+            is_cut=self._is_cut,
         )
+        is_byok = leg.choice.key is not None
+        bill = billed(self._admitted.hold, closed.charge, is_byok=is_byok)
+        try:
+            last, recorded = self._recorded(leg, outcome, write, failure, closed, bill)
+        except BaseException:
+            self._admitted.hold.undo()
+            raise
+        if recorded is not None:
+            await asyncio.shield(recorded)
+        if self._takedown is not None:
+            self._keep(self._takedown, leg, failure)
+        return last
+
+    def _recorded(
+        self,
+        leg: Leg,
+        outcome: Outcome,
+        write: Callable[[Closing], bytes],
+        failure: UpstreamFailure | None,
+        closed: Closed,
+        bill: Billed,
+    ) -> tuple[bytes, Awaitable[None] | None]:
+        """The last bytes; and what to wait for until the record is durable, None: it is."""
+        decided = self._decided
+        assert decided is not None
+        services, request, tally, endpoint = self._services, self._request, leg.tally, leg.endpoint
+        usage, charge = closed.usage, bill.charge
         now_s = services.loop.time()
         completed_s = int(self._began_at_s + now_s - self._began_s)
         last = write(
@@ -406,7 +478,7 @@ class Call:
             # What a leg that only went on found in its cache is in no sum.
             self._stay(endpoint, tally.usage or usage)
         if decided.preferences.hedge is not None:
-            services.hedges.of(self._caller.account).earned(charge.total, services.clock.now_s())
+            services.hedges.of(self._caller.account).earned(bill.list_cost, services.clock.now_s())
         body = request.body
         recorded = services.generations.append(
             Generation(
@@ -442,13 +514,16 @@ class Call:
                 decision=decided.decision,
                 splices=() if self._continuing is None else tuple(self._continuing.splices),
                 router=decided.targets.router,
+                workspace=self._caller.workspace,
+                user=self._caller.user,
+                is_byok=leg.choice.key is not None,
+                list_cost=bill.list_cost,
+                waived=bill.waived,
+                rule=closed.cause.value,
+                budgets=bill.refs,
             )
         )
-        if recorded is not None:
-            await asyncio.shield(recorded)
-        if self._takedown is not None:
-            self._keep(self._takedown, leg, failure)
-        return last
+        return last, recorded
 
     def _is_kept(self, decided: Decided) -> bool:
         """Whether the account wants this call's prompt and answer kept; never where a region was demanded."""
@@ -502,3 +577,9 @@ class Call:
 def _nothing(_: Closing) -> bytes:
     """The last bytes for a caller who has left."""
     return b""
+
+
+def _cut_off(request: ChatRequest) -> Finish:
+    """In place of the rest of an answer that there is no money for."""
+    choices = range(request.body.n or 1)
+    return Finish(tuple([Finished(FinishReason.LENGTH, choice=index) for index in choices]))

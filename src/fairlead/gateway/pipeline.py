@@ -1,8 +1,8 @@
 """Serving one inference call: who calls, what for, and that nothing of ours goes wrong in front of him.
 
-    authenticate ─> read ─> decode ─> admit ─> decide ─┬─> attempt ──> relay ──> settle
-                                                       └──── next ────┘
-                                                         (until the first token; later, if it is wanted so)
+    authenticate ─> read ─> decode ─> decide ─> hold ─┬─> attempt ──> relay ──> settle
+                                                      └──── next ────┘
+                                                        (until the first token; later, if it is wanted so)
 
 Every step that decides is pure and lives elsewhere. What happens from the decision on is `call.py`'s story.
 """
@@ -57,6 +57,9 @@ async def serve_chat(caller_side: CallerSide, *, dialect: Dialect, services: Ser
     except Exception:  # noqa: BLE001 — the outermost edge of a call: nothing may pass it
         _log.exception("A call failed for a reason of our own.")
         await _cut_short(caller_side, dialect, call, FairleadError(_MASKED))
+    finally:
+        if call is not None:
+            call.release()
 
 
 async def _cut_short(

@@ -5,6 +5,7 @@ A caller who takes less than comes pauses his own upstream, and nobody else's.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 from fairlead.core.chat import ChatEvent
@@ -18,9 +19,40 @@ from fairlead.gateway.services import Services
 from fairlead.gateway.upstream import Phase, TransportFailure
 from fairlead.providers.base import ChatDecoder
 
-__all__ = ["END_S", "Passage", "relay"]
+__all__ = ["END_S", "Cutoff", "HoldReached", "Passage", "relay"]
 
 END_S: Final = 1.0  # for an upstream to end its message once it has said that its answer is over
+
+
+CHARACTERS_PER_TOKEN_MIN: Final = 2  # on average; so seldom must we count
+CUT_PERCENT: Final = 110  # of the tokens that are paid for: our count is an estimate
+
+
+class HoldReached(Exception):
+    """The answer is as long as there is money for, and it goes on."""
+
+
+class Cutoff:
+    """Ends an answer where its hold ends, whatever its provider makes of a limit.
+
+    tokens: that are paid for. characters: of text and reasoning so far. counted: an estimate of its tokens.
+    """
+
+    __slots__ = ("_again_at_characters", "_counted", "_tokens_max")
+
+    def __init__(self, tokens: int, counted: Callable[[], int]) -> None:
+        self._tokens_max = tokens * CUT_PERCENT // 100 + 1
+        self._counted = counted
+        self._again_at_characters = self._tokens_max * CHARACTERS_PER_TOKEN_MIN
+
+    def check(self, characters: int) -> None:
+        """Raises HoldReached."""
+        if characters < self._again_at_characters:
+            return
+        left = self._tokens_max - self._counted()
+        if left < 0:
+            raise HoldReached
+        self._again_at_characters = characters + max(64, left * CHARACTERS_PER_TOKEN_MIN)
 
 
 class Passage:
@@ -63,8 +95,10 @@ async def relay(
     services: Services,
     deadline_s: float,
     passage: Passage | None = None,
+    cutoff: Cutoff | None = None,
 ) -> None:
-    """Give the caller all of an answer that has begun. Raises UpstreamFailure if it breaks off.
+    """Give the caller all of an answer that has begun. Raises UpstreamFailure if it breaks off, and
+    HoldReached where it is cut.
 
     passage: what events go through on their way to the caller; None: nothing.
     """
@@ -86,6 +120,8 @@ async def relay(
             events = passage.feed(events)
         if data := encoder.feed(events):
             side.write(data)
+        if cutoff is not None:
+            cutoff.check(tally.characters)
 
     write(leg.events)
     if not leg.is_over:

@@ -11,6 +11,7 @@ from fairlead.core.capability import Capability
 from fairlead.core.hedging import HedgeBudgets
 from fairlead.core.ids import IdSource, ProviderSlug
 from fairlead.core.tool_calls import ToolJudge
+from fairlead.gateway.admission import Admission
 from fairlead.gateway.own_keys import OwnKeys
 from fairlead.gateway.ports import (
     Belongings,
@@ -54,6 +55,7 @@ class Services:
 
     keys: KeyDirectory
     limits: RateLimits
+    admission: Admission
     catalog: CatalogFeed
     credentials: Credentials
     providers: Callable[[ProviderSlug], Provider | None]

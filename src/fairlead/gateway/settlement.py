@@ -1,13 +1,7 @@
 """From an answer to its record: what was used, what it costs, who pays. Decides; does no I/O.
 
-The rule of today, by how the call ended:
-
-    completed, with usage reported     the reported usage
-    completed, none reported           an estimate, marked so
-    completed, but empty or in error   nothing but the searches that were made
-    cancelled after the first token    what was reported of it, else an estimate of what was produced
-    cancelled before it                nothing
-    failed, in the middle or at once   nothing: an answer that ends in an error is free
+Who pays is in core/who_pays.py, one table by how the call ended. What was used is what was reported, else an
+estimate from the text that went each way.
 
 An answer that several endpoints gave in turn (a stream that broke and was continued) is paid once: the prompt
 as the first of them took it, and of each the text that it added. That the prompt was sent again, and that a
@@ -45,9 +39,18 @@ from fairlead.core.prompt import prompt_text
 from fairlead.core.retrieval import RerankRequest
 from fairlead.core.service_tiers import prices_served
 from fairlead.core.usage import Usage, UsageSource
+from fairlead.core.who_pays import RULES, Cause, Pays, cause_of
 from fairlead.gateway.ports import TokenCounter
 
-__all__ = ["FREE", "NO_USAGE", "TEXT_KEPT_CHARACTERS_MAX", "Part", "Tally", "closing_charge"]
+__all__ = [
+    "FREE",
+    "NO_USAGE",
+    "TEXT_KEPT_CHARACTERS_MAX",
+    "Closed",
+    "Part",
+    "Tally",
+    "closing_charge",
+]
 
 # Longer than the longest answers of today's models; what an unbounded stream may hold of our memory.
 TEXT_KEPT_CHARACTERS_MAX: Final = 1_000_000
@@ -241,6 +244,15 @@ class Tally:
             source=UsageSource.ESTIMATED,
         )
 
+    @property
+    def characters(self) -> int:
+        """Of text and reasoning, so far."""
+        return self._characters
+
+    def tokens_so_far(self, model: Model, counter: TokenCounter) -> int:
+        """An estimate of all that was produced."""
+        return sum(self._counted(model, counter, 0))
+
     def _counted(
         self, model: Model, counter: TokenCounter, withheld_characters: int
     ) -> tuple[int, int]:
@@ -263,6 +275,14 @@ class Part(msgspec.Struct, frozen=True, gc=False):
     withheld_characters: int = 0
 
 
+class Closed(msgspec.Struct, frozen=True, gc=False):
+    """What an ended call used, what its caller pays for that at list prices, and by which rule."""
+
+    usage: Usage
+    charge: Charge
+    cause: Cause
+
+
 def closing_charge(
     parts: Sequence[Part],
     outcome: Outcome,
@@ -271,37 +291,64 @@ def closing_charge(
     model: Model,
     counter: TokenCounter,
     at_s: float,
-) -> tuple[Usage, Charge]:
-    """Usage and charge of one ended call; see the table above.
+    is_stopped: bool = False,
+    is_cut: bool = False,
+) -> Closed:
+    """Usage and charge of one ended call.
 
     parts: what the caller was given, in order; usually one, none before a first token.
-    at_s: when the call began.
+    at_s: when the call began. is_stopped: by us, before its end. is_cut: where its hold ended.
     """
-    if not parts:
-        return NO_USAGE, FREE
+    tally = parts[-1].tally if parts else None
+    usage, total = NO_USAGE, FREE
+    if parts:
+        usage, total = _used(
+            parts, outcome, request=request, model=model, counter=counter, at_s=at_s
+        )
+    cause = cause_of(
+        is_completed=outcome is Outcome.COMPLETED,
+        is_cancelled=outcome is Outcome.CANCELLED,
+        is_stopped=is_stopped,
+        has_begun=bool(parts),
+        has_error=tally is not None and tally.finish == _ERROR,
+        is_empty=tally is not None and tally.finish is None and usage.completion_tokens == 0,
+        is_reported=usage.source is UsageSource.REPORTED,
+        is_cut=is_cut,
+    )
+    pays = RULES[cause].pays
+    if pays is Pays.NOTHING:
+        total = FREE
+    elif pays is Pays.SEARCHES:
+        searched = Usage(web_searches=usage.web_searches, requests=0)
+        total = charge(searched, _sheet(parts[-1]), at_s=at_s) if usage.web_searches else FREE
+    return Closed(usage, total, cause)
+
+
+def _used(
+    parts: Sequence[Part],
+    outcome: Outcome,
+    *,
+    request: ChatRequest,
+    model: Model,
+    counter: TokenCounter,
+    at_s: float,
+) -> tuple[Usage, Charge]:
     last = parts[-1]
     tally = last.tally
     is_whole = outcome is Outcome.COMPLETED and not last.broke
     if len(parts) > 1 or not is_whole:
-        usage, total = _spliced(
+        return _spliced(
             parts, is_whole=is_whole, request=request, model=model, counter=counter, at_s=at_s
         )
-    else:
-        usage = tally.used(request, model, counter)
-        if (
-            isinstance(request, RerankRequest)
-            and not usage.total_tokens
-            and not last.endpoint.prices.request
-        ):
-            # The provider counts units and charges for tokens: the units have no price.
-            usage = tally.estimated(request, model, counter)
-        total = charge(usage, _sheet(last), at_s=at_s)
-    if outcome is Outcome.FAILED:
-        return usage, FREE
-    if tally.finish == _ERROR or (usage.completion_tokens == 0 and tally.finish is None):
-        searched = Usage(web_searches=usage.web_searches, requests=0)
-        return usage, charge(searched, _sheet(last), at_s=at_s) if usage.web_searches else FREE
-    return usage, total
+    usage = tally.used(request, model, counter)
+    if (
+        isinstance(request, RerankRequest)
+        and not usage.total_tokens
+        and not last.endpoint.prices.request
+    ):
+        # The provider counts units and charges for tokens: the units have no price.
+        usage = tally.estimated(request, model, counter)
+    return usage, charge(usage, _sheet(last), at_s=at_s)
 
 
 _ERROR: Final = FinishReason.ERROR.value

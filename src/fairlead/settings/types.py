@@ -20,6 +20,8 @@ __all__ = [
     "OIDC_ANNOTATIONS",
     "PROVIDER_ANNOTATIONS",
     "SECTIONS",
+    "Billing",
+    "Budgets",
     "Byok",
     "Cache",
     "Database",
@@ -202,6 +204,51 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     key_per_day: Annotated[
         _RequestCount, Meta(description="The same per day; days begin at midnight UTC.")
     ] = 0
+
+
+class Billing(msgspec.Struct, frozen=True, kw_only=True):
+    """What credit costs and how long it lasts."""
+
+    free_allowance_usd: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=1000,
+            description="What a new prepaid account has to begin with, in dollars.",
+        ),
+    ] = 0.0
+
+
+class Budgets(msgspec.Struct, frozen=True, kw_only=True):
+    """How limits on spending are kept while many calls run in many processes."""
+
+    slice_usd_max: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=10_000,
+            description="The most that one process sets aside of one budget in advance, in dollars; also what"
+            " it may still spend of it while the database is away.",
+        ),
+    ] = 5.0
+    wait_s: Annotated[
+        float,
+        Meta(
+            gt=0,
+            le=60,
+            description="How long a call waits for calls under way to give back what they did not use,"
+            " before it is refused.",
+        ),
+    ] = 2.0
+    lost_after_s: Annotated[
+        float,
+        Meta(
+            ge=600,
+            le=31_536_000,
+            description="A process that has said nothing for so long is taken for lost with its machine, and"
+            " what it had set aside of budgets is free again.",
+        ),
+    ] = 86_400.0
 
 
 class Routing(msgspec.Struct, frozen=True, kw_only=True):
@@ -472,6 +519,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     database: Database = Database()
     cache: Cache = Cache()
     limits: Limits = Limits()
+    billing: Billing = Billing()
+    budgets: Budgets = Budgets()
     routing: Routing = Routing()
     upstream: Upstream = Upstream()
     security: Security = Security()
@@ -493,6 +542,8 @@ SECTIONS: Final[dict[str, type[msgspec.Struct]]] = {
     "database": Database,
     "cache": Cache,
     "limits": Limits,
+    "billing": Billing,
+    "budgets": Budgets,
     "routing": Routing,
     "upstream": Upstream,
     "security": Security,

@@ -10,13 +10,16 @@ Callers may read slowly and hang up; time is whatever the event loop says, so it
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from hashlib import sha256
 from typing import Final
 
 import msgspec
 
 from fairlead.core.affinity import WarmPlaces
+from fairlead.core.budgets.lending import Standing
+from fairlead.core.budgets.slices import Held, Lack, Slices
+from fairlead.core.budgets.types import BudgetRef, CallerBudget, Wanted
 from fairlead.core.caller import Caller, KeyRefused
 from fairlead.core.catalog import Snapshot
 from fairlead.core.errors import Overloaded, RateLimited
@@ -24,6 +27,7 @@ from fairlead.core.generation import Generation
 from fairlead.core.health import HealthBook
 from fairlead.core.hedging import HedgeBudgets
 from fairlead.core.ids import AccountId, GenerationId, KeyId, ProviderSlug, generation_id
+from fairlead.core.money import NanoUSD
 from fairlead.core.routing.types import INSTALLATION, Access
 from fairlead.core.tool_calls import ToolJudge
 from fairlead.dialects.anthropic_messages import AnthropicMessages
@@ -32,8 +36,10 @@ from fairlead.dialects.openai_chat import OpenAIChat
 from fairlead.dialects.openai_completions import OpenAICompletions
 from fairlead.dialects.openai_responses import OpenAIResponses
 from fairlead.dialects.rerank import Rerank
+from fairlead.gateway.admission import Admission
 from fairlead.gateway.app import CALLS_MAX, DataPlane
 from fairlead.gateway.caller_side import CallerSide
+from fairlead.gateway.ports import Hold, Wallet
 from fairlead.gateway.server.connection import Connections, ServerBounds
 from fairlead.gateway.services import Services, Timeouts
 from fairlead.gateway.upstream import UpstreamClient
@@ -41,7 +47,7 @@ from fairlead.providers.base import Credential
 from fairlead.providers.registry import PROVIDERS
 from fairlead.testing.caller_line import Answer, CallerLine, Reader
 
-__all__ = ["ACCOUNT", "KEY", "Answer", "GatewayInMemory", "Reader"]
+__all__ = ["ACCOUNT", "KEY", "Answer", "GatewayInMemory", "PurseInMemory", "Reader"]
 
 ACCOUNT: Final = AccountId("account")
 KEY: Final = "sk-fl-v1-" + "0" * 64
@@ -53,10 +59,11 @@ class KeysInMemory:
     def __init__(self) -> None:
         self.is_away = False
         self.refused: dict[bytes, KeyRefused] = {}
-        self._known = {sha256(KEY.encode()).digest(): Caller(ACCOUNT, KeyId("key"))}
+        self.caller = Caller(ACCOUNT, KeyId("key"))
+        self._digest = sha256(KEY.encode()).digest()
 
     def peek(self, digest: bytes) -> Caller | KeyRefused | None:
-        return self._known.get(digest)
+        return self.caller if digest == self._digest else None
 
     async def find(self, digest: bytes) -> Caller | KeyRefused:
         if self.is_away:
@@ -121,6 +128,51 @@ class JournalInMemory:
         return written
 
 
+class PurseInMemory:
+    """A wallet in which each budget has so much, whatever its limit; there is no store to ask.
+
+    left: nanodollars. holds: all that were made.
+    """
+
+    def __init__(self, left: int = 0) -> None:
+        self.left = left
+        self.holds: list[Held] = []
+        self._slices = Slices(wake=lambda: None)
+        self._known: set[BudgetRef] = set()
+        self._now_s = 0.0
+
+    def hold(self, budgets: Sequence[CallerBudget], wanted: Wanted, now_s: float) -> Hold | None:
+        self._now_s = now_s
+        held = self._slices.hold(budgets, wanted, now_s)
+        if held is not None:
+            self.holds.append(held)
+        return held
+
+    async def obtain(self, budgets: Sequence[CallerBudget], wanted: Wanted) -> Hold | Lack:
+        order = self._slices.order([(budgets, wanted)], self._now_s)
+        assert order is not None
+        amount = NanoUSD(self.left)
+        self._slices.answered(
+            order,
+            {
+                ref: Standing(amount, NanoUSD(0), amount, amount, is_new=ref not in self._known)
+                for ref in order.watched
+            },
+        )
+        self._known.update(order.watched)
+        held = self.hold(budgets, wanted, self._now_s)
+        if held is not None:
+            return held
+        lack = self._slices.lack(budgets, wanted, self._now_s)
+        assert lack is not None
+        return lack
+
+    @property
+    def held(self) -> int:
+        """What is held now, of all budgets."""
+        return self._slices.figures().held
+
+
 class WordCounter:
     """Counts words: wrong, but plain to predict."""
 
@@ -165,6 +217,7 @@ class GatewayInMemory:
         calls_max: int = CALLS_MAX,
         missing_credentials: frozenset[str] = frozenset(),
         body_bytes_max: int = 1 << 20,
+        wallet: Wallet | None = None,
     ) -> None:
         self.keys = KeysInMemory()
         self.journal = JournalInMemory()
@@ -174,6 +227,7 @@ class GatewayInMemory:
         self.services = Services(
             keys=self.keys,
             limits=self.limits,
+            admission=Admission(wallet or PurseInMemory(), WordCounter(), credits_page="/credits"),
             catalog=self.catalog,
             credentials=CredentialsInMemory(snapshot, missing_credentials),
             providers=lambda slug: PROVIDERS.get(slug) or PROVIDERS["vllm"],

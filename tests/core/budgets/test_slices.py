@@ -201,6 +201,7 @@ def test_what_a_call_cost_beyond_its_hold_is_taken_from_the_slice_or_from_nobody
     with pytest.raises(AssertionError):
         held.settle(NanoUSD(1))
     held.undo()
+    assert held.settle(NanoUSD(0)) == 0
     world.call(process, caller, fixed(500))
     (_, smaller) = process.holds
     assert smaller.settle(NanoUSD(700)) == 700

@@ -174,9 +174,8 @@ class World:
         if is_settled:
             held.settle(held.amount)
             held.undo()
-        else:
-            held.release()
-            held.release()
+        held.release()
+        held.release()
 
     def trip(self, process: Process, *, arrives: bool = True, answers: bool = True) -> bool:
         """To the store and back. arrives: it gets there. answers: we learn what became of it."""

@@ -224,13 +224,18 @@ class Held:
         return charged
 
     def undo(self) -> None:
-        """What was settled could not be recorded, so it is not charged."""
+        """What was settled could not be recorded, so it is not charged: the call is held as before.
+
+        Not later than the same turn of the event loop: what had come free is still there.
+        """
         assert not self._is_open, "only what was settled"
+        self._is_open = True
         charges, self._charges = self._charges, ()
-        for one, charged in zip(self._slices, charges, strict=False):
+        for one, charged in zip(self._slices, charges, strict=True):
             one.charged -= charged
-            one.free += charged
-        self._owner.came_free()
+            one.held += self.amount
+            one.free -= self.amount - charged
+        self.refs = tuple([one.ref for one in self._slices])
 
     def release(self) -> None:
         """Nothing is charged. Of a hold that has ended already, nothing is left to release."""
