@@ -7,6 +7,7 @@ from typing import IO, TYPE_CHECKING
 import click
 
 from fairlead.cli import opening
+from fairlead.cli.account_data import delete, export
 from fairlead.cli.account_link import link
 from fairlead.cli.errors import Stop
 from fairlead.cli.opening import Place, located
@@ -19,9 +20,9 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 
-@click.group("accounts", short_help="Accounts: create, list, routing.")
+@click.group("accounts", short_help="Accounts: create, list, routing, export, delete.")
 def command() -> None:
-    """Create and list accounts, and set what they wish of routing."""
+    """Create and list accounts, set what they wish of routing, export and delete them."""
 
 
 @command.command("create")
@@ -39,8 +40,10 @@ def command() -> None:
 )
 @located
 def create(place: Place, email: str, name: str, billing: str) -> None:
-    """Create an account and print its id."""
+    """Create an account and print its id. A prepaid one begins with the configured free allowance."""
     from fairlead.control.accounts.types import Billing, EmailInvalid, EmailTaken
+    from fairlead.control.ledger.service import Ledger
+    from fairlead.core.money import nano_from_usd
 
     data = opening.create_data_directory(place.data)
     settings = opening.load_settings(place, opening.seed().providers)
@@ -50,6 +53,9 @@ def create(place: Place, email: str, name: str, billing: str) -> None:
             account = accounts.create(email=email, name=name, billing=Billing(billing))
         except (EmailInvalid, EmailTaken) as error:
             raise Stop(str(error)) from error
+        if account.billing is Billing.PREPAID:
+            allowance = nano_from_usd(settings.billing.free_allowance_usd)
+            Ledger(database, now_ms=opening.now_ms).welcome(account.id, allowance)
     opening.note(f"Created the {account.billing} account of {account.email}.")
     click.echo(account.id)
 
@@ -126,6 +132,8 @@ def routing(place: Place, email: str | None, file: IO[bytes] | None, *, clear: b
         click.echo(msgspec.json.format(accounts.preferences(account.id)))
 
 
+command.add_command(export)
+command.add_command(delete)
 command.add_command(link)
 
 

@@ -28,6 +28,7 @@ _COMMANDS: Final[Mapping[str, str]] = {
     "providers": "fairlead.cli.providers",
     "route": "fairlead.cli.route",
     "twin": "fairlead.cli.twin",
+    "secrets": "fairlead.cli.secrets",
     "doctor": "fairlead.cli.doctor",
     "migrate": "fairlead.cli.migrate",
 }

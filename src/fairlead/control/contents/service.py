@@ -9,8 +9,10 @@ from collections.abc import Callable, Iterable
 from typing import Final
 
 import msgspec
+import sqlalchemy as sa
 
 from fairlead.control.contents import queries
+from fairlead.control.contents.types import KeptContent
 from fairlead.core.caller import Caller
 from fairlead.core.content import Content
 from fairlead.core.errors import Overloaded, PermissionDenied
@@ -97,13 +99,23 @@ class Contents:
             if found is None or not (caller.is_management or found.workspace == caller.workspace):
                 return None
             try:
-                key = self._secrets.data_key(connection, account)
-                if key is None:
-                    return None
-                packed = key.unseal(found.sealed, _place(generation))
+                return self._opened(connection, found)
             except (MasterKeyUnknown, Unsealable) as error:
                 _LOG.error("the content of generation %s cannot be opened: %s", generation, error)
                 raise Overloaded("What was kept cannot be opened at the moment.") from error
+
+    def opened_within(
+        self, connection: sa.Connection, account: AccountId, generation: GenerationId
+    ) -> Content | None:
+        """For whom it belongs to, who has been let in before. Raises MasterKeyUnknown, Unsealable."""
+        found = queries.by_generation(connection, account, generation)
+        return None if found is None else self._opened(connection, found)
+
+    def _opened(self, connection: sa.Connection, found: KeptContent) -> Content | None:
+        key = self._secrets.data_key(connection, found.account)
+        if key is None:
+            return None
+        packed = key.unseal(found.sealed, _place(found.generation))
         return _unpack(zlib.decompressobj().decompress(packed, BYTES_MAX))
 
     def delete_old(self) -> int:

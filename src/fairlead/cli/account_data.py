@@ -1,0 +1,131 @@
+"""`fairlead accounts export` and `fairlead accounts delete`: all that there is of an account."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from fairlead.cli import opening
+from fairlead.cli.errors import Stop
+from fairlead.cli.opening import Place, located
+
+if TYPE_CHECKING:
+    from fairlead.control.accounts.types import Account
+    from fairlead.control.privacy.service import Privacy
+    from fairlead.settings import Settings
+    from fairlead.store.database import Database
+
+__all__ = ["delete", "export"]
+
+
+@click.command("export")
+@click.argument("email")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@located
+def export(place: Place, email: str, file: Path) -> None:
+    """Write all that there is of an account into FILE, a zip of JSON lines.
+
+    Its profile, keys (without what opens anything), calls, ledger and settings, and the prompts and answers
+    that it had kept.
+    """
+    from fairlead.store.sealing import MasterKeyUnknown, Unsealable
+
+    data = opening.create_data_directory(place.data)
+    settings = opening.load_settings(place, opening.seed().providers)
+    with (
+        opening.opened_database(settings, data) as database,
+        opening.progress("Collecting") as show,
+    ):
+        account = _found(database, email)
+        try:
+            count = _privacy(database, settings, data).export(
+                account.id, file, lambda what, rows: show(f"{rows} rows, now {what}")
+            )
+        except OSError as error:
+            raise Stop(f"cannot write {file}: {error.strerror or error}") from error
+        except (MasterKeyUnknown, Unsealable) as error:
+            raise Stop(f"what was kept of prompts and answers cannot be read: {error}") from error
+    opening.note(f"{count} rows are in {file}. Whoever has the file can read all of it.")
+
+
+@click.command("delete")
+@click.argument("email")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@located
+def delete(place: Place, email: str, *, yes: bool) -> None:
+    """Delete an account for good, with what is private of it.
+
+    Its keys stop working, its people cannot sign in any more, and what was sealed for it cannot be read by
+    anybody. Credits that are left are lost. What it used and paid stays in the books, under an id that leads
+    to nobody.
+    """
+    from fairlead.compose.people import build_people
+    from fairlead.control.audit.service import Audit
+    from fairlead.control.budgets.service import Budgets
+    from fairlead.control.people.leaving import OwnerStays
+    from fairlead.control.people.types import LastAdmin
+    from fairlead.control.people.types import Place as Whence
+    from fairlead.control.workspaces.service import Workspaces
+
+    data = opening.create_data_directory(place.data)
+    settings = opening.load_settings(place, opening.seed().providers)
+    with opening.opened_database(settings, data) as database:
+        account = _found(database, email)
+        privacy = _privacy(database, settings, data)
+        if not yes:
+            click.confirm(f"Delete the account of {account.email} for good?", abort=True, err=True)
+        now_ms, entropy = opening.now_ms, os.urandom  # noqa: TID251 - see cli/opening.py
+        audit = Audit(database, now_ms=now_ms, entropy=entropy)
+        budgets = Budgets(database, now_ms=now_ms)
+        people = build_people(
+            database,
+            settings,
+            accounts=opening.accounts_in(database),
+            audit=audit,
+            workspaces=Workspaces(
+                database, audit, keys=None, limits=budgets, now_ms=now_ms, entropy=entropy
+            ),
+            limits=budgets,
+            now_ms=now_ms,
+            entropy=entropy,
+            forget=(privacy.forget,),
+        )
+        user = people.people.of_account(account.id)
+        if user is None:
+            raise Stop(f"{email} is no person's account")
+        try:
+            people.leaving.delete(user, Whence(user_agent="fairlead accounts delete"))
+        except (LastAdmin, OwnerStays) as error:
+            raise Stop(str(error).rstrip(".")) from error
+        with opening.progress("Scrubbing records") as show:
+            privacy.scrub(account.id, lambda _what, count: show(f"Scrubbing records: {count}"))
+    opening.note(f"The account of {email} is deleted. Running servers follow within two seconds.")
+
+
+def _found(database: Database, email: str) -> Account:
+    from fairlead.control.accounts.types import EmailInvalid
+
+    try:
+        account = opening.accounts_in(database).find_by_email(email)
+    except EmailInvalid as error:
+        raise Stop(str(error)) from error
+    if account is None:
+        raise Stop(f"there is no account {email}")
+    return account
+
+
+def _privacy(database: Database, settings: Settings, data: Path) -> Privacy:
+    from fairlead.control.contents.service import Contents
+    from fairlead.control.privacy.service import Privacy
+
+    secrets = opening.secrets_in(database, settings, data)
+    contents = Contents(
+        database,
+        secrets,
+        retention_days=settings.privacy.content_retention_days,
+        now_ms=opening.now_ms,
+    )
+    return Privacy(database, contents)

@@ -1,0 +1,81 @@
+"""SQL about all that belongs to one account."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from typing import Final
+
+import sqlalchemy as sa
+
+from fairlead.control.privacy.fates import FATES, End, Fate
+from fairlead.core.ids import AccountId, GenerationId
+from fairlead.store.tables import metadata
+from fairlead.store.tables.generations import generations
+
+__all__ = ["forget", "next_records", "replace_records", "rows_of"]
+
+ROWS_AT_ONCE: Final = 500
+
+
+def rows_of(
+    connection: sa.Connection, name: str, account: AccountId
+) -> Generator[dict[str, object], None, None]:
+    """The rows of a table that are an account's, without what is secret, few in memory at once."""
+    fate = FATES[name]
+    table = metadata.tables[name]
+    columns = [one for one in table.columns if one.name not in fate.secret]
+    query = (
+        sa.select(*columns)
+        .where(table.c[fate.column] == account)
+        .order_by(*table.primary_key.columns)
+    )
+    with connection.execution_options(yield_per=ROWS_AT_ONCE).execute(query) as rows:
+        for row in rows:
+            yield dict(row._mapping)  # noqa: SLF001 - SQLAlchemy's public name for it
+
+
+def forget(connection: sa.Connection, account: AccountId) -> None:
+    """Delete and overwrite what FATES says."""
+    # What refers to others goes before them.
+    for table in reversed(metadata.sorted_tables):
+        fate = FATES.get(table.name)
+        if fate is not None:
+            _end(connection, table, fate, account)
+
+
+def _end(connection: sa.Connection, table: sa.Table, fate: Fate, account: AccountId) -> None:
+    mine = table.c[fate.column] == account
+    if fate.end is End.DELETED:
+        connection.execute(sa.delete(table).where(mine))
+    elif fate.end is End.BLANKED:
+        connection.execute(sa.update(table).where(mine).values(**dict(fate.blank)))
+
+
+def next_records(
+    connection: sa.Connection, account: AccountId, *, after: tuple[int, str], limit: int
+) -> list[tuple[int, GenerationId, bytes]]:
+    """When they were made, their ids and records; those behind (created_ms, id)."""
+    columns = generations.c
+    rows = connection.execute(
+        sa.select(columns.created_ms, columns.id, columns.record)
+        .where(
+            columns.account_id == account,
+            columns.created_ms >= after[0],
+            sa.or_(columns.created_ms > after[0], columns.id > after[1]),
+        )
+        .order_by(columns.created_ms, columns.id)
+        .limit(limit)
+    )
+    return [(row.created_ms, GenerationId(row.id), bytes(row.record)) for row in rows]
+
+
+def replace_records(
+    connection: sa.Connection, records: Sequence[tuple[GenerationId, bytes]]
+) -> None:
+    if records:
+        connection.execute(
+            sa.update(generations)
+            .where(generations.c.id == sa.bindparam("of"))
+            .values(record=sa.bindparam("with_record")),
+            [{"of": generation, "with_record": record} for generation, record in records],
+        )
