@@ -25,6 +25,7 @@ from fairlead.web.api.management import management_operations
 from fairlead.web.api.models import model_routes
 from fairlead.web.api.preferences import preference_routes
 from fairlead.web.api.routing import routing_routes
+from fairlead.web.api.usage import usage_operations
 from fairlead.web.auth.app import auth_routes
 from fairlead.web.cors import AnyOrigin
 from fairlead.web.doors import Doors
@@ -53,7 +54,10 @@ def build_web_app(services: WebServices) -> ASGIApp:
         *byok_routes(services),
         *content_routes(services),
         *preference_routes(services),
-        *operation_routes(management_operations(services), Doors(services.keys, services.sessions)),
+        *operation_routes(
+            [*management_operations(services), *usage_operations(services)],
+            Doors(services.keys, services.sessions),
+        ),
     ]
     # Errors are answered inside of `AnyOrigin`, so that browser apps may read them too.
     api = AnyOrigin(_application(api_routes))

@@ -32,6 +32,7 @@ from fairlead.core.limits import KeyPace
 from fairlead.core.routing.preferences import AccountPreferences
 from fairlead.web.auth.services import AuthServices
 from fairlead.web.management import Management
+from fairlead.web.usage_desk import UsageDesk
 
 __all__ = [
     "Byok",
@@ -219,7 +220,8 @@ class WebServices:
     """Everything behind the web edge.
 
     management: None: accounts cannot be managed here. sessions: None: nobody can sign in.
-    auth: None: nobody can sign in. preferences, byok, contents: None: there are none here.
+    auth: None: nobody can sign in. preferences, byok, contents, usage: None: there are none
+    here.
     is_ready: whether calls can be served.
     metrics: in Prometheus's text format.
     metrics_token: a bearer token that opens `/metrics` from elsewhere; None: only this machine may ask.
@@ -241,3 +243,4 @@ class WebServices:
     auth: AuthServices | None = None
     management: Management | None = None
     sessions: Sessions | None = None
+    usage: UsageDesk | None = None

@@ -7,19 +7,22 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Protocol, TypeVar
 
+from fairlead.control.prices.service import Prices
 from fairlead.control.usage.analysis import Analysis, Question, QuestionInvalid
 from fairlead.control.usage.apps import claim
 from fairlead.control.usage.dimensions import Dimension, Filter, Operator
+from fairlead.control.usage.rules import cache_saved
 from fairlead.control.usage.service import Usage
-from fairlead.control.usage.types import ActivityRow, App, Names
+from fairlead.control.usage.types import ActivityRow, Names
 from fairlead.control.workspaces.types import WorkspaceUnknown
 from fairlead.core.errors import NotFound, RequestInvalid
-from fairlead.core.generation import Attribution
+from fairlead.core.generation import Generation
 from fairlead.core.ids import AccountId, UserId, WorkspaceId
+from fairlead.core.money import NanoUSD
 from fairlead.web.account_desk import InThread
 from fairlead.web.reading import sentence
 
-__all__ = ["Answered", "UsageDesk"]
+__all__ = ["Answered", "Beside", "UsageDesk"]
 
 _Answer = TypeVar("_Answer")
 
@@ -35,6 +38,18 @@ class WorkspaceBook(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Beside:
+    """What belongs to a generation and is not in its record.
+
+    app: the number of the app that called. cache_saved: what the prompt would have cost more without a cache;
+    None: it used none, or its prices are not known.
+    """
+
+    app: int | None = None
+    cache_saved: NanoUSD | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Answered:
     """An analysis, and what its ids are called. default_workspace: whose calls have no workspace."""
 
@@ -46,8 +61,11 @@ class Answered:
 class UsageDesk:
     """in_thread: calls a blocking function in one of the database's threads."""
 
-    def __init__(self, usage: Usage, workspaces: WorkspaceBook, *, in_thread: InThread) -> None:
+    def __init__(
+        self, usage: Usage, workspaces: WorkspaceBook, prices: Prices, *, in_thread: InThread
+    ) -> None:
         self._usage = usage
+        self._prices = prices
         self._workspaces = workspaces
         self._in_thread = in_thread
 
@@ -85,12 +103,23 @@ class UsageDesk:
         """The question's keys may be hashes. Raises RequestInvalid."""
         return await self._do(partial(self._analysed, account, question))
 
-    async def app_of(self, attribution: Attribution | None) -> App | None:
-        """The app that a call came from."""
-        claimed = claim(attribution)
-        return (
-            None if claimed is None else await self._do(partial(self._usage.app, claimed.identity))
-        )
+    async def beside(self, generation: Generation) -> Beside:
+        """Raises Overloaded if we cannot tell."""
+        usage = generation.usage
+        claimed = claim(generation.attribution)
+        has_cached = bool(usage.cache_read or usage.cache_write or usage.cache_write_1h)
+        if claimed is None and not has_cached:
+            return Beside()
+
+        def found() -> Beside:
+            app = None if claimed is None else self._usage.app(claimed.identity)
+            sheet = self._prices.find(generation.price_version) if has_cached else None
+            saved = None
+            if sheet is not None:
+                saved = NanoUSD(cache_saved(usage, sheet, at_s=generation.created_s))
+            return Beside(None if app is None else app.id, saved)
+
+        return await self._do(found)
 
     def _analysed(self, account: AccountId, question: Question) -> Answered:
         default = self._workspaces.default_of(account)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from typing import Final
+from urllib.parse import urlsplit
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -14,12 +15,15 @@ from fairlead.core.errors import NotFound, RequestInvalid
 from fairlead.core.generation import Attempt, Attribution, Generation, Outcome
 from fairlead.core.ids import GenerationId, ModelId, ProviderSlug
 from fairlead.core.money import usd
+from fairlead.core.who_pays import explained
 from fairlead.web.answers import answer
 from fairlead.web.services import WebServices
+from fairlead.web.usage_desk import Beside
 
 __all__ = ["generation_object", "generation_routes"]
 
 ID_CHARACTERS_MAX: Final = 128
+_NOTHING_BESIDE: Final = Beside()
 
 
 def generation_routes(services: WebServices) -> list[Route]:
@@ -31,13 +35,19 @@ def generation_routes(services: WebServices) -> list[Route]:
         found = await services.generations.find(GenerationId(wanted), caller.account)
         if found is None:
             raise NotFound(f"This account has no generation {wanted!r}.")
-        return answer({"data": generation_object(found, services.catalog.snapshot)})
+        beside = Beside() if services.usage is None else await services.usage.beside(found)
+        return answer({"data": generation_object(found, services.catalog.snapshot, beside)})
 
     return [Route("/generation", generation)]
 
 
-def generation_object(generation: Generation, snapshot: Snapshot) -> dict[str, object]:
-    """The record as the public API shows it. What is not recorded is null. Pure."""
+def generation_object(
+    generation: Generation, snapshot: Snapshot, beside: Beside = _NOTHING_BESIDE
+) -> dict[str, object]:
+    """The record as the public API shows it. What is not recorded is null. Pure.
+
+    Of our own, beside what is documented: where the counts come from, who pays and why, what was taken off.
+    """
     usage = generation.usage
     attribution = generation.attribution or Attribution()
     upstream_cost = generation.upstream_cost
@@ -54,7 +64,8 @@ def generation_object(generation: Generation, snapshot: Snapshot) -> dict[str, o
         "api_type": _API_TYPES.get(generation.api_type, "completions"),
         "service_tier": generation.service_tier,
         "data_region": _data_region(generation),
-        "is_byok": any(
+        "is_byok": generation.is_byok
+        or any(
             attempt.key is not None and attempt.endpoint == generation.endpoint
             for attempt in generation.attempts
         ),
@@ -68,8 +79,15 @@ def generation_object(generation: Generation, snapshot: Snapshot) -> dict[str, o
         "usage": usd(generation.cost),
         "total_cost": usd(generation.cost),
         "upstream_inference_cost": usd(upstream_cost) if upstream_cost is not None else None,
-        "usage_source": usage.source.value,  # ours: whether the counts are the provider's or our estimate
-        "cache_discount": None,
+        "usage_source": usage.source.value,
+        "cache_discount": None if beside.cache_saved is None else usd(beside.cache_saved),
+        "payment": {
+            "rule": generation.rule or None,
+            "explanation": explained(generation.rule),
+            "list_cost": usd(generation.list_cost),
+            "discount": usd(generation.discount),
+            "waived": usd(generation.waived),
+        },
         "tokens_prompt": usage.prompt_tokens,
         "tokens_completion": usage.completion_tokens,
         "native_tokens_prompt": usage.prompt_tokens,
@@ -84,12 +102,12 @@ def generation_object(generation: Generation, snapshot: Snapshot) -> dict[str, o
         "num_fetches": None,
         "web_search_engine": None,
         "response_cache_source_id": None,
-        "app_id": None,
-        "origin": attribution.referer or "",
+        "app_id": beside.app,
+        "origin": _origin(attribution.referer),
         "http_referer": attribution.referer,
         "user_agent": attribution.user_agent,
         "external_user": generation.external_user,
-        "workspace_id": None,
+        "workspace_id": generation.workspace or None,
         "provider_responses": [
             _provider_response(attempt, generation, snapshot) for attempt in generation.attempts
         ],
@@ -120,6 +138,15 @@ def _provider_response(
         if tier is not None:
             shown["routed_service_tier"] = tier
     return shown
+
+
+def _origin(referer: str | None) -> str:
+    """Of an address, the part that names a site; "" where there is none."""
+    try:
+        address = urlsplit(referer or "")
+    except ValueError:
+        return ""
+    return f"{address.scheme}://{address.netloc}/" if address.scheme and address.netloc else ""
 
 
 def _data_region(generation: Generation) -> str:
