@@ -26,6 +26,7 @@ from fairlead.control.ledger.service import Ledger
 from fairlead.control.prices.service import Prices
 from fairlead.control.serving.keys import CachedKeyDirectory
 from fairlead.control.serving.limits import RateLimits, request_limits
+from fairlead.control.usage.jobs import UsageKeeper
 from fairlead.control.usage.rollup import UsageRollup
 from fairlead.core.errors import Overloaded
 from fairlead.core.pricing import PriceSheet
@@ -67,9 +68,11 @@ class ControlPlane:
     private: PrivateServices
     journal: Journal
     settler: Settler
+    usage_keeper: UsageKeeper
 
     def close(self) -> None:
         """Settles what is in the journal, for a bounded time. Blocks."""
+        self.usage_keeper.stop()
         if self.settler.stop(drain_timeout_s=DRAIN_SETTLER_S):
             with contextlib.suppress(
                 DatabaseUnreadable
@@ -130,6 +133,12 @@ def build_control_plane(settings: Settings, *, data: Path, clock: SystemClock) -
         ),
         journal=journal,
         settler=Settler(database, journal, Steps(ledger, budgets, UsageRollup(database))),
+        usage_keeper=UsageKeeper(
+            database,
+            now_ms=now_ms,
+            minutes_days=settings.usage.minutes_days,
+            hours_days=settings.usage.hours_days,
+        ),
     )
 
 

@@ -181,6 +181,7 @@ async def _serve(
     )
     spare_the_collector()
     control.settler.start()
+    control.usage_keeper.start()
     try:
         async with asyncio.TaskGroup() as tasks:
             background = [

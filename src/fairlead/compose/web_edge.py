@@ -9,6 +9,7 @@ from starlette.types import ASGIApp
 from fairlead.compose.control_plane import ControlPlane
 from fairlead.compose.management import build_management
 from fairlead.compose.system import SystemClock
+from fairlead.control.prices.service import Prices
 from fairlead.control.usage.service import Usage
 from fairlead.core.health import EndpointFigures, HealthBook
 from fairlead.core.ids import EndpointId, ProviderSlug
@@ -22,6 +23,7 @@ from fairlead.web.byok_desk import ByokDesk
 from fairlead.web.content_desk import ContentDesk
 from fairlead.web.key_desk import KeyDesk
 from fairlead.web.services import WebServices
+from fairlead.web.usage_desk import UsageDesk
 
 __all__ = ["build_web_edge"]
 
@@ -38,6 +40,13 @@ def build_web_edge(
 ) -> ASGIApp:
     """samples: the gateway's figures for /metrics, by name. auth: None: nobody can sign in."""
     threads, catalog, settler = control.threads, control.catalog, control.settler
+    usage = Usage(
+        control.database,
+        now_ms=clock.now_ms,
+        minutes_days=settings.usage.minutes_days,
+        hours_days=settings.usage.hours_days,
+    )
+    management = build_management(control, clock=clock, usage=usage)
     return build_web_app(
         WebServices(
             catalog=catalog,
@@ -69,10 +78,12 @@ def build_web_edge(
             metrics_token=revealed(settings.metrics.token),
             auth=auth,
             sessions=None if auth is None else auth.sessions,
-            management=build_management(
-                control,
-                clock=clock,
-                usage=Usage(control.database, now_ms=clock.now_ms, minutes_days=7, hours_days=95),
+            management=management,
+            usage=UsageDesk(
+                usage,
+                management.workspaces,
+                Prices(control.database, now_ms=clock.now_ms),
+                in_thread=threads.run,
             ),
         )
     )

@@ -41,6 +41,7 @@ __all__ = [
     "SignIn",
     "Timeouts",
     "Upstream",
+    "Usage",
     "revealed",
 ]
 
@@ -352,6 +353,17 @@ class Privacy(msgspec.Struct, frozen=True, kw_only=True):
     ] = 1.0
 
 
+class Usage(msgspec.Struct, frozen=True, kw_only=True):
+    """How long usage can be looked at how finely. Sums of days and months are kept for ever."""
+
+    minutes_days: Annotated[
+        int, Meta(ge=1, le=366, description="Days for which sums of each minute are kept.")
+    ] = 7
+    hours_days: Annotated[
+        int, Meta(ge=32, le=3660, description="Days for which sums of each hour are kept.")
+    ] = 95
+
+
 class Log(msgspec.Struct, frozen=True, kw_only=True):
     """What is written to standard error. Never a prompt, an answer or a key."""
 
@@ -528,6 +540,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     privacy: Privacy = Privacy()
     log: Log = Log()
     metrics: Metrics = Metrics()
+    usage: Usage = Usage()
     mail: Mail = Mail()
     sign_in: SignIn = SignIn()
     oidc: Mapping[str, OidcSettings] = {}
@@ -551,6 +564,7 @@ SECTIONS: Final[dict[str, type[msgspec.Struct]]] = {
     "privacy": Privacy,
     "log": Log,
     "metrics": Metrics,
+    "usage": Usage,
     "mail": Mail,
     "sign_in": SignIn,
 }
