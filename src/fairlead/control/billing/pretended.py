@@ -89,8 +89,12 @@ class PretendedPayments:
         return made
 
     def begin_saving(
-        self, account: AccountId, *, customer: str | None, email: str | None
-    ) -> Hosted:  # noqa: ARG002
+        self,
+        account: AccountId,
+        *,
+        customer: str | None,  # noqa: ARG002
+        email: str | None,  # noqa: ARG002
+    ) -> Hosted:
         return Hosted(f"test-card-{account}", f"{self._address}{PAGE}/saved")
 
     def saved(self, session: str) -> SavedMethod | None:

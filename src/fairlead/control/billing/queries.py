@@ -189,12 +189,12 @@ def bought_since(
 
 
 def due_purchases(
-    connection: sa.Connection, *, now_ms: int, limit: int, retry_ms: int
+    connection: sa.Connection, *, company: str, now_ms: int, limit: int, retry_ms: int
 ) -> list[Purchase]:
     """Those that somebody must look at, longest due first; nobody else gets them before `retry_ms`."""
     query = (
         sa.select(purchases)
-        .where(purchases.c.due_ms <= now_ms)
+        .where(purchases.c.due_ms <= now_ms, purchases.c.company == company)
         .order_by(purchases.c.due_ms)
         .limit(limit)
     )

@@ -31,6 +31,7 @@ from fairlead.control.billing.types import (
     Observation,
     Purchase,
     PurchaseId,
+    PurchaseState,
     Purpose,
     Quote,
     Refund,
@@ -322,6 +323,13 @@ class Billing:
             known = before.facts.disputes.get(dispute.id)
             if known is None or known.state != dispute.state:
                 self._letters.dispute(connection, after, SeenDisputeState(dispute.state))
+
+    def is_over(self, purchase: Purchase) -> bool:
+        """Nobody has paid, and we will not ask again."""
+        return (
+            rules.state(purchase) is PurchaseState.CREATED
+            and rules.look_again_ms(purchase, looks=purchase.looks) is None
+        )
 
     # --- paying back ---
 
