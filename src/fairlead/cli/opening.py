@@ -194,9 +194,11 @@ def accounts_in(database: Database) -> Accounts:
 
 
 def keys_in(database: Database) -> Keys:
+    from fairlead.control.budgets.service import Budgets
     from fairlead.control.keys.service import Keys
 
-    return Keys(database, now_ms=now_ms, entropy=_entropy)
+    limits = Budgets(database, now_ms=now_ms)
+    return Keys(database, now_ms=now_ms, entropy=_entropy, limits=limits)
 
 
 def tokens_in(database: Database) -> OneTimeTokens:
