@@ -24,6 +24,8 @@ _COMMANDS: Final[Mapping[str, str]] = {
     "serve": "fairlead.cli.serve",
     "keys": "fairlead.cli.keys",
     "accounts": "fairlead.cli.accounts",
+    "credits": "fairlead.cli.credits",
+    "ledger": "fairlead.cli.ledger",
     "models": "fairlead.cli.models",
     "providers": "fairlead.cli.providers",
     "route": "fairlead.cli.route",

@@ -16,7 +16,9 @@ __all__ = [
     "NanoUSD",
     "PicoUSD",
     "PriceInvalid",
+    "amount_text",
     "nano_from_pico",
+    "nano_from_usd",
     "parse_amount",
     "parse_price",
     "price_text",
@@ -53,6 +55,11 @@ def nano_from_pico(pico: PicoUSD) -> NanoUSD:
     return NanoUSD(-(-pico // PICO_PER_NANO))
 
 
+def nano_from_usd(dollars: float) -> NanoUSD:
+    """Dollars of a setting: the nearest nanodollar, so what was written with at most nine places is exact."""
+    return NanoUSD(round(dollars * NANO_PER_USD))
+
+
 def usd(amount: NanoUSD) -> float:
     """Dollars for JSON. The nearest double: its shortest text is exact up to $4,000,000."""
     return amount / NANO_PER_USD
@@ -64,6 +71,12 @@ def price_text(price: PicoUSD) -> str:
     if not fraction:
         return str(whole)
     return f"{whole}.{fraction:012d}".rstrip("0")
+
+
+def amount_text(amount: NanoUSD) -> str:
+    """Dollars as plain decimal text, exact, without trailing zeros: "-0.25"."""
+    sign = "-" if amount < 0 else ""
+    return sign + price_text(PicoUSD(abs(amount) * PICO_PER_NANO))
 
 
 def _scaled(text: str, scale: int, unit: str) -> int:

@@ -88,6 +88,22 @@ class Ledger:
         """Nobody posts until the transaction ends, and all that was posted before is seen from here on."""
         queries.lock_head(connection)
 
+    def welcome(self, account: AccountId, allowance: NanoUSD) -> None:
+        """What a new account has to begin with; 0: nothing. Again is fine: there is one for an account."""
+        if allowance:
+            outcome = self.post(
+                AddCredit(
+                    account=account,
+                    reference=f"allowance:{account}",
+                    kind=LotKind.FREE_ALLOWANCE,
+                    amount=allowance,
+                )
+            )
+            # Should the allowance have changed meanwhile, the first one stays.
+            assert not isinstance(outcome, Refused) or (
+                outcome.reason is RefusalReason.REFERENCE_REUSED
+            ), outcome
+
     def transfer(
         self, *, account: AccountId, to: AccountId, amount: NanoUSD, reference: str
     ) -> Outcome:
