@@ -28,18 +28,41 @@ AUDIT_PAGE_MAX = 100
 
 def sharing_routes(services: AuthServices) -> list[Route]:
     it = _Sharing(services)
-    here = "/auth/organisations/{account}"
     return [
         Route("/auth/organisations", answering(it.create), methods=["POST"]),
-        Route(f"{here}/name", answering(it.rename), methods=["POST"]),
-        Route(f"{here}/leave", answering(it.leave), methods=["POST"]),
-        Route(f"{here}/members", answering(it.members), methods=["GET"]),
-        Route(f"{here}/members/{{user}}/role", answering(it.set_role), methods=["POST"]),
-        Route(f"{here}/members/{{user}}/limit", answering(it.set_limit), methods=["POST"]),
-        Route(f"{here}/members/{{user}}/remove", answering(it.remove), methods=["POST"]),
-        Route(f"{here}/invitations", answering(it.invitations), methods=["GET", "POST"]),
-        Route(f"{here}/invitations/{{invitation}}/resend", answering(it.resend), methods=["POST"]),
-        Route(f"{here}/invitations/{{invitation}}/revoke", answering(it.revoke), methods=["POST"]),
+        Route("/auth/organisations/{account}/name", answering(it.rename), methods=["POST"]),
+        Route("/auth/organisations/{account}/leave", answering(it.leave), methods=["POST"]),
+        Route("/auth/organisations/{account}/members", answering(it.members), methods=["GET"]),
+        Route(
+            "/auth/organisations/{account}/members/{user}/role",
+            answering(it.set_role),
+            methods=["POST"],
+        ),
+        Route(
+            "/auth/organisations/{account}/members/{user}/limit",
+            answering(it.set_limit),
+            methods=["POST"],
+        ),
+        Route(
+            "/auth/organisations/{account}/members/{user}/remove",
+            answering(it.remove),
+            methods=["POST"],
+        ),
+        Route(
+            "/auth/organisations/{account}/invitations",
+            answering(it.invitations),
+            methods=["GET", "POST"],
+        ),
+        Route(
+            "/auth/organisations/{account}/invitations/{invitation}/resend",
+            answering(it.resend),
+            methods=["POST"],
+        ),
+        Route(
+            "/auth/organisations/{account}/invitations/{invitation}/revoke",
+            answering(it.revoke),
+            methods=["POST"],
+        ),
         Route("/auth/invitations/{token}", answering(it.invitation), methods=["GET", "POST"]),
         Route("/auth/audit", answering(it.audit), methods=["GET"]),
     ]
