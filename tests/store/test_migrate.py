@@ -13,6 +13,9 @@ import pytest
 import sqlalchemy as sa
 
 from fairlead.control.generations import queries
+from fairlead.control.ledger.check import check
+from fairlead.control.ledger.service import Ledger
+from fairlead.control.ledger.types import AddCredit, LotKind, Posted
 from fairlead.core.generation import Attempt, Attribution, Generation, Outcome
 from fairlead.core.ids import AccountId, GenerationId, KeyId
 from fairlead.core.money import NanoUSD
@@ -20,8 +23,9 @@ from fairlead.core.usage import Usage, UsageSource
 from fairlead.store import migrate
 from fairlead.store.database import Database, DatabaseUnreadable, open_database
 from fairlead.store.migrate import Current, DatabaseOld, DatabaseUnknown, Fresh, Old, Unknown
-from fairlead.store.records import front, unpack
+from fairlead.store.records import front, pack, unpack
 from fairlead.store.tables.generations import generations
+from fairlead.testing.generations import plain_generation
 from tests.store.revisions import differences, head, migrate_to
 
 NEXT_REVISION = '''
@@ -306,6 +310,52 @@ def test_accounts_and_keys_of_the_first_tables_wish_nothing_and_have_no_pace(fre
         assert connection.execute(sa.text("SELECT preferences FROM accounts")).one() == (None,)
         paces = sa.text("SELECT id, requests_per_minute, requests_per_day FROM api_keys")
         assert connection.execute(paces).one() == ("key", None, None)
+
+
+def test_what_was_used_before_there_was_a_ledger_is_charged_by_one_entry_for_each_account(
+    fresh: Database,
+):
+    """A postpaid account owes it; a prepaid one could have no credit then, and is let off."""
+    migrate_to(fresh, "0004")
+    with fresh.begin() as connection:
+        table = sa.Table("generations", sa.MetaData(), autoload_with=connection)
+        for name, billing in (("acc-1", "postpaid"), ("acc-2", "prepaid"), ("acc-3", "prepaid")):
+            connection.execute(
+                sa.text(
+                    "INSERT INTO accounts (id, name, billing, is_owner, created_ms)"
+                    " VALUES (:name, :name, :billing, false, 0)"
+                ),
+                {"name": name, "billing": billing},
+            )
+        for number in range(12):
+            # The last account is gone; what it used is recorded all the same.
+            account = AccountId(("acc-1", "acc-2", "acc-gone")[number % 3])
+            record = pack(plain_generation(number, account=account))
+            values = queries.row(front(record), record, None)[:-1]
+            connection.execute(sa.insert(table).values(values))
+    migrate.upgrade(fresh)
+    checked = check(fresh)
+    assert checked.findings == ()
+    assert (checked.generations, checked.entries) == (12, 4)
+    ledger = Ledger(fresh, now_ms=lambda: 0)
+    used = sum(plain_generation(number).cost for number in range(0, 12, 3))
+    assert ledger.book(AccountId("acc-1")).debt == used
+    assert ledger.totals(AccountId("acc-1")).usage == used
+    let_off = ledger.totals(AccountId("acc-2"))
+    assert (let_off.balance, let_off.purchased) == (0, 0)
+    assert let_off.usage == sum(plain_generation(number).cost for number in range(1, 12, 3))
+    assert ledger.book(AccountId("acc-gone")).debt > 0
+    posted = ledger.post(
+        AddCredit(
+            account=AccountId("acc-2"),
+            reference="grant:1",
+            kind=LotKind.GRANT,
+            amount=NanoUSD(5),
+        )
+    )
+    assert isinstance(posted, Posted), "the chain goes on"
+    assert posted.entry == 5
+    assert check(fresh).findings == ()
 
 
 def test_the_head_that_is_known_without_alembic_is_alembics() -> None:

@@ -200,6 +200,8 @@ class _Check:
                     f"keeps {row.totals} and a debt of {row.debt}; entries say {totals} and {debt}"
                 )
                 yield Finding(Damage.ACCOUNT_WRONG, where, message)
+            if row.limit is None and row.spent is None and not totals.credits:
+                continue  # it never had a budget: usage from before there were any
             if (row.limit or 0, row.spent or 0) != (totals.credits, totals.usage):
                 message = (
                     f"its budget has a limit of {row.limit} and {row.spent} spent;"
