@@ -13,13 +13,14 @@ Nothing is guessed and nothing is ignored: an unknown name, a wrong type or a mi
 `SettingsError`, one sentence that names the setting and what to do. Values that open something are
 `Secret`s, whose text appears in no message and no repr.
 
-types.py says what there is, loading.py reads it, words.py describes it to people, reload.py tells
-whether it changed.
+types.py (and money.py, of payments) says what there is, loading.py reads it, words.py describes it to people,
+reload.py tells whether it changed.
 """
 
 from fairlead.settings.loading import CONFIG_NAME, SettingsError, base_url_variable, load
 from fairlead.settings.reload import Fingerprint, fingerprint, needs_restart
 from fairlead.settings.types import (
+    Billing,
     Byok,
     Cache,
     Database,
@@ -37,6 +38,7 @@ from fairlead.settings.types import (
     Server,
     Settings,
     SignIn,
+    Stripe,
     Timeouts,
     Upstream,
     revealed,
@@ -44,6 +46,7 @@ from fairlead.settings.types import (
 
 __all__ = [
     "CONFIG_NAME",
+    "Billing",
     "Byok",
     "Cache",
     "Database",
@@ -63,6 +66,7 @@ __all__ = [
     "Settings",
     "SettingsError",
     "SignIn",
+    "Stripe",
     "Timeouts",
     "Upstream",
     "base_url_variable",

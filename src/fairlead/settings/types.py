@@ -13,6 +13,8 @@ import msgspec
 from msgspec import Meta
 
 from fairlead.core.ids import ProviderSlug
+from fairlead.settings.money import Billing, Stripe
+from fairlead.settings.secret import Address, Secret, revealed
 
 __all__ = [
     "ANNOTATIONS",
@@ -39,6 +41,7 @@ __all__ = [
     "Server",
     "Settings",
     "SignIn",
+    "Stripe",
     "Timeouts",
     "Upstream",
     "Usage",
@@ -47,33 +50,6 @@ __all__ = [
 
 CACHE_SCHEMES: Final = ("redis://", "rediss://", "valkey://", "valkeys://", "unix://")
 
-
-class Secret:
-    """A text that opens something. Only `reveal` shows it."""
-
-    __slots__ = ("_text",)
-
-    def __init__(self, text: str) -> None:
-        self._text = text
-
-    def reveal(self) -> str:
-        return self._text
-
-    def __repr__(self) -> str:
-        return "Secret(***)"
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Secret) and other._text == self._text
-
-    def __hash__(self) -> int:
-        return hash(self._text)
-
-
-def revealed(secret: Secret | None) -> str | None:
-    return None if secret is None else secret.reveal()
-
-
-_Address = Annotated[str, Meta(pattern=r"^https?://[^\s/@?#]+(/[^\s@?#]*)?$")]
 _Seconds = Annotated[float, Meta(gt=0, le=86_400)]
 
 
@@ -108,7 +84,7 @@ class Server(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ] = 10.0
     public_url: Annotated[
-        _Address | None,
+        Address | None,
         Meta(description="Where callers reach us from outside, when a proxy stands in front."),
     ] = None
     proxies: Annotated[
@@ -205,19 +181,6 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     key_per_day: Annotated[
         _RequestCount, Meta(description="The same per day; days begin at midnight UTC.")
     ] = 0
-
-
-class Billing(msgspec.Struct, frozen=True, kw_only=True):
-    """What credit costs and how long it lasts."""
-
-    free_allowance_usd: Annotated[
-        float,
-        Meta(
-            ge=0,
-            le=1000,
-            description="What a new prepaid account has to begin with, in dollars.",
-        ),
-    ] = 0.0
 
 
 class Budgets(msgspec.Struct, frozen=True, kw_only=True):
@@ -470,7 +433,7 @@ class OidcSettings(msgspec.Struct, frozen=True, kw_only=True):
     address `<public_url>/auth/oidc/<name>/callback`."""
 
     issuer: Annotated[
-        _Address | None, Meta(description="Its address, to which `/.well-known/...` is appended.")
+        Address | None, Meta(description="Its address, to which `/.well-known/...` is appended.")
     ] = None
     client_id: Annotated[str | None, Meta(description="What it calls us.")] = None
     client_secret: Annotated[
@@ -500,7 +463,7 @@ class ProviderSettings(msgspec.Struct, frozen=True, kw_only=True):
         Secret | None, Meta(description="Its key. The provider's own variable works as well.")
     ] = None
     base_url: Annotated[
-        _Address | None,
+        Address | None,
         Meta(description="Its address with the version segment, as `https://host/v1`."),
     ] = None
     enabled: Annotated[
@@ -532,6 +495,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     cache: Cache = Cache()
     limits: Limits = Limits()
     billing: Billing = Billing()
+    stripe: Stripe = Stripe()
     budgets: Budgets = Budgets()
     routing: Routing = Routing()
     upstream: Upstream = Upstream()
@@ -556,6 +520,7 @@ SECTIONS: Final[dict[str, type[msgspec.Struct]]] = {
     "cache": Cache,
     "limits": Limits,
     "billing": Billing,
+    "stripe": Stripe,
     "budgets": Budgets,
     "routing": Routing,
     "upstream": Upstream,
