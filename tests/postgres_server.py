@@ -116,6 +116,17 @@ class PostgresServer:
         while any(map(_is_running, backends)):
             time.sleep(LOOK_EVERY_S)
 
+    def freeze(self) -> None:
+        """It neither answers nor refuses: as if its machine, or the network between, hung."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)  # first: it then forks nobody
+        for process in self._everybody():
+            process.suspend()
+
+    def thaw(self) -> None:
+        for process in self._everybody():
+            process.resume()
+
     def remove(self) -> None:
         """However it stands, leave nothing of it."""
         if self._process is not None:
@@ -126,6 +137,11 @@ class PostgresServer:
 
     def admin(self) -> psycopg.Connection:
         return psycopg.connect(self.url(ADMIN_DATABASE), autocommit=True, connect_timeout=5)
+
+    def _everybody(self) -> list[psutil.Process]:
+        assert self._process is not None
+        server = psutil.Process(self._process.pid)
+        return [server, *server.children(recursive=True)]
 
     def _run_as_user(self, program: str, *arguments: str) -> subprocess.Popen[bytes]:
         with self._log.open("ab") as log:

@@ -107,6 +107,26 @@ async def test_the_event_loop_is_not_kept_waiting_by_a_server_that_hangs(
             os.kill(backend, signal.SIGCONT)
 
 
+def test_a_server_that_says_nothing_is_given_up_and_used_again_when_it_does(
+    own_server: PostgresServer, monkeypatch: pytest.MonkeyPatch
+):
+    """It accepts connections, and the machine is well: nobody but us would ever end it."""
+    monkeypatch.setattr(postgresql, "SILENCE_MAX_S", 0.3)
+    monkeypatch.setitem(postgresql._CONNECTING, "connect_timeout", 2)
+    with closing(open_database(own_server.url("postgres"))) as database:
+        migrate.prepare(database)
+        own_server.freeze()
+        try:
+            for use in (names, lambda one: add(one, "lost")):
+                with pytest.raises(DatabaseUnreadable) as raised:
+                    use(database)
+                assert "\n" not in str(raised.value)
+        finally:
+            own_server.thaw()
+        add(database, "after")
+        assert names(database) == ["after"]
+
+
 def backend_of(database: Database) -> int:
     """The process of the server that answers the next one, too: the pool gives what it got last."""
     with database.read() as connection:

@@ -157,23 +157,30 @@ class Database:
         if self._is_postgresql and names:
             postgresql.lock(connection, *names)
 
-    async def run(self, function: Callable[..., _Answer], *arguments: Any) -> _Answer:  # noqa: ANN401 - any
+    async def run(
+        self,
+        function: Callable[..., _Answer],
+        *arguments: Any,  # noqa: ANN401 - any
+        timeout_s: float | None = None,
+    ) -> _Answer:
         """Call `function(*arguments)` in one of our threads. A cancelled caller leaves it to finish.
 
-        Raises DatabaseUnreadable as well when it takes too long; it may finish all the same.
+        timeout_s: less than the usual RUN_TIMEOUT_S.
+        Raises DatabaseUnreadable as well when it takes too long: if it has begun by then, it may finish all
+        the same.
         """
         if self._waiting_count >= THREADS_MAX + WAITING_MAX:
             raise DatabaseUnreadable(f"{self.name}: {WAITING_MAX} calls are waiting for it already")
         self._waiting_count += 1
         try:
-            future = asyncio.get_running_loop().run_in_executor(
-                self._executor, function, *arguments
-            )
+            job = self._executor.submit(function, *arguments)
         except BaseException:
             self._waiting_count -= 1
             raise
+        future = asyncio.wrap_future(job)
         future.add_done_callback(self._one_done)
-        bound = asyncio.timeout(RUN_TIMEOUT_S)
+        patience_s = RUN_TIMEOUT_S if timeout_s is None else timeout_s
+        bound = asyncio.timeout(patience_s)
         try:
             async with bound:
                 # Shielded: as long as it stands in line or runs, it counts.
@@ -181,9 +188,8 @@ class Database:
         except TimeoutError as error:
             if not bound.expired():
                 raise
-            raise DatabaseUnreadable(
-                f"{self.name}: no answer within {RUN_TIMEOUT_S:g} s"
-            ) from error
+            job.cancel()  # nobody wants it any more, should it still stand in line
+            raise DatabaseUnreadable(f"{self.name}: no answer within {patience_s:g} s") from error
 
     def insert(self, table: sa.Table) -> Any:  # noqa: ANN401 - the two dialects' Insert share no base with this
         """An INSERT that has `on_conflict_do_nothing` and `on_conflict_do_update`."""
@@ -230,8 +236,7 @@ class Database:
 
     def _allow(self, connection: sa.Connection, statement_timeout_s: float | None) -> None:
         if self._is_postgresql and statement_timeout_s is not None:
-            timeout_ms = round(statement_timeout_s * 1000)
-            connection.exec_driver_sql(f"SET LOCAL statement_timeout = {timeout_ms}")
+            postgresql.allow(connection, statement_timeout_s)
 
     def _one_done(self, _: asyncio.Future[Any]) -> None:
         self._waiting_count -= 1

@@ -1,14 +1,16 @@
 """What is particular to PostgreSQL: how we connect, how long we wait, how many rows go in at once.
 
 Everything is bounded, because calls wait for it: to connect, to have a lock, to run a statement, and to
-notice that the other machine is gone. What a connection was set up with holds while it lives, so between us
-and the server there may be a pooler only if it leaves a session to one client.
+notice that the other machine is gone, or is there and says nothing. What a connection was set up with holds
+while it lives, so between us and the server there may be a pooler only if it leaves a session to one client.
 
 The driver is imported by SQLAlchemy when an engine is made, so never where the database is SQLite.
 """
 
 from __future__ import annotations
 
+import time
+from collections.abc import Generator
 from hashlib import blake2b
 from typing import Any, Final
 
@@ -19,6 +21,7 @@ __all__ = [
     "READ_OPTIONS",
     "SCHEMA",
     "ServerUnfit",
+    "allow",
     "begin_upgrade",
     "driver_url",
     "insert_text",
@@ -40,6 +43,8 @@ LOCK_TIMEOUT_S: Final = 5.0  # as long as we wait for SQLite's
 UPGRADE_LOCK_TIMEOUT_S: Final = (
     4.0  # less: who waits behind the upgrade shall not give up before it does
 )
+# A server that hangs ends no statement, and where its machine is well, the connection seems so too.
+SILENCE_MAX_S: Final = STATEMENT_TIMEOUT_S + 2.0
 IDLE_TIMEOUT_S: Final = (
     60.0  # a transaction of a thread that hangs must not hold its locks for ever
 )
@@ -109,6 +114,19 @@ def prepare(engine: sa.Engine) -> None:
     question = f"SELECT {', '.join(['set_config(%s, %s, false)'] * len(settings))}"
     values = [text for setting in settings.items() for text in setting]
 
+    connect = _patient_connect()
+
+    @sa.event.listens_for(engine, "do_connect")
+    def open_connection(
+        _dialect: object, _record: object, arguments: tuple[Any, ...], options: dict[str, Any]
+    ) -> Any:  # noqa: ANN401 - the driver is not imported here
+        return connect(*arguments, **options)
+
+    @sa.event.listens_for(engine, "checkin")
+    def forget_allowance(connection: Any, _: object) -> None:  # noqa: ANN401 - as above
+        if connection is not None:  # None: it broke
+            connection.silence_max_s = SILENCE_MAX_S
+
     @sa.event.listens_for(engine, "connect", insert=True)  # before SQLAlchemy asks about the schema
     def set_up(connection: Any, _: object) -> None:  # noqa: ANN401 - the driver is not imported here
         unfit = _unfit(
@@ -122,13 +140,52 @@ def prepare(engine: sa.Engine) -> None:
         connection.commit()
 
 
+def _patient_connect() -> Any:  # noqa: ANN401 - as above
+    """Makes connections that give up a server which says nothing for `silence_max_s`."""
+    import psycopg
+
+    class PatientConnection(psycopg.Connection[Any]):
+        silence_max_s: float | None = SILENCE_MAX_S
+
+        def wait(self, gen: Generator[Any, Any, Any], *arguments: Any, **options: Any) -> Any:  # noqa: ANN401
+            if self.silence_max_s is not None:
+                gen = self._bounded(gen, self.silence_max_s)
+            return super().wait(gen, *arguments, **options)
+
+        def _bounded(
+            self, waiting: Generator[Any, Any, Any], silence_max_s: float
+        ) -> Generator[Any, Any, Any]:
+            """The driver asks it several times a second whether there is enough yet."""
+            give_up_s = time.monotonic() + silence_max_s
+            ready: object = None
+            while True:
+                try:
+                    wanted = waiting.send(ready)
+                except StopIteration as ended:
+                    return ended.value
+                ready = yield wanted
+                if not ready and time.monotonic() >= give_up_s:
+                    self.pgconn.finish()  # nobody knows where it is in its answer
+                    raise psycopg.OperationalError(f"no answer within {silence_max_s:g} s")
+
+    return PatientConnection.connect
+
+
+def allow(connection: sa.Connection, statement_timeout_s: float) -> None:
+    """How long each statement of this transaction may take; 0: as long as it likes."""
+    connection.exec_driver_sql(f"SET LOCAL statement_timeout = '{_ms(statement_timeout_s)}'")
+    driver: Any = connection.connection.driver_connection
+    silence_s = SILENCE_MAX_S - STATEMENT_TIMEOUT_S + statement_timeout_s
+    driver.silence_max_s = silence_s if statement_timeout_s else None
+
+
 def begin_upgrade(connection: sa.Connection) -> None:
     """In a transaction that changes tables: be the only one that does, and have a schema to do it in.
 
     Another upgrade may take its time, and so may our statements. But while we wait for a table, so does
     everybody who comes after us: rather than keep them, we give up.
     """
-    connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
+    allow(connection, 0)
     connection.exec_driver_sql("SET LOCAL lock_timeout = 0")
     lock(connection, "upgrade")
     connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{_ms(UPGRADE_LOCK_TIMEOUT_S)}'")
