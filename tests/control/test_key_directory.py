@@ -222,6 +222,30 @@ async def test_known_keys_go_on_for_a_bounded_time_when_the_database_is_away(wor
         await world.directory.find(digest)
 
 
+async def test_known_keys_do_not_wait_for_a_database_that_says_nothing(
+    world: World, monkeypatch: pytest.MonkeyPatch
+):
+    """It counts as away before it answers, and what it answers in the end counts."""
+    monkeypatch.setattr(serving, "ANSWER_MAX_S", 0.05)
+    digest, caller = world.create()
+    await world.directory.find(digest)
+    world.revoke(caller)
+    world.may_answer.clear()
+    refreshing = asyncio.ensure_future(world.directory.refresh())
+    world.now_s += FRESH_MAX_S + 0.001
+    try:
+        async with asyncio.timeout(PATIENCE_S):
+            assert await world.directory.find(digest) == caller
+            assert world.directory.peek(digest) == caller
+            with pytest.raises(Overloaded):
+                await world.directory.find(b"unknown")
+        assert not refreshing.done()
+    finally:
+        world.may_answer.set()
+    await refreshing
+    assert world.directory.peek(digest) == REVOKED
+
+
 async def test_a_key_that_rests_while_the_database_is_away_is_still_known(world: World):
     digest, caller = world.create()
     await world.directory.find(digest)

@@ -4,10 +4,10 @@ As with keys: every account in use is in memory, a refresher asks the database a
 second, and what has changed is known within two seconds. An answer that was not renewed in time is not given
 out by `peek`; `find` then asks.
 
-When the database is away, what it confirmed holds for `known_max_s` after that. An account that we know
-nothing of
-gets Overloaded, as does one whose credentials do not open: to go on without them could mean to spend credits,
-or to send prompts, where the account does not want it.
+When the database is away, what it confirmed holds for `known_max_s` after that; one that has said nothing for
+a second counts as away. An account that we know nothing of gets Overloaded, as does one whose credentials do
+not open: to go on without them could mean to spend credits, or to send prompts, where the account does not want
+it.
 
 Keys are opened when they are first seen and again when they have changed, and are in memory only as long as
 their account calls.
@@ -19,16 +19,19 @@ import asyncio
 import logging
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 from fairlead.control.contents import queries as content_queries
 from fairlead.control.credentials.service import Credentials
 from fairlead.control.credentials.types import SealedCredential
 from fairlead.core.belongings import NOTHING, Belongings, OwnCredential
+from fairlead.core.byok import DEFAULT_TERMS, ByokTerms, byok_charge
 from fairlead.core.caller import Caller
 from fairlead.core.catalog import ProviderInfo
+from fairlead.core.discount import discount_of
 from fairlead.core.errors import Overloaded
 from fairlead.core.ids import AccountId, ProviderSlug, UserId
+from fairlead.core.money import NanoUSD
 from fairlead.core.own_keys import OwnKey, OwnKeyInvalid, read_own_key
 from fairlead.store.database import Database, DatabaseUnreadable
 from fairlead.store.sealing import MasterKeyUnknown, Unsealable
@@ -38,11 +41,25 @@ __all__ = ["BelongingsDirectory", "BelongingsReader"]
 REFRESH_EVERY_S: Final = 0.8
 FRESH_MAX_S: Final = 2.0  # an answer this old is confirmed before it is given
 KNOWN_MAX_S: Final = 600.0
+ANSWER_MAX_S: Final = 1.0  # together with REFRESH_EVERY_S less than FRESH_MAX_S, as with keys
+FIND_MAX_S: Final = 5.0  # for an account that only the database knows, its caller waits so long
 IDLE_MAX_S: Final = 60.0
 ACCOUNTS_MAX: Final = 10_000
 LOOK_UPS_MAX: Final = 256
+_NOTHING: Final = NanoUSD(0)
 
 _LOG: Final = logging.getLogger(__name__)
+
+
+class Found(NamedTuple):
+    """What an account has; None: something of it does not open.
+
+    list_cost, requests: of its calls with own credentials, this month, as far as they are settled.
+    """
+
+    belongings: Belongings | None
+    list_cost: int = 0
+    requests: int = 0
 
 
 class BelongingsReader:
@@ -60,24 +77,26 @@ class BelongingsReader:
         # By credential: when it was changed last, and its keys. Replaced as a whole, by `read_all`.
         self._opened: dict[str, tuple[int, tuple[OwnKey, ...]]] = {}
 
-    def read_all(self, accounts: Sequence[AccountId]) -> dict[AccountId, Belongings | None]:
-        """Of all accounts in use; whatever else was open is forgotten. None: something of it does not open."""
+    def read_all(self, accounts: Sequence[AccountId]) -> dict[AccountId, Found]:
+        """Of all accounts in use; whatever else was open is forgotten."""
         found, opened = self._read(accounts)
         self._opened = opened
         return found
 
-    def read(self, account: AccountId) -> Belongings | None:
+    def read(self, account: AccountId) -> Found:
         found, _ = self._read([account])
         return found[account]
 
     def _read(
         self, accounts: Sequence[AccountId]
-    ) -> tuple[dict[AccountId, Belongings | None], dict[str, tuple[int, tuple[OwnKey, ...]]]]:
+    ) -> tuple[dict[AccountId, Found], dict[str, tuple[int, tuple[OwnKey, ...]]]]:
         opened: dict[str, tuple[int, tuple[OwnKey, ...]]] = {}
         own: defaultdict[AccountId, list[OwnCredential]] = defaultdict(list)
         broken: set[AccountId] = set()
         with self._database.read() as connection:
             sealed = self._credentials.usable(connection, accounts)
+            bringing = list(dict.fromkeys([one.credential.account for one in sealed]))
+            used = self._credentials.used_this_month(connection, bringing)
             policies = content_queries.policies_of(connection, accounts)
             callers = {
                 one.credential.id: frozenset(
@@ -117,15 +136,16 @@ class BelongingsReader:
                     else frozenset(map(UserId, credential.allowed_users)),
                 )
             )
-        found: dict[AccountId, Belongings | None] = {}
+        found: dict[AccountId, Found] = {}
         for account in accounts:
             contents, shared = policies.get(account, ({}, frozenset()))
             if account in broken:
-                found[account] = None
+                found[account] = Found(None)
             elif account in own or contents or shared:
-                found[account] = Belongings(tuple(own.get(account, ())), contents, shared)
+                has = Belongings(tuple(own.get(account, ())), contents, shared)
+                found[account] = Found(has, *used.get(account, (0, 0)))
             else:
-                found[account] = NOTHING
+                found[account] = Found(NOTHING)
         return found, opened
 
     def _keys_of(self, sealed: SealedCredential) -> tuple[OwnKey, ...] | None:
@@ -143,10 +163,12 @@ class BelongingsReader:
 class _Known:
     """Changed in place: `peek` must be cheap."""
 
-    __slots__ = ("belongings", "checked_s", "used_s")
+    __slots__ = ("belongings", "checked_s", "list_cost", "requests", "used_s")
 
-    def __init__(self, belongings: Belongings, now_s: float) -> None:
+    def __init__(self, belongings: Belongings, found: Found, now_s: float) -> None:
         self.belongings = belongings
+        self.list_cost = found.list_cost
+        self.requests = found.requests
         self.checked_s = now_s
         self.used_s = now_s
 
@@ -167,12 +189,16 @@ class BelongingsDirectory:
         database: Database,
         *,
         monotonic_s: Callable[[], float],
+        terms: ByokTerms = DEFAULT_TERMS,
+        discount_permille: int = 0,
         known_max_s: float = KNOWN_MAX_S,
         accounts_max: int = ACCOUNTS_MAX,
     ) -> None:
         self._reader = reader
         self._database = database
         self._monotonic_s = monotonic_s
+        self._terms = terms
+        self._discount_permille = discount_permille
         self._known_max_s = known_max_s
         self._accounts_max = accounts_max
         self._known: dict[AccountId, _Known] = {}
@@ -207,6 +233,28 @@ class BelongingsDirectory:
                 raise Overloaded(refusal.message)
             return look_up.result()
 
+    def fee(self, caller: Caller, list_cost: NanoUSD) -> NanoUSD:
+        """For a call with a credential of the account's own.
+
+        What its calls have used of the month's allowance is known as far as they are settled, a second or two
+        ago: calls of that time are judged alike, so that an account may have a little more free than it was
+        promised, and never less.
+        """
+        terms = self._terms
+        known = self._known.get(caller.account)
+        if terms.is_free or known is None:
+            return _NOTHING
+        whole = terms.allowance_units
+        used = known.list_cost if terms.allowance_requests is None else known.requests
+        left = None if whole is None else whole - used
+        return byok_charge(list_cost, left_units=left, terms=terms).fee
+
+    def discount(self, caller: Caller, has: Belongings, cost: NanoUSD) -> NanoUSD:
+        """What is taken off for a workspace that lets us use what it sends."""
+        if caller.workspace not in has.shared:
+            return _NOTHING
+        return discount_of(cost, self._discount_permille)
+
     async def run(self) -> None:
         """Confirms what every account in use has, for ever. Cancel it to stop."""
         while True:
@@ -226,11 +274,14 @@ class BelongingsDirectory:
         accounts = list(self._known)
         if not accounts and not is_away:
             return
+        overdue = asyncio.get_running_loop().call_later(ANSWER_MAX_S, self._database_is_away)
         try:
             found = await self._database.run(self._reader.read_all, accounts)
         except DatabaseUnreadable:
-            self._age_max_s = self._known_max_s
+            self._database_is_away()
             return
+        finally:
+            overdue.cancel()
         self._age_max_s = FRESH_MAX_S
         for account in accounts:
             self._learn(account, found[account], asked_s=now_s)
@@ -254,31 +305,38 @@ class BelongingsDirectory:
 
     async def _ask(self, account: AccountId) -> Belongings:
         asked_s = self._monotonic_s()
+        is_away = self._age_max_s != FRESH_MAX_S
+        patience_s = ANSWER_MAX_S if is_away or account in self._known else FIND_MAX_S
         try:
-            found = await self._database.run(self._reader.read, account)
+            found = await self._database.run(self._reader.read, account, timeout_s=patience_s)
         except DatabaseUnreadable as error:
-            self._age_max_s = self._known_max_s
+            self._database_is_away()
             known = self._known.get(account)
             if known is None or asked_s - known.checked_s > self._known_max_s:
                 raise Overloaded("Your account cannot be looked up at the moment.") from error
             return known.belongings
         self._age_max_s = FRESH_MAX_S
         self._learn(account, found, asked_s=asked_s)
-        if found is None:
+        if found.belongings is None:
             raise Overloaded("Your own provider keys cannot be opened at the moment.")
         return self._known[account].belongings
 
-    def _learn(self, account: AccountId, found: Belongings | None, *, asked_s: float) -> None:
+    def _database_is_away(self) -> None:
+        self._age_max_s = self._known_max_s
+
+    def _learn(self, account: AccountId, found: Found, *, asked_s: float) -> None:
         """asked_s: when the question left; the answer cannot be newer than that."""
-        if found is None:
+        has = found.belongings
+        if has is None:
             self._known.pop(account, None)
             return
         known = self._known.get(account)
         if known is None:
             if len(self._known) >= self._accounts_max:
                 del self._known[next(iter(self._known))]
-            self._known[account] = _Known(found, asked_s)
+            self._known[account] = _Known(has, found, asked_s)
         elif asked_s >= known.checked_s:
             known.checked_s = asked_s
-            if known.belongings != found:
-                known.belongings = found
+            known.list_cost, known.requests = found.list_cost, found.requests
+            if known.belongings != has:
+                known.belongings = has

@@ -6,7 +6,9 @@ within two seconds. Nothing depends on the refresher for correctness: an answer 
 time is not given out by `peek`, and `find` then asks the database itself.
 
 When the database is away, keys that it confirmed are honoured for `known_max_s` after that; a key that we
-do not know gets Overloaded, never a refusal: only the database can say that a key is wrong.
+do not know gets Overloaded, never a refusal: only the database can say that a key is wrong. A database that
+has said nothing for a second counts as away before any known key waits for it; should it answer after all,
+the answer counts.
 
 A key comes with what its account has set: how it pays, what it wishes of routing. Changes of those are known
 in the same two seconds.
@@ -37,6 +39,9 @@ KNOWN_MAX_S: Final = 600.0
 IDLE_MAX_S: Final = 60.0  # a key that nobody used for so long is looked up again when it comes back
 KNOWN_ENTRIES_MAX: Final = 10_000  # about 3 MB
 REFUSED_ENTRIES_MAX: Final = 10_000
+# Together with REFRESH_EVERY_S less than FRESH_MAX_S: so callers with a known key never notice a slow database.
+ANSWER_MAX_S: Final = 1.0
+FIND_MAX_S: Final = 5.0  # for a key that only the database knows, its caller waits so long
 REFUSED_MAX_S: Final = 1.0  # against floods only: short, because a key may be created any moment
 LOOK_UPS_MAX: Final = 256  # digests being asked for at the same time
 
@@ -160,11 +165,16 @@ class CachedKeyDirectory:
         digests = list(self._known)
         if not digests and not is_away:
             return
+        overdue = asyncio.get_running_loop().call_later(
+            ANSWER_MAX_S, self._database_is_away, f"no answer within {ANSWER_MAX_S:g} s"
+        )
         try:
             found = await self._database.run(self._keys.by_digests, digests)
         except DatabaseUnreadable as error:
             self._database_is_away(error)
             return
+        finally:
+            overdue.cancel()
         self._database_is_back()
         for digest in digests:
             self._learn(digest, self._answer(found.get(digest)), asked_s=now_s)
@@ -186,8 +196,10 @@ class CachedKeyDirectory:
 
     async def _ask(self, digest: bytes) -> Caller | KeyRefused:
         asked_s = self._monotonic_s()
+        is_away = self._age_max_s != FRESH_MAX_S
+        patience_s = ANSWER_MAX_S if is_away or digest in self._known else FIND_MAX_S
         try:
-            found = await self._database.run(self._keys.by_digests, [digest])
+            found = await self._database.run(self._keys.by_digests, [digest], timeout_s=patience_s)
         except DatabaseUnreadable as error:
             self._database_is_away(error)
             known = self.peek(digest)
@@ -235,10 +247,10 @@ class CachedKeyDirectory:
             del self._known[next(iter(self._known))]  # the oldest; it comes back if it is in use
         self._known[digest] = _Known(answer, asked_s)
 
-    def _database_is_away(self, error: DatabaseUnreadable) -> None:
+    def _database_is_away(self, why: DatabaseUnreadable | str) -> None:
         if self._age_max_s != self._known_max_s:
             self._age_max_s = self._known_max_s
-            _LOG.error("keys cannot be checked, known ones are honoured for now: %s", error)
+            _LOG.error("keys cannot be checked, known ones are honoured for now: %s", why)
 
     def _database_is_back(self) -> None:
         if self._age_max_s != FRESH_MAX_S:
