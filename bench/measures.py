@@ -18,6 +18,7 @@ from bodies import as_messages, conversation
 from machine import Machine, cpu_ticks, cpu_us
 from planning import PlanTime
 from rig import BUILD, MODEL, TRANSLATED_MODEL, Rig, Target, pinned
+from settling import SettlePace
 
 __all__ = [
     "FULL",
@@ -255,6 +256,7 @@ class Results:
     memory_mb: dict[str, tuple[float, float]] = field(default_factory=dict)  # idle, after load
     complaints: list[str] = field(default_factory=list)
     plans: list[PlanTime] = field(default_factory=list)
+    settling: list[SettlePace] = field(default_factory=list)
 
     def of(self, target: str) -> Iterable[Sample]:
         yield from (sample for sample in self.samples if sample.label == target)

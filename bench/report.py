@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from measures import LOADS, Results, Sample, StreamTry, paced_streams
 from planning import plan_figures
+from settling import settle_figures
 
 __all__ = [
     "TARGETS",
@@ -83,6 +84,22 @@ TARGETS: tuple[Goal, ...] = (
     ),
     Goal("plan_usual_us", "planning a call, 5 endpoints and no wishes", "us", None, None),
     Goal("plan_us", "planning a call, 30 endpoints and every wish", "us", 60, 40),
+    Goal(
+        "settle_sqlite",
+        "calls settled a second into SQLite, charged and counted",
+        "",
+        3000,
+        6000,
+        more_is_better=True,
+    ),
+    Goal(
+        "settle_postgresql",
+        "calls settled a second into PostgreSQL, charged and counted",
+        "",
+        5000,
+        10_000,
+        more_is_better=True,
+    ),
     Goal("idle_mb", "memory (PSS), idle", "MB", 80, 50),
     Goal("loaded_mb", "memory (PSS), after all the load", "MB", 110, 70),
 )
@@ -116,6 +133,7 @@ def figures_of(results: Results) -> Figures:
         put("streams", streams_held(results.stream_tries, "fairlead"))
     if results.plans:
         found |= plan_figures(results.plans)
+    found |= settle_figures(results.settling)
     if memory := results.memory_mb.get("fairlead"):
         put("idle_mb", memory[0])
         put("loaded_mb", memory[1])
@@ -190,6 +208,13 @@ def detail_tables(results: Results) -> str:
         ]
         head = ["plan for", "us (median)", "fixed loops", "plans"]
         parts.append(f"Planning, in one process and without servers:\n\n{_table(head, rows)}")
+    if results.settling:
+        rows = [
+            [one.database, one.scope, _number(one.calls_per_s), _number(one.our_us)]
+            for one in results.settling
+        ]
+        head = ["database", "each call is", "calls a second", "our us a call"]
+        parts.append(f"Settling, 1000 calls to a transaction:\n\n{_table(head, rows)}")
     if results.memory_mb:
         rows = [
             [name, _number(idle), _number(after)]

@@ -32,9 +32,11 @@ from planning import PLAN_LOAD, PLAN_ROWS, time_plans
 from programs import ToolMissing, install_tools, missing_tools
 from report import TARGETS, Figures, detail_tables, disturbance, figures_of, goal_table
 from rig import FAIRLEAD, Ledger, Rig, RigFailure, Target, opened
+from settling import SETTLE_CALLS, SETTLE_CALLS_QUICK, SETTLE_LOAD, measure_settling
 
 FAILED, CANNOT_WORK = 1, 2
-_ALL_LOADS = [*LOADS, PLAN_LOAD]
+_WITHOUT_SERVERS = (PLAN_LOAD, SETTLE_LOAD)
+_ALL_LOADS = [*LOADS, *_WITHOUT_SERVERS]
 
 
 def main() -> int:
@@ -68,10 +70,15 @@ def _bench(arguments: argparse.Namespace) -> int:
             "bench: only one core may be used here: load and target share it, so latencies mean little"
         )
     results = Results()
-    loads = [LOADS[name] for name in arguments.loads if name != PLAN_LOAD]
+    loads = [LOADS[name] for name in arguments.loads if name not in _WITHOUT_SERVERS]
     if PLAN_LOAD in arguments.loads:
         tell("bench: planning, without servers")
         results.plans = time_plans(pace.seconds / len(PLAN_ROWS))
+    if SETTLE_LOAD in arguments.loads:
+        tell("bench: settling, into SQLite and PostgreSQL")
+        results.settling = measure_settling(
+            calls=SETTLE_CALLS_QUICK if arguments.quick else SETTLE_CALLS
+        )
     ledger = Ledger()
     if _needs_servers(arguments):
         ledger = _with_servers(arguments, cores, loads, pace, results)
@@ -84,7 +91,7 @@ def _bench(arguments: argparse.Namespace) -> int:
 
 
 def _needs_servers(arguments: argparse.Namespace) -> bool:
-    return arguments.streams or arguments.loads != [PLAN_LOAD]
+    return arguments.streams or any(name not in _WITHOUT_SERVERS for name in arguments.loads)
 
 
 def _with_servers(
@@ -165,6 +172,7 @@ def _raw(results: Results, figures: Figures, ledger: Ledger) -> bytes:
         "answered": sum(sample.answered for sample in results.of("fairlead")),
         "memory_mb": results.memory_mb,
         "plans": msgspec.to_builtins(results.plans),
+        "settling": msgspec.to_builtins(results.settling),
         "complaints": results.complaints,
         "samples": msgspec.to_builtins(results.samples),
         "stream_tries": [
@@ -184,7 +192,7 @@ def _profile(arguments: argparse.Namespace) -> int:
         target = rig.start_fairlead()
         target.settle_down()
         for name in arguments.loads:
-            if name == PLAN_LOAD:
+            if name in _WITHOUT_SERVERS:
                 continue  # bench/planning.py --profile looks inside
             print(profile(rig, target, LOADS[name], _pace(arguments), native=arguments.native))
     return 0

@@ -36,10 +36,18 @@ from fairlead.store.journal import Journal
 from fairlead.store.journal_files import START, read_batch
 from fairlead.store.migrate import prepare
 
-__all__ = ["SETTLE_LOAD", "SettlePace", "measure_settling", "settle_figures"]
+__all__ = [
+    "SETTLE_CALLS",
+    "SETTLE_CALLS_QUICK",
+    "SETTLE_LOAD",
+    "SettlePace",
+    "measure_settling",
+    "settle_figures",
+]
 
 SETTLE_LOAD = "settle"  # what `make bench` calls it
-CALLS = 20_000
+SETTLE_CALLS = 20_000
+SETTLE_CALLS_QUICK = 2_000
 POSTINGS_PER_ENTRY = 2
 
 
@@ -63,7 +71,7 @@ class SettlePace:
 
 
 def measure_settling(
-    *, calls: int = CALLS, kinds: Sequence[str] = ("sqlite", "postgresql")
+    *, calls: int = SETTLE_CALLS, kinds: Sequence[str] = ("sqlite", "postgresql")
 ) -> list[SettlePace]:
     """Every scope into a database of each kind."""
     return [_pace(kind, scope, calls) for kind in kinds for scope in Scope]
@@ -163,7 +171,7 @@ def _database(kind: str) -> Iterator[Database]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--calls", type=int, default=CALLS)
+    parser.add_argument("--calls", type=int, default=SETTLE_CALLS)
     parser.add_argument("--database", choices=("sqlite", "postgresql"), action="append")
     parser.add_argument("--check", type=int, metavar="POSTINGS")
     chosen = parser.parse_args()
