@@ -29,13 +29,25 @@ RETRY_MAX_MS: Final = 3 * 3_600_000
 VALUE_CHARACTERS_MAX: Final = 300
 
 KINDS: Final = (
+    "credit_bought",
+    "credit_expiring",
+    "credit_refunded",
     "email_changed",
     "invitation",
+    "invoice_ready",
+    "limit_near",
+    "low_balance",
     "password_changed",
+    "payment_disputed",
+    "payment_strange",
+    "refund_failed",
     "reset_password",
     "sign_in",
     "sign_up",
     "sign_up_known",
+    "top_up_ceiling",
+    "top_up_failed",
+    "top_up_stopped",
     "verify_email",
 )
 _BLANK: Final = re.compile(r"\{(\w+)\}")

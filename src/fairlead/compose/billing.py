@@ -1,0 +1,152 @@
+"""Payments, plugged together: the company, purchases, documents, notices, and the work behind them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from fairlead.control.audit.service import Audit
+from fairlead.control.billing import queries
+from fairlead.control.billing.documents import Documents, Seller
+from fairlead.control.billing.inbox import EventInbox
+from fairlead.control.billing.jobs import BillingJobs
+from fairlead.control.billing.letters import BillingLetters
+from fairlead.control.billing.notices import Expiry, Notices
+from fairlead.control.billing.payments import Payments
+from fairlead.control.billing.pretended import PretendedPayments
+from fairlead.control.billing.profiles import Profiles
+from fairlead.control.billing.service import Billing
+from fairlead.control.billing.stripe import StripePayments
+from fairlead.control.billing.types import BillingRules
+from fairlead.control.ledger.service import Ledger
+from fairlead.control.mail.outbox import Outbox
+from fairlead.settings import Billing as BillingSettings
+from fairlead.settings import Settings, revealed
+from fairlead.store.database import Database
+
+__all__ = ["BillingServices", "billing_rules", "build_billing"]
+
+_INSTALLATION_BYTES = 8
+
+
+@dataclass(frozen=True, slots=True)
+class BillingServices:
+    """Everything about payments that blocks. inbox: None: no company tells us anything."""
+
+    billing: Billing
+    profiles: Profiles
+    documents: Documents
+    inbox: EventInbox | None
+    jobs: BillingJobs
+    payments: Payments | None
+    font_file: str | None
+
+
+def build_billing(
+    database: Database,
+    settings: Settings,
+    *,
+    ledger: Ledger,
+    audit: Audit,
+    outbox: Outbox | None,
+    address: str,
+    now_ms: Callable[[], int],
+    entropy: Callable[[int], bytes],
+) -> BillingServices:
+    """address: ours, as links begin with it; where the hosted page sends people back to."""
+    terms = billing_rules(settings.billing)
+    payments = _payments(database, settings, address=address, now_ms=now_ms, entropy=entropy)
+    letters = BillingLetters(outbox)
+    profiles = Profiles(database, payments, terms, audit, now_ms=now_ms)
+    documents = Documents(
+        database, ledger=ledger, letters=letters, seller=_seller(settings.billing), now_ms=now_ms
+    )
+    billing = Billing(
+        database,
+        ledger=ledger,
+        payments=payments,
+        terms=terms,
+        profiles=profiles,
+        documents=documents,
+        letters=letters,
+        audit=audit,
+        now_ms=now_ms,
+        entropy=entropy,
+    )
+    inbox = None
+    if payments is not None and not payments.is_pretended:
+        inbox = EventInbox(database, payments, billing, profiles, now_ms=now_ms)
+    jobs = BillingJobs(
+        database,
+        billing,
+        inbox,
+        Notices(database, letters, terms, now_ms=now_ms),
+        Expiry(database, ledger, letters, now_ms=now_ms),
+        documents,
+        now_ms=now_ms,
+    )
+    return BillingServices(
+        billing=billing,
+        profiles=profiles,
+        documents=documents,
+        inbox=inbox,
+        jobs=jobs,
+        payments=payments,
+        font_file=settings.billing.font_file,
+    )
+
+
+def billing_rules(settings: BillingSettings) -> BillingRules:
+    """The operator's numbers, as the rules count by them."""
+    return BillingRules(
+        card_fee_bp=settings.card_fee_basis_points,
+        card_fee_cents_min=settings.card_fee_cents_min,
+        crypto_fee_bp=settings.crypto_fee_basis_points,
+        crypto_fee_cents_min=settings.crypto_fee_cents_min,
+        purchase_cents_min=settings.purchase_cents_min,
+        purchase_cents_max=settings.purchase_cents_max,
+        refund_ms=round(settings.refund_hours * 3_600_000),
+        expire_days=settings.credits_expire_days,
+        low_balance_cents=settings.low_balance_cents,
+    )
+
+
+def _payments(
+    database: Database,
+    settings: Settings,
+    *,
+    address: str,
+    now_ms: Callable[[], int],
+    entropy: Callable[[int], bytes],
+) -> Payments | None:
+    secret_key = revealed(settings.stripe.secret_key)
+    if secret_key is None:
+        allowed = settings.billing.test_payments
+        if allowed is None:  # who may sign up without being asked must not have credit for nothing
+            allowed = settings.sign_in.sign_up != "open"
+        return PretendedPayments(database, address=address, now_ms=now_ms) if allowed else None
+    with database.begin() as connection:
+        proposed = f"fairlead-{entropy(_INSTALLATION_BYTES).hex()}"
+        installation = queries.installation(database, connection, proposed)
+    return StripePayments(
+        secret_key=secret_key,
+        webhook_secret=revealed(settings.stripe.webhook_secret),
+        installation=installation,
+        return_url=f"{address.rstrip('/')}/credits",
+        tolerance_s=settings.stripe.webhook_tolerance_s,
+        api_base=settings.stripe.api_base,
+    )
+
+
+def _seller(settings: BillingSettings) -> Seller:
+    return Seller(
+        name=settings.seller_name,
+        address=settings.seller_address,
+        tax_ids=_lines(settings.seller_tax_ids),
+        tax_lines=_lines(settings.tax_note),
+        number_prefix=settings.invoice_prefix,
+    )
+
+
+def _lines(text: str) -> tuple[str, ...]:
+    return tuple(line.strip() for line in text.splitlines() if line.strip())
