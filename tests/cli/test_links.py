@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 from collections.abc import Callable
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx
@@ -57,6 +58,32 @@ def test_mail_is_printed_where_there_is_no_mail_server(program: Program) -> None
     link = until(server.stderr, re.compile(r"(http://\S+/auth/link/[\w-]{43})\n"))[1]
     assert link.startswith(address)
     assert httpx.post(link, trust_env=False).status_code == 200
+    assert stopped(server, signal.SIGTERM)[0] == 0
+
+
+def test_who_signs_up_begins_with_the_free_allowance(program: Program, tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "fairlead.toml").write_text(
+        '[sign_in]\nsign_up = "open"\n[billing]\nfree_allowance_usd = 0.25\n'
+    )
+    server = program("serve", "--port", "0")
+    assert server.stdout is not None
+    assert server.stderr is not None
+    address = until(server.stdout, READY)[1]
+    with httpx.Client(trust_env=False) as browser:
+        browser.post(f"{address}/auth/sign-up", data={"email": "ada@example.com"})
+        link = until(server.stderr, re.compile(r"(http://\S+/auth/link/[\w-]{43})\n"))[1]
+        assert browser.post(link, data={"password": "correct horse battery"}).status_code == 200
+        # Whoever is signed in needs no key.
+        shown = browser.get(f"{address}/api/v1/credits").json()["data"]
+        assert shown == {"total_credits": 0.25, "total_usage": 0}
+        browser.post(f"{address}/auth/sign-out")  # without the token: refused
+        assert browser.get(f"{address}/api/v1/credits").status_code == 200
+        csrf = browser.get(f"{address}/auth/session").json()["data"]["csrf"]
+        made = {"name": "laptop"}
+        assert browser.post(f"{address}/api/v1/keys", json=made).status_code == 403
+        ours = browser.post(f"{address}/api/v1/keys", json=made, headers={"x-csrf-token": csrf})
+        assert ours.status_code == 201, ours.text
     assert stopped(server, signal.SIGTERM)[0] == 0
 
 

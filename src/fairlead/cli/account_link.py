@@ -51,13 +51,14 @@ def link(place: Place, email: str | None, *, owner: bool) -> None:
 
 def new_link_path(database: Database, account: AccountId) -> str:
     """Where the person whose account it is signs in. Raises Stop for who may not."""
+    from fairlead.control.audit.types import OPERATOR
     from fairlead.control.people.rules import Purpose
     from fairlead.control.people.service import People
 
     user = People(database).of_account(account)
     if user is None or not user.may_sign_in:
         raise Stop("nobody signs in to this account")
-    tokens = opening.tokens_in(database)
+    tokens, audit = opening.tokens_in(database), opening.audit_in(database)
     with database.begin() as connection:
         token = tokens.mint(
             connection,
@@ -66,6 +67,7 @@ def new_link_path(database: Database, account: AccountId) -> str:
             email=None,
             valid_ms=LINK_VALID_HOURS * 3_600_000,
         )
+        audit.note(connection, account, OPERATOR, "link.print", user.id)
     return f"/auth/link/{token}"
 
 

@@ -23,6 +23,7 @@ from fairlead.cli.errors import Stop
 
 if TYPE_CHECKING:
     from fairlead.control.accounts.service import Accounts
+    from fairlead.control.audit.service import Audit
     from fairlead.control.keys.service import Keys
     from fairlead.control.people.tokens import OneTimeTokens
     from fairlead.core.catalog import ProviderInfo, Snapshot
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Place",
     "accounts_in",
+    "audit_in",
     "check_servable",
     "create_data_directory",
     "keys_in",
@@ -199,6 +201,13 @@ def keys_in(database: Database) -> Keys:
 
     limits = Budgets(database, now_ms=now_ms)
     return Keys(database, now_ms=now_ms, entropy=_entropy, limits=limits)
+
+
+def audit_in(database: Database) -> Audit:
+    """Who did what; the operator, here."""
+    from fairlead.control.audit.service import Audit
+
+    return Audit(database, now_ms=now_ms, entropy=_entropy)
 
 
 def tokens_in(database: Database) -> OneTimeTokens:

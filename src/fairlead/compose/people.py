@@ -8,12 +8,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
+import sqlalchemy as sa
+
 from fairlead.compose.control_plane import ControlPlane
 from fairlead.compose.system import SystemClock
 from fairlead.control.accounts.service import Accounts
+from fairlead.control.accounts.types import Account
 from fairlead.control.audit.service import Audit
 from fairlead.control.keys.ending import EndingKeys
 from fairlead.control.keys.service import LiveKeys
+from fairlead.control.ledger.service import Ledger
+from fairlead.control.ledger.types import AddCredit, LotKind, Refused
 from fairlead.control.mail.jobs import MailSender
 from fairlead.control.mail.outbox import Outbox
 from fairlead.control.mail.transports import ConsoleTransport, SmtpServer, SmtpTransport
@@ -31,11 +36,13 @@ from fairlead.control.people.service import People
 from fairlead.control.people.sessions import Sessions
 from fairlead.control.people.sign_in import Pace, SignIn
 from fairlead.control.people.tokens import OneTimeTokens
+from fairlead.control.privacy.service import Privacy
 from fairlead.control.serving.limits import RateLimits
 from fairlead.control.workspaces.service import Workspaces
 from fairlead.control.workspaces.types import SpendingLimits
 from fairlead.core.errors import Overloaded
 from fairlead.core.limits import RequestLimits
+from fairlead.core.money import nano_from_usd
 from fairlead.settings import Mail, Settings, revealed
 from fairlead.settings import SignIn as SignInSettings
 from fairlead.store.cache import Cache
@@ -111,6 +118,8 @@ def build_people_plane(
         limits=control.budgets,
         now_ms=now_ms,
         entropy=entropy,
+        welcome=_welcome(control.ledger, settings),
+        forget=(Privacy(database, control.private.contents).forget,),
     )
     sign_in = build_sign_in(
         database, people, settings, cache=control.cache, now_ms=now_ms, entropy=entropy
@@ -279,6 +288,27 @@ def build_auth(
         audit=audit,
         in_thread=_in_thread(database),
     )
+
+
+def _welcome(ledger: Ledger, settings: Settings) -> Welcome | None:
+    """The free allowance, in the transaction that makes the account."""
+    allowance = nano_from_usd(settings.billing.free_allowance_usd)
+    if not allowance:
+        return None
+
+    def welcome(connection: sa.Connection, account: Account) -> None:
+        outcome = ledger.post_within(
+            connection,
+            AddCredit(
+                account=account.id,
+                reference=f"allowance:{account.id}",
+                kind=LotKind.FREE_ALLOWANCE,
+                amount=allowance,
+            ),
+        )
+        assert not isinstance(outcome, Refused), outcome
+
+    return welcome
 
 
 def _in_thread(database: Database) -> InThread:

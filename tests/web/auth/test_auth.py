@@ -437,3 +437,25 @@ async def test_nothing_that_opens_anything_is_in_a_log_or_in_the_database(
     for secret in (token, session, csrf, reset, PASSWORD, "a wrong password"):
         assert secret not in ours
         assert not any(secret in table for table in kept)
+
+
+async def test_invitations_do_not_flood_a_mailbox(database: Database):
+    settings = msgspec.structs.replace(Settings(), sign_in=PACED)
+    world = make_world(database, settings)
+    async with browser_of(app_of(world, settings)) as browser:
+        csrf = await signed_up(browser, world)
+        made = await browser.post("/auth/organisations", data={"csrf": csrf, "name": "Acme"})
+        base = f"/auth/organisations/{made.json()['data']['id']}/invitations"
+        form = {"csrf": csrf, "email": "bob@example.com", "role": "member"}
+        statuses = []
+        for _ in range(4):
+            answer = await browser.post(base, data=form)
+            statuses.append(answer.status_code)
+            world.clock.ms += 60_000
+        assert statuses == [201, 201, 201, 429]
+        (sent,) = (await browser.get(base)).json()["data"]
+        again = [
+            (await browser.post(f"{base}/{sent['id']}/resend", data={"csrf": csrf})).status_code
+            for _ in range(4)
+        ]
+        assert again == [200, 200, 200, 429]

@@ -200,6 +200,10 @@ class SignIn:
         kept = await self._fit(wanted, email=user.email)
         return await self._ask(self._changed, signed_in, kept, place, before)
 
+    async def count_mail(self, mailbox: str, place: Place) -> None:
+        """Somebody is about to have one sent there. Raises RateLimited where they were too many."""
+        await self._try(place, LimitName.MAIL_FROM, LimitName.MAIL_TO, email=mailbox)
+
     async def verify_email(self, token: str, signed_in: SignedIn, place: Place) -> User:
         """Raises LinkInvalid, EmailTaken."""
         return await self._ask(self._entrance.verify_email, token, signed_in, place)

@@ -182,12 +182,14 @@ class _Sharing:
         if request.method != "POST":
             found = await self._in_thread(partial(self._organisations.invitations, who, account))
             return done(request, [shapes.invitation(one) for one in found])
+        email = form.text("email")
+        await self._services.sign_in.count_mail(email.strip().lower(), self._doorway.place(request))
         made = await self._in_thread(
             partial(
                 self._organisations.invite,
                 who,
                 account,
-                form.text("email"),
+                email,
                 _role(form),
                 self._doorway.place(request),
             )
@@ -196,12 +198,14 @@ class _Sharing:
 
     async def resend(self, request: Request) -> Response:
         signed_in, form, account = await self._asked(request)
+        invitation = request.path_params["invitation"]
+        await self._services.sign_in.count_mail(invitation, self._doorway.place(request))
         again = await self._in_thread(
             partial(
                 self._organisations.resend,
                 signed_in.user.id,
                 account,
-                request.path_params["invitation"],
+                invitation,
                 self._doorway.place(request),
             )
         )
