@@ -23,14 +23,17 @@ from fairlead.control.serving.belongings import (
     BelongingsReader,
 )
 from fairlead.core.belongings import NOTHING, Belongings, ContentPolicy, is_sampled
+from fairlead.core.byok import ByokTerms
 from fairlead.core.caller import Caller
 from fairlead.core.errors import Overloaded
 from fairlead.core.ids import AccountId, GenerationId, KeyId, WorkspaceId
+from fairlead.core.money import NanoUSD
 from fairlead.store.database import Database, DatabaseUnreadable
 from fairlead.store.sealing import MasterKeys
 from fairlead.store.secrets import Secrets
 from fairlead.store.tables.credentials import provider_credentials
 from fairlead.store.tables.people import workspaces
+from fairlead.store.tables.usage import MEASURES, usage_days, usage_series
 
 pytestmark = pytest.mark.anyio
 
@@ -155,10 +158,12 @@ async def test_of_many_who_ask_at_once_one_asks_the_database(
     asked = 0
     run = stage.database.run
 
-    async def counted(function: Callable[..., object], *arguments: object) -> object:
+    async def counted(
+        function: Callable[..., object], *arguments: object, **given: float
+    ) -> object:
         nonlocal asked
         asked += 1
-        return await run(function, *arguments)
+        return await run(function, *arguments, **given)
 
     monkeypatch.setattr(stage.database, "run", counted)
     found = await asyncio.gather(*(stage.found() for _ in range(20)))
@@ -175,7 +180,7 @@ async def test_one_who_leaves_while_he_asks_leaves_nobody_behind(stage: Stage) -
     assert not stage.directory._look_ups
 
 
-async def away(_function: object, *_arguments: object) -> None:
+async def away(_function: object, *_arguments: object, **_given: float) -> None:
     raise DatabaseUnreadable("away")
 
 
@@ -253,3 +258,74 @@ def test_a_policy_may_be_for_some_keys_alone() -> None:
     assert ContentPolicy(1_000_000, frozenset({KeyId("key-1")})).keeps(caller, generation)
     assert not ContentPolicy(1_000_000, frozenset({KeyId("key-2")})).keeps(caller, generation)
     assert not NOTHING.keeps(caller, generation)
+
+
+# --- the fee ----------------------------------------------------------------------------------------------
+
+
+async def test_the_fee_begins_where_the_months_allowance_ends(stage: Stage) -> None:
+    stage.bring()
+    terms = ByokTerms(allowance=NanoUSD(50_000_000))
+    directory = BelongingsDirectory(
+        BelongingsReader(stage.database, stage.credentials, lambda: SEED.providers),
+        stage.database,
+        monotonic_s=stage.clock,
+        terms=terms,
+        discount_permille=10,
+    )
+    cost = NanoUSD(45_000_000)
+    assert directory.fee(stage.caller, cost) == 0  # of one that nothing is known of
+    await directory.find(stage.caller)
+    assert directory.fee(stage.caller, cost) == 0
+    settled(stage, byok_nano=45_000_000, requests=1)
+    await directory.refresh()
+    assert directory.fee(stage.caller, cost) == 2_000_000  # 5 % of what is above
+    settled(stage, byok_nano=45_000_000, requests=1, start_ms=86_400_000)
+    await directory.refresh()
+    assert directory.fee(stage.caller, cost) == 2_250_000
+
+
+async def test_only_who_shares_has_the_discount(stage: Stage) -> None:
+    directory = BelongingsDirectory(
+        BelongingsReader(stage.database, stage.credentials, lambda: SEED.providers),
+        stage.database,
+        monotonic_s=stage.clock,
+        discount_permille=10,
+    )
+    sharing = Belongings(shared=frozenset({stage.workspace}))
+    assert directory.discount(stage.caller, sharing, NanoUSD(45_000_000)) == 450_000
+    elsewhere = Belongings(shared=frozenset({WorkspaceId("w-other")}))
+    assert directory.discount(stage.caller, elsewhere, NanoUSD(45_000_000)) == 0
+
+
+def settled(stage: Stage, *, byok_nano: int, requests: int, start_ms: int = 0) -> None:
+    """One day's sum of calls with own credentials, as the settler writes it; the stage's month is January
+    1970.
+    """
+    with stage.database.begin() as connection:
+        connection.execute(
+            sa.insert(usage_series).values(
+                id=start_ms + 1,
+                account_id=stage.account,
+                level=1,
+                workspace_id="",
+                key_id="",
+                user_id="",
+                model="m",
+                endpoint="e",
+                provider="p",
+                api_type="",
+                is_byok=True,
+                app_id=0,
+            )
+        )
+        measures = dict.fromkeys(MEASURES, 0) | {"byok_nano": byok_nano, "requests": requests}
+        connection.execute(
+            sa.insert(usage_days).values(
+                account_id=stage.account,
+                level=1,
+                start_ms=start_ms,
+                series_id=start_ms + 1,
+                **measures,
+            )
+        )

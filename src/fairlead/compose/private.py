@@ -8,6 +8,7 @@ from pathlib import Path
 
 from fairlead.control.contents.service import Contents
 from fairlead.control.credentials.service import Credentials
+from fairlead.control.credentials.terms import byok_terms, discount_permille
 from fairlead.control.serving.belongings import BelongingsDirectory, BelongingsReader
 from fairlead.control.serving.contents import ContentWriter
 from fairlead.core.catalog import Snapshot
@@ -58,6 +59,8 @@ def build_private(
             BelongingsReader(database, credentials, lambda: snapshot().providers),
             database,
             monotonic_s=monotonic_s,
+            terms=byok_terms(settings.byok),
+            discount_permille=discount_permille(settings.privacy),
         ),
         writer=ContentWriter(contents, database),
     )

@@ -35,7 +35,9 @@ _encode: Final = msgspec.json.Encoder().encode
 
 
 class ContentError(msgspec.Struct, frozen=True, array_like=True):
-    """Why a call failed, as its caller was told."""
+    """Why a call failed: the failure that said most of those that its providers told. status: what it means
+    here.
+    """
 
     status: int
     message: str

@@ -69,11 +69,15 @@ class PriceSheet(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Charge(msgspec.Struct, frozen=True, gc=False):
-    """What one generation costs, in nanodollars. `total` is rounded once; the parts are for display."""
+    """What one generation costs, in nanodollars. `total` is rounded once; the parts are for display.
+
+    upstream: where the caller pays his provider himself, what that is at list prices; `total` is our fee.
+    """
 
     total: NanoUSD
     prompt: NanoUSD
     completion: NanoUSD
+    upstream: NanoUSD | None = None
 
 
 def price_version(sheet: PriceSheet) -> str:

@@ -99,7 +99,7 @@ def _usage(closing: Closing) -> dict[str, object]:
         "cost": usd(charge.total),
         "is_byok": closing.is_byok,
         "cost_details": {
-            "upstream_inference_cost": None,
+            "upstream_inference_cost": (None if charge.upstream is None else usd(charge.upstream)),
             "upstream_inference_prompt_cost": usd(charge.prompt),
             "upstream_inference_completions_cost": usd(charge.completion),
         },

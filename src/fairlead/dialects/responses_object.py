@@ -190,7 +190,7 @@ def _usage(closing: Closing) -> Fields:
         "cost": usd(charge.total),
         "is_byok": closing.is_byok,
         "cost_details": {
-            "upstream_inference_cost": None,
+            "upstream_inference_cost": (None if charge.upstream is None else usd(charge.upstream)),
             "upstream_inference_input_cost": usd(charge.prompt),
             "upstream_inference_output_cost": usd(charge.completion),
         },

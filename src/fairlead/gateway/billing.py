@@ -22,24 +22,35 @@ _NOTHING: Final = NanoUSD(0)
 class Billed(msgspec.Struct, frozen=True, gc=False):
     """charge: what the caller pays. list_cost: what it costs at list prices, whoever pays that.
 
-    waived: what he does not pay because his budgets ended. refs: the budgets that count it.
+    discount: what was taken off. waived: what he does not pay because his budgets ended. refs: the budgets
+    that count it.
     """
 
     charge: Charge
     list_cost: NanoUSD
     waived: NanoUSD
     refs: tuple[BudgetRef, ...]
+    discount: NanoUSD = _NOTHING
 
 
-def billed(hold: Hold, charge: Charge, *, is_byok: bool) -> Billed:
-    """Settles the hold. is_byok: with a credential of the account's own, whose owner pays the provider."""
+def billed(
+    hold: Hold,
+    charge: Charge,
+    *,
+    is_byok: bool,
+    fee: NanoUSD = _NOTHING,
+    discount: NanoUSD = _NOTHING,
+) -> Billed:
+    """Settles the hold. is_byok: with a credential of the account's own, whose owner pays the provider, and us
+    the fee. discount: taken off what is not."""
     cost = charge.total
     if is_byok:
-        fee = hold.settle_byok(_NOTHING, cost)
-        return Billed(Charge(fee, _NOTHING, _NOTHING), cost, _NOTHING, hold.refs)
-    charged = hold.settle(cost)
+        paid = hold.settle_byok(fee, cost)
+        told = msgspec.structs.replace(charge, total=paid, upstream=cost)
+        return Billed(told, cost, NanoUSD(fee - paid), hold.refs)
+    owed = NanoUSD(cost - discount)
+    charged = hold.settle(owed)
     if charged == cost:
         return Billed(charge, cost, _NOTHING, hold.refs)
-    return Billed(
-        msgspec.structs.replace(charge, total=charged), cost, NanoUSD(cost - charged), hold.refs
-    )
+    told = msgspec.structs.replace(charge, total=charged)
+    return Billed(told, cost, NanoUSD(owed - charged), hold.refs, discount)

@@ -12,10 +12,11 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import assert_never
+from typing import Final, assert_never
 
 from fairlead.core.affinity import can_be_warm
 from fairlead.core.attempts import Attempts, GiveUp, Try, Wait
+from fairlead.core.belongings import NOTHING
 from fairlead.core.capability import Capability
 from fairlead.core.catalog import Endpoint
 from fairlead.core.ceiling import shortened
@@ -432,7 +433,10 @@ class Call:
             is_cut=self._is_cut,
         )
         is_byok = leg.choice.key is not None
-        bill = billed(self._admitted.hold, closed.charge, is_byok=is_byok)
+        fee, discount = self._fee_and_discount(closed.charge.total, is_byok=is_byok)
+        bill = billed(
+            self._admitted.hold, closed.charge, is_byok=is_byok, fee=fee, discount=discount
+        )
         try:
             last, recorded = self._recorded(leg, outcome, write, failure, closed, bill)
         except BaseException:
@@ -518,12 +522,21 @@ class Call:
                 user=self._caller.user,
                 is_byok=leg.choice.key is not None,
                 list_cost=bill.list_cost,
+                discount=bill.discount,
                 waived=bill.waived,
                 rule=closed.cause.value,
                 budgets=bill.refs,
             )
         )
         return last, recorded
+
+    def _fee_and_discount(self, cost: NanoUSD, *, is_byok: bool) -> tuple[NanoUSD, NanoUSD]:
+        belongings, has = self._services.belongings, self._deciding.belongings
+        if belongings is None or has is NOTHING:
+            return _FREE, _FREE
+        if is_byok:
+            return belongings.fee(self._caller, cost), _FREE
+        return _FREE, belongings.discount(self._caller, has, cost)
 
     def _is_kept(self, decided: Decided) -> bool:
         """Whether the account wants this call's prompt and answer kept; never where a region was demanded."""
@@ -572,6 +585,9 @@ class Call:
             show_reasoning=request.reasoning is None or not request.reasoning.exclude,
             request=request,
         )
+
+
+_FREE: Final = NanoUSD(0)
 
 
 def _nothing(_: Closing) -> bytes:

@@ -65,6 +65,14 @@ class Belongings(Protocol):
         """Asks the store. Raises Overloaded if it is away, or what it has does not open."""
         ...
 
+    def fee(self, caller: Caller, list_cost: NanoUSD) -> NanoUSD:
+        """For a call with a credential of the account's own."""
+        ...
+
+    def discount(self, caller: Caller, has: Belonging, cost: NanoUSD) -> NanoUSD:
+        """What is taken off a call with one of ours."""
+        ...
+
 
 class Contents(Protocol):
     """Prompts and answers, for accounts that want them kept."""

@@ -17,11 +17,13 @@ from typing import Final
 import msgspec
 
 from fairlead.core.affinity import WarmPlaces
+from fairlead.core.belongings import Belongings
 from fairlead.core.budgets.lending import Standing
 from fairlead.core.budgets.slices import Held, Lack, Slices
 from fairlead.core.budgets.types import BudgetRef, CallerBudget, Wanted
 from fairlead.core.caller import Caller, KeyRefused
 from fairlead.core.catalog import Snapshot
+from fairlead.core.content import Content
 from fairlead.core.errors import Overloaded, RateLimited
 from fairlead.core.generation import Generation
 from fairlead.core.health import HealthBook
@@ -39,6 +41,7 @@ from fairlead.dialects.rerank import Rerank
 from fairlead.gateway.admission import Admission
 from fairlead.gateway.app import CALLS_MAX, DataPlane
 from fairlead.gateway.caller_side import CallerSide
+from fairlead.gateway.own_keys import OwnKeys
 from fairlead.gateway.ports import Hold, Wallet
 from fairlead.gateway.server.connection import Connections, ServerBounds
 from fairlead.gateway.services import Services, Timeouts
@@ -47,7 +50,15 @@ from fairlead.providers.base import Credential
 from fairlead.providers.registry import PROVIDERS
 from fairlead.testing.caller_line import Answer, CallerLine, Reader
 
-__all__ = ["ACCOUNT", "KEY", "Answer", "GatewayInMemory", "PurseInMemory", "Reader"]
+__all__ = [
+    "ACCOUNT",
+    "KEY",
+    "Answer",
+    "BelongingsInMemory",
+    "GatewayInMemory",
+    "PurseInMemory",
+    "Reader",
+]
 
 ACCOUNT: Final = AccountId("account")
 KEY: Final = "sk-fl-v1-" + "0" * 64
@@ -173,6 +184,40 @@ class PurseInMemory:
         return self._slices.figures().held
 
 
+class BelongingsInMemory:
+    """What the one account has. is_away: as a store that does not answer. kept: contents that were to be
+    kept.
+    """
+
+    def __init__(self, has: Belongings, *, fee: int = 0, discount: int = 0) -> None:
+        self.has = has
+        self.is_away = False
+        self.kept: list[Content] = []
+        self._fee = fee
+        self._discount = discount
+
+    def peek(self, caller: Caller) -> Belongings | None:
+        del caller
+        return None
+
+    async def find(self, caller: Caller) -> Belongings:
+        del caller
+        if self.is_away:
+            raise Overloaded("Your account cannot be looked up at the moment.")
+        return self.has
+
+    def fee(self, caller: Caller, list_cost: NanoUSD) -> NanoUSD:
+        del caller
+        return NanoUSD(min(list_cost, self._fee))
+
+    def discount(self, caller: Caller, has: Belongings, cost: NanoUSD) -> NanoUSD:
+        del caller, has
+        return NanoUSD(min(cost, self._discount))
+
+    def keep(self, content: Content) -> None:
+        self.kept.append(content)
+
+
 class WordCounter:
     """Counts words: wrong, but plain to predict."""
 
@@ -218,6 +263,7 @@ class GatewayInMemory:
         missing_credentials: frozenset[str] = frozenset(),
         body_bytes_max: int = 1 << 20,
         wallet: Wallet | None = None,
+        belongings: BelongingsInMemory | None = None,
     ) -> None:
         self.keys = KeysInMemory()
         self.journal = JournalInMemory()
@@ -243,6 +289,9 @@ class GatewayInMemory:
             loop=asyncio.get_running_loop(),
             timeouts=timeouts or Timeouts(),
             body_bytes_max=body_bytes_max,
+            belongings=belongings,
+            own_keys=OwnKeys(lambda: snapshot.providers, dict, client=upstream, clock=LoopClock()),
+            contents=belongings,
         )
         self.app = DataPlane(
             self.services,

@@ -163,7 +163,7 @@ def usage_fields(
         "cost": usd(charge.total),
         "is_byok": is_byok,
         "cost_details": {
-            "upstream_inference_cost": None,
+            "upstream_inference_cost": (None if charge.upstream is None else usd(charge.upstream)),
             "upstream_inference_prompt_cost": usd(charge.prompt),
             "upstream_inference_completions_cost": usd(charge.completion),
         },

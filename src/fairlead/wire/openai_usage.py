@@ -266,7 +266,11 @@ def written_usage(usage: Usage, charge: Charge, *, is_byok: bool) -> WrittenUsag
         ),
         cost=usd(charge.total),
         is_byok=is_byok,
-        cost_details=_WrittenCosts(None, usd(charge.prompt), usd(charge.completion)),
+        cost_details=_WrittenCosts(
+            None if charge.upstream is None else usd(charge.upstream),
+            usd(charge.prompt),
+            usd(charge.completion),
+        ),
         server_tool_use=server_tools,
         server_tool_use_details=server_tools,
     )

@@ -18,10 +18,12 @@ from fairlead.store.tables.credentials import provider_credentials
 from fairlead.store.tables.keys import api_keys
 from fairlead.store.tables.people import memberships, users, workspaces
 from fairlead.store.tables.secrets import data_keys
+from fairlead.store.tables.usage import usage_days, usage_series
 
 __all__ = [
     "ACCOUNTS_MAX",
     "by_id",
+    "byok_used",
     "count",
     "default_workspace",
     "has_workspace",
@@ -35,6 +37,7 @@ __all__ = [
     "wipe",
 ]
 
+BY_MODEL: Final = 1  # control.usage.types.Level.MODEL
 ACCOUNTS_MAX: Final = 500  # SQLite takes 999 parameters in its oldest versions
 
 _read_list: Final = msgspec.json.Decoder(tuple[str, ...])
@@ -147,6 +150,30 @@ def usable(connection: sa.Connection, accounts: Sequence[AccountId]) -> list[Sea
         SealedCredential(_credential(row), row.sealed, row.wrapped, row.master_key_id)
         for row in rows
     ]
+
+
+def byok_used(
+    connection: sa.Connection, accounts: Sequence[AccountId], *, since_ms: int
+) -> dict[AccountId, tuple[int, int]]:
+    """List price (nanodollars) and number of the accounts' calls with their own credentials, as far as they are
+    settled. since_ms: when a UTC day began. accounts: at most ACCOUNTS_MAX."""
+    assert len(accounts) <= ACCOUNTS_MAX
+    rows = connection.execute(
+        sa.select(
+            usage_days.c.account_id,
+            sa.func.sum(usage_days.c.byok_nano).label("cost_nano"),
+            sa.func.sum(usage_days.c.requests).label("requests"),
+        )
+        .join(usage_series, usage_series.c.id == usage_days.c.series_id)
+        .where(
+            usage_days.c.account_id.in_(accounts),
+            usage_days.c.level == BY_MODEL,
+            usage_days.c.start_ms >= since_ms,
+            usage_series.c.is_byok.is_(True),
+        )
+        .group_by(usage_days.c.account_id)
+    )
+    return {AccountId(row.account_id): (int(row.cost_nano), int(row.requests)) for row in rows}
 
 
 def keys_by_hash(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from datetime import UTC, datetime
 from difflib import get_close_matches
 from typing import Final
 from uuid import UUID
@@ -29,6 +30,7 @@ __all__ = [
     "checked_changes",
     "credential_id",
     "label_of",
+    "month_start_ms",
     "place_of",
     "provider_of",
 ]
@@ -46,6 +48,12 @@ _WITHOUT_KEYS: Final = ("local", "sandbox")  # kinds of providers
 
 def credential_id(entropy: bytes) -> CredentialId:
     return CredentialId(str(UUID(bytes=entropy, version=4)))
+
+
+def month_start_ms(unix_ms: int) -> int:
+    """When this calendar month began, in UTC."""
+    now = datetime.fromtimestamp(unix_ms / 1000, UTC)
+    return int(datetime(now.year, now.month, 1, tzinfo=UTC).timestamp()) * 1000
 
 
 def place_of(credential: CredentialId) -> str:

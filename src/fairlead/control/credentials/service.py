@@ -184,6 +184,19 @@ class Credentials:
     ) -> Mapping[str, KeyId]:
         return queries.keys_by_hash(connection, account, hashes)
 
+    def used_this_month(
+        self, connection: sa.Connection, accounts: Sequence[AccountId]
+    ) -> Mapping[AccountId, tuple[int, int]]:
+        """List price (nanodollars) and number of calls with own credentials, as far as they are settled."""
+        since_ms = rules.month_start_ms(self._now_ms())
+        return {
+            account: used
+            for start in range(0, len(accounts), queries.ACCOUNTS_MAX)
+            for account, used in queries.byok_used(
+                connection, accounts[start : start + queries.ACCOUNTS_MAX], since_ms=since_ms
+            ).items()
+        }
+
     def opened(self, sealed: SealedCredential) -> str:
         """What the account wrote as its key. Raises MasterKeyUnknown, Unsealable."""
         credential = sealed.credential
