@@ -238,8 +238,10 @@ class Database:
         if self._is_postgresql and statement_timeout_s is not None:
             postgresql.allow(connection, statement_timeout_s)
 
-    def _one_done(self, _: asyncio.Future[Any]) -> None:
+    def _one_done(self, future: asyncio.Future[Any]) -> None:
         self._waiting_count -= 1
+        if not future.cancelled():
+            future.exception()  # perhaps nobody waits for it any more: no reason to warn of it
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
