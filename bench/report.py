@@ -214,7 +214,7 @@ def detail_tables(results: Results) -> str:
             for one in results.settling
         ]
         head = ["database", "each call is", "calls a second", "our us a call"]
-        parts.append(f"Settling, 1000 calls to a transaction:\n\n{_table(head, rows)}")
+        parts.append(f"Settling what waits in a journal:\n\n{_table(head, rows)}")
     if results.memory_mb:
         rows = [
             [name, _number(idle), _number(after)]

@@ -4,10 +4,10 @@
     .venv/bin/python bench/settling.py --check 1000000     # and the check, on so many postings
 
 `make bench` runs it as the load `settle`. Calls of 50 accounts with 200 keys wait in a journal, as they do when
-a gateway was busy; the settler moves them, 1000 to a transaction, in this thread. *recorded*: the generations,
-and how far the journal is read. *charged*: entries in the ledger and budgets as well. *counted*: statistics as
-well, so that is all that a gateway's settler does. A commit is on the disk before the next begins. PostgreSQL
-works in processes of its own, which share the machine with us.
+a gateway was busy; the settler moves them, in this thread, in transactions of its usual size. *recorded*: the
+generations, and how far the journal is read. *charged*: entries in the ledger and budgets as well. *counted*:
+statistics as well, so that is all that a gateway's settler does. A commit is on the disk before the next
+begins. PostgreSQL works in processes of its own, which share the machine with us.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from pathlib import Path
 from money import NOW_MS, Customers
 
 from fairlead.control.generations import queries
-from fairlead.control.generations.jobs import BATCH_RECORDS_MAX, Settler
+from fairlead.control.generations.jobs import BATCH_RECORDS_MAX, BATCH_RECORDS_MAX_SHARED, Settler
 from fairlead.control.ledger.check import check
 from fairlead.control.ledger.service import Ledger
 from fairlead.control.ledger.types import Charge
@@ -132,9 +132,11 @@ def _pace(kind: str, scope: Scope, calls: int) -> SettlePace:
 
 def _record(database: Database, journal: Journal) -> int:
     """What a settler did if there were no money."""
+    is_alone = database.path is not None
+    records_max = BATCH_RECORDS_MAX if is_alone else BATCH_RECORDS_MAX_SHARED
     position, count = START, 0
     while True:
-        batch = read_batch(journal.directory, position, records_max=BATCH_RECORDS_MAX)
+        batch = read_batch(journal.directory, position, records_max=records_max)
         if not batch.records:
             return count
         rows = [

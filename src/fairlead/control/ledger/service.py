@@ -12,7 +12,7 @@ An entry's reference is its idempotency key. Who does not know whether a transac
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Final, TypeAlias
 
@@ -41,7 +41,7 @@ from fairlead.core.ids import AccountId, LotId
 from fairlead.core.money import NanoUSD
 from fairlead.store.database import Database
 
-__all__ = ["Ledger", "Outcome"]
+__all__ = ["Ledger", "Outcome", "Pending"]
 
 PAGE_MAX: Final = 1000
 
@@ -79,10 +79,14 @@ class Ledger:
         self, connection: sa.Connection, commands: Sequence[Command]
     ) -> list[Outcome]:
         """One after the other, each with an outcome of its own."""
-        session = _Session(self._database, connection, commands, now_ms=self._now_ms)
-        outcomes = [session.post(command) for command in commands]
-        session.write()
-        return outcomes
+        pending = self.decide_within(connection, commands)
+        pending.write()
+        return pending.outcomes
+
+    def decide_within(self, connection: sa.Connection, commands: Sequence[Command]) -> Pending:
+        """The same in two steps, for who has long work that needs the entries' numbers: what becomes of each is
+        decided, and the transaction must not commit without `write`. Until then no budget is locked."""
+        return Pending(self._database, connection, commands, now_ms=self._now_ms)
 
     def lock_within(self, connection: sa.Connection) -> None:
         """Nobody posts until the transaction ends, and all that was posted before is seen from here on."""
@@ -166,14 +170,15 @@ class Ledger:
             return queries.expiring(connection, before_ms=before_ms, limit=min(limit, PAGE_MAX))
 
 
-class _Session:
-    """Commands being posted in one transaction: what is known of their accounts, and what is to be written."""
+class Pending:
+    """Commands being posted in one transaction: what becomes of each, in `outcomes`, and what is to be
+    written."""
 
     def __init__(
         self,
         database: Database,
         connection: sa.Connection,
-        commands: Iterable[Command],
+        commands: Sequence[Command],
         *,
         now_ms: Callable[[], int],
     ) -> None:
@@ -203,8 +208,9 @@ class _Session:
             lot.id: (account, lot) for account, book in self._before.items() for lot in book.lots
         }
         self._lots_moved: Counter[LotId] = Counter()
+        self.outcomes = [self._post(command) for command in commands]
 
-    def post(self, command: Command) -> Outcome:
+    def _post(self, command: Command) -> Outcome:
         refused = rules.invalid(command)
         if refused is not None:
             return refused
