@@ -171,8 +171,15 @@ def unsound_questions(name: str) -> SearchStrategy[Case[Any]]:
 
 def _generated(name: str, mode: GenerationMode) -> SearchStrategy[Case[Any]]:
     operation = operations()[name]
-    generated = schemathesis.openapi.from_dict(_document())[operation.path][operation.method]
-    return generated.as_strategy(generation_mode=mode)
+    strategy: SearchStrategy[Case[Any]] = _asked()[operation.path][operation.method].as_strategy(
+        generation_mode=mode
+    )
+    return strategy
+
+
+@cache
+def _asked() -> Any:
+    return schemathesis.openapi.from_dict(_document())
 
 
 def _check_envelope(body: Any, status: int) -> None:

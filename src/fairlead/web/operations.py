@@ -33,7 +33,8 @@ __all__ = ["Asked", "Handler", "Operation", "Page", "Who", "operation_routes"]
 
 PAGE_DEFAULT: Final = 50
 PAGE_MAX: Final = 100
-OFFSET_MAX: Final = 1_000_000_000
+OFFSET_MAX: Final = 1_000_000_000  # nobody has more: what is behind is an empty page
+DIGITS_MAX: Final = 18
 
 _Body = TypeVar("_Body")
 
@@ -96,7 +97,7 @@ class Asked:
 
     def page(self, *, limit_max: int = PAGE_MAX, limit_default: int = PAGE_DEFAULT) -> Page:
         return Page(
-            offset=self._number("offset", default=0, least=0, most=OFFSET_MAX),
+            offset=min(self._number("offset", default=0, least=0), OFFSET_MAX),
             limit=self._number("limit", default=limit_default, least=1, most=limit_max),
         )
 
@@ -114,15 +115,16 @@ class Asked:
         """Raises RequestInvalid, which names the field, and PayloadTooLarge."""
         return await body_of(self.request, kind, bytes_max=bytes_max)
 
-    def _number(self, name: str, *, default: int, least: int, most: int) -> int:
+    def _number(self, name: str, *, default: int, least: int, most: int | None = None) -> int:
         text = self.parameter(name)
         if text is None or text == "null":
             return default
-        if not (text.isascii() and text.isdigit() and len(text) <= len(str(most))):
+        if not (text.isascii() and text.isdigit()):
             raise RequestInvalid(f"`{name}` is a whole number, {least} or more.", param=name)
-        number = int(text)
-        if not least <= number <= most:
-            raise RequestInvalid(f"`{name}` is from {least} to {most}.", param=name)
+        number = int(text) if len(text) <= DIGITS_MAX else OFFSET_MAX
+        if number < least or (most is not None and number > most):
+            bounds = f"{least} or more" if most is None else f"from {least} to {most}"
+            raise RequestInvalid(f"`{name}` is {bounds}.", param=name)
         return number
 
 

@@ -157,7 +157,7 @@ class Stage:
     def lose_the_database(self) -> None:
         """From now on it does not answer."""
 
-        async def run(*_: object) -> None:
+        async def run(*_: object, **__: object) -> None:
             raise DatabaseUnreadable("it is away")
 
         self.control.database.run = run  # type: ignore[method-assign, assignment]

@@ -39,6 +39,7 @@ class Body:
 
 
 SOUND: Final = {
+    "POST /analytics/query": {"metrics": ["request_count"]},
     "POST /keys": {"name": "k"},
     "PATCH /keys/{hash}": {"name": "k"},
     "POST /auth/keys": {"code": "ac-v1-nothing"},
