@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from itertools import chain
+from typing import Final
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql.base import PGDialect
 
 __all__ = ["SumTable"]
 
-PARAMETERS_MAX = 999  # of one statement, in older versions of SQLite
+PARAMETERS_MAX: Final = 999  # of one statement, in older versions of SQLite
+_NUMBERS: Final = ("BIGINT", "SMALLINT")
 
 
 class SumTable:
@@ -46,9 +48,9 @@ class SumTable:
         self._sqlite_one = f"{start}VALUES {row}{rest}"
         dialect = PGDialect()  # type: ignore[no-untyped-call]
         kinds = [column.type.compile(dialect) for column in table.columns]
-        arrays = ", ".join(f"%s::{kind}[]" for kind in kinds)
+        arrays = ", ".join(f"{_placeholder(kind)}::{kind}[]" for kind in kinds)
         self._postgresql = f"{start}SELECT * FROM unnest({arrays}){rest}"  # noqa: S608 - our names
-        self._is_number = [kind in ("BIGINT", "SMALLINT") for kind in kinds]
+        self._is_number = [kind in _NUMBERS for kind in kinds]
 
     def add(self, connection: sa.Connection, rows: Iterable[tuple[object, ...]]) -> None:
         """rows: a plain value for each column, in the table's order; no two with the same key."""
@@ -75,3 +77,8 @@ class SumTable:
 def _numbers(column: Iterable[object]) -> str:
     """An array of numbers as PostgreSQL writes it."""
     return f"{{{','.join(map(str, column)).replace('None', 'NULL')}}}"
+
+
+def _placeholder(kind: str) -> str:
+    """Texts go as bytes: in a text each would have to be looked through for what must be quoted."""
+    return "%s" if kind in _NUMBERS else "%b"

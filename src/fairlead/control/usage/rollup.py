@@ -12,6 +12,7 @@ from fairlead.control.usage.apps import APPS_PER_ACCOUNT_MAX, Claim, claim, merg
 from fairlead.control.usage.rules import MS_PER_S, roll
 from fairlead.control.usage.samples import Sample, sample
 from fairlead.control.usage.series import SeriesBook
+from fairlead.core.generation import Attribution
 from fairlead.core.ids import AccountId
 from fairlead.core.pricing import PriceSheet
 from fairlead.store.database import Database
@@ -75,11 +76,17 @@ class UsageRollup:
 
     def _apps(self, connection: sa.Connection, samples: Sequence[Sample]) -> dict[str, int]:
         """Apps' ids by generation. New apps are made; those that exist take on what their own calls say."""
-        claims = {
-            one.id: (one, claimed)
-            for one in samples
-            if one.attribution is not None and (claimed := claim(one.attribution)) is not None
-        }
+        claimed_by: dict[Attribution, Claim | None] = {}  # many calls say the same
+        claims: dict[str, tuple[Sample, Claim]] = {}
+        for one in samples:
+            said = one.attribution
+            if said is None or said.referer is None:
+                continue
+            if said not in claimed_by:
+                claimed_by[said] = claim(said)
+            claimed = claimed_by[said]
+            if claimed is not None:
+                claims[one.id] = (one, claimed)
         if not claims:
             return {}
         # In one order everywhere, so that two who make the same ones do not lock each other out.
