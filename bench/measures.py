@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
+from admission import AdmissionTime
 from bodies import as_messages, conversation
 from machine import Machine, cpu_ticks, cpu_us
 from planning import PlanTime
@@ -257,6 +258,7 @@ class Results:
     complaints: list[str] = field(default_factory=list)
     plans: list[PlanTime] = field(default_factory=list)
     settling: list[SettlePace] = field(default_factory=list)
+    admission: list[AdmissionTime] = field(default_factory=list)
 
     def of(self, target: str) -> Iterable[Sample]:
         yield from (sample for sample in self.samples if sample.label == target)

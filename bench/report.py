@@ -6,6 +6,7 @@ import statistics
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from admission import admission_figures
 from measures import LOADS, Results, Sample, StreamTry, paced_streams
 from planning import plan_figures
 from settling import settle_figures
@@ -84,6 +85,8 @@ TARGETS: tuple[Goal, ...] = (
     ),
     Goal("plan_usual_us", "planning a call, 5 endpoints and no wishes", "us", None, None),
     Goal("plan_us", "planning a call, 30 endpoints and every wish", "us", 60, 40),
+    Goal("admission_us", "ceiling, hold and settlement of a call, two budgets", "us", 25, 15),
+    Goal("admission_trips", "trips to the database for 20,000 such calls", "", 20, 10),
     Goal(
         "settle_sqlite",
         "calls settled a second into SQLite, charged and counted",
@@ -133,6 +136,7 @@ def figures_of(results: Results) -> Figures:
         put("streams", streams_held(results.stream_tries, "fairlead"))
     if results.plans:
         found |= plan_figures(results.plans)
+    found |= admission_figures(results.admission)
     found |= settle_figures(results.settling)
     if memory := results.memory_mb.get("fairlead"):
         put("idle_mb", memory[0])
@@ -208,6 +212,13 @@ def detail_tables(results: Results) -> str:
         ]
         head = ["plan for", "us (median)", "fixed loops", "plans"]
         parts.append(f"Planning, in one process and without servers:\n\n{_table(head, rows)}")
+    if results.admission:
+        rows = [
+            [one.name, _number(one.median_us), str(one.trips), str(one.count)]
+            for one in results.admission
+        ]
+        head = ["a call of", "us (median)", "trips", "calls"]
+        parts.append(f"Admission, in one process and without servers:\n\n{_table(head, rows)}")
     if results.settling:
         rows = [
             [one.database, one.scope, _number(one.calls_per_s), _number(one.our_us)]

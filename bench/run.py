@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import msgspec
+from admission import ADMISSION_LOAD, time_admission
 from hotspots import profile
 from machine import Cores, Machine, pss_mb
 from measures import (
@@ -35,7 +36,7 @@ from rig import FAIRLEAD, Ledger, Rig, RigFailure, Target, opened
 from settling import SETTLE_CALLS, SETTLE_CALLS_QUICK, SETTLE_LOAD, measure_settling
 
 FAILED, CANNOT_WORK = 1, 2
-_WITHOUT_SERVERS = (PLAN_LOAD, SETTLE_LOAD)
+_WITHOUT_SERVERS = (PLAN_LOAD, ADMISSION_LOAD, SETTLE_LOAD)
 _ALL_LOADS = [*LOADS, *_WITHOUT_SERVERS]
 
 
@@ -74,6 +75,9 @@ def _bench(arguments: argparse.Namespace) -> int:
     if PLAN_LOAD in arguments.loads:
         tell("bench: planning, without servers")
         results.plans = time_plans(pace.seconds / len(PLAN_ROWS))
+    if ADMISSION_LOAD in arguments.loads:
+        tell("bench: admission, without servers")
+        results.admission = time_admission()
     if SETTLE_LOAD in arguments.loads:
         tell("bench: settling, into SQLite and PostgreSQL")
         results.settling = measure_settling(
@@ -172,6 +176,7 @@ def _raw(results: Results, figures: Figures, ledger: Ledger) -> bytes:
         "answered": sum(sample.answered for sample in results.of("fairlead")),
         "memory_mb": results.memory_mb,
         "plans": msgspec.to_builtins(results.plans),
+        "admission": msgspec.to_builtins(results.admission),
         "settling": msgspec.to_builtins(results.settling),
         "complaints": results.complaints,
         "samples": msgspec.to_builtins(results.samples),

@@ -128,16 +128,21 @@ class Ceilings:
 
     def of(self, extent: Extent, endpoints: Iterable[Endpoint]) -> Ceiling:
         """endpoints: all that may be tried, at least one."""
-        prices = tuple({self._prices(one): None for one in endpoints})
+        prices = tuple([self._prices(one) for one in endpoints])
+        answers = extent.answers
         full = floor = least = answer_tokens = 0
         for one in prices:
             tokens = _answer_tokens(one, extent)
-            answer_tokens = max(answer_tokens, tokens)
+            if tokens > answer_tokens:
+                answer_tokens = tokens
             fixed = _fixed(one, extent)
-            each = one.answer * extent.answers
-            full = max(full, fixed + each * tokens)
-            floor = max(floor, fixed + each * min(tokens, ANSWER_TOKENS_USUAL))
-            least = max(least, fixed + each * min(tokens, ANSWER_TOKENS_MIN))
+            cost = fixed + one.answer * answers * tokens
+            if cost > full:
+                full = cost
+            if extent.answer_tokens is None:
+                each = one.answer * answers
+                floor = max(floor, fixed + each * min(tokens, ANSWER_TOKENS_USUAL))
+                least = max(least, fixed + each * min(tokens, ANSWER_TOKENS_MIN))
         most = nano_from_pico(PicoUSD(full))
         if extent.is_flexible:
             wanted = Wanted(most, nano_from_pico(PicoUSD(floor)), nano_from_pico(PicoUSD(least)))

@@ -34,12 +34,19 @@ class Admitted(msgspec.Struct, frozen=True, gc=False):
 
     answer_tokens: how long the answer is to be at most, where there is not money for any length; None: as
         long as was asked for.
-    paid_tokens: what the hold pays for, all answers together; None: nothing limits it.
+    ceiling: what the hold was worked out from; None: nothing limits the call.
     """
 
     hold: Hold
     answer_tokens: int | None = None
-    paid_tokens: int | None = None
+    ceiling: Ceiling | None = None
+
+    def paid_tokens(self) -> int | None:
+        """What the hold pays for, all answers together; None: nothing limits it."""
+        amount, ceiling = self.hold.amount, self.ceiling
+        if amount is None or ceiling is None:
+            return None
+        return ceiling.affordable_tokens(amount) * ceiling.extent.answers
 
 
 FREELY: Final = Admitted(NOTHING_HELD)
@@ -97,11 +104,9 @@ class Admission:
 
 def _admitted(hold: Hold, ceiling: Ceiling) -> Admitted:
     amount = hold.amount
-    if amount is None:
-        return Admitted(hold)
-    affordable = ceiling.affordable_tokens(amount)
-    is_short = amount < ceiling.wanted.full
-    return Admitted(hold, affordable if is_short else None, affordable * ceiling.extent.answers)
+    if amount is None or amount >= ceiling.wanted.full:
+        return Admitted(hold, None, ceiling)
+    return Admitted(hold, ceiling.affordable_tokens(amount), ceiling)
 
 
 def _that_count(budgets: tuple[CallerBudget, ...], decided: Decided) -> Sequence[CallerBudget]:

@@ -346,7 +346,7 @@ class Call:
 
     def _cutoff(self, leg: Leg) -> Cutoff | None:
         """Where the answer ends that there is money for; None: nothing limits it."""
-        tokens = self._admitted.paid_tokens
+        tokens = self._admitted.paid_tokens()
         if tokens is None:
             return None
         assert self._decided is not None
