@@ -90,9 +90,13 @@ def questions(usage: Usage, account: AccountId, year: Year) -> dict[str, Callabl
             ("of a model by key", (Dimension.API_KEY,), of_model),
             ("of a key by model", (Dimension.MODEL,), of_key),
         ):
-            asked[f"activity page, {page}, {shown}"] = _sums(
-                usage, account, length_ms, granularity, dimensions, filters
-            )
+            name = f"activity page, {page}, {shown}"
+            if dimensions:
+                asked[name] = _charted(
+                    usage, account, length_ms, granularity, dimensions[0], filters
+                )
+            else:
+                asked[name] = _sums(usage, account, length_ms, granularity, (), filters)
     asked["GET /activity"] = lambda: usage.activity(account)
     asked["GET /activity by workspace"] = lambda: usage.activity(account, by_workspace=True)
     asked["GET /activity of a key"] = lambda: usage.activity(account, key=key)
@@ -178,6 +182,21 @@ def _sums(
     return lambda: usage.sums(
         account, start_ms=NOW_MS - length_ms, end_ms=NOW_MS, measures=PAGE_MEASURES,
         granularity=granularity, dimensions=dimensions, filters=filters,
+    )  # fmt: skip
+
+
+def _charted(
+    usage: Usage,
+    account: AccountId,
+    length_ms: int,
+    granularity: Granularity,
+    dimension: Dimension,
+    filters: tuple[Filter, ...],
+) -> Callable[[], object]:
+    """A chart of the ten biggest, and the rest."""
+    return lambda: usage.charted(
+        account, dimension, start_ms=NOW_MS - length_ms, end_ms=NOW_MS, measures=PAGE_MEASURES,
+        granularity=granularity, biggest=10, filters=filters,
     )  # fmt: skip
 
 

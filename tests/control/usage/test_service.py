@@ -154,6 +154,39 @@ def test_of_the_installation_too(filled: Database, days, granularity, dimensions
     assert found == expected("", start_ms, end_ms, granularity, dimensions, [])
 
 
+@given(
+    span=ranges(),
+    granularity=st.sampled_from([Granularity.DAY, Granularity.WEEK, Granularity.MONTH]),
+    dimension=st.sampled_from(PLAIN),
+    biggest=st.integers(0, 4),
+)
+@settings(deadline=None, max_examples=25)
+def test_a_chart_shows_the_biggest_and_the_rest_is_what_is_left(
+    filled: Database, span, granularity, dimension, biggest
+):
+    start_ms, end_ms = span
+    whole = expected(ACCOUNT, start_ms, end_ms, granularity, [dimension], [])
+    totals = expected(ACCOUNT, start_ms, end_ms, None, [dimension], [])
+    requests = MEASURES.index("requests")
+    chart = usage_of(filled).charted(
+        ACCOUNT, dimension, start_ms=start_ms, end_ms=end_ms, granularity=granularity,
+        measures=["requests"], biggest=biggest,
+    )  # fmt: skip
+    sizes = [totals[(0, value)][requests] for value in chart.biggest]
+    assert sizes == sorted((sums[requests] for sums in totals.values()), reverse=True)[:biggest]
+    assert chart.sums == {
+        group: [sums[requests]] for group, sums in whole.items() if group[1] in chart.biggest
+    }
+    for bucket_ms, (left,) in chart.rest.items():
+        others = (
+            sums[requests]
+            for group, sums in whole.items()
+            if group[0] == bucket_ms and group[1] not in chart.biggest
+        )
+        assert left == sum(others)
+    assert chart.rest.keys() == {group[0] for group in whole}
+
+
 def test_apps_have_the_usage_of_their_calls(filled: Database):
     usage = usage_of(filled)
     start_ms, end_ms = BEGIN_S * 1000, (BEGIN_S + DAYS * DAY_S) * 1000

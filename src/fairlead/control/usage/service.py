@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from operator import add
+from operator import add, sub
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -27,7 +27,15 @@ from fairlead.control.usage.queries import GROUPS_MAX, Group
 from fairlead.control.usage.rules import MS_PER_S, measures
 from fairlead.control.usage.samples import Sample
 from fairlead.control.usage.spans import COARSEST, Granularity, Kept, Span, spans, whole
-from fairlead.control.usage.types import ActivityRow, App, KeyUsage, Names, Resolution, SpanUsage
+from fairlead.control.usage.types import (
+    ActivityRow,
+    App,
+    Chart,
+    KeyUsage,
+    Names,
+    Resolution,
+    SpanUsage,
+)
 from fairlead.core.ids import AccountId, KeyId, UserId, WorkspaceId
 from fairlead.core.money import NanoUSD
 from fairlead.store.database import Database
@@ -97,6 +105,51 @@ class Usage:
                 granularity=granularity, dimensions=dimensions, filters=filters,
             )  # fmt: skip
         return found
+
+    def charted(
+        self,
+        account: AccountId,
+        dimension: Dimension,
+        *,
+        start_ms: int,
+        end_ms: int,
+        granularity: Granularity,
+        measures: Sequence[str],
+        biggest: int,
+        filters: Sequence[Filter] = (),
+    ) -> Chart:
+        """As `sums` by one dimension, of as many groups as one can tell apart in a chart.
+
+        biggest: how many, by the first of the measures. However many groups there are, few rows come back.
+        """
+        with self._read() as connection:
+
+            def sums(
+                names: Sequence[str],
+                by: Granularity | None,
+                dimensions: Sequence[Dimension],
+                more: Sequence[Filter] = (),
+            ) -> dict[Group, list[int]]:
+                found, _, _ = self._sums(
+                    connection, account, start_ms=start_ms, end_ms=end_ms, measures=names,
+                    granularity=by, dimensions=dimensions, filters=(*filters, *more),
+                )  # fmt: skip
+                return found
+
+            totals = sums(measures[:1], None, (dimension,))
+            order = sorted(totals, key=lambda group: (-totals[group][0], str(group[1])))
+            values = tuple(group[1] for group in order[:biggest])
+            only = Filter(dimension, Operator.IN, values, dimension.unset in values)
+            chosen = sums(measures, granularity, (dimension,), (only,)) if values else {}
+            rest = {
+                start_ms: counted
+                for (start_ms,), counted in sums(measures, granularity, ()).items()
+            }
+        for (bucket_ms, _), counted in chosen.items():
+            rest[bucket_ms] = list(map(sub, rest[bucket_ms], counted))
+        return Chart(
+            values, {(at_ms, one): counted for (at_ms, one), counted in chosen.items()}, rest
+        )
 
     def analysed(self, account: AccountId, question: Question) -> Analysis:
         """Raises QuestionInvalid for buckets finer than what is kept."""

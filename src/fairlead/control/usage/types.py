@@ -15,6 +15,7 @@ __all__ = [
     "KEPT_AT",
     "ActivityRow",
     "App",
+    "Chart",
     "KeyName",
     "KeyUsage",
     "Level",
@@ -137,6 +138,19 @@ class ActivityRow:
     cached_tokens: int
     cost: NanoUSD
     byok: NanoUSD
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """Sums over time of the biggest groups by themselves, and of all others together.
+
+    biggest: their values, the biggest first. sums: by (start of the bucket, value). rest: by start; what is
+    left of the whole without them, also where that is nothing.
+    """
+
+    biggest: tuple[str | int | bool, ...]
+    sums: dict[tuple[int, str | int | bool], list[int]]
+    rest: dict[int, list[int]]
 
 
 @dataclass(frozen=True, slots=True)
