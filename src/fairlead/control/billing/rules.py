@@ -168,7 +168,9 @@ def observed(purchase: Purchase, seen: Observation) -> Purchase:
             rank=lambda one: (one.state, one.cents),
         ),
     )
-    payment = max(purchase.payment or "", seen.payment or "") or None
+    # An attempt that failed may have another name than the one that went through.
+    known = (facts.paid_cents is not None, purchase.payment or "")
+    payment = max(known, (seen.paid_cents is not None, seen.payment or ""))[1] or None
     return replace(purchase, payment=payment, facts=joined)
 
 

@@ -393,6 +393,9 @@ class Billing:
     def _sent(self, connection: sa.Connection, refund: Refund, seen: SeenRefund) -> Refund:
         purchase = queries.find_purchase(connection, refund.purchase, locked=True)
         assert purchase is not None
+        if seen.id:  # otherwise it was never made
+            purchase = rules.observed(purchase, Observation(purchase=purchase.id, refunds=(seen,)))
+            queries.save_purchase(connection, purchase, due_ms=_due_ms(purchase))
         return self._refund_seen(connection, purchase, seen, problem=refund.problem)
 
     def _refund_seen(

@@ -162,10 +162,11 @@ class StripePayments:
 
     def look(self, purchase: Purchase) -> Observation:
         payment, is_over = purchase.payment, False
-        if payment is None and purchase.session is not None:
+        if purchase.session is not None:
             name = purchase.session
             session = _plain(self._ask(lambda client: client.v1.checkout.sessions.retrieve(name)))
-            payment, is_over = session.get("payment_intent"), session.get("status") == "expired"
+            payment = session.get("payment_intent") or payment
+            is_over = session.get("status") == "expired"
         if payment is None:
             return Observation(
                 purchase=purchase.id,
