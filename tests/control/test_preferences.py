@@ -42,6 +42,7 @@ EVERYTHING = {
     "enforce_zdr_authors": ["anthropic"],
     "enable_paid_model_training": False,
     "enable_free_model_training": False,
+    "enable_free_model_publication": False,
     "enforce_distillable_text": True,
     "default_provider_sort": "throughput",
     "default_model": "openai/o1",

@@ -124,6 +124,7 @@ def arbitrary_decision(source: random.Random) -> Decision:
             zdr_authors=some(text),
             no_paid_training=flag(),
             no_free_training=flag(),
+            no_free_publication=flag(),
             default_sort=maybe(source.choice(list(Sort))),
         )
 

@@ -138,6 +138,14 @@ def test_training_on_free_prompts_has_a_switch_of_its_own() -> None:
     assert set(order(planned(where, {}, account=account))) == set(POLICIES)
 
 
+def test_what_may_be_published_of_free_prompts_is_kept_from_who_keeps_them() -> None:
+    account = AccountPreferences(enable_free_model_publication=False)
+    free = world(*(offer(name, 0) for name in POLICIES), policies=POLICIES)
+    assert set(order(planned(free, {}, account=account))) == {"careful"}
+    paid = world(*map(offer, POLICIES), policies=POLICIES)
+    assert set(order(planned(paid, {}, account=account))) == set(POLICIES)
+
+
 @pytest.mark.parametrize(
     ("account", "removed"),
     [

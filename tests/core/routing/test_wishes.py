@@ -139,6 +139,7 @@ def test_an_account_is_a_ceiling_in_every_field_that_protects() -> None:
         enforce_zdr_authors=("anthropic",),
         enable_paid_model_training=False,
         enable_free_model_training=False,
+        enable_free_model_publication=False,
         enforce_distillable_text=True,
         default_provider_sort=Sort.PRICE,
     )
@@ -160,6 +161,7 @@ def test_an_account_is_a_ceiling_in_every_field_that_protects() -> None:
         zdr_authors=("anthropic",),
         no_paid_training=True,
         no_free_training=True,
+        no_free_publication=True,
         default_sort=Sort.PRICE,
     )
 

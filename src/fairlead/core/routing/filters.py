@@ -338,6 +338,10 @@ def _by_privacy(sieve: Sieve, preferences: Preferences) -> None:
             sieve.drop(training & ~index.free, _DATA_POLICY, "may train on paid prompts")
         if preferences.no_free_training:
             sieve.drop(training & index.free, _DATA_POLICY, "may train on free prompts")
+    if preferences.no_free_publication:
+        # Who keeps nothing has nothing to publish; of the others nobody says that they do not.
+        publishing = index.free & ~index.keeps_nothing
+        sieve.drop(publishing, _DATA_POLICY, "may publish free prompts, or is not known")
     if preferences.zdr or index.model.author in preferences.zdr_authors:
         sieve.drop(~index.retains_nothing, _ZDR, "may retain prompts, or is not known")
     if preferences.enforce_distillable_text and index.model.open_weights is not True:

@@ -88,7 +88,8 @@ class Preferences(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, cac
         patterns with `*`).
     no_training: endpoints that may train on or keep prompts are out (`data_collection: deny`).
     zdr: endpoints that keep prompts at all are out. zdr_authors: the same for models of these authors.
-    no_paid_training, no_free_training: the account's switches; an unknown policy counts as training.
+    no_paid_training, no_free_training, no_free_publication: the account's switches; an unknown policy counts as
+        the worst.
     region: "eu" or "us": only endpoints there.
     sort: the request's own; default_sort: the account's, which a variant or a service tier outweighs.
     """
@@ -117,6 +118,7 @@ class Preferences(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, cac
     zdr_authors: tuple[str, ...] = ()
     no_paid_training: bool = False
     no_free_training: bool = False
+    no_free_publication: bool = False
     default_sort: Sort | None = None
 
 
@@ -142,6 +144,7 @@ class AccountPreferences(
     enforce_zdr_authors: tuple[str, ...] = ()
     enable_paid_model_training: bool = True
     enable_free_model_training: bool = True
+    enable_free_model_publication: bool = True
     enforce_distillable_text: bool = False
     default_provider_sort: Sort | None = None
     default_model: str | None = None

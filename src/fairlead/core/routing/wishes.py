@@ -126,6 +126,7 @@ def preferences_of(
         zdr_authors=account.enforce_zdr_authors,
         no_paid_training=not account.enable_paid_model_training,
         no_free_training=not account.enable_free_model_training,
+        no_free_publication=not account.enable_free_model_publication,
         default_sort=account.default_provider_sort,
     )
 
