@@ -31,6 +31,7 @@ from fairlead.web.cors import AnyOrigin
 from fairlead.web.doors import Doors
 from fairlead.web.health import health_routes
 from fairlead.web.operations import operation_routes
+from fairlead.web.pages.consent import consent_routes
 from fairlead.web.pages.home import home_routes
 from fairlead.web.services import WebServices
 
@@ -66,6 +67,7 @@ def build_web_app(services: WebServices) -> ASGIApp:
             *(Mount(prefix, api) for prefix in API_PREFIXES),
             *([] if services.auth is None else auth_routes(services.auth)),
             *health_routes(services),
+            *consent_routes(services),
             *home_routes(),
         ]
     )

@@ -29,6 +29,7 @@ __all__ = [
     "code_of",
     "digest",
     "is_verified",
+    "meets",
     "redirection",
 ]
 
@@ -109,13 +110,16 @@ def is_verified(grant: Grant, verifier: str | None) -> bool:
     """Whether it is the app that asked. Without a challenge, whoever has the code is."""
     if grant.challenge is None:
         return True
-    if verifier is None:
-        return False
+    return verifier is not None and meets(grant.challenge, grant.method, verifier)
+
+
+def meets(challenge: str, method: ChallengeMethod | None, verifier: str) -> bool:
+    """Whether the challenge was made from that verifier (RFC 7636, section 4.6)."""
     shown = verifier
-    if grant.method is ChallengeMethod.S256:
+    if method is ChallengeMethod.S256:
         hashed = sha256(verifier.encode("utf-8", "surrogatepass")).digest()
         shown = urlsafe_b64encode(hashed).rstrip(b"=").decode()
-    return compare_digest(shown.encode("utf-8", "surrogatepass"), grant.challenge.encode())
+    return compare_digest(shown.encode("utf-8", "surrogatepass"), challenge.encode())
 
 
 def code_of(entropy: bytes) -> str:
