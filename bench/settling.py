@@ -22,19 +22,19 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from money import NOW_MS, Customers
+from money import Customers
 
 from fairlead.control.generations import queries
+from fairlead.control.generations.bills import bill, charges
 from fairlead.control.generations.jobs import BATCH_RECORDS_MAX, BATCH_RECORDS_MAX_SHARED, Settler
 from fairlead.control.ledger.check import check
-from fairlead.control.ledger.service import Ledger
-from fairlead.control.ledger.types import Charge
+from fairlead.control.ledger.types import Posted
 from fairlead.control.usage.rollup import UsageRollup
-from fairlead.core.money import NanoUSD
 from fairlead.store.database import DATABASE_FILE, Database, open_database
 from fairlead.store.journal import Journal
 from fairlead.store.journal_files import START, read_batch
 from fairlead.store.migrate import prepare
+from fairlead.store.records import front, pack
 
 __all__ = [
     "SETTLE_CALLS",
@@ -85,28 +85,29 @@ def settle_figures(paces: Sequence[SettlePace]) -> dict[str, float]:
 
 
 def check_pace(postings: int) -> tuple[int, float]:
-    """How many postings a ledger had, and how many seconds its check took. SQLite."""
+    """How many postings a ledger had, and how many seconds its check took. SQLite; a call to each entry."""
     with _database("sqlite") as database:
         customers = Customers()
-        customers.arrive(database)
-        ledger = Ledger(database, now_ms=lambda: NOW_MS)
+        ledger = customers.arrive(database).ledger
         number = 0
         while number * POSTINGS_PER_ENTRY < postings:
-            charges = [
-                Charge(
-                    account=customers.account(number + index),
-                    reference=f"bench:{number + index}",
-                    amount=NanoUSD(1000),
-                    generations_count=1,
-                )
-                for index in range(5000)
-            ]
+            calls = [customers.call(number + index) for index in range(5000)]
+            records = list(map(pack, calls))
+            wanted = [charge for record in records for charge in charges([bill(record)])]
             with database.begin() as connection:
-                ledger.post_all_within(connection, charges)
-            number += len(charges)
+                posted = ledger.post_all_within(connection, wanted)
+                rows = [
+                    queries.row(front(record), record, outcome.entry)
+                    for record, outcome in zip(records, posted, strict=True)
+                    if isinstance(outcome, Posted)
+                ]
+                assert queries.insert_new(database, connection, rows) == len(calls)
+            number += len(calls)
         began_s = time.perf_counter()
-        seen = check(database).postings
-        return seen, time.perf_counter() - began_s
+        checked = check(database)
+        took_s = time.perf_counter() - began_s
+        assert checked.findings == ()
+        return checked.postings, took_s
 
 
 def _pace(kind: str, scope: Scope, calls: int) -> SettlePace:

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import random
+import time
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
+from fairlead.control.generations import queries
 from fairlead.control.generations.jobs import Settler
 from fairlead.control.ledger import chain
 from fairlead.control.ledger.check import Anchor, check
 from fairlead.control.ledger.derived import Damage, Finding
 from fairlead.control.ledger.service import Ledger
-from fairlead.control.ledger.types import LotKind, Posting
+from fairlead.control.ledger.types import Charge, LotKind, Posted, Posting
 from fairlead.core.ids import AccountId
 from fairlead.core.money import NanoUSD
 from fairlead.store.database import Database
 from fairlead.store.journal import Journal
+from fairlead.store.records import front, pack
 from fairlead.store.tables.generations import generations
 from fairlead.store.tables.ledger import ledger_entries, ledger_postings
 from fairlead.testing.generations import plain_generation
@@ -366,8 +369,6 @@ def test_generations_charged_by_an_entry_that_is_another(settled: Database):
 
 def test_a_call_charged_twice(settled: Database, ledger: Ledger):
     """A second entry for calls that have one, posted through the funnel: nothing else is wrong with it."""
-    from fairlead.control.ledger.types import Charge, Posted
-
     twice = ledger.post(
         Charge(
             account=ACCOUNT,
@@ -429,3 +430,41 @@ def test_progress_is_told(settled: Database, monkeypatch: pytest.MonkeyPatch):
     assert [done for done, _ in told] == sorted({*range(3, entries, 3), entries})
     assert {total for _, total in told} == {entries}
     assert found(settled) == []
+
+
+def test_a_million_postings_are_checked_in_under_a_minute(database: Database, ledger: Ledger):
+    """A short form, in processor time of this process: `bench/settling.py --check 1000000` is the long one."""
+    count = 10_000
+    wanted = [
+        Charge(
+            account=AccountId(f"acc-{number % 50}"),
+            reference=f"usage:{number}",
+            amount=NanoUSD(1000 + number),
+            generations_count=1,
+        )
+        for number in range(count)
+    ]
+    with database.begin() as connection:
+        posted = ledger.post_all_within(connection, wanted)
+        database.insert_many_new(
+            connection,
+            generations,
+            [
+                queries.row(front(record), record, outcome.entry)
+                for number, outcome in enumerate(posted)
+                if isinstance(outcome, Posted)
+                for record in [
+                    pack(
+                        plain_generation(
+                            number, account=wanted[number].account, cost=wanted[number].amount
+                        )
+                    )
+                ]
+            ],
+        )
+    began_s = time.process_time()
+    checked = check(database)
+    took_s = time.process_time() - began_s
+    assert checked.findings == ()
+    assert checked.generations == count
+    assert took_s / checked.postings * 1_000_000 < 60
