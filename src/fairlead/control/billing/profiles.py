@@ -77,6 +77,11 @@ class Profiles:
     def customer(self, account: AccountId) -> str | None:
         return self.find(account).customer
 
+    def email(self, account: AccountId) -> str | None:
+        """Of somebody who answers for it."""
+        with self._database.read() as connection:
+            return next(iter(queries.admins(connection, account)), None)
+
     def saved(self, account: AccountId) -> SavedMethod | None:
         return self.find(account).saved
 
@@ -158,7 +163,9 @@ class Profiles:
         """A page on which a card is saved. Raises BillingInvalid, PaymentsAway, PaymentsRefused."""
         if self._payments is None:
             raise BillingInvalid("nothing can be bought here", "method")
-        page = self._payments.begin_saving(account, customer=self.customer(account), email=email)
+        page = self._payments.begin_saving(
+            account, customer=self.customer(account), email=email or self.email(account)
+        )
         with self._database.begin() as connection:
             self._save(connection, account, {"saving_session": page.session})
             self._audit.note(connection, account, actor, "billing.card_begin", account)

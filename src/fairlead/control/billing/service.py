@@ -145,8 +145,9 @@ class Billing:
         if purchase.url is not None or purchase.facts.has_failed:
             return purchase
         customer = self._profiles.customer(buyer.account)
+        email = buyer.email or self._profiles.email(buyer.account)
         try:
-            hosted = self._company().begin(purchase, customer=customer, email=buyer.email)
+            hosted = self._company().begin(purchase, customer=customer, email=email)
         except PaymentsRefused as error:
             self.apply(Observation(purchase=purchase.id, has_failed=True, problem=str(error)[:200]))
             raise
