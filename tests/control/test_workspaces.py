@@ -28,6 +28,9 @@ from fairlead.core.ids import AccountId, BudgetId, UserId, WorkspaceId
 from fairlead.core.money import NanoUSD
 from fairlead.store.database import Database
 
+# What the database has no part in is shown on one of them.
+ON_SQLITE = pytest.mark.parametrize("database_kind", ["sqlite"])
+
 NOW_MS = 1_763_700_000_000
 DOLLAR = 1_000_000_000
 
@@ -143,6 +146,7 @@ def test_a_workspace_is_found_by_id_and_by_slug_in_its_account_alone(
             workspaces.find(other, name)
 
 
+@ON_SQLITE
 @pytest.mark.parametrize(
     ("wanted", "path"),
     [

@@ -26,6 +26,9 @@ from tests.control.people.world import ADDRESS, PASSWORD, PLACE, World
 
 pytestmark = pytest.mark.anyio
 
+# What the database has no part in is shown on one of them.
+ON_SQLITE = pytest.mark.parametrize("database_kind", ["sqlite"])
+
 ADA = "ada@example.com"
 MAIL = Mail(
     "mail-1", "Fairlead <gate@example.com>", ADA, "Grüße", "Zeile\n\nhttps://x/auth/link/y\n"
@@ -62,6 +65,7 @@ async def test_of_several_senders_one_sends_it(world: World):
     assert sorted(sent) == sorted({f"{number}@example.com" for number in range(30)})
 
 
+@ON_SQLITE
 async def test_what_is_stuck_is_tried_again_later_and_not_for_ever(world: World):
     put(world)
     world.mailbox.problem = MailStuck("450 come again")
@@ -110,6 +114,7 @@ async def test_a_link_is_made_when_its_mail_goes_out_and_another_for_the_next_at
     assert new.session.method == "link"
 
 
+@ON_SQLITE
 async def test_the_sender_wakes_up_when_there_is_mail(world: World):
     arrived = asyncio.Event()
     loop = asyncio.get_running_loop()

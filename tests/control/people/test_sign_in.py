@@ -24,6 +24,9 @@ from tests.control.people.world import PASSWORD, PLACE, World, make_world
 
 pytestmark = pytest.mark.anyio
 
+# What the database has no part in is shown on one of them.
+ON_SQLITE = pytest.mark.parametrize("database_kind", ["sqlite"])
+
 ADA = "ada@example.com"
 MINUTE_MS = 60_000
 DAY_MS = 86_400_000
@@ -43,6 +46,7 @@ async def test_who_signs_up_proves_their_mailbox_first_and_is_prepaid_and_welcom
     assert new.token not in repr(new)
 
 
+@ON_SQLITE
 @pytest.mark.parametrize(
     ("email", "password"),
     [
@@ -68,6 +72,7 @@ async def test_whatever_is_wrong_with_a_sign_in_is_refused_alike(
     assert str(refused.value) == ""
 
 
+@ON_SQLITE
 async def test_an_address_that_nobody_has_costs_as_many_hashes_as_any(
     world: World, monkeypatch: pytest.MonkeyPatch
 ):
@@ -98,6 +103,7 @@ async def test_who_may_not_sign_in_any_more_does_not(world: World):
         await world.sign_in.with_password(ADA, PASSWORD, PLACE)
 
 
+@ON_SQLITE
 async def test_a_hash_is_made_again_when_costs_have_changed(world: World, database: Database):
     new = await world.newcomer(ADA)
     dearer = make_world(
@@ -130,6 +136,7 @@ async def test_passwords_are_checked_few_at_a_time_and_the_line_is_bounded():
     passwords.close()
 
 
+@ON_SQLITE
 @pytest.mark.parametrize("password", ["short", "aaaaaaaaaaaa", "x" * 257, ADA, "ADA@example.com"])
 async def test_a_password_that_is_easily_guessed_is_refused(world: World, password: str):
     await world.sign_in.ask_for_account(ADA, PLACE)
@@ -176,6 +183,7 @@ async def test_a_link_opens_only_what_it_was_made_for(world: World):
         world.services.organisations.accept(reset, PLACE)
 
 
+@ON_SQLITE
 @pytest.mark.parametrize(
     ("ask", "email", "kinds"),
     [
@@ -205,6 +213,7 @@ async def test_what_is_asked_for_looks_the_same_whoever_has_the_address(
         await getattr(world.sign_in, ask)("no address", PLACE)
 
 
+@ON_SQLITE
 async def test_only_the_invited_get_an_account_where_it_is_so_and_nobody_where_it_is_closed(
     database: Database,
 ):
@@ -371,6 +380,7 @@ PACED = SignIn(
 )
 
 
+@ON_SQLITE
 async def test_two_hundred_attempts_a_minute_are_refused_with_when_to_come_again(
     database: Database,
 ):
@@ -404,6 +414,7 @@ async def test_two_hundred_attempts_a_minute_are_refused_with_when_to_come_again
     await world.sign_in.with_password(ADA, PASSWORD, PLACE)
 
 
+@ON_SQLITE
 async def test_nobodys_mailbox_is_flooded(database: Database):
     world = make_world(database, msgspec.structs.replace(Settings(), sign_in=PACED))
     for number in range(3):

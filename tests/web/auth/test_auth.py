@@ -23,6 +23,9 @@ from tests.web.auth.conftest import app_of, browser_of
 
 pytestmark = pytest.mark.anyio
 
+# What the database has no part in is shown on one of them.
+ON_SQLITE = pytest.mark.parametrize("database_kind", ["sqlite"])
+
 ADA = "ada@example.com"
 HTML = {"accept": "text/html,application/xhtml+xml"}
 
@@ -57,6 +60,7 @@ async def test_signing_up_in_and_out(browser: httpx.AsyncClient, world: World):
     assert (await browser.get("/auth/session")).json()["data"]["user"]["email"] == ADA
 
 
+@ON_SQLITE
 async def test_the_cookie_is_for_us_alone_and_new_at_every_sign_in(
     browser: httpx.AsyncClient, world: World
 ):
@@ -71,6 +75,7 @@ async def test_the_cookie_is_for_us_alone_and_new_at_every_sign_in(
     assert await world.sign_in.find(planted) is None, "the one before is over"
 
 
+@ON_SQLITE
 async def test_over_plain_http_the_cookie_is_sent_all_the_same(database: Database):
     settings = msgspec.structs.replace(Settings(), sign_in=GENEROUS)
     world = make_world(database, settings)
@@ -80,6 +85,7 @@ async def test_over_plain_http_the_cookie_is_sent_all_the_same(database: Databas
         assert "Secure" not in into.headers["set-cookie"]
 
 
+@ON_SQLITE
 @pytest.mark.parametrize(
     "headers",
     [
@@ -115,6 +121,7 @@ async def test_what_comes_from_elsewhere_changes_nothing(
         assert ours.status_code == 200
 
 
+@ON_SQLITE
 @pytest.mark.parametrize(
     ("path", "form", "status", "said"),
     [
@@ -154,6 +161,7 @@ async def test_each_refusal_says_what_was_wrong_and_no_more(
     assert ADA not in message
 
 
+@ON_SQLITE
 @pytest.mark.parametrize(
     ("content", "kind", "status"),
     [
@@ -174,6 +182,7 @@ async def test_a_body_that_is_no_form_is_refused(
     assert answer.status_code == status
 
 
+@ON_SQLITE
 async def test_a_browser_is_sent_on_to_a_place_of_ours_alone(
     browser: httpx.AsyncClient, world: World
 ):
@@ -206,6 +215,7 @@ def test_whatever_it_is_one_stays_here(text: str):
         assert "\\" not in there
 
 
+@ON_SQLITE
 async def test_following_a_link_only_looks_until_a_button_is_pressed(
     browser: httpx.AsyncClient, world: World
 ):
@@ -227,6 +237,7 @@ async def test_following_a_link_only_looks_until_a_button_is_pressed(
     assert again.headers["content-type"].startswith("text/html")
 
 
+@ON_SQLITE
 async def test_names_are_shown_as_text_whatever_they_are(browser: httpx.AsyncClient, world: World):
     csrf = await signed_up(browser, world)
     script = "<script>alert(1)</script>"
@@ -273,6 +284,7 @@ async def test_sessions_are_listed_and_ended(app: Starlette, world: World):
         assert (await here.get("/auth/session")).json()["data"] is not None
 
 
+@ON_SQLITE
 async def test_two_hundred_attempts_a_minute_get_429_and_when_to_come_again(database: Database):
     settings = msgspec.structs.replace(Settings(), sign_in=PACED)
     world = make_world(database, settings)
@@ -439,6 +451,7 @@ async def test_nothing_that_opens_anything_is_in_a_log_or_in_the_database(
         assert not any(secret in table for table in kept)
 
 
+@ON_SQLITE
 async def test_invitations_do_not_flood_a_mailbox(database: Database):
     settings = msgspec.structs.replace(Settings(), sign_in=PACED)
     world = make_world(database, settings)
