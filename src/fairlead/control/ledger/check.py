@@ -63,7 +63,7 @@ def check(
     after: int = 0,
     anchor: Anchor | None = None,
 ) -> Checked:
-    """Blocks; a million postings take some ten seconds. Raises DatabaseUnreadable.
+    """Blocks; a million postings take some twenty seconds. Raises DatabaseUnreadable.
 
     progress: called with how many entries are done, and of how many. after: look only at entries behind this
     one and their generations; lots and totals follow from all entries, so they are then left out.
