@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
+from fairlead.compose.control_plane import ControlPlane
+from fairlead.compose.system import SystemClock
 from fairlead.control.audit.service import Audit
 from fairlead.control.billing import queries
 from fairlead.control.billing.documents import Documents, Seller
@@ -20,13 +25,24 @@ from fairlead.control.billing.stripe import StripePayments
 from fairlead.control.billing.types import BillingRules
 from fairlead.control.ledger.service import Ledger
 from fairlead.control.mail.outbox import Outbox
+from fairlead.core.errors import Overloaded
 from fairlead.settings import Billing as BillingSettings
 from fairlead.settings import Settings, revealed
-from fairlead.store.database import Database
+from fairlead.store.database import Database, DatabaseUnreadable
+from fairlead.web.billing import BillingEdge, InThread
 
-__all__ = ["BillingServices", "billing_rules", "build_billing"]
+__all__ = [
+    "BillingServices",
+    "billing_edge",
+    "billing_rules",
+    "build_billing",
+    "build_billing_plane",
+]
 
 _INSTALLATION_BYTES = 8
+_CALLS_AT_ONCE = 8  # of people who wait for the payment company, or for a document to be drawn
+
+_Answer = TypeVar("_Answer")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +56,57 @@ class BillingServices:
     jobs: BillingJobs
     payments: Payments | None
     font_file: str | None
+
+
+def build_billing_plane(
+    control: ControlPlane,
+    settings: Settings,
+    *,
+    outbox: Outbox,
+    clock: SystemClock,
+    address: str,
+) -> BillingServices:
+    """On a control plane. address: ours, as links begin with it."""
+    return build_billing(
+        control.database,
+        settings,
+        ledger=control.ledger,
+        audit=Audit(control.database, now_ms=clock.now_ms, entropy=os.urandom),
+        outbox=outbox,
+        address=address,
+        now_ms=clock.now_ms,
+        entropy=os.urandom,
+    )
+
+
+def billing_edge(services: BillingServices, ledger: Ledger) -> BillingEdge:
+    """For the web. On the event loop."""
+    payments = services.payments
+    return BillingEdge(
+        billing=services.billing,
+        profiles=services.profiles,
+        documents=services.documents,
+        ledger=ledger,
+        inbox=services.inbox,
+        pretended=payments if isinstance(payments, PretendedPayments) else None,
+        in_thread=_outside(),
+        font_file=services.font_file,
+        on_event=services.jobs.nudge,
+    )
+
+
+def _outside() -> InThread:
+    """Threads that are not the database's: whoever waits for the payment company keeps nobody else waiting."""
+    places = asyncio.Semaphore(_CALLS_AT_ONCE)
+
+    async def call(function: Callable[[], _Answer], /) -> _Answer:
+        async with places:
+            try:
+                return await asyncio.to_thread(function)
+            except DatabaseUnreadable as error:
+                raise Overloaded("The database does not answer at the moment.") from error
+
+    return call
 
 
 def build_billing(

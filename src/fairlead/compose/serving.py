@@ -8,11 +8,13 @@ import logging
 import signal
 import socket
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 import uvloop
 
+from fairlead.compose.billing import billing_edge, build_billing_plane
 from fairlead.compose.control_plane import build_control_plane
 from fairlead.compose.people import build_people_plane
 from fairlead.compose.system import (
@@ -150,8 +152,17 @@ async def _serve(
         ),
         contents=control.private.writer,
     )
-    people = build_people_plane(
-        control, settings, clock=clock, address=_address(settings, listener)
+    address = _address(settings, listener)
+    people = build_people_plane(control, settings, clock=clock, address=address)
+    billing = await asyncio.to_thread(
+        partial(
+            build_billing_plane,
+            control,
+            settings,
+            outbox=people.services.outbox,
+            clock=clock,
+            address=address,
+        )
     )
     web = build_web_edge(
         settings,
@@ -160,6 +171,7 @@ async def _serve(
         health=health,
         credentials=credentials,
         auth=people.auth,
+        billing=billing_edge(billing, control.ledger),
         samples=lambda: (
             counted.samples() | wallet.samples() | {"fairlead_calls_under_way": app.calls_under_way}
         ),
@@ -192,6 +204,7 @@ async def _serve(
                 tasks.create_task(control.private.writer.run()),
                 tasks.create_task(keeper.run()),
                 tasks.create_task(people.run()),
+                tasks.create_task(billing.jobs.run()),
                 tasks.create_task(_follow_settings(reread, orders, catalog, credentials)),
                 tasks.create_task(_discover(catalog, EngineLists(upstream, credentials), orders)),
             ]

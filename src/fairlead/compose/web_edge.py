@@ -19,6 +19,7 @@ from fairlead.settings import Settings, revealed
 from fairlead.web.account_desk import AccountDesk
 from fairlead.web.app import build_web_app
 from fairlead.web.auth.services import AuthServices
+from fairlead.web.billing import BillingEdge
 from fairlead.web.byok_desk import ByokDesk
 from fairlead.web.content_desk import ContentDesk
 from fairlead.web.key_desk import KeyDesk
@@ -37,6 +38,7 @@ def build_web_edge(
     credentials: Keyring,
     samples: Callable[[], Mapping[str, float]],
     auth: AuthServices | None = None,
+    billing: BillingEdge | None = None,
 ) -> ASGIApp:
     """samples: the gateway's figures for /metrics, by name. auth: None: nobody can sign in."""
     threads, catalog, settler = control.threads, control.catalog, control.settler
@@ -77,6 +79,7 @@ def build_web_edge(
             ),
             metrics_token=revealed(settings.metrics.token),
             auth=auth,
+            billing=billing,
             sessions=None if auth is None else auth.sessions,
             management=management,
             usage=UsageDesk(

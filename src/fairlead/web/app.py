@@ -18,6 +18,7 @@ from starlette.types import ASGIApp, ExceptionHandler
 
 from fairlead.core.errors import FairleadError
 from fairlead.web.answers import on_crash, on_expected, on_http
+from fairlead.web.api.billing import billing_operations
 from fairlead.web.api.byok import byok_routes
 from fairlead.web.api.generation_content import content_routes
 from fairlead.web.api.generations import generation_routes
@@ -30,6 +31,7 @@ from fairlead.web.auth.app import auth_routes
 from fairlead.web.cors import AnyOrigin
 from fairlead.web.doors import Doors
 from fairlead.web.health import health_routes
+from fairlead.web.hooks.payments import hook_routes
 from fairlead.web.operations import operation_routes
 from fairlead.web.pages.consent import consent_routes
 from fairlead.web.pages.home import home_routes
@@ -56,7 +58,11 @@ def build_web_app(services: WebServices) -> ASGIApp:
         *content_routes(services),
         *preference_routes(services),
         *operation_routes(
-            [*management_operations(services), *usage_operations(services)],
+            [
+                *management_operations(services),
+                *usage_operations(services),
+                *billing_operations(services.billing),
+            ],
             Doors(services.keys, services.sessions),
         ),
     ]
@@ -66,6 +72,7 @@ def build_web_app(services: WebServices) -> ASGIApp:
         [
             *(Mount(prefix, api) for prefix in API_PREFIXES),
             *([] if services.auth is None else auth_routes(services.auth)),
+            *hook_routes(services.billing),
             *health_routes(services),
             *consent_routes(services),
             *home_routes(),

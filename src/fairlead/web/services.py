@@ -31,6 +31,7 @@ from fairlead.core.ids import (
 from fairlead.core.limits import KeyPace
 from fairlead.core.routing.preferences import AccountPreferences
 from fairlead.web.auth.services import AuthServices
+from fairlead.web.billing import BillingEdge
 from fairlead.web.management import Management
 from fairlead.web.usage_desk import UsageDesk
 
@@ -220,8 +221,7 @@ class WebServices:
     """Everything behind the web edge.
 
     management: None: accounts cannot be managed here. sessions: None: nobody can sign in.
-    auth: None: nobody can sign in. preferences, byok, contents, usage: None: there are none
-    here.
+    auth: None: nobody can sign in. preferences, byok, contents, usage, billing: None: there are none here.
     is_ready: whether calls can be served.
     metrics: in Prometheus's text format.
     metrics_token: a bearer token that opens `/metrics` from elsewhere; None: only this machine may ask.
@@ -244,3 +244,4 @@ class WebServices:
     management: Management | None = None
     sessions: Sessions | None = None
     usage: UsageDesk | None = None
+    billing: BillingEdge | None = None
