@@ -8,6 +8,7 @@ import pytest
 from fairlead.core.capability import Capability
 from fairlead.core.errors import Overloaded
 from fairlead.core.generation import Outcome
+from fairlead.core.money import NanoUSD
 from fairlead.core.routing.decision import Decision
 from fairlead.core.routing.preferences import Preferences
 from fairlead.core.routing.types import Question, Traits
@@ -185,6 +186,8 @@ async def test_a_generation_by_the_callers_own_key_says_so_and_which_router_chos
         generation,
         attempts=(failed, msgspec.structs.replace(served, key="credential-1")),
         router="fairlead/auto",
+        is_byok=True,
+        list_cost=NanoUSD(45_000_000),
     )
     held = type(services.generations)({(own.id, own.account): own})
     async with browse(generations=held) as client:
@@ -192,6 +195,7 @@ async def test_a_generation_by_the_callers_own_key_says_so_and_which_router_chos
     check_schema(document, "GenerationAnswer")
     data = document["data"]
     assert (data["is_byok"], data["router"]) == (True, "fairlead/auto")
+    assert data["upstream_inference_cost"] == 0.045
     assert [one["is_byok"] for one in data["provider_responses"]] == [False, True]
 
 

@@ -51,6 +51,8 @@ def generation_object(
     usage = generation.usage
     attribution = generation.attribution or Attribution()
     upstream_cost = generation.upstream_cost
+    if upstream_cost is None and generation.is_byok:
+        upstream_cost = generation.list_cost
     return {
         "id": generation.id,
         "upstream_id": generation.upstream_id,
@@ -64,11 +66,7 @@ def generation_object(
         "api_type": _API_TYPES.get(generation.api_type, "completions"),
         "service_tier": generation.service_tier,
         "data_region": _data_region(generation),
-        "is_byok": generation.is_byok
-        or any(
-            attempt.key is not None and attempt.endpoint == generation.endpoint
-            for attempt in generation.attempts
-        ),
+        "is_byok": generation.is_byok,
         "streamed": generation.streamed,
         "cancelled": generation.outcome is Outcome.CANCELLED,
         "finish_reason": generation.finish_reason,
