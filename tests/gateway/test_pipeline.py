@@ -706,6 +706,9 @@ def test_whatever_cannot_be_recorded_the_caller_is_told_and_nothing_is_left(take
     async def scenario(gateway: GatewayInMemory, upstream: ScriptedUpstream) -> None:
         gateway.journal.refuses = True
         await gateway.chat(Reader(leaves_after_s=0.35 + takes_s), stream=True)
+        gateway.journal.refuses = False
+        gateway.journal.check()  # or the next call would not even begin
+        gateway.journal.refuses = True
         line = gateway.chatting(stream=True)
         await asyncio.sleep(0.35 + takes_s)
         await end_what_is_left(gateway.connections)
@@ -714,6 +717,25 @@ def test_whatever_cannot_be_recorded_the_caller_is_told_and_nothing_is_left(take
         assert gateway.recorded == []
 
     simulated(scenario, script=by_host(cheap=replace(stream(), head_after_s=takes_s)))
+
+
+def test_no_call_begins_while_none_can_be_recorded() -> None:
+    """What it used would be lost, and nobody would pay the provider's bill."""
+
+    async def scenario(gateway: GatewayInMemory, upstream: ScriptedUpstream) -> None:
+        gateway.journal.refuses = True
+        first = await gateway.chat(stream=True)  # that there is no space shows only at its end
+        assert first.events()[-1]["error"]["code"] == 503
+        for _ in range(2):
+            answer = await gateway.chat(stream=True)
+            assert answer.status == 503
+            assert answer.json()["error"]["message"] == "Usage cannot be recorded at the moment."
+        assert len(upstream.requests) == 1
+        gateway.journal.refuses = False
+        assert (await gateway.chat(stream=True)).status == 200
+        assert len(gateway.recorded) == 1
+
+    simulated(scenario, script=by_host(cheap=stream()))
 
 
 # --- requests that one provider cannot be sent, and another can ------------------------------------------

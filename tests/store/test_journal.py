@@ -11,6 +11,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,7 @@ from fairlead.store.journal_files import (
     read_batch,
 )
 from fairlead.store.journal_format import (
+    ATTEMPT,
     JournalCorrupt,
     Position,
     frame,
@@ -259,6 +261,58 @@ def test_a_real_size_limit_refuses_calls_and_lifting_it_takes_them_again(data: P
     )
     assert ran.stdout.splitlines() == ["refused 2"]
     assert everything(data / "journal" / "w1") == ids(0, 1, *range(3, 100))
+
+
+def test_who_would_begin_a_call_is_told_as_long_as_there_is_no_space(data: Path):
+    """And learns by itself that there is, without a call that would have to be told."""
+    program = textwrap.dedent("""
+        import resource, sys
+        from pathlib import Path
+        from fairlead.core.errors import Overloaded
+        from fairlead.store.journal import Journal
+        from fairlead.testing.generations import plain_generation
+
+        def says_no(function, *arguments):
+            try:
+                function(*arguments)
+            except Overloaded:
+                return True
+            return False
+
+        hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
+        journal = Journal(Path(sys.argv[1]), writer="w1")
+        journal.append(plain_generation(0))
+        assert not says_no(journal.check)
+        for more in (0, 1, 100):
+            resource.setrlimit(resource.RLIMIT_FSIZE, (journal.end.offset + more, hard))
+            assert not journal.is_failing
+            assert says_no(journal.append, plain_generation(1))
+            assert journal.is_failing
+            assert says_no(journal.check) and says_no(journal.check)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+            assert not says_no(journal.check)
+        journal.append(plain_generation(2))
+    """)
+    ran = subprocess.run(
+        [sys.executable, "-c", program, str(data / "journal")],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert everything(data / "journal" / "w1") == ids(0, 2)
+
+
+@pytest.mark.parametrize("size_bytes", [1, 15, 16, 17, len(ATTEMPT)])
+def test_an_attempt_to_write_looks_like_a_record_that_is_being_written(data: Path, size_bytes: int):
+    with closing(Journal(data / "journal", writer="w1")) as journal:
+        journal.append(plain_generation(1))
+        path = segment_path(journal.directory, 1)
+        path.write_bytes(path.read_bytes() + ATTEMPT[:size_bytes])
+        batch = read_batch(journal.directory, START, records_max=10)
+        assert (len(batch.records), batch.end) == (1, journal.end)
+        assert read_batch(journal.directory, batch.end, records_max=10).is_torn
 
 
 def test_no_more_is_taken_when_the_database_is_too_far_behind(data: Path):

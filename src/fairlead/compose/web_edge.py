@@ -68,11 +68,13 @@ def build_web_edge(
             byok=ByokDesk(control.private.credentials, in_thread=threads.run),
             contents=ContentDesk(control.private.contents, in_thread=threads.run),
             health=KnownHealth(health, credentials, clock),
-            is_ready=lambda: not settler.is_failing,
+            is_ready=lambda: not (settler.is_failing or control.journal.is_failing),
             metrics=lambda: exposition(
                 dict(samples())
                 | {
+                    "fairlead_database_away": int(control.directory.is_away),
                     "fairlead_journal_backlog_bytes": control.journal.backlog_bytes,
+                    "fairlead_journal_failing": int(control.journal.is_failing),
                     "fairlead_settler_failing": int(settler.is_failing),
                     "fairlead_contents_dropped_total": control.private.writer.dropped_count,
                 }

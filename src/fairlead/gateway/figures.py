@@ -27,6 +27,9 @@ class CountedGenerations:
         self._completion_tokens = 0
         self._cost_nano = 0
 
+    def check(self) -> None:
+        self._journal.check()
+
     def append(self, generation: Generation) -> Awaitable[None] | None:
         recorded = self._journal.append(generation)
         usage = generation.usage
@@ -67,6 +70,11 @@ _HELP: Final = {
     "fairlead_budget_refusals_total": ("counter", "Calls that some budget had no room for."),
     "fairlead_calls_under_way": ("gauge", "Calls being served now."),
     "fairlead_journal_backlog_bytes": ("gauge", "Usage recorded but not yet in the database."),
+    "fairlead_database_away": (
+        "gauge",
+        "1 while the database does not answer: known keys are served from what is set aside.",
+    ),
+    "fairlead_journal_failing": ("gauge", "1 while usage cannot be written down: calls get 503."),
     "fairlead_settler_failing": ("gauge", "1 while the database does not take usage records."),
     "fairlead_contents_dropped_total": (
         "counter",

@@ -32,6 +32,7 @@ async def serve_chat(caller_side: CallerSide, *, dialect: Dialect, services: Ser
     call: Call | None = None
     try:
         caller = await authenticate(caller_side, services)
+        services.generations.check()
         body = await caller_side.body(services.body_bytes_max)
         request = dialect.decode(body, caller_side.headers)
         call = Call(caller_side, dialect, services, caller, request)

@@ -176,6 +176,10 @@ class Health(Protocol):
 class Generations(Protocol):
     """The usage journal."""
 
+    def check(self) -> None:
+        """Before a call begins. Raises Overloaded while nothing can be recorded."""
+        ...
+
     def append(self, generation: Generation) -> Awaitable[None] | None:
         """Make the record as durable as configured; None: it already is.
 

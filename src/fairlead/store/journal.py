@@ -39,6 +39,7 @@ from fairlead.core.errors import Overloaded
 from fairlead.core.generation import Generation
 from fairlead.store.journal_files import START, create_and_lock, drop_segments, put_aside
 from fairlead.store.journal_format import (
+    ATTEMPT,
     JournalCorrupt,
     Position,
     frame,
@@ -149,10 +150,37 @@ class Journal:
             return Position(self._segment, self._offset)
 
     @property
+    def is_failing(self) -> bool:
+        """The last record could not be written."""
+        return self._is_failing
+
+    @property
     def backlog_bytes(self) -> int:
         """What is not in the database yet."""
         with self._lock:
             return self._written_bytes + self._offset - self._settled_bytes
+
+    def check(self) -> None:
+        """Raises Overloaded while records cannot be written: then no call should begin whose usage would be
+        lost. Costs next to nothing while they can."""
+        if not self.is_failing:
+            return
+        with self._lock:
+            if not self._is_failing:  # another thread was quicker
+                return
+            self._make_way()
+            try:
+                written = os.write(self._descriptor, ATTEMPT)
+            except OSError as error:
+                raise self._refusal(str(error)) from error
+            if written != len(ATTEMPT):
+                raise self._refusal(f"only {written} of {len(ATTEMPT)} bytes could be written")
+            self._is_torn = True
+            try:
+                self._cut_off()
+            except OSError as error:
+                raise self._refusal(str(error)) from error
+            self._works_again()
 
     def append(self, generation: Generation) -> Awaitable[None] | None:
         """Write the record. None: it is as durable as configured; otherwise await that.
@@ -253,9 +281,7 @@ class Journal:
     def _follow_up(self) -> Awaitable[None] | None:
         """What must happen after a record, now and then. Returns what `append` does."""
         if self._is_failing:
-            self._is_failing = False
-            self._look_ahead()
-            _LOG.warning("usage journal %s: recording again", self.name)
+            self._works_again()
         if self.durability is Durability.PROCESS:
             return None
         waiter = _Waiter(Position(self._segment, self._offset))
@@ -265,6 +291,11 @@ class Journal:
         else:
             self.awaited.set()
         return waiter.future
+
+    def _works_again(self) -> None:
+        self._is_failing = False
+        self._look_ahead()
+        _LOG.warning("usage journal %s: recording again", self.name)
 
     def _look_ahead(self) -> None:
         """Say how long appending is only a write: `append` has one comparison for everything else."""

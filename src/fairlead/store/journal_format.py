@@ -39,6 +39,7 @@ from fairlead.store.records import (
 )
 
 __all__ = [
+    "ATTEMPT",
     "RECORD_BYTES_MAX",
     "Frames",
     "JournalCorrupt",
@@ -61,6 +62,14 @@ _MAGIC: Final = b"FLJ2"
 _MAGICS: Final = (_MAGIC, b"FLJ1")
 _HEADER: Final = struct.Struct("<4sIII")
 _ALL_BITS: Final = 0xFFFF_FFFF
+
+
+# What a writer writes, and takes back, to see whether there is room for some records. Whoever reads meanwhile,
+# or after it died, sees the beginning of a frame.
+_ATTEMPT_BYTES: Final = 4096
+ATTEMPT: Final = _HEADER.pack(_MAGIC, _ATTEMPT_BYTES, _ATTEMPT_BYTES ^ _ALL_BITS, 0) + bytes(
+    _ATTEMPT_BYTES - HEADER_BYTES
+)
 
 
 class JournalCorrupt(Exception):

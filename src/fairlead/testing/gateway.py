@@ -126,9 +126,16 @@ class JournalInMemory:
         self.records: list[Generation] = []
         self.refuses = False
         self.takes_s = 0.0
+        self._is_failing = False
+
+    def check(self) -> None:
+        if self._is_failing and self.refuses:
+            raise Overloaded("Usage cannot be recorded at the moment.")
+        self._is_failing = False
 
     def append(self, generation: Generation) -> Awaitable[None] | None:
         if self.refuses:
+            self._is_failing = True
             raise Overloaded("Usage cannot be recorded at the moment.")
         self.records.append(generation)
         if not self.takes_s:

@@ -107,6 +107,11 @@ class CachedKeyDirectory:
         # not each wait to learn that.
         self._age_max_s = FRESH_MAX_S
 
+    @property
+    def is_away(self) -> bool:
+        """The database does not answer: known keys are honoured, and no other."""
+        return self._age_max_s != FRESH_MAX_S
+
     def peek(self, digest: bytes) -> Caller | KeyRefused | None:
         """What is known without waiting; None: ask `find`."""
         now_s = self._monotonic_s()
@@ -151,7 +156,7 @@ class CachedKeyDirectory:
     async def refresh(self) -> None:
         """Confirm every key in use, once; forget those that nobody uses."""
         now_s = self._monotonic_s()
-        is_away = self._age_max_s != FRESH_MAX_S
+        is_away = self.is_away
         self._known = {
             digest: known
             for digest, known in self._known.items()
@@ -196,8 +201,7 @@ class CachedKeyDirectory:
 
     async def _ask(self, digest: bytes) -> Caller | KeyRefused:
         asked_s = self._monotonic_s()
-        is_away = self._age_max_s != FRESH_MAX_S
-        patience_s = ANSWER_MAX_S if is_away or digest in self._known else FIND_MAX_S
+        patience_s = ANSWER_MAX_S if self.is_away or digest in self._known else FIND_MAX_S
         try:
             found = await self._database.run(self._keys.by_digests, [digest], timeout_s=patience_s)
         except DatabaseUnreadable as error:
@@ -253,6 +257,6 @@ class CachedKeyDirectory:
             _LOG.error("keys cannot be checked, known ones are honoured for now: %s", why)
 
     def _database_is_back(self) -> None:
-        if self._age_max_s != FRESH_MAX_S:
+        if self.is_away:
             self._age_max_s = FRESH_MAX_S
             _LOG.warning("keys can be checked again")
