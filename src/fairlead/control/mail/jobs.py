@@ -55,12 +55,16 @@ class MailSender:
         """Until cancelled."""
         self._loop = asyncio.get_running_loop()
         self._outbox.tell(self.nudge)
+        is_waiting = False
         while True:
             try:
                 while await self.send_due():
                     pass
+                is_waiting = False
             except DatabaseUnreadable as error:
-                _log.warning("mail waits for the database: %s", error)
+                if not is_waiting:  # once, however long it lasts
+                    _log.warning("mail waits for the database: %s", error)
+                is_waiting = True
             except Exception:  # noqa: BLE001 - the edge of a job: one mail must not stop all others
                 _log.exception("Mail could not be sent.")
             with contextlib.suppress(TimeoutError):
