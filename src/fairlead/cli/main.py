@@ -26,6 +26,7 @@ _COMMANDS: Final[Mapping[str, str]] = {
     "accounts": "fairlead.cli.accounts",
     "credits": "fairlead.cli.credits",
     "ledger": "fairlead.cli.ledger",
+    "billing": "fairlead.cli.billing",
     "models": "fairlead.cli.models",
     "providers": "fairlead.cli.providers",
     "route": "fairlead.cli.route",
