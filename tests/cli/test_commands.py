@@ -92,6 +92,32 @@ def test_a_key_of_wrong_make_is_refused(
     assert message in refused(fairlead("keys", "create", "--name", "x", *arguments))
 
 
+def test_a_key_is_disabled_enabled_and_rotated(fairlead: Call) -> None:
+    secret = fairlead("keys", "create", "--name", "a").out.strip()
+
+    def state() -> str:
+        return msgspec.json.decode(fairlead("keys", "list", "--json").out)[0]["state"]
+
+    assert fairlead("keys", "disable", secret).code == 0
+    assert state() == "disabled"
+    assert fairlead("keys", "enable", secret).code == 0
+    assert state() == "active"
+    rotated = fairlead("keys", "rotate", secret)
+    assert re.fullmatch(r"sk-fl-v1-[0-9a-f]{64}\n", rotated.out)
+    assert secret[9:] not in rotated.out + rotated.err
+    assert "no key is meant" in refused(fairlead("keys", "disable", secret))
+    assert fairlead("keys", "revoke", rotated.out.strip()).code == 0
+    assert "for good" in refused(fairlead("keys", "enable", rotated.out.strip()))
+    assert "for good" in refused(fairlead("keys", "rotate", rotated.out.strip()))
+
+
+def test_a_key_belongs_to_a_workspace_that_there_is(fairlead: Call) -> None:
+    assert fairlead("keys", "create", "--name", "a", "--workspace", "default").code == 0
+    create = ("keys", "create", "--name", "a", "--workspace")
+    assert "no workspace" in refused(fairlead(*create, "production"))
+    assert "all workspaces" in refused(fairlead(*create, "default", "--management"))
+
+
 def test_accounts_are_created_listed_and_get_keys_of_their_own(fairlead: Call) -> None:
     created = fairlead("accounts", "create", "Ada@example.com", "--postpaid")
     assert created.code == 0

@@ -1,7 +1,9 @@
-"""`fairlead keys`: create, list and revoke API keys."""
+"""`fairlead keys`: create, list, disable, rotate and revoke API keys."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 import click
@@ -13,7 +15,9 @@ from fairlead.cli.tables import print_json, print_rows
 
 if TYPE_CHECKING:
     from fairlead.control.accounts.types import Account
+    from fairlead.control.keys.service import Keys
     from fairlead.control.keys.types import ApiKey
+    from fairlead.core.ids import WorkspaceId
     from fairlead.store.database import Database
 
 __all__ = ["command"]
@@ -21,9 +25,9 @@ __all__ = ["command"]
 REQUESTS_MAX: Final = 1_000_000
 
 
-@click.group("keys", short_help="API keys: create, list, revoke.")
+@click.group("keys", short_help="API keys: create, list, disable, rotate, revoke.")
 def command() -> None:
-    """Create, list and revoke API keys."""
+    """Create, list, disable, rotate and revoke API keys."""
 
 
 @command.command("create")
@@ -47,6 +51,9 @@ def command() -> None:
     metavar="N",
     help="The most requests per day (UTC).",
 )
+@click.option(
+    "--workspace", metavar="SLUG", help="Where the key belongs.  [default: the default workspace]"
+)
 @click.option("--management", is_flag=True, help="A key for managing, not for calling models.")
 @located
 def create(
@@ -57,6 +64,7 @@ def create(
     limit_reset: str | None,
     requests_per_minute: int | None,
     requests_per_day: int | None,
+    workspace: str | None,
     *,
     management: bool,
 ) -> None:
@@ -70,6 +78,8 @@ def create(
         raise Stop(f"--limit: {error}") from error
     if limit_reset is not None and amount is None:
         raise Stop("--limit-reset needs a --limit that is reset")
+    if management and workspace is not None:
+        raise Stop("--management: such a key belongs to all workspaces, so leave out --workspace")
     data = opening.create_data_directory(place.data)
     settings = opening.load_settings(place, opening.seed().providers)
     with opening.opened_database(settings, data) as database:
@@ -83,11 +93,10 @@ def create(
                 limit_reset=None if limit_reset is None else LimitReset(limit_reset),
                 requests_per_minute=requests_per_minute,
                 requests_per_day=requests_per_day,
+                workspace=_workspace(database, owner, workspace),
             )
         except KeyInvalid as error:
             raise Stop(f"--{error.path}: {error}") from error
-    if amount is not None:
-        opening.note("This version records the limit and shows it, but does not enforce it yet.")
     opening.note(f"Key {new.key.label} for {owner.email or owner.name}. It is shown this once:")
     click.echo(new.secret)
 
@@ -109,12 +118,59 @@ def list_keys(place: Place, account: str | None, *, as_json: bool) -> None:
         print_rows(headings, [[str(cell or "-") for cell in _row(key).values()] for key in keys])
 
 
-@command.command("revoke")
+_KEY_HELP: Final = "KEY is its id, its shortened form from `keys list`, or the key itself."
+
+
+@command.command("revoke", help=f"Revoke a key for good. {_KEY_HELP}")
 @click.argument("key")
 @click.option("--account", metavar="EMAIL", help="Whose key.  [default: the owner's]")
 @located
 def revoke(place: Place, key: str, account: str | None) -> None:
-    """Revoke a key for good. KEY is its id, its shortened form from `keys list`, or the key itself."""
+    with _found(place, account, key) as (keys, found):
+        keys.revoke(found.account, found.id)
+    opening.note(f"Revoked {found.label}. Running servers refuse it within two seconds.")
+
+
+@command.command("disable", help=f"Disable a key until it is enabled again. {_KEY_HELP}")
+@click.argument("key")
+@click.option("--account", metavar="EMAIL", help="Whose key.  [default: the owner's]")
+@located
+def disable(place: Place, key: str, account: str | None) -> None:
+    with _found(place, account, key) as (keys, found):
+        keys.disable(found.account, found.id)
+    opening.note(f"Disabled {found.label}. Running servers refuse it within two seconds.")
+
+
+@command.command("enable", help=f"Enable a key that was disabled. {_KEY_HELP}")
+@click.argument("key")
+@click.option("--account", metavar="EMAIL", help="Whose key.  [default: the owner's]")
+@located
+def enable(place: Place, key: str, account: str | None) -> None:
+    with _found(place, account, key) as (keys, found):
+        keys.enable(found.account, found.id)
+    opening.note(f"Enabled {found.label}.")
+
+
+@command.command(
+    "rotate",
+    help="Give a key another secret and print it, alone, on standard output. What the key has spent and may"
+    f" spend stays; the old secret opens nothing any more. {_KEY_HELP}",
+)
+@click.argument("key")
+@click.option("--account", metavar="EMAIL", help="Whose key.  [default: the owner's]")
+@located
+def rotate(place: Place, key: str, account: str | None) -> None:
+    with _found(place, account, key) as (keys, found):
+        new = keys.rotate(found.account, found.id)
+    opening.note(f"{found.label} is {new.key.label} now. It is shown this once:")
+    click.echo(new.secret)
+
+
+@contextmanager
+def _found(place: Place, account: str | None, key: str) -> Iterator[tuple[Keys, ApiKey]]:
+    """The one key that is meant, in an open database."""
+    from fairlead.control.keys.types import KeyInvalid
+
     data = opening.create_data_directory(place.data)
     settings = opening.load_settings(place, opening.seed().providers)
     with opening.opened_database(settings, data) as database:
@@ -125,8 +181,22 @@ def revoke(place: Place, key: str, account: str | None) -> None:
             raise Stop(
                 f"{count} meant by that; `fairlead keys list` shows the ids of {owner.email or owner.name}"
             )
-        opening.keys_in(database).revoke(owner.id, found[0].id)
-    opening.note(f"Revoked {found[0].label}. Running servers refuse it within two seconds.")
+        try:
+            yield opening.keys_in(database), found[0]
+        except KeyInvalid as error:
+            raise Stop(str(error)) from error
+
+
+def _workspace(database: Database, account: Account, name: str | None) -> WorkspaceId | None:
+    """None: the default one."""
+    if name is None:
+        return None
+    from fairlead.control.workspaces.types import WorkspaceUnknown
+
+    try:
+        return opening.workspaces_in(database).find(account.id, name).id
+    except WorkspaceUnknown as error:
+        raise Stop(f"--workspace: {error}") from error
 
 
 def _account(database: Database, email: str | None) -> Account:

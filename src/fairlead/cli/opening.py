@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from fairlead.control.audit.service import Audit
     from fairlead.control.keys.service import Keys
     from fairlead.control.people.tokens import OneTimeTokens
+    from fairlead.control.workspaces.service import Workspaces
     from fairlead.core.catalog import ProviderInfo, Snapshot
     from fairlead.core.ids import ProviderSlug
     from fairlead.settings import Settings
@@ -49,6 +50,7 @@ __all__ = [
     "seed",
     "stop_on_database_trouble",
     "tokens_in",
+    "workspaces_in",
 ]
 
 _Parameters = ParamSpec("_Parameters")
@@ -200,7 +202,21 @@ def keys_in(database: Database) -> Keys:
     from fairlead.control.keys.service import Keys
 
     limits = Budgets(database, now_ms=now_ms)
-    return Keys(database, now_ms=now_ms, entropy=_entropy, limits=limits)
+    return Keys(database, now_ms=now_ms, entropy=_entropy, audit=audit_in(database), limits=limits)
+
+
+def workspaces_in(database: Database) -> Workspaces:
+    from fairlead.control.keys.service import LiveKeys
+    from fairlead.control.workspaces.service import Workspaces
+
+    return Workspaces(
+        database,
+        audit_in(database),
+        keys=LiveKeys(),
+        limits=None,
+        now_ms=now_ms,
+        entropy=_entropy,
+    )
 
 
 def audit_in(database: Database) -> Audit:
