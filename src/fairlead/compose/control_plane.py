@@ -14,6 +14,7 @@ from fairlead.compose.private import PrivateServices, build_private
 from fairlead.compose.system import SystemClock
 from fairlead.control.accounts.preferences import installation_preferences
 from fairlead.control.accounts.service import Accounts
+from fairlead.control.budgets.earlier import used_by_keys
 from fairlead.control.budgets.service import Budgets
 from fairlead.control.catalog.files import load_seed
 from fairlead.control.catalog.service import Catalog
@@ -28,6 +29,7 @@ from fairlead.control.serving.keys import CachedKeyDirectory
 from fairlead.control.serving.limits import RateLimits, request_limits
 from fairlead.control.usage.jobs import UsageKeeper
 from fairlead.control.usage.rollup import UsageRollup
+from fairlead.control.usage.service import Usage
 from fairlead.core.errors import Overloaded
 from fairlead.core.pricing import PriceSheet
 from fairlead.settings import Settings, revealed
@@ -101,7 +103,18 @@ def build_control_plane(settings: Settings, *, data: Path, clock: SystemClock) -
         load_seed(), RecordedPrices(database, Prices(database, now_ms=now_ms)), catalogues
     )
     ledger = Ledger(database, now_ms=now_ms)
-    budgets = Budgets(database, now_ms=now_ms, lost_after_s=settings.budgets.lost_after_s)
+    usage = Usage(
+        database,
+        now_ms=now_ms,
+        minutes_days=settings.usage.minutes_days,
+        hours_days=settings.usage.hours_days,
+    )
+    budgets = Budgets(
+        database,
+        now_ms=now_ms,
+        lost_after_s=settings.budgets.lost_after_s,
+        used_before=used_by_keys(usage),
+    )
     return ControlPlane(
         writer=writer,
         database=database,
