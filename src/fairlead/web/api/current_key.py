@@ -42,7 +42,10 @@ def current_key_operations(keys: Keys, management: Management) -> list[Operation
         pace = await keys.pace(caller)
         return answer({"data": current_key_object(key, usage, payer, pace) | limits})
 
-    return [Operation("GET", path, current, Who.ACCOUNT) for path in ("/key", "/auth/key")]
+    return [
+        Operation("GET", "/key", current, Who.ACCOUNT),
+        Operation("GET", "/auth/key", current, Who.ACCOUNT),
+    ]
 
 
 def current_key_object(

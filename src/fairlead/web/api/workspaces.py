@@ -70,21 +70,28 @@ class _Members(msgspec.Struct, frozen=True, kw_only=True):
 
 def workspace_operations(management: Management) -> list[Operation]:
     api = _Workspaces(management)
-    one, members = "/workspaces/{id}", "/workspaces/{id}/members"
-    budgets, budget = "/workspaces/{id}/budgets", "/workspaces/{id}/budgets/{interval}"
     return [
         Operation("GET", "/workspaces", api.listed, Who.MANAGER_ELSE_401),
         Operation("POST", "/workspaces", api.created, Who.MANAGER_ELSE_403),
-        Operation("GET", one, api.found, Who.MANAGER_ELSE_401),
-        Operation("PATCH", one, api.changed, Who.MANAGER_ELSE_403),
-        Operation("DELETE", one, api.deleted, Who.MANAGER_ELSE_403),
-        Operation("GET", members, api.members, Who.MANAGER_ELSE_403),
-        Operation("POST", f"{members}/add", api.members_added, Who.MANAGER_ELSE_403),
-        Operation("POST", f"{members}/remove", api.members_removed, Who.MANAGER_ELSE_403),
-        Operation("GET", budgets, api.budgets, Who.MANAGER_ELSE_401),
-        Operation("GET", budget, api.budget, Who.MANAGER_ELSE_401),
-        Operation("PUT", budget, api.budget_set, Who.MANAGER_ELSE_401),
-        Operation("DELETE", budget, api.budget_deleted, Who.MANAGER_ELSE_401),
+        Operation("GET", "/workspaces/{id}", api.found, Who.MANAGER_ELSE_401),
+        Operation("PATCH", "/workspaces/{id}", api.changed, Who.MANAGER_ELSE_403),
+        Operation("DELETE", "/workspaces/{id}", api.deleted, Who.MANAGER_ELSE_403),
+        Operation("GET", "/workspaces/{id}/members", api.members, Who.MANAGER_ELSE_403),
+        Operation("POST", "/workspaces/{id}/members/add", api.members_added, Who.MANAGER_ELSE_403),
+        Operation(
+            "POST", "/workspaces/{id}/members/remove", api.members_removed, Who.MANAGER_ELSE_403
+        ),
+        Operation("GET", "/workspaces/{id}/budgets", api.budgets, Who.MANAGER_ELSE_401),
+        Operation("GET", "/workspaces/{id}/budgets/{interval}", api.budget, Who.MANAGER_ELSE_401),
+        Operation(
+            "PUT", "/workspaces/{id}/budgets/{interval}", api.budget_set, Who.MANAGER_ELSE_401
+        ),
+        Operation(
+            "DELETE",
+            "/workspaces/{id}/budgets/{interval}",
+            api.budget_deleted,
+            Who.MANAGER_ELSE_401,
+        ),
     ]
 
 
