@@ -25,6 +25,7 @@ _COMMANDS: Final[Mapping[str, str]] = {
     "keys": "fairlead.cli.keys",
     "accounts": "fairlead.cli.accounts",
     "credits": "fairlead.cli.credits",
+    "budgets": "fairlead.cli.budgets",
     "ledger": "fairlead.cli.ledger",
     "billing": "fairlead.cli.billing",
     "models": "fairlead.cli.models",
