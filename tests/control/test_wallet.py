@@ -31,11 +31,14 @@ class Watched(Budgets):
 
     trips = 0
     is_away = False
+    is_wrong = False
 
     def exchange(self, holder, order):
         self.trips += 1
         if self.is_away:
             raise DatabaseUnreadable("away")
+        if self.is_wrong:
+            raise ValueError("a mistake of ours")
         return super().exchange(holder, order)
 
 
@@ -164,6 +167,16 @@ async def test_while_the_database_is_away_what_is_leased_can_be_held_and_no_more
                 admitted += 1
         assert 1000 * admitted <= leased
         world.budgets.is_away = False
+        await obtained(wallet, 1000)
+
+
+async def test_a_mistake_of_ours_is_not_the_end_of_the_wallet(world: World) -> None:
+    world.limit(10**9, 10**9)
+    async with world.wallet() as wallet:
+        world.budgets.is_wrong = True
+        with pytest.raises(Overloaded):
+            await obtained(wallet, 1000)
+        world.budgets.is_wrong = False
         await obtained(wallet, 1000)
 
 

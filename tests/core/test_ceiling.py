@@ -117,6 +117,12 @@ def test_an_answer_without_a_limit_may_be_as_long_as_its_endpoint_writes() -> No
     assert ceilings.of(ample(a_request(max_tokens=5)), (deaf,)).answer_tokens == 8000
 
 
+def test_whatever_is_asked_for_the_ceiling_is_an_amount_that_can_be_kept() -> None:
+    dear = an_endpoint(prompt="0.001", completion="0.001", context_length=0)
+    request = a_request(max_tokens=10**18, n=10**6)
+    assert 10**9 < Ceilings().of(ample(request), (dear,)).wanted.full < 2**63
+
+
 def test_the_dearest_endpoint_that_may_be_tried_decides() -> None:
     cheap, dear = (
         an_endpoint("cheap", completion="0.000001"),

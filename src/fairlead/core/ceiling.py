@@ -49,6 +49,8 @@ ANSWER_TOKENS_MIN: Final = (
 )
 ANSWER_TOKENS_USUAL: Final = 4096
 ANSWER_TOKENS_UNKNOWN: Final = 65_536  # of an endpoint that says neither what it writes nor reads
+ANSWER_TOKENS_ASKED_MAX: Final = 10_000_000  # nobody writes more, whatever is asked for
+ANSWERS_MAX: Final = 1024  # to one call
 FRAME_TOKENS: Final = 1024  # what providers put around a prompt: turns, and how to use tools
 CLOSE_FRAME_TOKENS: Final = 64
 CLOSE_TOOLS_TOKENS: Final = 768
@@ -217,7 +219,7 @@ def _extent(request: ChatRequest, prompt_tokens: int, body_bytes: int) -> Extent
     return Extent(
         prompt_tokens,
         request.max_tokens,
-        answers=answers,
+        answers=min(answers, ANSWERS_MAX),
         searches=SEARCHES_MAX if _may_search(request) else 0,
     )
 
@@ -282,7 +284,7 @@ def _answer_tokens(prices: _Prices, extent: Extent) -> int:
         return 0
     if extent.answer_tokens is None or not prices.obeys:
         return prices.answer_max
-    return extent.answer_tokens
+    return min(extent.answer_tokens, max(prices.answer_max, ANSWER_TOKENS_ASKED_MAX))
 
 
 def _affordable(prices: _Prices, extent: Extent, amount: NanoUSD) -> int:

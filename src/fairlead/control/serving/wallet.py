@@ -213,6 +213,10 @@ class LeasedWallet:
         except DatabaseUnreadable as error:
             self._store_is_away(error)
             return
+        except Exception as error:  # noqa: BLE001 - the edge of a job: calls without budgets go on
+            _LOG.critical("budgets cannot be checked: a mistake of ours", exc_info=True)
+            self._store_is_away(error)
+            return
         self._store_is_back()
         self._slices.answered(order, standings)
         self._serve()
@@ -248,7 +252,7 @@ class LeasedWallet:
             self._store_is_away(error)
             return None
 
-    def _store_is_away(self, error: DatabaseUnreadable) -> None:
+    def _store_is_away(self, error: Exception) -> None:
         for waiter in list(self._waiting):
             self._leave(waiter)
             if not waiter.future.done():
