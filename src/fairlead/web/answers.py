@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import msgspec
@@ -17,6 +18,7 @@ from fairlead.core.errors import (
     Problem,
     RequestInvalid,
 )
+from fairlead.observe.log import masked
 from fairlead.wire.openai_errors import problem_fields
 
 __all__ = [
@@ -47,7 +49,12 @@ def timestamp_or_none(unix_ms: int | None) -> str | None:
 
 
 def problem_answer(problem: Problem) -> Response:
-    """The envelope of the API's own dialect, on every path: clients check its types whatever they asked."""
+    """The envelope of the API's own dialect, on every path: clients check its types whatever they asked.
+
+    What somebody wrote where a name belongs is told back to them, unless it looks like a secret: messages end
+    up in logs of others.
+    """
+    problem = replace(problem, message=masked(problem.message))
     return Response(
         msgspec.json.encode(problem_fields(problem)),
         status_code=problem.status,

@@ -1,0 +1,108 @@
+"""Nothing that opens anything is ever told: not in answers, not in the log, whatever was asked."""
+
+from __future__ import annotations
+
+import logging
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from fairlead.testing.serving import RunningFairlead, running_pair
+from tests.api_document import operations
+from tests.web.management.stage import Stage
+from tests.web.management.test_refusals import PARTS, SOUND
+
+PROMPT = "the-prompt-that-nobody-else-may-read"
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[RunningFairlead, Path]]:
+    directory = tmp_path_factory.mktemp("secrecy")
+    with running_pair(directory) as pair:
+        yield pair.fairlead, directory / "serve.log"
+
+
+def secret_part(key: str) -> str:
+    """Without what every key begins with."""
+    return key[key.rindex("-") + 1 :]
+
+
+def key_from_the_shell(fairlead: RunningFairlead, *arguments: str) -> str:
+    made = subprocess.run(
+        [sys.executable, "-m", "fairlead", "keys", "create", "--name", "k", *arguments,
+         "--data", str(fairlead.data)],
+        capture_output=True, text=True, check=True, timeout=60,
+    )  # fmt: skip
+    return made.stdout.strip()
+
+
+def test_a_servers_log_and_its_refusals_hold_no_key_and_no_prompt(
+    running: tuple[RunningFairlead, Path],
+):
+    fairlead, log = running
+    management = key_from_the_shell(fairlead, "--management")
+    revoked = key_from_the_shell(fairlead)
+    subprocess.run(
+        [sys.executable, "-m", "fairlead", "keys", "revoke", revoked, "--data", str(fairlead.data)],
+        check=True, capture_output=True, timeout=60,
+    )  # fmt: skip
+    unknown = "sk-fl-v1-" + "5ec2e7" * 10 + "abcd"
+    byok = "sk-proj-" + "b10c" * 12
+    keys = (fairlead.key, management, revoked, unknown)
+    said: list[str] = []
+    with httpx.Client(base_url=fairlead.openrouter_url, timeout=30) as client:
+
+        def send(method: str, path: str, key: str, **asked: Any) -> None:
+            headers = {"authorization": f"Bearer {key}", "x-api-key": key, "cookie": f"a={key}"}
+            answer = client.request(method, path, headers=headers, **asked)
+            if answer.status_code >= 400:
+                said.append(answer.text)
+
+        for name in sorted(operations()):
+            method, _, template = name.partition(" ")
+            path = template.format(**{**PARTS, "jobId": "j"})
+            for key in keys:
+                send(method, path, key, json=SOUND.get(name))
+                send(method, path, key, content=f'{{"name": "{key}", "key": "{byok}"'.encode())
+                send(method, path, key, json={"name": [key], "code": [byok], "metrics": [key]})
+                send(method, path.replace(PARTS["hash"], key), key, params={"id": key})
+        chat = {"model": "no/such", "messages": [{"role": "user", "content": PROMPT}]}
+        for key in keys:
+            send("POST", "/chat/completions", key, json=chat)
+            send("POST", "/chat/completions", key, content=b'{"messages": "' + PROMPT.encode())
+            send("POST", "/messages", key, json={"model": PROMPT, "messages": [{"role": PROMPT}]})
+    written = log.read_text("utf-8", "replace")
+    assert len(said) > 300
+    for key in keys:
+        assert secret_part(key) not in written
+    assert byok not in written
+    assert PROMPT not in written
+    told = "\n".join(said)
+    for key in (*keys, byok):
+        assert secret_part(key) not in told
+    # And nothing is told of how we are made.
+    assert not re.search(r"Traceback|File \"|sqlite3|sqlalchemy|SELECT .* FROM", told)
+
+
+def test_whatever_is_logged_while_accounts_are_managed_holds_no_key(
+    stage: Stage, caplog: pytest.LogCaptureFixture
+):
+    """Also at the level of debugging, where libraries tell more."""
+    caplog.set_level(logging.DEBUG)
+    ada = stage.ada
+    made = stage.ask("POST /keys", key=ada.management.secret, body={"name": "k"}).json()
+    body = {"callback_url": "https://app.example/back"}
+    code = stage.ask("POST /auth/keys/code", key=ada.key.secret, body=body).json()["data"]["id"]
+    got = stage.ask("POST /auth/keys", body={"code": code}).json()["key"]
+    for name in sorted(SOUND):
+        stage.ask(name, key=got, path=PARTS, body=SOUND[name])
+        stage.ask(name, key=ada.management.secret, path=PARTS, content=got.encode())
+    logged = "\n".join(f"{one.getMessage()} {one.args} {one.exc_text}" for one in caplog.records)
+    for key in (made["key"], got, code, ada.key.secret, ada.management.secret):
+        assert secret_part(key) not in logged
