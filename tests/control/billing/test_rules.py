@@ -254,6 +254,16 @@ def test_credit_expires_only_where_it_was_decided_and_crypto_is_never_refundable
     assert (final.is_refundable, final.method) == (False, "crypto")
 
 
+def test_a_refund_under_an_id_that_we_do_not_have_was_made_elsewhere():
+    """As after a backup was restored: its credit must be taken, for the money has gone."""
+    one = purchase()
+    seen = paid(one, refunds=(SeenRefund("re_1", "back-1", 1000, SeenRefundState.DONE),))
+    known = followed(one, [rules.known_refunds(seen, {"back-1"})])
+    assert known[1].balance == 10 * NANO_PER_USD  # taken when it was sent, by another entry
+    unknown = followed(one, [rules.known_refunds(seen, ())])
+    assert unknown[1].balance == pytest.approx(0.74 * NANO_PER_USD, abs=10_000_000)
+
+
 # --- paying back ---
 
 

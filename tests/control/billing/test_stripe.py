@@ -111,6 +111,25 @@ def test_events_that_come_twice_late_and_in_any_order_are_worth_one_payment(worl
     world.check()
 
 
+def test_the_dispute_alone_tells_of_a_payment_that_nobody_told_of(world: World):
+    purchase = world.buy()
+    page = world.stripe.sessions[purchase.session]
+    world.stripe.dispute(page["payment_intent"])
+    del world.stripe.events[:-1]
+    page |= {"status": "open", "payment_intent": None}  # and the page does not know either
+    assert world.deliver() == 1
+    assert (world.balance, state(world, purchase)) == (0, PurchaseState.DISPUTED)
+    world.check()
+
+
+def test_events_are_forgotten_after_more_than_a_year(world: World):
+    world.buy()
+    world.deliver()
+    assert world.services.inbox.sweep() == 0
+    world.clock.ms += 401 * DAY_MS
+    assert (world.services.inbox.sweep(), world.services.inbox.sweep()) == (3, 0)
+
+
 def test_without_any_event_the_reconciliation_finds_the_same(world: World):
     purchase = world.buy()
     world.clock.ms += 6 * 60_000

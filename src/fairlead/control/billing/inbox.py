@@ -26,6 +26,8 @@ TAKEN_AT_ONCE: Final = 20
 RETRY_FIRST_MS: Final = 30_000
 RETRY_MAX_MS: Final = 3 * 3_600_000
 ATTEMPTS_MAX: Final = 40  # over some four days; after that the reconciliation looks
+KEPT_MS: Final = 400 * 86_400_000  # longer than anything is disputed
+SWEPT_AT_ONCE: Final = 1000
 _KINDS: Final = ("checkout.session.", "payment_intent.", "charge.", "refund.", "setup_intent.")
 
 
@@ -77,6 +79,12 @@ class EventInbox:
         for name, body, attempts in due:
             self._work_on(name, body, attempts + 1)
         return len(due)
+
+    def sweep(self) -> int:
+        """Forget some that were understood long ago. Returns how many."""
+        with self._database.begin() as connection:
+            before_ms = self._now_ms() - KEPT_MS
+            return queries.sweep_events(connection, before_ms=before_ms, limit=SWEPT_AT_ONCE)
 
     def _work_on(self, name: str, body: bytes, attempts: int) -> None:
         due_ms = None

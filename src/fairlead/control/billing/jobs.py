@@ -103,11 +103,12 @@ class BillingJobs:
         return steps | {"top-ups": self.top_up}
 
     def _slow_steps(self) -> Mapping[str, Callable[[], int]]:
-        return {
+        steps: dict[str, Callable[[], int]] = {
             "notices": self._notices.work,
             "expiry": self._expiry.work,
             "invoices": self._documents.issue_monthly,
         }
+        return steps if self._inbox is None else steps | {"old events": self._inbox.sweep}
 
     # --- steps ---
 

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from fairlead.control.billing import rules
 from fairlead.control.billing.types import (
+    NANO_PER_CENT,
     Facts,
     Method,
     Purchase,
@@ -60,6 +61,7 @@ __all__ = [
     "save_purchase",
     "save_refund",
     "save_top_up",
+    "sweep_events",
     "top_up",
     "top_ups_below",
 ]
@@ -362,6 +364,18 @@ def event_done(
     )
 
 
+def sweep_events(connection: sa.Connection, *, before_ms: int, limit: int) -> int:
+    """Forget some that were done long ago. Returns how many."""
+    old = (
+        sa.select(payment_events.c.id)
+        .where(payment_events.c.received_ms < before_ms, payment_events.c.due_ms.is_(None))
+        .limit(limit)
+    )
+    return connection.execute(
+        sa.delete(payment_events).where(payment_events.c.id.in_(old))
+    ).rowcount
+
+
 # --- the ledger's, to be read ---
 
 
@@ -461,7 +475,7 @@ def top_ups_below(
         for row in rows
         if row.purchase_id is None
         and row.not_before_ms <= now_ms
-        and row.balance < row.threshold_cents * 10_000_000
+        and row.balance < row.threshold_cents * NANO_PER_CENT
     ]
     return below, rows[-1].account_id if len(rows) == limit else ""
 

@@ -9,10 +9,12 @@ as soon as anybody has looked at the payment once after it last changed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Final, TypeVar
+
+from msgspec import structs
 
 from fairlead.control.billing.types import (
     NANO_PER_CENT,
@@ -59,6 +61,7 @@ __all__ = [
     "due",
     "is_settled",
     "is_strange",
+    "known_refunds",
     "ledger_method",
     "look_again_ms",
     "month_start_ms",
@@ -172,6 +175,14 @@ def observed(purchase: Purchase, seen: Observation) -> Purchase:
     known = (facts.paid_cents is not None, purchase.payment or "")
     payment = max(known, (seen.paid_cents is not None, seen.payment or ""))[1] or None
     return replace(purchase, payment=payment, facts=joined)
+
+
+def known_refunds(seen: Observation, ours: Collection[str]) -> Observation:
+    """A refund under an id that we do not have, perhaps since a backup was restored, was made elsewhere."""
+    refunds_seen = tuple(
+        one if one.ours in ours else structs.replace(one, ours=None) for one in seen.refunds
+    )
+    return structs.replace(seen, refunds=refunds_seen)
 
 
 def _paid(cents: int | None, currency: str, at_ms: int) -> tuple[int, str, int]:

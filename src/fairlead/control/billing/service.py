@@ -277,6 +277,8 @@ class Billing:
         before = queries.find_purchase(connection, seen.purchase, locked=True)
         if before is None:
             raise NotFoundHere("there is no such purchase")
+        ours = {refund.id for refund in queries.refunds_of(connection, before.id)}
+        seen = rules.known_refunds(seen, ours)
         after = rules.observed(before, seen)
         commands = rules.due(after, self.terms)
         if rules.is_settled(after) and not rules.is_settled(before):
@@ -323,6 +325,8 @@ class Billing:
         for dispute in after.facts.disputes.values():
             known = before.facts.disputes.get(dispute.id)
             if known is None or known.state != dispute.state:
+                said = {"purchase": after.id, "state": SeenDisputeState(dispute.state).name.lower()}
+                _log.warning("a payment is disputed", extra=said)
                 self._letters.dispute(connection, after, SeenDisputeState(dispute.state))
 
     def is_over(self, purchase: Purchase) -> bool:

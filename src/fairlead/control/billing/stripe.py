@@ -137,6 +137,7 @@ class StripePayments:
             "currency": CURRENCY,
             "customer": saved.customer,
             "payment_method": saved.method,
+            "payment_method_types": ["card"],  # otherwise Stripe wants to know where to redirect to
             "off_session": True,
             "confirm": True,
             "metadata": tags,
