@@ -35,6 +35,7 @@ from fairlead.web.hooks.payments import hook_routes
 from fairlead.web.operations import operation_routes
 from fairlead.web.pages.consent import consent_routes
 from fairlead.web.pages.home import home_routes
+from fairlead.web.pages.pretended_payment import pretended_payment_routes
 from fairlead.web.services import WebServices
 
 __all__ = ["build_web_app"]
@@ -73,6 +74,7 @@ def build_web_app(services: WebServices) -> ASGIApp:
             *(Mount(prefix, api) for prefix in API_PREFIXES),
             *([] if services.auth is None else auth_routes(services.auth)),
             *hook_routes(services.billing),
+            *pretended_payment_routes(services.billing, services.auth),
             *health_routes(services),
             *consent_routes(services),
             *home_routes(),
