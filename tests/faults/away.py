@@ -233,6 +233,6 @@ def check(answer: Answer, reason: str) -> None:
 async def until(ask: Callable[[], Awaitable[Answer]], is_so: Callable[[Answer], bool]) -> None:
     give_up_s = time.monotonic() + PATIENCE_S
     while not is_so(answer := await ask()):
-        assert answer.status in (200, 503), answer
+        assert answer.status in (200, 401, 503), answer
         assert time.monotonic() < give_up_s, answer
         await asyncio.sleep(LOOK_S)

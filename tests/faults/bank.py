@@ -22,10 +22,11 @@ from fairlead.control.accounts.service import Accounts
 from fairlead.control.accounts.types import Billing
 from fairlead.control.budgets.service import Budgets
 from fairlead.control.keys.service import Keys
+from fairlead.control.keys.types import LimitReset
 from fairlead.control.ledger.check import check
 from fairlead.control.ledger.service import Ledger
 from fairlead.control.ledger.types import AddCredit, LotKind, Posted
-from fairlead.core.budgets.types import account_budget, key_budget, split
+from fairlead.core.budgets.types import BudgetRef, account_budget, key_budget, reference, split
 from fairlead.core.generation import Generation, Outcome
 from fairlead.core.ids import AccountId, BudgetId, KeyId
 from fairlead.core.money import NANO_PER_USD, NanoUSD
@@ -43,6 +44,7 @@ MODEL = "bank/model"
 PRICES_NANO = (2_000, 8_000)  # per prompt token, per completion token
 SETTLE_S = 30.0
 LOOK_S = 0.02
+_REPOSITORY = Path(__file__).parent.parent.parent
 _ADDRESS = re.compile(r"ready at (http://\S+)")
 _TWIN_BILL_MAX = 100_000
 
@@ -89,9 +91,15 @@ class Bank:
             yield database
 
     def customer(
-        self, name: str, *, credit: NanoUSD | None = None, limit: NanoUSD | None = None
+        self,
+        name: str,
+        *,
+        credit: NanoUSD | None = None,
+        limit: NanoUSD | None = None,
+        limit_reset: LimitReset | None = None,
+        expires_ms: int | None = None,
     ) -> Customer:
-        """A new one, with an account of its own."""
+        """A new one, with an account of its own. expires_ms: when its key does."""
         with self.database() as database:
             accounts = Accounts(database, now_ms=_now_ms, entropy=os.urandom)
             billing = Billing.POSTPAID if credit is None else Billing.PREPAID
@@ -101,7 +109,9 @@ class Bank:
                     account=account, reference=f"test:{name}", kind=LotKind.GRANT, amount=credit
                 )
                 assert isinstance(Ledger(database, now_ms=_now_ms).post(grant), Posted)
-            new = self._keys(database).create(account, name=name, limit=limit)
+            new = self._keys(database).create(
+                account, name=name, limit=limit, limit_reset=limit_reset, expires_ms=expires_ms
+            )
         customer = Customer(name, account, new.key.id, new.secret, credit, limit)
         self.customers.append(customer)
         return customer
@@ -111,20 +121,24 @@ class Bank:
             self._keys(database).revoke(customer.account, customer.key_id)
 
     @contextmanager
-    def server(self, *, more: str = "", log: Path | None = None) -> Iterator[tuple[str, Program]]:
-        """A server until the block ends, and its URL. more: settings. log: where it says what happens."""
+    def server(self, *, clock: Path | None = None) -> Iterator[tuple[str, Program]]:
+        """A server until the block ends, and its URL. clock: a file that sets it, see `jumping`."""
         config = self.directory / "fairlead.toml"
         prompt, completion = (price / 1_000 for price in PRICES_NANO)
         config.write_text(
-            configuration({"deepinfra": f"{self.twin.url}/v1"}, (), more)
+            configuration({"deepinfra": f"{self.twin.url}/v1"}, ())
             + f'[[models]]\nid = "{MODEL}"\nprovider = "deepinfra"\nprovider_model_id = "echo"\n'
             f"usd_per_million_tokens = {{ prompt = {prompt}, completion = {completion} }}\n"
         )
         arguments = ["serve", "--port", "0", "--data", str(self.data), "--config", str(config)]
         has_url = "://" in self.served_from
         environment = {"FAIRLEAD_DATABASE__URL": self.served_from} if has_url else {}
-        log = log or self.directory / "serve.log"
-        with running_program(arguments, log, environment) as program:
+        module = "fairlead"
+        if clock is not None:
+            module, arguments = "tests.faults.jumping", [str(clock), *arguments]
+            environment["PYTHONPATH"] = str(_REPOSITORY)
+        log = self.directory / "serve.log"
+        with running_program(arguments, log, environment, module=module) as program:
             yield program.wait_for(_ADDRESS), program
 
     def generations(self) -> list[Generation]:
@@ -152,7 +166,7 @@ class Bank:
         seen: set[str] = set()
         prompt_nano, completion_nano = PRICES_NANO
         by_account: Counter[AccountId] = Counter()
-        by_budget: Counter[BudgetId] = Counter()
+        by_ref: Counter[BudgetRef] = Counter()
         for record in records:
             if record.upstream_id is None:
                 assert record.outcome is Outcome.FAILED
@@ -168,8 +182,7 @@ class Bank:
                 assert record.cost == cost - record.waived
                 assert record.waived == 0, "no hold was too small"
             by_account[record.account] += record.cost
-            for ref in record.budgets:
-                by_budget[split(ref)[0]] += record.cost
+            by_ref.update(dict.fromkeys(record.budgets, record.cost))
         assert whole <= {record.id for record in records}, (
             "a call that was answered is not recorded"
         )
@@ -179,7 +192,7 @@ class Bank:
             assert check(database).findings == ()
             with database.read() as connection:
                 spent = {
-                    row.budget_id: row.spent_nano
+                    reference(row.budget_id, row.period): row.spent_nano
                     for row in connection.execute(sa.select(budget_periods))
                 }
                 limits = dict(
@@ -191,9 +204,11 @@ class Bank:
         for customer in self.customers:
             for budget, limit in customer.budgets.items():
                 assert limits[budget] == limit
-                assert spent.get(budget, 0) == by_budget[budget]
-                assert by_budget[budget] == by_account[customer.account]
-                assert by_budget[budget] <= limit, f"{budget} is overshot"
+                periods = [ref for ref in spent.keys() | by_ref.keys() if split(ref)[0] == budget]
+                for ref in periods:
+                    assert spent.get(ref, 0) == by_ref[ref]
+                    assert by_ref[ref] <= limit, f"{ref} is overshot"
+                assert sum(by_ref[ref] for ref in periods) == by_account[customer.account]
         return {customer.name: by_account[customer.account] for customer in self.customers}
 
     def _keys(self, database: Database) -> Keys:

@@ -170,16 +170,21 @@ class Program:
 
 @contextmanager
 def running_program(
-    arguments: list[str], log: Path, environment: Mapping[str, str] | None = None
+    arguments: list[str],
+    log: Path,
+    environment: Mapping[str, str] | None = None,
+    *,
+    module: str = "fairlead",
 ) -> Iterator[Program]:
     """`fairlead ARGUMENTS`, until the block ends. log: where its standard error goes.
 
     environment: on top of a bare one; the machine's own provider keys are not passed on.
+    module: another one that takes the same arguments.
     """
     bare = {name: os.environ[name] for name in _INHERITED if name in os.environ}
     with log.open("wb") as errors:
         process = subprocess.Popen(  # noqa: S603 - our own program
-            [sys.executable, "-m", "fairlead", *arguments],
+            [sys.executable, "-m", module, *arguments],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=errors,

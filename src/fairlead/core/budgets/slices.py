@@ -382,7 +382,8 @@ class Slices:
                 one.is_at_rest()
                 and one.has_answer
                 and not is_lacking
-                and (one.ref in self._closing or now_s - one.used_s > IDLE_S)
+                # Used long after now: by a clock that was set back.
+                and (one.ref in self._closing or not -KEPT_S <= now_s - one.used_s <= IDLE_S)
             ):
                 done_with.append(one.ref)
         if not concerned:
