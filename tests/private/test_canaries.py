@@ -1,6 +1,7 @@
 """Real servers, real files: nothing of a prompt, an answer or a key lies about in the clear.
 
-A canary is put into everything that is private, and every byte that the server has left behind is searched for it.
+A canary is put into everything that is private, and every byte that the server has left behind is searched
+for it.
 """
 
 from __future__ import annotations
