@@ -169,7 +169,15 @@ def test_two_processes_say_it_once(database: Database):
     one = build_world(database, None)
     two = build_world(database, None, account=one.account, clock=one.clock, seed=1)
     limit(one, f"workspace:{WORKSPACE}:monthly", 100, 100, "monthly")
-    assert notices(one).work() + notices(two).work() == 1
+    both = [notices(one), notices(two)]
+    (standing,) = (one_of for one_of in both[0]._read() if one_of.budget.startswith("workspace:"))
+    with one.database.begin() as connection:  # both have seen that nothing was said
+        said = [notice._say(connection, standing, 100, None) for notice in both]
+    assert said == [True, False]
+    with one.database.begin() as connection:
+        known = both[0]._said(connection, standing.budget)
+        said = [notice._say(connection, standing, 80, known) for notice in both]
+    assert said == [True, False]
 
 
 def test_many_budgets_are_read_some_at_a_time(world: World):

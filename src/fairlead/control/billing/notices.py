@@ -203,8 +203,9 @@ class Notices:
                 self._database.insert(notices)
                 .values(budget_id=standing.budget, **values)
                 .on_conflict_do_nothing(index_elements=["budget_id"])
+                .returning(notices.c.budget_id)
             )
-            return bool(connection.execute(statement).rowcount)
+            return connection.execute(statement).first() is not None
         changed = (
             sa.update(notices)
             .where(
@@ -270,8 +271,9 @@ class Expiry:
                 self._database.insert(expiry_notices)
                 .values(lot_id=lot.id, days=days, said_ms=self._now_ms())
                 .on_conflict_do_nothing(index_elements=["lot_id", "days"])
+                .returning(expiry_notices.c.lot_id)
             )
-            if connection.execute(statement).rowcount:
+            if connection.execute(statement).first() is not None:
                 amount = dollars(lot.remaining // NANO_PER_CENT)
                 self._letters.expiring(connection, account, amount=amount, days=days, day=day)
 

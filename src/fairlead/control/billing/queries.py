@@ -335,8 +335,9 @@ def insert_event(
             due_ms=now_ms,
         )
         .on_conflict_do_nothing(index_elements=["id"])
+        .returning(payment_events.c.id)  # how many rows there were, not every driver tells
     )
-    return bool(connection.execute(statement).rowcount)
+    return connection.execute(statement).first() is not None
 
 
 def due_events(
