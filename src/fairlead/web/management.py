@@ -29,11 +29,14 @@ from fairlead.control.workspaces.types import (
     WorkspaceUnknown,
 )
 from fairlead.core.errors import CallerError, Conflict, NotFound, PermissionDenied, RequestInvalid
-from fairlead.core.ids import AccountId, BudgetId, KeyId
+from fairlead.core.ids import AccountId, BudgetId, KeyId, UserId, WorkspaceId
 from fairlead.web.account_desk import InThread
 from fairlead.web.reading import sentence
 
 __all__ = ["Credits", "KeyUsages", "Management", "Payer", "Standings", "refusal"]
+
+PEOPLE_PAGE: Final = 100
+PEOPLE_MAX: Final = 10_000
 
 _Answer = TypeVar("_Answer")
 
@@ -87,6 +90,18 @@ class Management:
             return await self.in_thread(_called, function)
         except tuple(_REFUSALS) as error:
             raise refusal(error) from error
+
+    def works_in(self, account: AccountId, user: UserId | None, workspace: WorkspaceId) -> bool:
+        """Whether somebody works in one of the account's workspaces. Blocks. Raises WorkspaceUnknown."""
+        for offset in range(0, PEOPLE_MAX, PEOPLE_PAGE):
+            members, total = self.workspaces.members(
+                account, workspace, offset=offset, limit=PEOPLE_PAGE
+            )
+            if any(member.user == user for member in members):
+                return True
+            if offset + PEOPLE_PAGE >= total:
+                break
+        return False
 
     def payer(self, account: AccountId) -> Payer:
         """Blocks. Raises NotFound for an account that is gone."""

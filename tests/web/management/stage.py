@@ -14,15 +14,17 @@ import msgspec
 import sqlalchemy as sa
 
 from fairlead.compose.control_plane import ControlPlane, build_control_plane
+from fairlead.compose.people import build_people_plane
 from fairlead.compose.system import SystemClock
 from fairlead.compose.web_edge import build_web_edge
 from fairlead.control.accounts.types import Billing
 from fairlead.control.feedback.service import Feedback
 from fairlead.control.feedback.types import Remark
 from fairlead.control.keys.types import NewKey
+from fairlead.control.people.types import Place
 from fairlead.core.generation import Generation, Outcome
 from fairlead.core.health import HealthBook
-from fairlead.core.ids import AccountId, generation_id
+from fairlead.core.ids import AccountId, UserId, generation_id
 from fairlead.core.money import NanoUSD
 from fairlead.core.usage import Usage
 from fairlead.settings import Settings
@@ -30,6 +32,7 @@ from fairlead.settings.types import Database as DatabaseSettings
 from fairlead.settings.types import Secret
 from fairlead.store.database import DatabaseUnreadable
 from fairlead.web.operations import Operation, OperationRoute
+from fairlead.web.sessions import COOKIE
 
 ADDRESS = "198.51.100.7"
 PREFIX = "/api/v1"
@@ -74,6 +77,9 @@ class Stage:
         self.control: ControlPlane = build_control_plane(self.settings, data=data, clock=self.clock)
         self._runner = asyncio.Runner()
         self._runner.run(self.control.catalog.start())
+        self.people = build_people_plane(
+            self.control, self.settings, clock=self.clock, address="http://fairlead.test"
+        )
         self.app: Any = build_web_edge(
             self.settings,
             self.control,
@@ -81,6 +87,7 @@ class Stage:
             health=HealthBook(),
             credentials=OpenProviders(),  # type: ignore[arg-type] - all that is asked of it
             samples=dict,
+            auth=self.people.auth,
         )
         self.ada = self.person("ada@example.com")
         self.bob = self.person("bob@example.com")
@@ -153,6 +160,33 @@ class Stage:
     def refresh_keys(self) -> None:
         """What a second of waiting does: every key in use is looked at again."""
         self._runner.run(self.control.directory.refresh())
+
+    def signed_in(self, user: str, account: AccountId | None = None) -> dict[str, str]:
+        """The headers of somebody's browser. account: that they act for; None: their own."""
+        found = self.people.services.people.find(UserId(user))
+        assert found is not None
+        sessions = self.people.services.sessions
+        with self.control.database.begin() as connection:
+            new = sessions.begin(connection, found, method="link", place=Place(ADDRESS))
+        if account is not None:
+            sessions.choose_account(new.token, found, account)
+        known = sessions.find(new.token)
+        assert known is not None
+        return {"cookie": f"{COOKIE}={new.token}", "x-csrf-token": known.csrf}
+
+    def organisation(self, admin: Person, member: Person) -> AccountId:
+        """What two people have in common."""
+        self.execute("UPDATE users SET email_verified_ms = 1 WHERE id = :id", id=admin.user)
+        who = self.people.services.people.find(UserId(admin.user))
+        assert who is not None
+        account = self.people.services.organisations.create(who, "Crew", Place(ADDRESS)).id
+        self.execute(
+            "INSERT INTO memberships (account_id, user_id, role, joined_ms)"
+            " VALUES (:account, :user, 'member', 1)",
+            account=account,
+            user=member.user,
+        )
+        return account
 
     def lose_the_database(self) -> None:
         """From now on it does not answer."""

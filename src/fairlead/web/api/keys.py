@@ -187,14 +187,8 @@ class _Keys:
         is_default = workspace == self._management.workspaces.default_of(requester.account)
         if requester.may_manage or is_default:
             return workspace
-        for offset in range(0, MEMBERS_PAGE * MEMBERS_PAGE, MEMBERS_PAGE):
-            members, total = self._management.workspaces.members(
-                requester.account, workspace, offset=offset, limit=MEMBERS_PAGE
-            )
-            if any(member.user == requester.user for member in members):
-                return workspace
-            if offset + MEMBERS_PAGE >= total:
-                break
+        if self._management.works_in(requester.account, requester.user, workspace):
+            return workspace
         raise RequestInvalid("You do not work in that workspace.", param="workspace_id")
 
     def _creator(self, requester: Requester, wanted: str | None) -> UserId | None:

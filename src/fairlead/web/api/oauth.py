@@ -56,8 +56,8 @@ def oauth_operations(management: Management) -> list[Operation]:
         request = _request(wanted)
 
         def consented() -> dict[str, object]:
-            _check_may_give(management, requester, request)
             try:
+                _check_may_give(management, requester, request)
                 new = management.apps.consent(
                     requester.account,
                     requester.user,
@@ -114,7 +114,13 @@ def _check_may_give(management: Management, requester: Requester, request: CodeR
 
     Raises PermissionDenied.
     """
-    if requester.caller is None or requester.may_manage:
+    if requester.may_manage:
+        return
+    if requester.caller is None:
+        if request.workspace is not None and not management.works_in(
+            requester.account, requester.user, request.workspace
+        ):
+            raise PermissionDenied("You do not work in that workspace.")
         return
     key = management.keys.find(requester.account, requester.caller.key)
     paces = (key.requests_per_minute, key.requests_per_day)
