@@ -12,7 +12,7 @@ import pytest
 import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 
-from fairlead.control.budgets.service import Budgets, Leasing
+from fairlead.control.budgets.service import SILENT_LOOKS_MIN, Budgets, Leasing
 from fairlead.core.budgets.lending import CallAsk, Order, Standing
 from fairlead.core.budgets.types import (
     BudgetRef,
@@ -185,7 +185,29 @@ def test_only_a_process_that_has_long_said_nothing_is_taken_for_lost(database: D
     service.renew("there")
     assert service.reap() == []
     now_ms[0] += 2_000
+    for _ in range(SILENT_LOOKS_MIN - 1):
+        assert service.reap() == []
     assert [holder.name for holder in service.reap()] == ["silent"]
+    assert service.standing([KEY])[KEY].leased == 100
+
+
+@pytest.mark.parametrize("there_ahead_ms", [0, -90_000_000])
+def test_a_clock_that_is_set_forward_takes_nothing_from_those_who_live(
+    database: Database, there_ahead_ms: int
+) -> None:
+    """Others look as if they had said nothing for a day, until they say something: perhaps by clocks of
+    their own, on other machines, that were not set. So they do when a database was away for long."""
+    now_ms = [1_795_305_540_000]
+    service = Budgets(database, now_ms=lambda: now_ms[0], lost_after_s=86_400.0)
+    limited(database, service, 1000)
+    service.exchange("there", calls(1, 100))
+    now_ms[0] += 90_000_000
+    there = Budgets(database, now_ms=lambda: now_ms[0] + there_ahead_ms)
+    for _ in range(3 * SILENT_LOOKS_MIN):
+        for _ in range(SILENT_LOOKS_MIN - 1):
+            assert service.reap() == []
+        now_ms[0] += 60_000
+        there.renew("there")
     assert service.standing([KEY])[KEY].leased == 100
 
 

@@ -41,6 +41,9 @@ from fairlead.store.database import Database, DatabaseUnreadable
 __all__ = ["LOST_AFTER_S", "Budgets", "Leasing", "UsedBefore"]
 
 LOST_AFTER_S: Final = 86_400.0
+# So many looks in a row, a minute apart, must find a process silent. A clock that was set forward, or a
+# database that was away, makes all of them look as if they had said nothing for long, until they say something.
+SILENT_LOOKS_MIN: Final = 5
 TURN_TIMEOUT_S: Final = 5.0
 WANTED_BACK_S: Final = (
     3.0  # so long after somebody lacked something, others keep nothing in advance
@@ -81,6 +84,8 @@ class Budgets:
         self._used_before = used_before
         self._now_ms = now_ms
         self._lost_after_s = lost_after_s
+        # By holder: when it was heard last, by its own clock, and how many looks in a row found no more.
+        self._silent: dict[str, tuple[int, int]] = {}
 
     # --- limits ---
 
@@ -234,10 +239,16 @@ class Budgets:
             self.give_back_all(connection, holder)
 
     def reap(self) -> list[Holder]:
-        """Take back the leases of processes that have said nothing for `lost_after_s`. Returns those."""
+        """Take back the leases of processes that have said nothing for `lost_after_s`. Returns those.
+
+        To be called regularly, as often as processes `renew`: it believes only what it has seen several times.
+        """
         before_ms = self._now_ms() - round(self._lost_after_s * _MS_PER_S)
         with self._database.read() as connection:
-            lost = queries.lost_holders(connection, before_ms=before_ms)
+            silent = queries.lost_holders(connection, before_ms=before_ms)
+        looks = {holder.name: (holder.renewed_ms, self._looks(holder) + 1) for holder in silent}
+        self._silent = looks
+        lost = [holder for holder in silent if looks[holder.name][1] >= SILENT_LOOKS_MIN]
         for holder in lost:
             self.release(holder.name)
         return lost
@@ -250,6 +261,11 @@ class Budgets:
         before = date.fromordinal(today.toordinal() - PERIODS_KEPT_DAYS).isoformat()
         with self._database.begin() as connection:
             return queries.delete_old_periods(connection, before=before)
+
+    def _looks(self, holder: Holder) -> int:
+        """So many times before has it been found as silent as now."""
+        heard_ms, looks = self._silent.get(holder.name, (holder.renewed_ms, 0))
+        return looks if heard_ms == holder.renewed_ms else 0
 
     def _exchange(
         self, connection: sa.Connection, holder: str, order: Order
