@@ -157,6 +157,9 @@ def check_servable(settings: Settings, snapshot: Snapshot) -> None:
     ca_file = settings.upstream.ca_file
     if ca_file is not None and not os.access(ca_file, os.R_OK):
         raise Stop(f"upstream.ca_file: cannot read {ca_file}")
+    font_file = settings.billing.font_file
+    if font_file is not None and not os.access(font_file, os.R_OK):
+        raise Stop(f"billing.font_file: cannot read {font_file}")
     if not settings.models:
         return
     try:
