@@ -6,11 +6,20 @@ not known, is told 503 and never that a key is wrong. When the database is back 
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from fairlead.store.postgresql import CONNECT_TIMEOUT_S, SILENCE_MAX_S
 from tests.faults.away import KINDS, outage
+from tests.faults.bank import Customer, bank, usd
+from tests.faults.crowd import Crowd
+from tests.postgres_server import postgres_server
+
+# One statement that is under way, and the next one that finds no connection; and a busy machine.
+STOP_MAX_S = SILENCE_MAX_S + 2 * CONNECT_TIMEOUT_S + 20.0
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -20,3 +29,32 @@ def test_known_keys_go_on_within_their_leases_and_afterwards_all_is_settled(
     outcome = outage(tmp_path, kind)
     assert outcome.answered > 50
     assert outcome.refused
+
+
+def test_a_server_whose_database_hangs_can_be_stopped_and_loses_nothing(tmp_path: Path) -> None:
+    """What it could not settle is settled by the next one."""
+    with postgres_server(is_durable=True) as server:
+        with closing(server.admin()) as admin:
+            admin.execute("CREATE DATABASE bank")
+        with bank(tmp_path, server.url("bank")) as made:
+            customers = [made.customer("free"), made.customer("prepaid", credit=usd(1))]
+            with made.server() as (url, program):
+                crowd = Crowd(url)
+                asyncio.run(serve_some(crowd, customers))
+                server.freeze()
+                asyncio.run(serve_some(crowd, customers))
+                program.terminate()
+                try:
+                    assert program.exit_code(timeout_s=STOP_MAX_S) == 0
+                finally:
+                    server.thaw()
+            with made.server():
+                made.wait_until_settled(crowd.whole())
+            made.compare(crowd.whole())
+
+
+async def serve_some(crowd: Crowd, customers: list[Customer]) -> None:
+    mark = crowd.mark()
+    async with crowd.calling(customers, parallel=2) as load:
+        await load.until(lambda: load.answered_min() >= 3)
+    assert all(set(crowd.statuses(one, since=mark)) == {200} for one in customers)

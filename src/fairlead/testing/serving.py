@@ -147,9 +147,9 @@ class Program:
         """Ask it to stop, and do not wait."""
         self._process.terminate()
 
-    def exit_code(self) -> int:
+    def exit_code(self, *, timeout_s: float = STOP_TIMEOUT_S) -> int:
         """Once it has ended, which must be soon. Negative: the signal that killed it."""
-        return self._process.wait(STOP_TIMEOUT_S)
+        return self._process.wait(timeout_s)
 
     def kill(self) -> None:
         """At once, as the kernel would (SIGKILL)."""
