@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from concurrent.futures import ThreadPoolExecutor
 
@@ -530,3 +531,33 @@ def test_credit_expires_only_if_so_decided_after_two_warnings(
     assert expiry.work() == 1
     assert world.balance == 0
     world.check()
+
+
+# --- all of it in the background ---
+
+
+@pytest.mark.anyio
+async def test_a_nudge_has_an_event_understood_at_once(database: Database, stripe: StripeServer):
+    world = build_world(database, stripe)
+    jobs, inbox = world.services.jobs, world.services.inbox
+    loop, understood = asyncio.get_running_loop(), asyncio.Event()
+    work = inbox.work
+
+    def watched() -> int:
+        count = work()
+        if world.balance == 10:
+            loop.call_soon_threadsafe(understood.set)
+        return count
+
+    inbox.work = watched
+    running = asyncio.ensure_future(jobs.run())
+    await asyncio.to_thread(world.buy)
+    for event in stripe.events:
+        body, signature = signed(event, at_s=world.clock.ms / 1000)
+        await asyncio.to_thread(inbox.store, body, signature)
+    jobs.nudge()
+    async with asyncio.timeout(60):
+        await understood.wait()
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running

@@ -19,13 +19,14 @@ from fairlead.control.billing.letters import BillingLetters, dollars
 from fairlead.control.billing.profiles import find_profile
 from fairlead.control.billing.types import NANO_PER_CENT, BillingRules
 from fairlead.control.ledger.service import Ledger
-from fairlead.control.ledger.types import ExpireLot, Lot, Posted
+from fairlead.control.ledger.types import ExpireLot, Posted
 from fairlead.core.budgets.types import BudgetKind, Reset, kind_of, period_of
-from fairlead.core.ids import AccountId, BudgetId
+from fairlead.core.ids import AccountId, BudgetId, LotId
 from fairlead.store.database import Database
 from fairlead.store.tables.accounts import accounts
 from fairlead.store.tables.budgets import budget_periods, budgets
 from fairlead.store.tables.keys import api_keys
+from fairlead.store.tables.ledger import lots
 from fairlead.store.tables.payments import expiry_notices, notices
 from fairlead.store.tables.people import users, workspaces
 
@@ -48,6 +49,14 @@ class _Standing:
     limit: int
     spent: int
     period: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Expiring:
+    id: LotId
+    account: AccountId
+    remaining: int
+    expires_ms: int
 
 
 def level_of(spent: int, limit: int) -> int:
@@ -247,23 +256,29 @@ class Expiry:
         return count
 
     def _warn(self, days: int) -> None:
+        """Whoever was not told yet. (Whoever was told that it is a week is told no more that it is a month.)"""
         now_ms = self._now_ms()
-        lots = self._ledger.expiring(before_ms=now_ms + days * _DAY_MS, limit=EXPIRED_AT_ONCE)
-        with self._database.read() as connection:
-            told = set(
-                connection.execute(
-                    sa.select(expiry_notices.c.lot_id).where(
-                        expiry_notices.c.lot_id.in_([lot.id for _, lot in lots]),
-                        expiry_notices.c.days <= days,
-                    )
-                ).scalars()
+        is_told = sa.exists().where(
+            expiry_notices.c.lot_id == lots.c.id, expiry_notices.c.days <= days
+        )
+        query = (
+            sa.select(lots.c.id, lots.c.account_id, lots.c.remaining_nano, lots.c.expires_ms)
+            .where(
+                lots.c.remaining_nano > 0,
+                lots.c.expires_ms.is_not(None),
+                lots.c.expires_ms > now_ms,
+                lots.c.expires_ms <= now_ms + days * _DAY_MS,
+                ~is_told,
             )
-        for account, lot in lots:
-            if lot.id not in told and lot.expires_ms is not None and lot.expires_ms > now_ms:
-                self._tell(account, lot, days)
+            .order_by(lots.c.expires_ms)
+            .limit(EXPIRED_AT_ONCE)
+        )
+        with self._database.read() as connection:
+            found = connection.execute(query).all()
+        for row in found:
+            self._tell(_Expiring(row.id, row.account_id, row.remaining_nano, row.expires_ms), days)
 
-    def _tell(self, account: AccountId, lot: Lot, days: int) -> None:
-        assert lot.expires_ms is not None
+    def _tell(self, lot: _Expiring, days: int) -> None:
         day = datetime.fromtimestamp(lot.expires_ms / 1000, UTC).date().isoformat()
 
         def tell(connection: sa.Connection) -> None:
@@ -275,7 +290,7 @@ class Expiry:
             )
             if connection.execute(statement).first() is not None:
                 amount = dollars(lot.remaining // NANO_PER_CENT)
-                self._letters.expiring(connection, account, amount=amount, days=days, day=day)
+                self._letters.expiring(connection, lot.account, amount=amount, days=days, day=day)
 
         self._database.retrying(tell)
 
