@@ -25,10 +25,12 @@ from fairlead.control.ledger.types import (
     Refused,
     Totals,
 )
+from fairlead.core.budgets.types import account_budget
 from fairlead.core.ids import AccountId
 from fairlead.core.money import NanoUSD
 from fairlead.store import migrate
 from fairlead.store.database import DATABASE_FILE, Database, open_database
+from fairlead.store.tables.budgets import budgets
 from fairlead.store.tables.ledger import ledger_head
 from tests.control.ledger.commands import (
     ACCOUNT,
@@ -169,6 +171,19 @@ def test_what_is_posted_is_found_again(ledger: Ledger, database: Database):
     assert budget_of(database, ACCOUNT) == (100, 30)
     assert ledger.book(OTHER) == Book(OTHER)
     assert ledger.totals(OTHER) == Totals()
+
+
+def test_who_owes_from_the_first_charge_on_has_a_limit_that_says_so(
+    ledger: Ledger, database: Database
+):
+    assert isinstance(ledger.post(charge(0, reference="free")), Posted)
+    assert isinstance(ledger.post(charge(5, reference="fee")), Posted)
+    with database.read() as connection:
+        limit = connection.execute(
+            sa.select(budgets.c.limit_nano).where(budgets.c.id == account_budget(ACCOUNT))
+        ).scalar_one()
+    assert limit == 0
+    assert budget_of(database, ACCOUNT) == (0, 5)
 
 
 def test_the_same_again_is_already_done_and_another_is_refused(ledger: Ledger, database: Database):

@@ -45,6 +45,8 @@ __all__ = ["Ledger", "Outcome", "Pending"]
 
 PAGE_MAX: Final = 1000
 
+_NO_TOTALS: Final = Totals()
+
 Outcome: TypeAlias = Posted | AlreadyDone | Refused
 
 
@@ -244,8 +246,11 @@ class Pending:
         queries.lock_leased(connection, [book.account for _, book in changed])
         queries.keep_budgets(
             connection,
+            # The first entry begins the row: without it nobody would see that the account owes.
             credits_moved=[
-                book for before, book in changed if book.totals.credits != before.totals.credits
+                book
+                for before, book in changed
+                if book.totals.credits != before.totals.credits or before.totals == _NO_TOTALS
             ],
             usage_moved=[book for _, book in changed],
             now_ms=self._now_ms,
