@@ -256,6 +256,18 @@ async def test_a_key_that_rests_while_the_database_is_away_is_still_known(world:
     assert world.directory.peek(digest) == caller
 
 
+async def test_a_key_whose_time_is_over_ends_while_the_database_is_away(world: World):
+    digest, caller = world.create(expires_ms=NOW_MS + 5_000)
+    await world.directory.find(digest)
+    world.is_away = True
+    await world.directory.refresh()
+    assert world.directory.peek(digest) == caller
+    world.now_ms += 5_000
+    await world.directory.refresh()
+    with pytest.raises(Overloaded):
+        await world.directory.find(digest)
+
+
 async def test_a_key_that_is_not_known_is_never_refused_when_the_database_is_away(world: World):
     digest, caller = world.create()
     world.is_away = True

@@ -51,10 +51,11 @@ _LOG: Final = logging.getLogger(__name__)
 class _Known:
     """A digest that belongs to a usable key. Changed in place: `peek` must be cheap."""
 
-    __slots__ = ("caller", "checked_s", "used_s")
+    __slots__ = ("caller", "checked_s", "expires_ms", "used_s")
 
-    def __init__(self, caller: Caller, now_s: float) -> None:
+    def __init__(self, caller: Caller, expires_ms: int | None, now_s: float) -> None:
         self.caller = caller
+        self.expires_ms = expires_ms
         self.checked_s = now_s
         self.used_s = now_s
 
@@ -156,13 +157,19 @@ class CachedKeyDirectory:
     async def refresh(self) -> None:
         """Confirm every key in use, once; forget those that nobody uses."""
         now_s = self._monotonic_s()
+        now_ms = self._now_ms()
         is_away = self.is_away
         self._known = {
             digest: known
             for digest, known in self._known.items()
             if now_s - known.checked_s <= self._known_max_s
-            # While the database is away a key that comes back could not be looked up again.
-            and (is_away or now_s - known.used_s <= IDLE_MAX_S)
+            # While the database is away a key that comes back could not be looked up again. But that a key's
+            # time is over needs nobody to say so.
+            and (
+                known.expires_ms is None or now_ms < known.expires_ms
+                if is_away
+                else now_s - known.used_s <= IDLE_MAX_S
+            )
         }
         self._refused = {
             digest: entry for digest, entry in self._refused.items() if now_s < entry[1]
@@ -182,7 +189,7 @@ class CachedKeyDirectory:
             overdue.cancel()
         self._database_is_back()
         for digest in digests:
-            self._learn(digest, self._answer(found.get(digest)), asked_s=now_s)
+            self._learn(digest, found.get(digest), asked_s=now_s)
         self._preferences.keep_only({known.caller.account for known in self._known.values()})
 
     async def _look_up(self, digest: bytes) -> Caller | KeyRefused:
@@ -211,8 +218,7 @@ class CachedKeyDirectory:
                 raise Overloaded("API keys cannot be checked at the moment.") from error
             return known
         self._database_is_back()
-        answer = self._answer(found.get(digest))
-        self._learn(digest, answer, asked_s=asked_s)
+        answer = self._learn(digest, found.get(digest), asked_s=asked_s)
         if isinstance(answer, Overloaded):
             raise answer
         return answer
@@ -228,28 +234,33 @@ class CachedKeyDirectory:
         return rules.verdict(found, now_ms=now_ms, preferences=preferences)
 
     def _learn(
-        self, digest: bytes, answer: Caller | KeyRefused | Overloaded, *, asked_s: float
-    ) -> None:
-        """asked_s: when the question left; the answer cannot be newer than that."""
+        self, digest: bytes, found: FoundKey | None, *, asked_s: float
+    ) -> Caller | KeyRefused | Overloaded:
+        """What that means. asked_s: when the question left; the answer cannot be newer than that."""
+        answer = self._answer(found)
         if isinstance(answer, Overloaded):
             self._known.pop(digest, None)
-            return
+            return answer
         if isinstance(answer, KeyRefused):
             self._known.pop(digest, None)
             if len(self._refused) >= REFUSED_ENTRIES_MAX:
                 del self._refused[next(iter(self._refused))]
             self._refused[digest] = (answer, asked_s + REFUSED_MAX_S)
-            return
+            return answer
+        assert found is not None, "nobody else may call"
+        expires_ms = found.key.expires_ms
         self._refused.pop(digest, None)
         known = self._known.get(digest)
         if known is not None:
             if asked_s >= known.checked_s:  # of two questions on their way, the later one counts
                 known.caller = answer
+                known.expires_ms = expires_ms
                 known.checked_s = asked_s
-            return
+            return answer
         if len(self._known) >= self._known_entries_max:
             del self._known[next(iter(self._known))]  # the oldest; it comes back if it is in use
-        self._known[digest] = _Known(answer, asked_s)
+        self._known[digest] = _Known(answer, expires_ms, asked_s)
+        return answer
 
     def _database_is_away(self, why: DatabaseUnreadable | str) -> None:
         if self._age_max_s != self._known_max_s:
