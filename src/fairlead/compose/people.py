@@ -103,10 +103,12 @@ def build_people_plane(
     *,
     clock: SystemClock,
     address: str,
+    sweep_apps: Callable[[], int],
 ) -> PeoplePlane:
-    """address: ours, as links begin with it."""
+    """address: ours, as links begin with it. sweep_apps: forgets codes of apps that have expired."""
     database, now_ms, entropy = control.database, clock.now_ms, os.urandom
     audit = Audit(database, now_ms=now_ms, entropy=entropy)
+    privacy = Privacy(database, control.private.contents)
     people = build_people(
         database,
         settings,
@@ -119,7 +121,8 @@ def build_people_plane(
         now_ms=now_ms,
         entropy=entropy,
         welcome=_welcome(control.ledger, settings),
-        forget=(Privacy(database, control.private.contents).forget,),
+        forget=(privacy.forget,),
+        sweeps=(sweep_apps, lambda: privacy.scrub_due(now_ms=now_ms())),
     )
     sign_in = build_sign_in(
         database, people, settings, cache=control.cache, now_ms=now_ms, entropy=entropy
@@ -152,8 +155,10 @@ def build_people(
     entropy: Callable[[int], bytes],
     welcome: Welcome | None = None,
     forget: Sequence[Forget] = (),
+    sweeps: Sequence[Callable[[], int]] = (),
 ) -> PeopleServices:
-    """welcome: what new accounts are given. forget: what else is deleted with an account."""
+    """welcome: what new accounts are given. forget: what else is deleted with an account. sweeps: what else is
+    forgotten from time to time."""
     rules = sign_in_rules(settings.sign_in)
     ends = EndingKeys(now_ms=now_ms)
     tokens = OneTimeTokens(database, now_ms=now_ms, entropy=entropy)
@@ -204,7 +209,9 @@ def build_people(
         ),
         outbox=outbox,
         letters=Letters(tokens, rules, now_ms=now_ms),
-        sweeper=Sweeper(database, sessions=sessions, tokens=tokens, outbox=outbox, audit=audit),
+        sweeper=Sweeper(
+            database, sessions=sessions, tokens=tokens, outbox=outbox, audit=audit, others=sweeps
+        ),
     )
 
 

@@ -16,6 +16,7 @@ import uvloop
 
 from fairlead.compose.billing import billing_edge, build_billing_plane
 from fairlead.compose.control_plane import build_control_plane
+from fairlead.compose.management import build_management
 from fairlead.compose.people import build_people_plane
 from fairlead.compose.system import (
     SystemClock,
@@ -28,6 +29,7 @@ from fairlead.compose.web_edge import build_web_edge
 from fairlead.control.catalog.service import Catalog
 from fairlead.control.serving.health import HEALTH_DIRECTORY, HealthKeeper
 from fairlead.control.serving.wallet import LeasedWallet
+from fairlead.control.usage.service import Usage
 from fairlead.core.affinity import WarmPlaces
 from fairlead.core.catalog_overlay import ConfigurationInvalid
 from fairlead.core.health import HealthBook
@@ -153,7 +155,16 @@ async def _serve(
         contents=control.private.writer,
     )
     address = _address(settings, listener)
-    people = build_people_plane(control, settings, clock=clock, address=address)
+    usage = Usage(
+        control.database,
+        now_ms=clock.now_ms,
+        minutes_days=settings.usage.minutes_days,
+        hours_days=settings.usage.hours_days,
+    )
+    management = build_management(control, clock=clock, usage=usage)
+    people = build_people_plane(
+        control, settings, clock=clock, address=address, sweep_apps=management.apps.sweep
+    )
     billing = await asyncio.to_thread(
         partial(
             build_billing_plane,
@@ -172,6 +183,8 @@ async def _serve(
         credentials=credentials,
         auth=people.auth,
         billing=billing_edge(billing, control.ledger),
+        management=management,
+        usage=usage,
         samples=lambda: (
             counted.samples() | wallet.samples() | {"fairlead_calls_under_way": app.calls_under_way}
         ),

@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 from starlette.types import ASGIApp
 
 from fairlead.compose.control_plane import ControlPlane
-from fairlead.compose.management import build_management
 from fairlead.compose.system import SystemClock
 from fairlead.control.prices.service import Prices
 from fairlead.control.usage.service import Usage
@@ -23,6 +22,7 @@ from fairlead.web.billing import BillingEdge
 from fairlead.web.byok_desk import ByokDesk
 from fairlead.web.content_desk import ContentDesk
 from fairlead.web.key_desk import KeyDesk
+from fairlead.web.management import Management
 from fairlead.web.services import WebServices
 from fairlead.web.usage_desk import UsageDesk
 
@@ -36,19 +36,14 @@ def build_web_edge(
     clock: SystemClock,
     health: HealthBook,
     credentials: Keyring,
+    management: Management,
+    usage: Usage,
     samples: Callable[[], Mapping[str, float]],
     auth: AuthServices | None = None,
     billing: BillingEdge | None = None,
 ) -> ASGIApp:
     """samples: the gateway's figures for /metrics, by name. auth: None: nobody can sign in."""
     threads, catalog, settler = control.threads, control.catalog, control.settler
-    usage = Usage(
-        control.database,
-        now_ms=clock.now_ms,
-        minutes_days=settings.usage.minutes_days,
-        hours_days=settings.usage.hours_days,
-    )
-    management = build_management(control, clock=clock, usage=usage)
     return build_web_app(
         WebServices(
             catalog=catalog,

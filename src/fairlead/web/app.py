@@ -8,11 +8,12 @@ Every refusal, whoever makes it, leaves in the one error envelope (`answers.py`)
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.requests import Request
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import ASGIApp, ExceptionHandler
 
@@ -29,7 +30,7 @@ from fairlead.web.api.routing import routing_routes
 from fairlead.web.api.usage import usage_operations
 from fairlead.web.auth.app import auth_routes
 from fairlead.web.cors import AnyOrigin
-from fairlead.web.doors import Doors
+from fairlead.web.doors import Doors, peer_address
 from fairlead.web.health import health_routes
 from fairlead.web.hooks.payments import hook_routes
 from fairlead.web.operations import operation_routes
@@ -37,6 +38,7 @@ from fairlead.web.pages.consent import consent_routes
 from fairlead.web.pages.home import home_routes
 from fairlead.web.pages.pretended_payment import pretended_payment_routes
 from fairlead.web.services import WebServices
+from fairlead.web.sessions import Doorway
 
 __all__ = ["build_web_app"]
 
@@ -64,7 +66,11 @@ def build_web_app(services: WebServices) -> ASGIApp:
                 *usage_operations(services),
                 *billing_operations(services.billing),
             ],
-            Doors(services.keys, services.sessions),
+            Doors(
+                services.keys,
+                services.sessions,
+                place=peer_address if services.auth is None else _place(services.auth.doorway),
+            ),
         ),
     ]
     # Errors are answered inside of `AnyOrigin`, so that browser apps may read them too.
@@ -80,6 +86,10 @@ def build_web_app(services: WebServices) -> ASGIApp:
             *home_routes(),
         ]
     )
+
+
+def _place(doorway: Doorway) -> Callable[[Request], str]:
+    return lambda request: doorway.place(request).address
 
 
 def _application(routes: Sequence[BaseRoute]) -> Starlette:

@@ -6,6 +6,7 @@ counts if there is one. What is a management key's to do, is also an admin's of 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -16,7 +17,7 @@ from fairlead.core.errors import NotAuthenticated, PermissionDenied
 from fairlead.core.ids import AccountId, KeyId, UserId, WorkspaceId
 from fairlead.web.services import Caller, Keys, Sessions
 
-__all__ = ["Doors", "Requester", "check_may_manage"]
+__all__ = ["Doors", "Requester", "check_may_manage", "peer_address"]
 
 _MANAGERS_ONLY: Final = (
     "Only management keys can do this; an ordinary key calls models and reads what it used itself."
@@ -45,17 +46,29 @@ class Requester:
         return None if self.caller is None else self.caller.key
 
 
-class Doors:
-    """sessions: None: nobody can sign in here."""
+def peer_address(request: Request) -> str:
+    """Of whoever is connected to us: the caller, or a proxy in front."""
+    return "" if request.client is None else request.client.host
 
-    def __init__(self, keys: Keys, sessions: Sessions | None = None) -> None:
+
+class Doors:
+    """sessions: None: nobody can sign in here. place: the address that a request comes from."""
+
+    def __init__(
+        self,
+        keys: Keys,
+        sessions: Sessions | None = None,
+        *,
+        place: Callable[[Request], str] = peer_address,
+    ) -> None:
         self._keys = keys
         self._sessions = sessions
+        self._place = place
 
     async def requester(self, request: Request) -> Requester:
         """Whoever it is. Raises NotAuthenticated; Overloaded if we cannot tell."""
         authorization = request.headers.get("authorization")
-        address = "" if request.client is None else request.client.host
+        address = self._place(request)
         if authorization is None and self._sessions is not None:
             signed_in = await self._sessions.signed_in(request)
             if signed_in is not None:

@@ -17,8 +17,9 @@ from fairlead.control.catalog.files import load_seed
 from fairlead.control.contents.service import Contents
 from fairlead.control.credentials.service import Credentials
 from fairlead.control.keys.service import Keys
+from fairlead.control.privacy import queries as privacy_queries
 from fairlead.control.privacy.fates import FATES, OF_NOBODY
-from fairlead.control.privacy.service import Privacy
+from fairlead.control.privacy.service import LATE_MS, Privacy
 from fairlead.core.content import Content
 from fairlead.core.generation import Attribution, Generation
 from fairlead.core.ids import AccountId, GenerationId, WorkspaceId
@@ -204,6 +205,28 @@ def test_forgetting_leaves_what_money_needs_and_nothing_that_tells_whose(
             table, fate = metadata.tables[name], FATES[name]
             for row in connection.execute(sa.select(table).where(table.c[fate.column] == account)):
                 assert "ada" not in str(row)
+
+
+def test_records_of_deleted_accounts_are_scrubbed_in_the_background(
+    stage: Stage, database: Database
+) -> None:
+    deleted = [stage.live("ada@example.com"), stage.live("bob@example.com")]
+    kept = stage.live("eve@example.com")
+    for account in deleted:
+        with database.begin() as connection:
+            stage.accounts.delete_within(connection, account)
+    while stage.privacy.scrub_due(now_ms=2000):
+        """Some hundred at a time."""
+    with database.begin() as connection:  # one that came late
+        connection.execute(sa.insert(generations), [row_of(deleted[0], 50_000)])
+    while stage.privacy.scrub_due(now_ms=3000):
+        """And again, an hour later."""
+    with database.read() as connection:
+        for row in connection.execute(sa.select(generations.c.account_id, generations.c.record)):
+            assert (b"canary" in row.record) is (row.account_id == kept)
+    assert stage.privacy.scrub_due(now_ms=200_000_000) == 0
+    with database.begin() as connection:
+        assert privacy_queries.to_scrub(connection, late_ms=LATE_MS, limit=9) == []
 
 
 def test_what_was_sealed_is_unreadable_even_from_a_copy(stage: Stage, database: Database) -> None:

@@ -23,7 +23,10 @@ AUDIT_KEPT_MS: Final = 2 * 365 * 86_400_000
 
 
 class Sweeper:
-    """Belongs to one event loop. Of several processes each may have one: what is gone is gone."""
+    """Belongs to one event loop. Of several processes each may have one: what is gone is gone.
+
+    others: what other subjects have to forget: each does a bounded part, and returns 0 when nothing is left.
+    """
 
     def __init__(
         self,
@@ -33,6 +36,7 @@ class Sweeper:
         tokens: OneTimeTokens,
         outbox: Outbox,
         audit: Audit,
+        others: Sequence[Callable[[], int]] = (),
     ) -> None:
         self._database = database
         self._sweeps: Sequence[Callable[[], int]] = (
@@ -40,6 +44,7 @@ class Sweeper:
             tokens.sweep,
             outbox.sweep,
             lambda: audit.sweep(kept_ms=AUDIT_KEPT_MS),
+            *others,
         )
 
     async def run(self) -> None:

@@ -10,9 +10,17 @@ import sqlalchemy as sa
 from fairlead.control.privacy.fates import FATES, End, Fate
 from fairlead.core.ids import AccountId, GenerationId
 from fairlead.store.tables import metadata
+from fairlead.store.tables.accounts import accounts
 from fairlead.store.tables.generations import generations
 
-__all__ = ["forget", "next_records", "replace_records", "rows_of"]
+__all__ = [
+    "forget",
+    "next_records",
+    "note_scrubbed",
+    "replace_records",
+    "rows_of",
+    "to_scrub",
+]
 
 ROWS_AT_ONCE: Final = 500
 
@@ -49,6 +57,27 @@ def _end(connection: sa.Connection, table: sa.Table, fate: Fate, account: Accoun
         connection.execute(sa.delete(table).where(mine))
     elif fate.end is End.BLANKED:
         connection.execute(sa.update(table).where(mine).values(**dict(fate.blank)))
+
+
+def to_scrub(connection: sa.Connection, *, late_ms: int, limit: int) -> list[tuple[AccountId, int]]:
+    """Deleted accounts of which records may tell of somebody, and from when on. late_ms: how long after an
+    account was deleted its last records may still come."""
+    columns = accounts.c
+    reached = sa.func.coalesce(columns.scrubbed_ms, 0)
+    found = connection.execute(
+        sa.select(columns.id, reached)
+        .where(columns.deleted_ms.is_not(None), reached <= columns.deleted_ms + late_ms)
+        .order_by(reached, columns.id)
+        .limit(limit)
+        .with_for_update()
+    )
+    return [(AccountId(account), int(reached_ms)) for account, reached_ms in found]
+
+
+def note_scrubbed(connection: sa.Connection, account: AccountId, before_ms: int) -> None:
+    connection.execute(
+        sa.update(accounts).where(accounts.c.id == account).values(scrubbed_ms=before_ms)
+    )
 
 
 def next_records(

@@ -22,7 +22,11 @@ from fairlead.store.records import RecordUnreadable, pack, readable, unpack
 __all__ = ["Privacy"]
 
 RECORDS_AT_ONCE: Final = 500
+ACCOUNTS_AT_ONCE: Final = 20
 _MODE: Final = 0o600
+LATE_MS: Final = (
+    86_400_000  # a record that comes later than this after its account was deleted, nobody scrubs
+)
 
 Progress = Callable[[str, int], None]
 
@@ -37,6 +41,7 @@ class Privacy:
     privacy.export(account, Path("ada.zip"))       one file of JSON lines for each table
     privacy.forget(connection, account)            in the transaction that deletes the account
     privacy.scrub(account)                         afterwards: who the account's own users and apps were
+    privacy.scrub_due(now_ms=...)                  the same in the background, for all that were deleted
     """
 
     def __init__(self, database: Database, contents: Contents) -> None:
@@ -105,6 +110,34 @@ class Privacy:
             after = found[-1][:2]
             count += len(changed)
             progress("generations", count)
+
+    def scrub_due(self, *, now_ms: int) -> int:
+        """The next part of that, for whichever account is deleted and still has records that tell of somebody.
+
+        For who calls it again and again, in any process, until it returns 0. Calls that ended when the account
+        did may still be on their way into the database for a while.
+        """
+        with self._database.begin() as connection:
+            for account, reached_ms in queries.to_scrub(
+                connection, late_ms=LATE_MS, limit=ACCOUNTS_AT_ONCE
+            ):
+                found = queries.next_records(
+                    connection, account, after=(reached_ms, ""), limit=RECORDS_AT_ONCE
+                )
+                queries.replace_records(
+                    connection,
+                    [
+                        (generation, scrubbed)
+                        for _, generation, record in found
+                        if (scrubbed := _scrubbed(record)) is not None
+                    ],
+                )
+                # Others of the last one's millisecond may follow.
+                last_ms = found[-1][0] if found else now_ms
+                queries.note_scrubbed(connection, account, max(last_ms, reached_ms + 1))
+                if found:
+                    return len(found)
+        return 0
 
     def _line(
         self, connection: sa.Connection, name: str, account: AccountId, row: dict[str, object]

@@ -22,6 +22,8 @@ accounts: Final = sa.Table(
     sa.Column("preferences", sa.Text),  # JSON: those of core.routing.preferences that it has set
     sa.Column("kind", sa.Text, nullable=False, server_default="person"),
     sa.Column("deleted_ms", sa.BigInteger),
+    # Of a deleted one: records of its calls from before this tell of nobody any more.
+    sa.Column("scrubbed_ms", sa.BigInteger),
     sa.UniqueConstraint("email"),
     sa.CheckConstraint("kind IN ('person', 'organisation')", name="kind"),
     sa.CheckConstraint("billing IN ('prepaid', 'postpaid')", name="billing"),

@@ -28,6 +28,7 @@ def upgrade() -> None:
         " CONSTRAINT ck_accounts_kind CHECK (kind IN ('person', 'organisation'))"
     )
     op.add_column("accounts", sa.Column("deleted_ms", sa.BigInteger(), nullable=True))
+    op.add_column("accounts", sa.Column("scrubbed_ms", sa.BigInteger(), nullable=True))
     create_users()
     create_organisations()
     create_workspaces()
