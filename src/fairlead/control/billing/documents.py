@@ -191,7 +191,7 @@ class Documents:
                 mine, invoices.c.kind == "invoice", invoices.c.paid_ms.is_(None)
             )
         ).scalar_one()
-        cents = debt // NANO_PER_CENT - asked
+        cents = debt // NANO_PER_CENT - int(asked)  # PostgreSQL's sums are decimals
         if cents <= 0:
             return 0
         issued = self._issue(
