@@ -75,8 +75,12 @@ class OpenId:
         return url, secret
 
     async def finish(self, name: str, secret: str, answer: Mapping[str, str]) -> Elsewhere:
-        """answer: the query with which the browser came back."""
+        """secret: of the cookie, "" without one. answer: the query with which the browser came back."""
         provider = self.providers[name]
+        if not rules.is_token(
+            secret
+        ):  # anybody can tell what would follow from a guess, as from none
+            raise OidcFailed("the browser brings nothing back from its beginning")
         attempt = oidc_rules.begun(secret, name)
         code = oidc_rules.check_answer(provider, attempt, answer)
         found = await self._discovery(provider)
