@@ -9,6 +9,7 @@ import socket
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from email.message import EmailMessage
 from email.parser import BytesParser
 from email.policy import default as default_policy
@@ -22,7 +23,7 @@ from aiosmtpd.smtp import SMTP, AuthResult, Envelope, Session
 from fairlead.control.mail import rules
 from fairlead.control.mail.transports import ConsoleTransport, SmtpServer, SmtpTransport
 from fairlead.control.mail.types import Letter, Mail, MailRefused, MailStuck
-from tests.control.people.world import ADDRESS, PASSWORD, PLACE, World
+from tests.control.people.world import ADDRESS, PASSWORD, PLACE, Mailbox, World
 
 pytestmark = pytest.mark.anyio
 
@@ -87,6 +88,40 @@ async def test_what_is_refused_for_good_is_not_tried_again(world: World):
     assert rows(world)[0].problem == "550 nobody here"
     world.clock.ms += 86_400_000
     assert await world.sender.send_due() == 0
+
+
+@ON_SQLITE
+async def test_a_mail_that_trips_the_transport_does_not_keep_the_others(world: World):
+    for recipient in ("first@example.com", "bad@example.com", "last@example.com"):
+        put(world, recipient=recipient)
+
+    world.sender._transport = Trips(world.mailbox)
+    for _ in range(rules.ATTEMPTS_MAX + 1):
+        assert await world.sender.send_due() <= 3
+        world.clock.ms += rules.RETRY_MAX_MS
+    sent = {mail.recipient for mail in world.mailbox.mails}
+    assert sent == {"first@example.com", "last@example.com"}
+    (kept,) = [row for row in rows(world) if row.sent_ms is None]
+    assert (kept.recipient, kept.due_ms, kept.problem) == ("bad@example.com", None, "IndexError")
+
+
+class Trips:
+    """A transport with a mistake in it."""
+
+    def __init__(self, behind: Mailbox) -> None:
+        self._behind = behind
+
+    def send(self, mail: Mail) -> None:
+        if mail.recipient.startswith("bad"):
+            raise IndexError("string index out of range")
+        self._behind.send(mail)
+
+
+@pytest.mark.parametrize("recipient", ["a@[", "<@x", '"@x', "a@", "a@\n", "a@b, c@d", "a@\ud800"])
+def test_an_address_that_no_message_can_have_is_refused_for_good(recipient: str):
+    server = SmtpServer("127.0.0.1", 1, "none", timeout_s=1.0)
+    with pytest.raises(MailRefused):
+        SmtpTransport(server).send(replace(MAIL, recipient=recipient))
 
 
 async def test_a_process_that_ends_while_it_sends_leaves_the_mail_to_the_next(world: World):

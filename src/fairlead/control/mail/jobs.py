@@ -77,8 +77,18 @@ class MailSender:
         """Try all that are due now. Returns how many there were."""
         taken = await self._database.run(self._outbox.take, self._prepare)
         for one in taken:
-            await asyncio.to_thread(self._send, one)
+            await asyncio.to_thread(self._try, one)
         return len(taken)
+
+    def _try(self, taken: Taken) -> None:
+        """Whatever is wrong with one mail, the others go out."""
+        try:
+            self._send(taken)
+        except DatabaseUnreadable:
+            raise
+        except Exception as error:  # noqa: BLE001 - it is this mail that is tried less and less
+            _log.exception("a mail could not be sent", extra={"mail": taken.id})
+            self._outbox.failed(taken, type(error).__name__, for_good=False)
 
     def _send(self, taken: Taken) -> None:
         letter = taken.letter

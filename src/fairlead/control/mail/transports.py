@@ -102,12 +102,24 @@ class SmtpTransport:
 
 
 def _message(mail: Mail) -> EmailMessage:
+    """Raises MailRefused for what no message can hold."""
+    from email.errors import MessageError
+
+    try:
+        return _written(mail)
+    # Some addresses trip the parser over itself.
+    except (ValueError, LookupError, AttributeError, MessageError) as error:
+        raise MailRefused(f"no message can be made of it: {type(error).__name__}") from error
+
+
+def _written(mail: Mail) -> EmailMessage:
+    from email.headerregistry import Address
     from email.message import EmailMessage
     from email.utils import parseaddr
 
     message = EmailMessage()
     message["From"] = mail.sender
-    message["To"] = mail.recipient
+    message["To"] = Address(addr_spec=mail.recipient)
     message["Subject"] = mail.subject
     message["Message-ID"] = (
         f"<{mail.id}@{parseaddr(mail.sender)[1].partition('@')[2] or 'localhost'}>"
