@@ -132,8 +132,8 @@ def check_password(rules: SignInRules, password: str, *, email: str | None) -> N
 
 
 def organisation_name(text: str) -> str:
-    """One line, not empty. Raises OrganisationInvalid."""
-    line = " ".join(text.split())
+    """One line of what can be seen, not empty. Raises OrganisationInvalid."""
+    line = "".join(filter(str.isprintable, " ".join(text.split()))).strip()
     if not 0 < len(line) <= NAME_CHARACTERS_MAX:
         raise OrganisationInvalid(
             f"an organisation's name has 1 to {NAME_CHARACTERS_MAX} characters", "name"
