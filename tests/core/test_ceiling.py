@@ -25,6 +25,10 @@ from fairlead.core.pricing import PriceOverride, PriceSheet, charge
 from fairlead.core.prompt import prompt_text
 from fairlead.core.service_tiers import prices_served
 from fairlead.core.usage import Usage
+from fairlead.dialects.anthropic_messages import AnthropicMessages
+from fairlead.dialects.embeddings import Embeddings
+from fairlead.dialects.openai_completions import OpenAICompletions
+from fairlead.dialects.rerank import Rerank
 from fairlead.gateway.tokens import EstimatingCounter
 from fairlead.testing.builders import a_request, an_endpoint
 
@@ -191,3 +195,49 @@ def test_a_tier_that_was_not_served_is_within_the_ceiling() -> None:
     usual = prices_served(flex, "default")[0]
     ceiling = Ceilings().of(Extent(0, 10), (flex,))
     assert charge(Usage(completion=10), usual, at_s=0.0).total <= ceiling.wanted.full
+
+
+def test_each_prompt_of_a_batch_may_be_as_long_as_the_endpoint_reads() -> None:
+    endpoint = msgspec.structs.replace(an_endpoint(prompt="0.000001"), context_length=1000)
+    batch = Extent(50_000, None, answers=0, prompts=30)
+    assert Ceilings().of(batch, (endpoint,)).wanted.full == 30 * 1000 * 1000
+    texts = Embeddings().decode(json.dumps({"model": "m", "input": ["word " * 900] * 30}).encode())
+    assert Ceilings().of(ample(texts), (endpoint,)).wanted.full >= 30 * 900 * 1000
+    ranked = {"model": "m", "query": "x", "documents": ["word " * 900] * 30}
+    documents = Rerank().decode(json.dumps(ranked).encode())
+    assert Ceilings().of(ample(documents), (endpoint,)).wanted.full >= 30 * 900 * 1000
+    prompts = OpenAICompletions().decode(
+        json.dumps({"model": "m", "prompt": ["word " * 900] * 30, "max_tokens": 1}).encode()
+    )
+    assert Ceilings().of(ample(prompts), (endpoint,)).wanted.full >= 30 * 900 * 1000
+
+
+def test_what_is_read_and_is_no_text_counts_closely_too() -> None:
+    schema = {
+        "type": "object",
+        "properties": {f"field_{i}": {"type": "string"} for i in range(500)},
+    }
+    tokens = EstimatingCounter().count(json.dumps(schema), tokenizer="GPT")
+    asked = {"type": "json_schema", "json_schema": {"name": "x", "schema": schema}}
+    assert close(a_request(response_format=asked), lambda: 0).prompt_tokens >= tokens
+    thought = {"role": "assistant", "content": "x", "reasoning": "because " * 1000}
+    assert close(a_request(messages=[thought]), lambda: 0).prompt_tokens >= 1000
+    said = {"type": "input_audio", "input_audio": {"data": "A" * 4_000_000, "format": "mp3"}}
+    heard = msgspec.structs.replace(
+        a_request(messages=[{"role": "user", "content": [said]}]), modalities=frozenset({"audio"})
+    )
+    assert close(heard, lambda: 0).prompt_tokens >= 50_000
+
+
+def test_searches_that_a_model_may_make_are_held_for_with_what_they_find() -> None:
+    body = {
+        "model": "m",
+        "messages": [{"role": "user", "content": "news?"}],
+        "max_tokens": 500,
+        "tools": [{"type": "web_search_20250305", "name": "web_search", "max_uses": 20}],
+    }
+    extent = ample(AnthropicMessages().decode(json.dumps(body).encode()))
+    assert extent.searches == 20
+    assert extent.prompt_tokens >= 20 * 5000
+    named_so = {"type": "function", "function": {"name": "web_search", "parameters": {}}}
+    assert ample(a_request(tools=[named_so])).searches == 0

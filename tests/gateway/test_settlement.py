@@ -77,7 +77,9 @@ DEAR_WHEN_LONG = msgspec.structs.replace(
 )
 
 
-def closed(parts: list[Part], outcome: Outcome = Outcome.COMPLETED) -> tuple[Usage, Charge]:
+def closed(
+    parts: list[Part], outcome: Outcome = Outcome.COMPLETED, *, is_cut: bool = False
+) -> tuple[Usage, Charge]:
     found = closing_charge(
         parts,
         outcome,
@@ -85,6 +87,7 @@ def closed(parts: list[Part], outcome: Outcome = Outcome.COMPLETED) -> tuple[Usa
         model=a_model(ENDPOINT),
         counter=WordCounter(),
         at_s=0.0,
+        is_cut=is_cut,
     )
     return found.usage, found.charge
 
@@ -107,6 +110,13 @@ def test_an_answer_that_ends_with_an_error_for_its_reason_costs_its_searches_alo
     assert charge == FREE
     searched = a_tally(TextDelta("some words"), end, reported(100, 2, web_searches=3))
     assert closed([Part(searched, SEARCHING)])[1].total == 3 * 10_000_000
+
+
+def test_an_answer_that_is_cut_at_its_hold_costs_what_came_of_it() -> None:
+    tally = a_tally(reported(10, 1), TextDelta("word " * 1000), Finished(FinishReason.LENGTH))
+    usage, charge = closed([Part(tally, ENDPOINT)], is_cut=True)
+    assert usage.completion == 1000
+    assert charge.completion > 0
 
 
 def test_an_answer_of_nothing_is_free() -> None:

@@ -12,6 +12,7 @@ core/budgets/slices.py.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
@@ -21,6 +22,7 @@ from fairlead.core.budgets.types import Wanted
 from fairlead.core.catalog import Endpoint
 from fairlead.core.chat import (
     AssistantMessage,
+    AudioPart,
     ChatRequest,
     FilePart,
     ImagePart,
@@ -57,23 +59,32 @@ CLOSE_TOOLS_TOKENS: Final = 768
 CLOSE_MESSAGE_TOKENS: Final = 8
 CLOSE_MARGIN_PERCENT: Final = 50  # the estimate is good to some 6 %, of rare scripts to less (0013)
 SEARCHES_MAX: Final = 10  # in one call, where searching was asked for
+SEARCHES_ASKED_MAX: Final = 100
+SEARCH_TOKENS: Final = 5_000  # of what one search finds, which the model reads
+BYTES_PER_PIECE: Final = 2_000
+CLOSE_BYTES_PER_TOKEN: Final = 2  # of what is read and not counted: JSON, mostly
+CLOSE_BYTES_PER_AUDIO_TOKEN: Final = 40  # of base64, at the lowest rates that are in use
 BYTES_PER_SEARCH_UNIT: Final = 50_000  # a hundred pieces of 500 tokens
 DOCUMENTS_PER_SEARCH_UNIT: Final = 100
 KNOWN_MAX: Final = 20_000
 
 # Tokens of one part that is no text and is only named, not sent: (ample, close).
-_PART_TOKENS: Final = {ImagePart: (16_384, 2_048), VideoPart: (262_144, 32_768)}
+_PART_TOKENS: Final = {ImagePart: (49_152, 8_192), VideoPart: (262_144, 32_768)}
 _FILE_TOKENS: Final = (65_536, 16_384)
 _OTHER_TOKENS: Final = (8_192, 2_048)
 
 _NOTHING: Final = NanoUSD(0)
+_SEARCHES: Final = re.compile(rb'"type"\s*:\s*"web_search')
+_MAX_USES: Final = re.compile(rb'"max_uses"\s*:\s*(\d{1,6})')
+# Beside what is counted as text, models read these too.
+_READ_FIELDS: Final = ("response_format", "text", "functions")
 
 
 class Extent(msgspec.Struct, frozen=True, gc=False):
     """How long a call may be. answer_tokens: its caller's limit for one answer; None: whatever is written.
 
     answers: that were asked for; 0: nothing is written. is_flexible: the answer may be cut to what there is
-    money for.
+    money for. prompts: how many there are, each of which may be as long as an endpoint reads.
     """
 
     prompt_tokens: int
@@ -81,6 +92,7 @@ class Extent(msgspec.Struct, frozen=True, gc=False):
     answers: int = 1
     searches: int = 0
     units: int = 1
+    prompts: int = 1
 
     @property
     def is_flexible(self) -> bool:
@@ -177,7 +189,7 @@ def close(request: ChatRequest, counted: Callable[[], int]) -> Extent:
         tokens += CLOSE_TOOLS_TOKENS
     if request.modalities:
         tokens += _media_tokens(request, 1)
-    tokens += _given_as_numbers(request)
+    tokens += _given_as_numbers(request) + _uncounted_bytes(request) // CLOSE_BYTES_PER_TOKEN
     body_bytes = sum(map(len, request.fields.values()))
     return _extent(request, min(tokens, _ample_tokens(request, body_bytes)), body_bytes)
 
@@ -202,7 +214,7 @@ def _ample_tokens(request: ChatRequest, body_bytes: int) -> int:
 def _extent(request: ChatRequest, prompt_tokens: int, body_bytes: int) -> Extent:
     body = request.body
     if isinstance(request, EmbeddingsRequest):
-        return Extent(prompt_tokens, None, answers=0)
+        return Extent(prompt_tokens, None, answers=0, prompts=max(1, len(request.inputs)))
     if isinstance(request, RerankRequest):
         units = (
             1
@@ -211,26 +223,43 @@ def _extent(request: ChatRequest, prompt_tokens: int, body_bytes: int) -> Extent
         )
         # The query is read again with each document.
         query = len(request.query.encode("utf-8", "replace"))
-        return Extent(prompt_tokens + query * len(request.documents), None, answers=0, units=units)
+        return Extent(
+            prompt_tokens + query * len(request.documents),
+            None,
+            answers=0,
+            units=units,
+            # A long document is read in as many pieces as it takes.
+            prompts=max(1, len(request.documents) + body_bytes // BYTES_PER_PIECE),
+        )
     answers = max(body.n or 1, body.best_of or 1)
-    prompt = body.prompt
+    prompt, prompts = body.prompt, 1
     if isinstance(prompt, list) and prompt and not isinstance(prompt[0], int):
-        answers *= len(prompt)
+        prompts = len(prompt)
+        answers *= prompts
+    searches = _searches(request)
     return Extent(
-        prompt_tokens,
+        prompt_tokens + searches * SEARCH_TOKENS,
         request.max_tokens,
         answers=min(answers, ANSWERS_MAX),
-        searches=SEARCHES_MAX if _may_search(request) else 0,
+        searches=searches,
+        prompts=prompts,
     )
 
 
-def _may_search(request: ChatRequest) -> bool:
-    body = request.body
-    return bool(
+def _searches(request: ChatRequest) -> int:
+    """How often the call may search, where a model does that by itself."""
+    body, fields = request.body, request.fields
+    tools = bytes(fields.get("tools", b""))
+    if not (
         body.plugins
-        or "web_search_options" in request.fields
+        or "web_search_options" in fields
+        or "search_parameters" in fields
         or any(tool.type not in (None, "function") for tool in body.tools or ())
-    )
+        or _SEARCHES.search(tools)  # some formats' own tools are in no other view
+    ):
+        return 0
+    allowed = sum(min(int(times), SEARCHES_ASKED_MAX) for times in _MAX_USES.findall(tools))
+    return min(max(SEARCHES_MAX, allowed), SEARCHES_ASKED_MAX)
 
 
 def _media_tokens(request: ChatRequest, which: int) -> int:
@@ -242,6 +271,9 @@ def _media_tokens(request: ChatRequest, which: int) -> int:
             for part in content:
                 if isinstance(part, FilePart):
                     tokens += max(_FILE_TOKENS[which], len(part.file.file_data or "") // 4)
+                elif isinstance(part, AudioPart):
+                    size = len(part.input_audio.data) // CLOSE_BYTES_PER_AUDIO_TOKEN
+                    tokens += max(_OTHER_TOKENS[which], size)
                 elif not isinstance(part, TextPart):
                     tokens += _PART_TOKENS.get(type(part), _OTHER_TOKENS)[which]
         if isinstance(message, AssistantMessage):
@@ -255,6 +287,18 @@ def _media_tokens(request: ChatRequest, which: int) -> int:
                     if not isinstance(part, int | TextPart)
                 )
     return tokens
+
+
+def _uncounted_bytes(request: ChatRequest) -> int:
+    """Of what a model reads and `prompt_text` leaves out: schemas of answers, thoughts of earlier turns."""
+    count = sum(len(request.fields[name]) for name in _READ_FIELDS if name in request.fields)
+    for message in request.body.messages or ():
+        if isinstance(message, AssistantMessage):
+            for text in (message.reasoning, message.reasoning_content, message.refusal):
+                count += 0 if text is None else len(text.encode("utf-8", "replace"))
+            for detail in message.reasoning_details or ():
+                count += sum(map(len, detail.values()))
+    return count
 
 
 def _given_as_numbers(request: ChatRequest) -> int:
@@ -274,7 +318,7 @@ def _given_as_numbers(request: ChatRequest) -> int:
 def _fixed(prices: _Prices, extent: Extent) -> int:
     tokens = extent.prompt_tokens
     if prices.prompt_max is not None:
-        tokens = min(tokens, prices.prompt_max)
+        tokens = min(tokens, prices.prompt_max * extent.prompts)
     return tokens * prices.prompt + extent.units * prices.request + extent.searches * prices.search
 
 

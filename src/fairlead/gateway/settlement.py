@@ -302,8 +302,9 @@ def closing_charge(
     tally = parts[-1].tally if parts else None
     usage, total = NO_USAGE, FREE
     if parts:
+        is_whole = outcome is Outcome.COMPLETED and not parts[-1].broke and not is_cut
         usage, total = _used(
-            parts, outcome, request=request, model=model, counter=counter, at_s=at_s
+            parts, is_whole=is_whole, request=request, model=model, counter=counter, at_s=at_s
         )
     cause = cause_of(
         is_completed=outcome is Outcome.COMPLETED,
@@ -326,8 +327,8 @@ def closing_charge(
 
 def _used(
     parts: Sequence[Part],
-    outcome: Outcome,
     *,
+    is_whole: bool,
     request: ChatRequest,
     model: Model,
     counter: TokenCounter,
@@ -335,7 +336,6 @@ def _used(
 ) -> tuple[Usage, Charge]:
     last = parts[-1]
     tally = last.tally
-    is_whole = outcome is Outcome.COMPLETED and not last.broke
     if len(parts) > 1 or not is_whole:
         return _spliced(
             parts, is_whole=is_whole, request=request, model=model, counter=counter, at_s=at_s

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
@@ -12,6 +12,7 @@ import pytest
 import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 
+from fairlead.control.budgets import queries
 from fairlead.control.budgets.service import SILENT_LOOKS_MIN, Budgets, Leasing
 from fairlead.core.budgets.lending import CallAsk, Order, Standing
 from fairlead.core.budgets.types import (
@@ -32,6 +33,7 @@ from tests.core.budgets.test_slices import play
 from tests.core.budgets.world import Shelf, World
 
 ACCOUNT = AccountId("acc-1")
+PATIENCE_S = 30.0
 KEY = key_budget(KeyId("key-1"))
 KEY_REF = reference(KEY, "")
 ACCOUNT_REF = reference(account_budget(ACCOUNT), "")
@@ -326,3 +328,83 @@ def test_old_periods_are_forgotten_unless_something_is_leased(database: Database
     with database.read() as connection:
         left = connection.execute(sa.select(budget_periods.c.period)).scalars().all()
     assert left == [split(held)[1]]
+
+
+def test_a_process_that_leases_while_it_is_given_up_leaves_nothing_behind(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was only slow. Whatever it has leased in between is given back with the rest."""
+    of = Budgets(database, now_ms=lambda: 0)
+    other = key_budget(KeyId("key-2"))
+    with database.begin() as connection:
+        for budget in (KEY, other):
+            of.define(connection, budget=budget, account=ACCOUNT, limit=NanoUSD(1000))
+    late = reference(other, "")
+    of.exchange("one", Order(watched=(KEY_REF,), in_advance={KEY_REF: NanoUSD(100)}))
+    locked, times = queries.lock_periods, iter([True])
+
+    def lock_periods(
+        connection: sa.Connection, refs: Collection[BudgetRef]
+    ) -> dict[BudgetRef, queries.PeriodRow]:
+        found = locked(connection, refs)
+        if next(times, False):
+            queries.insert_periods(database, connection, [late])
+            queries.insert_leases(connection, "one", {late: 50}, now_ms=0)
+            queries.change_periods(connection, {late: (0, 50, 0)})
+        return found
+
+    monkeypatch.setattr(queries, "lock_periods", lock_periods)
+    of.release("one")
+    with database.read() as connection:
+        assert connection.execute(sa.select(leases)).all() == []
+        assert connection.execute(sa.select(budget_periods.c.leased_nano)).scalars().all() == [0, 0]
+
+
+@pytest.mark.parametrize("database_kind", ["postgresql"], indirect=True)
+def test_a_budget_that_is_removed_while_it_is_leased_leaves_no_lease(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    of = Budgets(database, now_ms=lambda: 0)
+    with database.begin() as connection:
+        of.define(connection, budget=KEY, account=ACCOUNT, limit=NanoUSD(1000))
+    inserted = queries.insert_leases
+    has_leased, removal = threading.Event(), threading.Event()
+
+    def insert_leases(
+        connection: sa.Connection, holder: str, amounts: Mapping[BudgetRef, int], *, now_ms: int
+    ) -> None:
+        inserted(connection, holder, amounts, now_ms=now_ms)
+        has_leased.set()
+        removal.wait(PATIENCE_S)
+        while not waits_for_a_lock(database):
+            """Until whoever removes it has come as far as our row."""
+
+    monkeypatch.setattr(queries, "insert_leases", insert_leases)
+    with ThreadPoolExecutor(2) as threads:
+        order = Order(watched=(KEY_REF,), in_advance={KEY_REF: NanoUSD(100)})
+        leasing = threads.submit(of.exchange, "one", order)
+        assert has_leased.wait(PATIENCE_S)
+
+        def remove() -> None:
+            with database.begin() as connection:
+                removal.set()
+                of.remove(connection, KEY)
+
+        removing = threads.submit(remove)
+        leasing.result(PATIENCE_S)
+        removing.result(PATIENCE_S)
+    with database.read() as connection:
+        assert connection.execute(sa.select(leases)).all() == []
+        assert connection.execute(sa.select(budget_periods)).all() == []
+
+
+def waits_for_a_lock(database: Database) -> bool:
+    with database.read() as connection:
+        return bool(
+            connection.execute(
+                sa.text(
+                    "SELECT count(*) FROM pg_stat_activity"
+                    " WHERE wait_event_type = 'Lock' AND datname = current_database()"
+                )
+            ).scalar()
+        )

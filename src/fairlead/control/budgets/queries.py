@@ -30,7 +30,7 @@ __all__ = [
     "change_periods",
     "delete_budget",
     "delete_empty_leases",
-    "delete_leases_of",
+    "delete_leases",
     "delete_old_periods",
     "holders",
     "insert_leases",
@@ -86,6 +86,9 @@ _DELETE_EMPTY_LEASES: Final = sa.text(
     "DELETE FROM leases WHERE budget_id = :id AND period = :period AND holder = :holder"
     " AND amount_nano = 0"
 )
+_DELETE_LEASES: Final = sa.text(
+    "DELETE FROM leases WHERE budget_id = :id AND period = :period AND holder = :holder"
+)
 _RENEW: Final = sa.text("UPDATE leases SET renewed_ms = :now_ms WHERE holder = :holder")
 
 
@@ -123,6 +126,13 @@ def save(database: Database, connection: sa.Connection, budget: Budget, *, now_m
 
 
 def delete_budget(connection: sa.Connection, budget: BudgetId) -> None:
+    # Its periods first, as everybody does: a lease that is being made now is seen, or is not made.
+    connection.execute(
+        sa.select(budget_periods.c.period)
+        .where(budget_periods.c.budget_id == budget)
+        .order_by(budget_periods.c.period)
+        .with_for_update()
+    ).all()
     connection.execute(sa.delete(leases).where(leases.c.budget_id == budget))
     connection.execute(sa.delete(budget_periods).where(budget_periods.c.budget_id == budget))
     connection.execute(sa.delete(budgets).where(budgets.c.id == budget))
@@ -256,8 +266,8 @@ def delete_empty_leases(connection: sa.Connection, holder: str, refs: Sequence[B
         connection.execute(_DELETE_EMPTY_LEASES, [_key(ref) | {"holder": holder} for ref in refs])
 
 
-def delete_leases_of(connection: sa.Connection, holder: str) -> None:
-    connection.execute(sa.delete(leases).where(leases.c.holder == holder))
+def delete_leases(connection: sa.Connection, holder: str, refs: Iterable[BudgetRef]) -> None:
+    connection.execute(_DELETE_LEASES, [_key(ref) | {"holder": holder} for ref in refs])
 
 
 def renew(connection: sa.Connection, holder: str, *, now_ms: int) -> None:

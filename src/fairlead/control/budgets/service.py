@@ -212,13 +212,14 @@ class Budgets:
 
     def give_back_all(self, connection: sa.Connection, holder: str) -> None:
         """The process is gone and its journal finished: what it had leased is nobody's any more."""
-        own = queries.leases_of_holder(connection, holder)
-        rows = queries.lock_periods(connection, own.keys())
-        own = queries.leases_of_holder(connection, holder)
-        queries.change_periods(
-            connection, {ref: (0, -own[ref].amount, 0) for ref in own if ref in rows}
-        )
-        queries.delete_leases_of(connection, holder)
+        # Again, should it not be gone and lease something while we look.
+        while seen := queries.leases_of_holder(connection, holder):
+            rows = queries.lock_periods(connection, seen.keys())
+            own = queries.leases_of(connection, holder, seen)
+            queries.change_periods(
+                connection, {ref: (0, -own[ref].amount, 0) for ref in own if ref in rows}
+            )
+            queries.delete_leases(connection, holder, seen)
 
     def renew(self, holder: str) -> None:
         """The process is there."""

@@ -114,10 +114,13 @@ class LeasedWallet:
             async with asyncio.timeout(self._wait_s):
                 found = await future
         except TimeoutError:
-            found = self._slices.lack(budgets, wanted, self._now_s())
-            if found is None or not waiter.was_judged:
-                found = None
-                raise Overloaded(_AWAY) from None
+            if future.done() and not future.cancelled():  # answered in this very moment
+                found = future.result()
+            else:
+                found = self._slices.lack(budgets, wanted, self._now_s())
+                if found is None or not waiter.was_judged:
+                    found = None
+                    raise Overloaded(_AWAY) from None
         finally:
             self._leave(waiter)
             if found is None and future.done() and not future.cancelled():
