@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import msgspec
 import pytest
 
@@ -302,6 +304,50 @@ async def test_an_address_is_changed_by_who_can_read_its_mail(world: World):
     await world.sign_in.ask_for_verification(ada, "bob@example.com", PLACE)
     with pytest.raises(EmailTaken):
         await world.sign_in.verify_email(await world.link(), ada, PLACE)
+
+
+async def test_links_to_the_address_before_are_worth_nothing(world: World):
+    new = await world.newcomer(ADA)
+    ada = await world.sign_in.find(new.token)
+    assert ada is not None
+    await world.sign_in.ask_for_reset(ADA, PLACE)
+    reset = await world.link()
+    await world.sign_in.ask_for_link(ADA, PLACE)
+    link = await world.link()
+    printed = world.services.entrance.mint_link(ada.user.id, valid_ms=DAY_MS)
+    await world.sign_in.ask_for_verification(ada, "new@example.com", PLACE)
+    await world.sign_in.verify_email(await world.link(), ada, PLACE)
+    with pytest.raises(LinkInvalid):
+        await world.sign_in.reset_password(reset, "another fine password", PLACE)
+    for token in (link, printed):
+        with pytest.raises(LinkInvalid):
+            await world.sign_in.with_link(token, PLACE)
+    with world.database.begin() as connection:  # as one that was minted in the same moment
+        late = world.services.tokens.mint(
+            connection, Purpose.SIGN_IN, ada.user.id, email=ADA, valid_ms=DAY_MS
+        )
+    with pytest.raises(LinkInvalid):
+        await world.sign_in.with_link(late, PLACE)
+
+
+async def test_of_two_who_verify_one_address_at_once_one_has_it(world: World):
+    tokens, people = [], []
+    for name in ("ada", "bob", "eve", "joe"):
+        new = await world.newcomer(f"{name}@example.com", password=None)
+        signed_in = await world.sign_in.find(new.token)
+        assert signed_in is not None
+        people.append(signed_in)
+        await world.sign_in.ask_for_verification(signed_in, "new@example.com", PLACE)
+        tokens.append(await world.link())
+    outcomes = await asyncio.gather(
+        *(
+            world.sign_in.verify_email(token, signed_in, PLACE)
+            for token, signed_in in zip(tokens, people, strict=True)
+        ),
+        return_exceptions=True,
+    )
+    refused = [one for one in outcomes if isinstance(one, BaseException)]
+    assert [type(one) for one in refused] == [EmailTaken] * 3
 
 
 async def test_the_owner_signs_in_by_a_printed_link_and_gives_themselves_an_address(world: World):

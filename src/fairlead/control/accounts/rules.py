@@ -26,7 +26,8 @@ NAME_CHARACTERS_MAX: Final = 200
 _DEFAULT_WORKSPACES: Final = UUID("3f0e4c5d-6c9b-5f0e-9d55-0c8a6f2f7a31")  # for ever: revision 0006
 
 # One mailbox, and nothing that a mail's header would read as two, or as another: a dot-atom (RFC 5322, section
-# 3.2.3) at a host's name, of whatever letters; no encoded word (RFC 2047). Whether it exists, only a message to it can tell.
+# 3.2.3) at a host's name, of whatever letters; no encoded word (RFC 2047). Whether it exists, only a message to
+# it can tell.
 _ATOM: Final = r"[a-z0-9!#$%&'*+/=?^_`{|}~-]+"
 _LABEL: Final = r"[^\W_](?:[^\W_]|-)*(?<!-)"
 _EMAIL: Final = re.compile(rf"(?!.*=\?){_ATOM}(?:\.{_ATOM})*@{_LABEL}(?:\.{_LABEL})*")

@@ -205,6 +205,7 @@ class Entrance:
             user = queries.user(connection, signed_in.user.id)
             if user is None or user.id != opened.subject or opened.email is None:
                 raise LinkInvalid  # and nothing has happened: it is good for who it was made for
+            self._database.lock(connection, f"email {opened.email}")
             now_ms = self._now_ms()
             if not queries.set_email_if_free(connection, user, opened.email, verified_ms=now_ms):
                 raise EmailTaken("another account has this address")
@@ -213,6 +214,8 @@ class Entrance:
                     kind="email_changed", recipient=user.email, values={"email": opened.email}
                 )
                 self._outbox.put(connection, letter)
+            if user.email != opened.email:
+                self._tokens.forget(connection, user.id)
             self._note(connection, user, place, "email.verify", email=opened.email)
             found = queries.user(connection, user.id)
             assert found is not None
@@ -262,13 +265,18 @@ class Entrance:
         return opened
 
     def _subject(self, connection: sa.Connection, opened: Opened) -> User:
-        """Whose link it is; if it was sent to their address, that is theirs beyond doubt now."""
+        """Whose link it is; if it was sent to their address, that is theirs beyond doubt now.
+
+        A link that went to another address, which was theirs then, opens nothing.
+        """
         user = queries.user(connection, UserId(opened.subject))
         if user is None or not user.may_sign_in:
             raise LinkInvalid
-        if opened.email is not None and opened.email == user.email:
-            return self._proved(connection, user)
-        return user
+        if opened.email is None:
+            return user
+        if opened.email != user.email:
+            raise LinkInvalid
+        return self._proved(connection, user)
 
     def _arrived(self, connection: sa.Connection, email: str, *, name: str, is_asked: bool) -> User:
         """Whoever has that mailbox, with an account if there is none. is_asked: they may have one in any case.
