@@ -110,7 +110,7 @@ engine-test: .venv/dev-ready .tools/engine/ready ## against a real engine servin
 clients: .venv/dev-ready .tools/agents/ready $(NODE_AGENTS)/node_modules/ready ## libraries and coding agents do a task
 	@$(BIN)/pytest tests/agents $(ARGS)
 
-soak: .venv/dev-ready ## the crash exhibit: kill -9 at random moments, 200 rounds
+soak: .venv/dev-ready ## the long exhibits: kill -9 at random moments, the database away for a minute
 	@$(BIN)/pytest tests/soak $(ARGS)
 
 conformance: .venv/dev-ready ## write docs/conformance.md anew, from the tables of its tests
