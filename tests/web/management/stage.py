@@ -14,6 +14,7 @@ import msgspec
 import sqlalchemy as sa
 
 from fairlead.compose.control_plane import ControlPlane, build_control_plane
+from fairlead.compose.management import build_management
 from fairlead.compose.people import build_people_plane
 from fairlead.compose.system import SystemClock
 from fairlead.compose.web_edge import build_web_edge
@@ -22,6 +23,7 @@ from fairlead.control.feedback.service import Feedback
 from fairlead.control.feedback.types import Remark
 from fairlead.control.keys.types import NewKey
 from fairlead.control.people.types import Place
+from fairlead.control.usage.service import Usage as UsageBook
 from fairlead.core.generation import Generation, Outcome
 from fairlead.core.health import HealthBook
 from fairlead.core.ids import AccountId, UserId, generation_id
@@ -77,8 +79,19 @@ class Stage:
         self.control: ControlPlane = build_control_plane(self.settings, data=data, clock=self.clock)
         self._runner = asyncio.Runner()
         self._runner.run(self.control.catalog.start())
+        usage = UsageBook(
+            self.control.database,
+            now_ms=self.clock.now_ms,
+            minutes_days=self.settings.usage.minutes_days,
+            hours_days=self.settings.usage.hours_days,
+        )
+        management = build_management(self.control, clock=self.clock, usage=usage)
         self.people = build_people_plane(
-            self.control, self.settings, clock=self.clock, address="http://fairlead.test"
+            self.control,
+            self.settings,
+            clock=self.clock,
+            address="http://fairlead.test",
+            sweep_apps=management.apps.sweep,
         )
         self.app: Any = build_web_edge(
             self.settings,
@@ -88,6 +101,8 @@ class Stage:
             credentials=OpenProviders(),  # type: ignore[arg-type] - all that is asked of it
             samples=dict,
             auth=self.people.auth,
+            management=management,
+            usage=usage,
         )
         self.ada = self.person("ada@example.com")
         self.bob = self.person("bob@example.com")
