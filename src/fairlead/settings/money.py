@@ -61,12 +61,12 @@ class Billing(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ] = 10_000
     test_payments: Annotated[
-        bool | None,
+        bool,
         Meta(
-            description="Whether credit can be bought without money, for trying out, while Stripe is not"
-            " configured. Without it: unless everybody may sign up."
+            description="Whether everybody can get credit without money, for trying out, while Stripe is not"
+            " configured."
         ),
-    ] = None
+    ] = False
     seller_name: Annotated[str, Meta(description="Who sells, on receipts and invoices.")] = (
         "Fairlead"
     )

@@ -147,7 +147,7 @@ def build_world(
             )
         account = accounts.create(email=ADA, name="Ada", billing=BillingKind.PREPAID).id
     settings = Settings(
-        billing=billing or Billing(),
+        billing=billing or Billing(test_payments=True),
         stripe=Stripe()
         if stripe is None
         else Stripe(
