@@ -4,6 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+import sqlalchemy as sa
+
+from fairlead.control.people.types import Place
+from fairlead.core.ids import AccountId, UserId
+from fairlead.store.tables.apps import authorization_codes
 from tests.api_document import check_answer
 from tests.web.management.stage import Stage
 
@@ -100,3 +106,38 @@ def test_the_consent_page_knows_who_is_asked_and_they_can_agree(stage: Stage):
     code = asked(stage, "POST /auth/keys/code", ada, body=url)["data"]["id"]
     got = stage.ask("POST /auth/keys", body={"code": code}).json()
     assert got["user_id"] == stage.ada.user
+
+
+CONSENT = {"callback_url": "https://app.example/"}
+
+
+def code_of_member(stage: Stage, crew: AccountId, **wanted: str) -> str:
+    member = stage.signed_in(stage.bob.user, crew)
+    return asked(stage, "POST /auth/keys/code", member, body=CONSENT | wanted)["data"]["id"]
+
+
+def test_who_was_removed_gives_no_app_a_key_any_more(stage: Stage):
+    crew = stage.organisation(stage.ada, stage.bob)
+    code = code_of_member(stage, crew)
+    stage.people.services.organisations.remove(
+        UserId(stage.ada.user), crew, UserId(stage.bob.user), Place("198.51.100.7")
+    )
+    assert stage.ask("POST /auth/keys", body={"code": code}).status_code == 403
+    with stage.control.database.read() as connection:
+        kept = connection.scalar(sa.select(sa.func.count()).select_from(authorization_codes))
+    assert kept == 0
+
+
+@pytest.mark.parametrize("left", ["the account", "the workspace"])
+def test_a_code_is_worth_what_its_person_may_do_when_it_is_exchanged(stage: Stage, left: str):
+    crew = stage.organisation(stage.ada, stage.bob)
+    admin = stage.signed_in(stage.ada.user, crew)
+    made = asked(stage, "POST /workspaces", admin, status=201, body={"name": "W", "slug": "w"})
+    place = made["data"]["id"]
+    people = {"user_ids": [stage.bob.user]}
+    asked(stage, "POST /workspaces/{id}/members/add", admin, path={"id": "w"}, body=people)
+    good, late = (code_of_member(stage, crew, workspace_id=place) for _ in range(2))
+    assert stage.ask("POST /auth/keys", body={"code": good}).status_code == 200
+    table = {"the account": "memberships", "the workspace": "workspace_members"}[left]
+    stage.execute(f"DELETE FROM {table} WHERE user_id = :user", user=stage.bob.user)
+    assert stage.ask("POST /auth/keys", body={"code": late}).status_code == 403

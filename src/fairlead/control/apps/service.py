@@ -130,6 +130,8 @@ class Apps:
                 queries.by_digest(connection, digest), method=method, now_ms=now_ms
             )
             if rules.is_verified(grant, verifier):
+                # Who makes the person leave the account waits for this, or this for them.
+                self._database.lock(connection, f"organisation {grant.account}")
                 if not queries.take(connection, digest, now_ms=now_ms):
                     raise CodeRefused("this code was used: it works once")
                 return self._key_within(connection, grant)
@@ -144,6 +146,10 @@ class Apps:
     def _key_within(self, connection: sa.Connection, grant: Grant) -> NewKey:
         try:
             workspace = self._workspaces.find_within(connection, grant.account, grant.key_workspace)
+            if grant.user is not None and not self._workspaces.works_in(
+                connection, workspace, grant.user
+            ):
+                raise CodeRefused("whoever agreed to this does not work there any more")
             return self._keys.create_within(
                 connection,
                 grant.account,

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import sqlalchemy as sa
 
 from fairlead.core.ids import AccountId, UserId
+from fairlead.store.tables.apps import authorization_codes
 from fairlead.store.tables.keys import api_keys
 
 __all__ = ["EndingKeys"]
@@ -21,7 +22,14 @@ class EndingKeys:
     def disable_of_member(
         self, connection: sa.Connection, account: AccountId, creator: UserId
     ) -> int:
-        """Those that somebody made in an account, until an admin enables one again."""
+        """Those that somebody made in an account, until an admin enables one again. What apps could still
+        have exchanged for a key is forgotten."""
+        connection.execute(
+            sa.delete(authorization_codes).where(
+                authorization_codes.c.account_id == account,
+                authorization_codes.c.user_id == creator,
+            )
+        )
         query = (
             sa.update(api_keys)
             .where(

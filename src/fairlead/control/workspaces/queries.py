@@ -38,6 +38,7 @@ __all__ = [
     "delete_budget",
     "forget_member",
     "insert_if_free",
+    "is_member",
     "members",
     "of_account",
     "page",
@@ -211,6 +212,16 @@ def remove_members(
         .returning(workspace_members.c.user_id)
     )
     return len(removed.all())
+
+
+def is_member(connection: sa.Connection, workspace: WorkspaceId, user: UserId) -> bool:
+    """Whether somebody was added to it; to a default one nobody is."""
+    found = connection.execute(
+        sa.select(workspace_members.c.user_id).where(
+            workspace_members.c.workspace_id == workspace, workspace_members.c.user_id == user
+        )
+    )
+    return found.one_or_none() is not None
 
 
 def forget_member(connection: sa.Connection, account: AccountId, user: UserId) -> None:

@@ -37,6 +37,7 @@ from fairlead.store.database import Database
 __all__ = ["Workspaces"]
 
 PAGE_MAX: Final = 100
+ADMIN: Final = "admin"
 
 
 class Workspaces:
@@ -200,6 +201,16 @@ class Workspaces:
                 connection, found, actor, "workspace.members_remove", people=", ".join(wanted)
             )
         return removed
+
+    def works_in(self, connection: sa.Connection, workspace: Workspace, user: UserId) -> bool:
+        """Whether somebody belongs to its account, and was added to it if it is not the default one. An
+        admin of the account need not be."""
+        role = queries.of_account(connection, workspace.account, [user]).get(user)
+        if role is None:
+            return False
+        if workspace.is_default or role == ADMIN:
+            return True
+        return queries.is_member(connection, workspace.id, user)
 
     def forget_member(self, connection: sa.Connection, account: AccountId, user: UserId) -> None:
         """Who leaves an account leaves its workspaces."""
