@@ -38,6 +38,15 @@ def test_a_price_that_cannot_be_held_exactly_is_refused(text: str) -> None:
         parse_price(text)
 
 
+@pytest.mark.parametrize(
+    "text", ["1e999999", "1e900000", "9" * 41, "1e32", "1.00000000000000000000000000000000000001"]
+)
+def test_an_amount_beyond_all_bounds_is_refused_and_never_rounded(text: str) -> None:
+    with pytest.raises(PriceInvalid):
+        parse_amount(text)
+    assert parse_amount(f"{'9' * 30}.5") == int("9" * 30) * 10**9 + 5 * 10**8
+
+
 @given(st.integers(min_value=0, max_value=10**18))
 def test_a_price_survives_being_written_and_read(pico: int) -> None:
     text = price_text(PicoUSD(pico))

@@ -6,7 +6,7 @@ nanodollars once, at the end of a charge. Why: docs/decisions/0005-money-is-inte
 
 from __future__ import annotations
 
-from decimal import Decimal, InvalidOperation
+from decimal import Context, Decimal, Inexact, InvalidOperation, Overflow
 from typing import Final, NewType
 
 __all__ = [
@@ -31,6 +31,7 @@ NanoUSD = NewType("NanoUSD", int)
 PICO_PER_USD: Final = 10**12
 NANO_PER_USD: Final = 10**9
 PICO_PER_NANO: Final = 1000
+DIGITS_MAX: Final = 40  # of any amount, in its smallest unit
 
 
 class PriceInvalid(ValueError):
@@ -86,7 +87,12 @@ def _scaled(text: str, scale: int, unit: str) -> int:
         raise PriceInvalid(f"{text!r} is not a decimal number of dollars") from None
     if not value.is_finite() or value < 0:
         raise PriceInvalid(f"{text!r} is not a non-negative number of dollars")
-    scaled = value * scale
+    try:
+        scaled = Context(prec=DIGITS_MAX, Emax=DIGITS_MAX, traps=[Inexact, Overflow]).multiply(
+            value, Decimal(scale)
+        )
+    except ArithmeticError:
+        raise PriceInvalid(f"{text[:80]!r} is more than we can hold exactly") from None
     if scaled != int(scaled):
         raise PriceInvalid(f"{text!r} is finer than one {unit}")
     return int(scaled)

@@ -367,6 +367,11 @@ async def test_an_organisation_from_its_beginning_to_its_end(app: Starlette, wor
             assert refused.status_code == 403, path
         assert (await bob.get("/auth/audit")).status_code == 403
         bob_id = session["user"]["id"]
+        for absurd in ("99999999999", "1e30", "1e999999", "-1", "NaN"):
+            refused = await ada.post(
+                f"{base}/members/{bob_id}/limit", data={"csrf": csrf, "limit": absurd}
+            )
+            assert (refused.status_code, "limit" in refused.text) == (400, True), absurd
         limited = await ada.post(
             f"{base}/members/{bob_id}/limit",
             data={"csrf": csrf, "limit": "12.50", "limit_reset": "monthly"},

@@ -18,6 +18,7 @@ from fairlead.control.accounts.service import Accounts
 from fairlead.control.accounts.types import Account, Billing
 from fairlead.control.audit.service import Audit
 from fairlead.control.audit.types import Actor
+from fairlead.control.keys.rules import LIMIT_MAX
 from fairlead.control.mail.outbox import Outbox
 from fairlead.control.mail.types import Letter
 from fairlead.control.people import invited, queries, rules
@@ -42,7 +43,7 @@ from fairlead.control.people.types import (
 from fairlead.control.workspaces.service import Workspaces
 from fairlead.control.workspaces.types import SpendingLimits
 from fairlead.core.ids import AccountId, UserId
-from fairlead.core.money import NanoUSD
+from fairlead.core.money import NANO_PER_USD, NanoUSD
 from fairlead.store.database import Database
 
 __all__ = ["MemberKeys", "Organisations"]
@@ -288,8 +289,10 @@ class Organisations:
         """
         if reset is not None and reset not in RESETS:
             raise OrganisationInvalid(f"limit_reset is one of {', '.join(RESETS)}", "limit_reset")
-        if limit is not None and limit < 0:
-            raise OrganisationInvalid("a limit is not less than nothing", "limit")
+        if limit is not None and not 0 <= limit <= LIMIT_MAX:
+            raise OrganisationInvalid(
+                f"a limit is from 0 to {LIMIT_MAX // NANO_PER_USD} dollars", "limit"
+            )
         with self._led_by(who, account) as connection:
             self._role(connection, account, member)
             kept_reset = None if limit is None else reset
