@@ -290,7 +290,7 @@ async def test_an_address_is_changed_by_who_can_read_its_mail(world: World):
     ada, bob = await world.sign_in.find(new.token), await world.sign_in.find(other.token)
     assert ada is not None
     assert bob is not None
-    await world.sign_in.ask_for_verification(ada, "new@example.com", PLACE)
+    await world.sign_in.ask_for_verification(ada, "new@example.com", PLACE, present=PASSWORD)
     token = await world.link()
     with pytest.raises(LinkInvalid):  # Bob was made to follow Ada's link
         await world.sign_in.verify_email(token, bob, PLACE)
@@ -301,9 +301,28 @@ async def test_an_address_is_changed_by_who_can_read_its_mail(world: World):
     (told,) = await world.mail()
     assert (told.recipient, "new@example.com" in told.text) == (ADA, True)
     await world.sign_in.with_password("new@example.com", PASSWORD, PLACE)
-    await world.sign_in.ask_for_verification(ada, "bob@example.com", PLACE)
+    await world.sign_in.ask_for_verification(ada, "bob@example.com", PLACE, present=PASSWORD)
     with pytest.raises(EmailTaken):
         await world.sign_in.verify_email(await world.link(), ada, PLACE)
+
+
+async def test_a_session_alone_does_not_lead_to_another_address(world: World):
+    new = await world.newcomer(ADA)
+    other = await world.newcomer("bob@example.com", password=None)
+    ada, bob = await world.sign_in.find(new.token), await world.sign_in.find(other.token)
+    assert ada is not None
+    assert bob is not None
+    for present in (None, "", "wrong"):
+        with pytest.raises(SignInRefused):
+            await world.sign_in.ask_for_verification(ada, "new@example.com", PLACE, present=present)
+    await world.sign_in.ask_for_verification(ada, " Ada@example.com", PLACE)  # the one they have
+    world.clock.ms += 61 * MINUTE_MS
+    with pytest.raises(SignInRefused):
+        await world.sign_in.ask_for_verification(bob, "new@example.com", PLACE)
+    world.clock.ms -= 2 * MINUTE_MS
+    assert [mail.recipient for mail in await world.mail()] == [ADA]
+    await world.sign_in.ask_for_verification(bob, "new@example.com", PLACE)
+    assert [mail.recipient for mail in await world.mail()] == ["new@example.com"]
 
 
 async def test_links_to_the_address_before_are_worth_nothing(world: World):
@@ -315,7 +334,7 @@ async def test_links_to_the_address_before_are_worth_nothing(world: World):
     await world.sign_in.ask_for_link(ADA, PLACE)
     link = await world.link()
     printed = world.services.entrance.mint_link(ada.user.id, valid_ms=DAY_MS)
-    await world.sign_in.ask_for_verification(ada, "new@example.com", PLACE)
+    await world.sign_in.ask_for_verification(ada, "new@example.com", PLACE, present=PASSWORD)
     await world.sign_in.verify_email(await world.link(), ada, PLACE)
     with pytest.raises(LinkInvalid):
         await world.sign_in.reset_password(reset, "another fine password", PLACE)

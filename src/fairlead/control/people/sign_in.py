@@ -145,8 +145,16 @@ class SignIn:
         """A mail with a link, if there is somebody. Raises EmailInvalid."""
         await self._write("reset_password", email, place)
 
-    async def ask_for_verification(self, signed_in: SignedIn, email: str, place: Place) -> None:
-        """A mail with a link: who follows it has this address. Raises EmailInvalid."""
+    async def ask_for_verification(
+        self, signed_in: SignedIn, email: str, place: Place, *, present: str | None = None
+    ) -> None:
+        """A mail with a link: who follows it has this address.
+
+        present: their password, as for another one; not needed for the address that they have.
+        Raises EmailInvalid, SignInRefused.
+        """
+        if account_rules.email(email) != signed_in.user.email:
+            await self._check_is_them(signed_in, present, place)
         await self._write("verify_email", email, place, about=signed_in.user.id)
 
     async def look(self, token: str, purpose: Purpose) -> Opened:
@@ -189,6 +197,14 @@ class SignIn:
         present: None: they have none; then they must have signed in lately.
         Raises SignInRefused, PasswordUnfit.
         """
+        before = await self._check_is_them(signed_in, present, place)
+        kept = await self._fit(wanted, email=signed_in.user.email)
+        return await self._ask(self._changed, signed_in, kept, place, before)
+
+    async def _check_is_them(
+        self, signed_in: SignedIn, present: str | None, place: Place
+    ) -> str | None:
+        """For what a session alone must not do. Returns the hash of their password. Raises SignInRefused."""
         user = signed_in.user
         await self._try(place, LimitName.SIGN_IN_FROM, LimitName.SIGN_IN_TO, email=user.id)
         before = await self._ask(self._entrance.password_hash, user.id)
@@ -197,8 +213,7 @@ class SignIn:
                 raise SignInRefused
         elif self._now_ms() - signed_in.session.created_ms > FRESH_MS:
             raise SignInRefused
-        kept = await self._fit(wanted, email=user.email)
-        return await self._ask(self._changed, signed_in, kept, place, before)
+        return before
 
     async def count_mail(self, mailbox: str, place: Place) -> None:
         """Somebody is about to have one sent there. Raises RateLimited where they were too many."""

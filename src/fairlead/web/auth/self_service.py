@@ -107,10 +107,15 @@ class _SelfService:
         return response
 
     async def ask_for_verification(self, request: Request) -> Response:
-        """email: a new address; without it, the one they have."""
+        """email: a new address, and present_password; without it, the one they have."""
         signed_in, form = await self._asked(request)
         email = form.text_or_none("email") or signed_in.user.email or ""
-        await self._sign_in.ask_for_verification(signed_in, email, self._doorway.place(request))
+        await self._sign_in.ask_for_verification(
+            signed_in,
+            email,
+            self._doorway.place(request),
+            present=form.text_or_none("present_password"),
+        )
         return done(request, {"message": "A message is on its way."}, to=form.next_path, status=202)
 
     async def verify(self, request: Request) -> Response:
