@@ -141,3 +141,32 @@ def test_a_code_is_worth_what_its_person_may_do_when_it_is_exchanged(stage: Stag
     table = {"the account": "memberships", "the workspace": "workspace_members"}[left]
     stage.execute(f"DELETE FROM {table} WHERE user_id = :user", user=stage.bob.user)
     assert stage.ask("POST /auth/keys", body={"code": late}).status_code == 403
+
+
+def test_a_member_undoes_nothing_that_an_admin_did_to_their_key(stage: Stage):
+    crew = stage.organisation(stage.ada, stage.bob)
+    admin = stage.signed_in(stage.ada.user, crew)
+    member = stage.signed_in(stage.bob.user, crew)
+    made = asked(stage, "POST /keys", member, status=201, body={"name": "his"})
+    path = {"hash": made["data"]["hash"]}
+
+    def change(who: dict[str, str], body: dict[str, Any], status: int = 200) -> Any:
+        return asked(stage, "PATCH /keys/{hash}", who, status=status, path=path, body=body)
+
+    change(member, {"limit": 9, "limit_reset": "monthly"})
+    set_by_admin = {"limit": 5, "limit_reset": "monthly", "include_byok_in_limit": True}
+    change(admin, set_by_admin | {"disabled": True})
+    for undone in (
+        {"disabled": False},
+        {"limit": 6},
+        {"limit": None},
+        {"limit_reset": "daily"},
+        {"limit_reset": None},
+        {"include_byok_in_limit": False},
+    ):
+        refused = change(member, {"name": "changed"} | undone, 400)
+        assert "admin" in refused["error"]["message"]
+    change(member, set_by_admin | {"name": "mine", "disabled": True, "limit": 4})
+    now = change(admin, {"disabled": False, "limit": 100})["data"]
+    assert (now["name"], now["disabled"], now["limit"]) == ("mine", False, 100.0)
+    change(member, {"disabled": True})

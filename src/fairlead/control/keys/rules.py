@@ -93,6 +93,21 @@ def changed(key: ApiKey, change: KeyChange, *, now_ms: int) -> ApiKey:
     return replace(key, **wanted, updated_ms=now_ms)
 
 
+def check_stricter(key: ApiKey, change: KeyChange) -> None:
+    """Raises KeyInvalid for a change by which the key may do more: that is for admins, who may have set what
+    it undoes. Written as it is already is no change."""
+    if key.is_disabled and change.is_disabled is False:
+        raise KeyInvalid("only an admin can enable a key", "disabled")
+    if key.limit is None:
+        return
+    if change.limit is None or (change.limit is not UNSET and change.limit > key.limit):
+        raise KeyInvalid("only an admin can raise or remove a limit", "limit")
+    if change.limit_reset not in (UNSET, key.limit_reset):
+        raise KeyInvalid("only an admin can change when a limit begins anew", "limit_reset")
+    if key.includes_byok and change.includes_byok is False:
+        raise KeyInvalid("only an admin can let a limit cover less", "include_byok_in_limit")
+
+
 def check_rotation(key: ApiKey) -> None:
     """Raises KeyInvalid for a key that was revoked: nothing brings it back."""
     if key.revoked_ms is not None:

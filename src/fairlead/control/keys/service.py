@@ -194,11 +194,22 @@ class Keys:
             )
 
     def update(
-        self, account: AccountId, key: KeyId, change: KeyChange, *, actor: Actor = OPERATOR
+        self,
+        account: AccountId,
+        key: KeyId,
+        change: KeyChange,
+        *,
+        only_stricter: bool = False,
+        actor: Actor = OPERATOR,
     ) -> ApiKey:
-        """Gateways follow within two seconds. Raises KeyInvalid, which names the field."""
+        """Gateways follow within two seconds. only_stricter: it may do no more than before.
+
+        Raises KeyInvalid, which names the field.
+        """
         with self._database.begin() as connection:
             before = self._locked(connection, account, key)
+            if only_stricter:
+                rules.check_stricter(before, change)
             after = rules.changed(before, change, now_ms=self._now_ms())
             queries.save(connection, after)
             if _limits(before) != _limits(after):

@@ -134,7 +134,11 @@ class _Keys:
         def changed() -> dict[str, object]:
             key = self._find(requester, digest)
             after = self._management.keys.update(
-                requester.account, key.id, change, actor=requester.actor
+                requester.account,
+                key.id,
+                change,
+                only_stricter=not requester.may_manage,
+                actor=requester.actor,
             )
             return self._shown([after])[0]
 
@@ -223,7 +227,7 @@ def key_object(key: ApiKey, usage: KeyUsage, *, spent: NanoUSD | None = None) ->
         "last_used_at": timestamp_or_none(usage.last_used_ms),
         "creator_user_id": key.creator,
         "workspace_id": key.workspace,
-        "app_id": key.app_id,
+        "app_id": key.app_id or None,
         "external_user": None,
     }
 
