@@ -25,6 +25,7 @@ from fairlead.control.people.types import (
     NotAdmin,
     OrganisationInvalid,
     Role,
+    SignInFirst,
     User,
 )
 from fairlead.control.workspaces.types import WorkspaceChange
@@ -114,6 +115,20 @@ async def test_an_invitation_is_for_one_mailbox_and_works_once_and_for_a_while(w
         orgs.accept(fresh, PLACE)
     with pytest.raises(InvitationUnknown):
         orgs.revoke(ada.id, acme, expired.id, PLACE)
+
+
+async def test_an_invitation_opens_no_account_that_there_is(world: World):
+    ada, bob, eve = [await person(world, name) for name in ("ada", "bob", "eve")]
+    orgs = world.services.organisations
+    acme = orgs.create(ada, "Acme", PLACE).id
+    orgs.invite(ada.id, acme, "bob@example.com", Role.MEMBER, PLACE)
+    token = await world.link()
+    for signed_in in (None, eve.id):
+        with pytest.raises(SignInFirst):
+            orgs.accept(token, PLACE, signed_in=signed_in)
+    assert world.services.people.members(acme)[1] == 1
+    assert orgs.accept(token, PLACE, signed_in=bob.id).session.user == bob.id  # it is not spent
+    assert world.services.people.members(acme)[1] == 2
 
 
 async def test_who_is_invited_may_sign_up_where_others_may_not(database: Database):

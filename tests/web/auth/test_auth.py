@@ -245,13 +245,13 @@ async def test_names_are_shown_as_text_whatever_they_are(browser: httpx.AsyncCli
     account = made.json()["data"]["id"]
     invited = await browser.post(
         f"/auth/organisations/{account}/invitations",
-        data={"csrf": csrf, "email": "<b>@x", "role": "member"},
+        data={"csrf": csrf, "email": "b&@x", "role": "member"},
     )
     assert invited.status_code == 201
     token = await world.link()
     shown = await browser.get(f"/auth/invitations/{token}", headers=HTML)
     assert "<script>" not in shown.text
-    assert "<b>" not in shown.text
+    assert "b&amp;@x" in shown.text
     assert "&lt;script&gt;" in shown.text
 
 
@@ -403,6 +403,24 @@ async def test_an_organisation_from_its_beginning_to_its_end(app: Starlette, wor
             "organisation.create",
         ]
         assert {one["address"] for one in entries} == {"192.0.2.7"}
+
+
+async def test_who_has_an_account_signs_in_before_they_join(app: Starlette, world: World):
+    async with browser_of(app) as ada, browser_of(app) as bob, browser_of(app) as thief:
+        csrf = await signed_up(ada, world)
+        world.clock.ms += 1
+        await signed_up(bob, world, "bob@example.com")
+        made = await ada.post("/auth/organisations", data={"csrf": csrf, "name": "Acme"})
+        acme = made.json()["data"]["id"]
+        await ada.post(
+            f"/auth/organisations/{acme}/invitations",
+            data={"csrf": csrf, "email": "bob@example.com", "role": "member"},
+        )
+        token = await world.link()
+        refused = await thief.post(f"/auth/invitations/{token}", data={})
+        assert (refused.status_code, "sign in to it first" in refused.text) == (401, True)
+        assert "set-cookie" not in refused.headers
+        assert (await bob.post(f"/auth/invitations/{token}", data={})).status_code == 200
 
 
 async def test_who_deletes_their_account_is_gone_and_their_address_is_free(

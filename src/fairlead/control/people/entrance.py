@@ -28,6 +28,7 @@ from fairlead.control.people.types import (
     NewSession,
     Place,
     SignedIn,
+    SignInFirst,
     SignInRefused,
     SignUpClosed,
     User,
@@ -138,10 +139,24 @@ class Entrance:
             return self._begin(connection, user, "link", place)
 
     def by_invitation(
-        self, opened: Opened, connection: sa.Connection, place: Place, *, name: str
+        self,
+        opened: Opened,
+        connection: sa.Connection,
+        place: Place,
+        *,
+        name: str,
+        signed_in: UserId | None,
     ) -> tuple[User, NewSession]:
-        """opened: an invitation's link, by whom it was sent to. Raises SignUpClosed."""
+        """opened: an invitation's link, by whom it was sent to. signed_in: as whom they are already.
+
+        An invitation lives long, and others pass it on: it makes an account but opens none. Raises SignInFirst,
+        SignUpClosed.
+        """
         assert opened.email is not None
+        self._database.lock(connection, f"email {opened.email}")
+        known = queries.user_by_email(connection, opened.email)
+        if known is not None and known.id != signed_in:
+            raise SignInFirst
         user = self._arrived(connection, opened.email, name=name, is_asked=True)
         return user, self._begin(connection, user, "link", place)
 

@@ -225,10 +225,13 @@ class Organisations:
             raise LinkInvalid
         return found, account
 
-    def accept(self, token: str, place: Place, *, name: str = "") -> NewSession:
+    def accept(
+        self, token: str, place: Place, *, name: str = "", signed_in: UserId | None = None
+    ) -> NewSession:
         """Whoever has the mailbox joins, and is signed in. name: of who has no account yet.
 
-        Raises LinkInvalid, OrganisationInvalid: there is no room; SignInRefused.
+        signed_in: as whom they are already; who has an account must be.
+        Raises LinkInvalid, OrganisationInvalid: there is no room; SignInFirst, SignInRefused.
         """
         with self._database.begin() as connection:
             opened = self._entrance.spent(connection, token, Purpose.INVITATION)
@@ -240,7 +243,9 @@ class Organisations:
             self._check_room_in(connection, found.account)
             if not invited.accept(connection, found.id, now_ms=now_ms):
                 raise LinkInvalid
-            user, session = self._entrance.by_invitation(opened, connection, place, name=name)
+            user, session = self._entrance.by_invitation(
+                opened, connection, place, name=name, signed_in=signed_in
+            )
             self._check_room_for(connection, user.id)
             queries.insert_membership(
                 self._database, connection, found.account, user.id, found.role, now_ms=now_ms

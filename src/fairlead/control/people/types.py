@@ -25,6 +25,7 @@ __all__ = [
     "Place",
     "Role",
     "Session",
+    "SignInFirst",
     "SignInRefused",
     "SignUpClosed",
     "SignedIn",
@@ -172,6 +173,10 @@ class PasswordUnfit(ValueError):
 
 class LinkInvalid(Exception):
     """A link that was used, has expired, or never was one."""
+
+
+class SignInFirst(Exception):
+    """The address has an account: whoever signs in to it may go on."""
 
 
 class EmailUnverified(Exception):

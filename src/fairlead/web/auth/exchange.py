@@ -28,6 +28,7 @@ from fairlead.control.people.types import (
     NotAdmin,
     OrganisationInvalid,
     PasswordUnfit,
+    SignInFirst,
     SignInRefused,
     SignUpClosed,
 )
@@ -210,6 +211,7 @@ _EXPECTED: Final = (
     OrganisationInvalid,
     OwnerStays,
     PasswordUnfit,
+    SignInFirst,
     SignInRefused,
     SignUpClosed,
 )
@@ -219,6 +221,10 @@ def _refusal(error: Exception) -> FairleadError:
     match error:
         case SignInRefused():
             return NotAuthenticated("This did not fit: check the address and the password.")
+        case SignInFirst():
+            return NotAuthenticated(
+                "This address has an account: sign in to it first, then follow the link again."
+            )
         case LinkInvalid():
             return Gone("This link was used, has expired, or is not for you. Ask for a new one.")
         case SignUpClosed():

@@ -240,15 +240,17 @@ class _Sharing:
             )
         check_own_origin(request.headers, self._doorway)
         form = await read_form(request)
+        before = self._sessions.token(request)
+        signed_in = None if before is None else await self._services.sign_in.find(before)
         new = await self._in_thread(
             partial(
                 self._organisations.accept,
                 token,
                 self._doorway.place(request),
                 name=form.text_or_none("name") or "",
+                signed_in=None if signed_in is None else signed_in.user.id,
             )
         )
-        before = self._sessions.token(request)
         if before is not None:
             await self._services.sign_in.end(before)
         shown = shapes.session(new.session, current=new.session.id)
