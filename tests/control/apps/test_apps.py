@@ -118,7 +118,7 @@ def test_without_a_callback_the_code_is_for_copying(world: World):
     new = world.apps.consent(world.account, world.user, headless, actor=ADA)
     assert (new.redirect_to, new.app_id) == (None, 0)
     key = world.exchange(new.code).key
-    assert (key.app_id, key.name) == (None, "An app on your device")
+    assert (key.app_id, key.name) == (0, "An app on your device")
     with pytest.raises(ConsentInvalid) as raised:
         world.code(CodeRequest(None))
     assert raised.value.path == "code_challenge"

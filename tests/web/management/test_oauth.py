@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from fairlead.core.content import Content
+from fairlead.core.ids import WorkspaceId
 from tests.api_document import check_answer
 from tests.web.management.stage import Stage
 
@@ -141,3 +143,49 @@ def test_a_question_that_makes_no_sense_is_refused_here(
     answer = stage.send("GET", "/auth", query=query)
     assert (answer.status_code, answer.json()["error"]["param"]) == (400, param)
     assert "location" not in answer.headers
+
+
+@pytest.mark.parametrize("callback", ["https://app.example/back", None])
+def test_an_app_gives_keys_to_no_others(stage: Stage, callback: str | None):
+    body = CONSENT | {"callback_url": callback}
+    if callback is None:
+        del body["callback_url"]
+    made = stage.ask("POST /auth/keys/code", key=stage.ada.key.secret, body=body).json()["data"]
+    got = exchange(stage, code=made["id"], code_verifier=VERIFIER).json()["key"]
+    answer = stage.ask("POST /auth/keys/code", key=got, body=CONSENT)
+    assert (answer.status_code, "app" in answer.json()["error"]["message"]) == (403, True)
+    listed = stage.ask("GET /keys", key=stage.ada.management.secret).json()["data"]
+    assert listed[0]["app_id"] == (made["app_id"] or None)
+
+
+def test_an_app_reads_kept_contents_of_its_own_calls_alone(stage: Stage):
+    got = exchange(stage, code=code(stage)["id"], code_verifier=VERIFIER).json()["key"]
+    digest = sha256(got.encode()).digest()
+    app_key = stage.control.keys.find_by_digest(stage.ada.account, digest).id
+    hers = stage.settle(stage.ada)
+    its = stage.settle(stage.ada, cost=1, key=app_key)
+    stage.control.private.contents.keep(
+        [
+            Content(
+                generation=one.id,
+                account=stage.ada.account,
+                workspace=WorkspaceId(one.workspace),
+                created_ms=stage.clock.now_ms(),
+                messages=None,
+                prompt="a prompt",
+                completion="an answer",
+                reasoning=None,
+                error=None,
+            )
+            for one in (hers, its)
+        ]
+    )
+
+    def statuses(key: str) -> list[int]:
+        return [
+            stage.ask("GET /generation/content", key=key, query={"id": one.id}).status_code
+            for one in (hers, its)
+        ]
+
+    assert statuses(got) == [404, 200]
+    assert statuses(stage.ada.key.secret) == [200, 200]

@@ -159,7 +159,7 @@ class Apps:
                 expires_ms=grant.key_expires_ms,
                 workspace=workspace.id,
                 creator=grant.user,
-                app_id=grant.app_id or None,
+                app_id=grant.app_id,
                 actor=Actor(f"app {grant.app_id}"),
             )
         except KeyInvalid as error:

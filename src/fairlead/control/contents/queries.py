@@ -10,10 +10,12 @@ import sqlalchemy as sa
 
 from fairlead.control.contents.types import KeptContent
 from fairlead.core.belongings import PPM, ContentPolicy
-from fairlead.core.ids import AccountId, GenerationId, UserId, WorkspaceId
+from fairlead.core.ids import AccountId, GenerationId, KeyId, UserId, WorkspaceId
 from fairlead.store.database import Database
 from fairlead.store.tables.accounts import accounts
 from fairlead.store.tables.contents import contents
+from fairlead.store.tables.generations import generations
+from fairlead.store.tables.keys import api_keys
 from fairlead.store.tables.people import memberships, workspaces
 
 __all__ = [
@@ -22,6 +24,8 @@ __all__ = [
     "delete_before",
     "delete_of",
     "insert_new",
+    "is_apps",
+    "is_of_key",
     "is_reader",
     "may_have_contents",
     "policies_of",
@@ -102,6 +106,20 @@ def is_reader(connection: sa.Connection, account: AccountId, user: UserId | None
         )
     ).scalar()
     return role == ADMIN
+
+
+def is_apps(connection: sa.Connection, account: AccountId, key: KeyId) -> bool:
+    """Whether a key was given to an app."""
+    app_id = connection.scalar(
+        sa.select(api_keys.c.app_id).where(api_keys.c.id == key, api_keys.c.account_id == account)
+    )
+    return app_id is not None
+
+
+def is_of_key(connection: sa.Connection, generation: GenerationId, key: KeyId) -> bool:
+    """Whether it was called with the key, as far as that is recorded yet."""
+    found = connection.scalar(sa.select(generations.c.key_id).where(generations.c.id == generation))
+    return found == key
 
 
 def by_generation(

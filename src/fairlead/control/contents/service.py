@@ -86,7 +86,8 @@ class Contents:
     def find(self, caller: Caller, generation: GenerationId) -> Content | None:
         """None: nothing of it is kept, or it is not for this caller's workspace.
 
-        In an organisation admins alone may read, with a key of theirs or a management key. Raises
+        In an organisation admins alone may read, with a key of theirs or a management key; a key that was given
+        to an app reads what was called with it, once that is recorded. Raises
         PermissionDenied; Overloaded if it cannot be opened.
         """
         account = caller.account
@@ -96,6 +97,10 @@ class Contents:
                     "In an organisation only admins can read prompts and answers: use a management key."
                 )
             found = queries.by_generation(connection, account, generation)
+            if queries.is_apps(connection, account, caller.key) and not queries.is_of_key(
+                connection, generation, caller.key
+            ):
+                return None
             if found is None or not (caller.is_management or found.workspace == caller.workspace):
                 return None
             try:

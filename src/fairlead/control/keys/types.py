@@ -43,7 +43,8 @@ class ApiKey:
     is_disabled can be undone, revoked_ms cannot; once it is deleted, nobody sees it any more.
     limit is about money, requests_per_* about pace; None: none.
     includes_byok: calls with the account's own credentials count in the limit, at list price.
-    creator: None where nobody in particular made it. app_id: of the app that it was made for.
+    creator: None where nobody in particular made it. app_id: of the app that it was made for,
+    0 for one without a name; None: for none.
     """
 
     id: KeyId

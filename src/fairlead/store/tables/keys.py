@@ -32,7 +32,9 @@ api_keys: Final = sa.Table(
     sa.Column("workspace_id", sa.Text),  # none: the account's default one
     sa.Column("creator_user_id", sa.Text),
     sa.Column("include_byok_in_limit", sa.Boolean, nullable=False, server_default=sa.false()),
-    sa.Column("app_id", sa.BigInteger),  # the app that it was made for, see tables.apps
+    sa.Column(
+        "app_id", sa.BigInteger
+    ),  # that it was made for, see tables.apps; 0: one without a name
     sa.Column("updated_ms", sa.BigInteger),
     sa.Column("deleted_ms", sa.BigInteger),  # nobody sees it any more, but what it used stays
     sa.UniqueConstraint("digest"),

@@ -123,6 +123,8 @@ def _check_may_give(management: Management, requester: Requester, request: CodeR
             raise PermissionDenied("You do not work in that workspace.")
         return
     key = management.keys.find(requester.account, requester.caller.key)
+    if key.app_id is not None:
+        raise PermissionDenied("This key was given to an app, which cannot give keys to others.")
     paces = (key.requests_per_minute, key.requests_per_day)
     if key.limit is not None or key.expires_ms is not None or paces != (None, None):
         raise PermissionDenied(
