@@ -12,6 +12,7 @@ from __future__ import annotations
 import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass
+from ipaddress import ip_address
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -58,7 +59,21 @@ class Doorway:
         said = ",".join(request.headers.getlist("x-forwarded-for")).split(",")
         seen = [one.strip() for one in said if one.strip()][-self.proxies :]
         # What is further to the left the caller may have made up.
-        return Place(seen[0] if len(seen) == self.proxies else peer, user_agent)
+        known = _address(seen[0]) if len(seen) == self.proxies else None
+        return Place(peer if known is None else known, user_agent)
+
+
+def _address(said: str) -> str | None:
+    """Without the port that some proxies add; None for what is no address."""
+    host = said
+    if said.startswith("["):
+        host = said[1:].partition("]")[0]
+    elif said.count(":") == 1:
+        host = said.partition(":")[0]
+    try:
+        return str(ip_address(host))
+    except ValueError:
+        return None
 
 
 class BrowserSessions:

@@ -17,7 +17,7 @@ from fairlead.settings import Settings
 from fairlead.store.cache import Cache
 from fairlead.store.database import Database
 from tests.cache_server import CacheServer
-from tests.control.people.test_sign_in import PACED
+from tests.control.people.test_pace import PACED
 from tests.control.people.world import CHEAP, make_world
 
 pytestmark = pytest.mark.anyio

@@ -14,12 +14,10 @@ from fairlead.control.people.rules import Purpose
 from fairlead.control.people.types import (
     LinkInvalid,
     PasswordUnfit,
-    Place,
     SignInRefused,
     SignUpClosed,
 )
-from fairlead.core.errors import RateLimited
-from fairlead.settings import Settings, SignIn
+from fairlead.settings import Settings
 from fairlead.store.database import Database
 from tests.control.people.conftest import GENEROUS
 from tests.control.people.world import PASSWORD, PLACE, World, make_world
@@ -434,57 +432,3 @@ async def test_an_unknown_identity_gets_an_account_where_that_is_so(database: Da
     signed_in = await closed.sign_in.find(new.token)
     assert signed_in is not None
     assert (signed_in.user.email, signed_in.user.email_verified_ms) == (ADA, closed.clock.ms)
-
-
-PACED = SignIn(
-    sign_up="open",
-    attempts_per_minute_from=30,
-    attempts_per_minute_to=10,
-    mails_per_minute_from=5,
-    mails_per_day_to=3,
-)
-
-
-@ON_SQLITE
-async def test_two_hundred_attempts_a_minute_are_refused_with_when_to_come_again(
-    database: Database,
-):
-    world = make_world(database, msgspec.structs.replace(Settings(), sign_in=PACED))
-    await world.newcomer(ADA)
-    outcomes: list[str] = []
-    said: list[RateLimited] = []
-    for attempt in range(200):
-        place = Place(f"198.51.100.{attempt % 50}")  # from fifty addresses at once
-        try:
-            await world.sign_in.with_password(ADA, f"guess {attempt}", place)
-        except SignInRefused:
-            outcomes.append("refused")
-        except RateLimited as limited:
-            outcomes.append("limited")
-            said.append(limited)
-        world.clock.ms += 300
-    # Ten at once, and then one every six seconds: whatever the addresses.
-    assert outcomes[:11] == ["refused"] * 10 + ["limited"]
-    assert 18 <= outcomes.count("refused") <= 20
-    assert {1 <= one.retry_after_s <= 6 for one in said} == {True}
-    assert all("sign-ins-per-min-to-an-account" in one.message for one in said)
-    assert not any(ADA in one.message for one in said)
-
-    for number in range(30):  # from one address, to whatever accounts
-        with pytest.raises(SignInRefused):
-            await world.sign_in.with_password(f"{number}@example.com", "x", PLACE)
-    with pytest.raises(RateLimited, match="sign-ins-per-min-from-an-address"):
-        await world.sign_in.with_password("other@example.com", "x", PLACE)
-    world.clock.ms += MINUTE_MS
-    await world.sign_in.with_password(ADA, PASSWORD, PLACE)
-
-
-@ON_SQLITE
-async def test_nobodys_mailbox_is_flooded(database: Database):
-    world = make_world(database, msgspec.structs.replace(Settings(), sign_in=PACED))
-    for number in range(3):
-        await world.sign_in.ask_for_link(ADA, Place(f"198.51.100.{number}"))
-    for email in (ADA, "ADA@EXAMPLE.COM "):
-        with pytest.raises(RateLimited) as limited:
-            await world.sign_in.ask_for_reset(email, Place("198.51.100.9"))
-        assert limited.value.retry_after_s > 60

@@ -17,7 +17,7 @@ from fairlead.settings import Settings
 from fairlead.store.database import Database
 from fairlead.web.sessions import COOKIE, Doorway, local_path
 from tests.control.people.conftest import GENEROUS
-from tests.control.people.test_sign_in import PACED
+from tests.control.people.test_pace import PACED
 from tests.control.people.world import ADDRESS, PASSWORD, World, make_world
 from tests.web.auth.conftest import app_of, browser_of
 
@@ -318,6 +318,11 @@ async def test_two_hundred_attempts_a_minute_get_429_and_when_to_come_again(data
         (2, "6.6.6.6, 198.51.100.9, 10.0.0.1", "198.51.100.9"),
         (2, "198.51.100.9", "192.0.2.7"),
         (1, "", "192.0.2.7"),
+        (1, "198.51.100.9:5555", "198.51.100.9"),
+        (1, "[2001:DB8::1]:443", "2001:db8::1"),
+        (1, "2001:db8:0::1", "2001:db8::1"),
+        (1, "198.51.100.9, unknown", "192.0.2.7"),
+        (1, "1:2", "192.0.2.7"),
     ],
 )
 def test_the_address_that_counts_is_the_one_that_our_own_proxy_saw(

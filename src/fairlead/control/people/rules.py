@@ -6,6 +6,7 @@ from base64 import urlsafe_b64encode
 from dataclasses import dataclass
 from enum import StrEnum
 from hashlib import sha256
+from ipaddress import IPv4Address, IPv6Network, ip_address
 from typing import Final
 
 from fairlead.control.people.types import OrganisationInvalid, PasswordUnfit, Place
@@ -21,6 +22,7 @@ __all__ = [
     "SignUp",
     "bounded_place",
     "check_password",
+    "counted_from",
     "csrf",
     "digest",
     "invitation_id",
@@ -36,6 +38,7 @@ TOKEN_ENTROPY_BYTES: Final = 32
 TOKEN_CHARACTERS: Final = 43  # of so many bytes
 ID_ENTROPY_BYTES: Final = 10
 PASSWORD_CHARACTERS_MAX: Final = 256  # argon2 takes any; nobody types more
+CALLER_PREFIX_BITS: Final = 64  # what the smallest line of IPv6 is given
 ADDRESS_CHARACTERS_MAX: Final = 64  # an IPv6 address with its zone
 USER_AGENT_CHARACTERS_MAX: Final = 200
 NAME_CHARACTERS_MAX: Final = 100
@@ -143,6 +146,19 @@ def organisation_name(text: str) -> str:
 
 def member_budget(account: AccountId, user: UserId) -> BudgetId:
     return BudgetId(f"member:{account}:{user}")
+
+
+def counted_from(address: str) -> str:
+    """Whose attempts are counted together: of IPv6 a network, for a caller has all its addresses."""
+    try:
+        found = ip_address(address)
+    except ValueError:
+        return address
+    if isinstance(found, IPv4Address):
+        return str(found)
+    if found.ipv4_mapped is not None:
+        return str(found.ipv4_mapped)
+    return str(IPv6Network((int(found), CALLER_PREFIX_BITS), strict=False))
 
 
 def bounded_place(place: Place) -> Place:

@@ -250,8 +250,9 @@ class SignIn:
             LimitName.MAIL_FROM: self._pace.mail_from,
             LimitName.MAIL_TO: self._pace.mail_to_daily,
         }
+        caller = rules.counted_from(place.address)
         wanted = [
-            Allowance(name, _subject(place.address if name in _FROM else email), counts[name])
+            Allowance(name, _subject(caller if name in _FROM else email), counts[name])
             for name in names
             if counts[name]
         ]
