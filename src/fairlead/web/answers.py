@@ -32,10 +32,14 @@ __all__ = [
 ]
 
 _JSON = "application/json"
+_UNKEPT = {"cache-control": "no-store"}
 
 
 def answer(content: object, *, status: int = 200) -> Response:
-    return Response(msgspec.json.encode(content), status_code=status, media_type=_JSON)
+    """Most are of one account, and some have a secret in them: nobody on the way keeps any."""
+    return Response(
+        msgspec.json.encode(content), status_code=status, media_type=_JSON, headers=_UNKEPT
+    )
 
 
 def timestamp(unix_ms: int) -> str:
