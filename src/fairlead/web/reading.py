@@ -17,6 +17,7 @@ __all__ = [
     "BODY_BYTES_MAX",
     "Moment",
     "body_of",
+    "check_keepable",
     "decoded",
     "is_keepable",
     "nano_dollars",
@@ -55,15 +56,22 @@ async def body_of(request: Request, kind: type[_Body], *, bytes_max: int = BODY_
 def decoded(body: bytes, kind: type[_Body]) -> _Body:
     """Raises RequestInvalid, which names the field."""
     try:
-        # A text with a strange character in it is refused wherever it is, so it is looked for once.
-        if b"\\u0000" in body or b"\\ud" in body.lower():
-            _check_texts(msgspec.json.decode(body), "")
+        check_keepable(body)
         return msgspec.json.decode(body, type=kind)
     except msgspec.ValidationError as error:
         message, path = _told(str(error), kind)
         raise RequestInvalid(message, param=path) from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise RequestInvalid("The body is not JSON that can be read.") from error
+
+
+def check_keepable(body: bytes) -> None:
+    """Refuses a text with a strange character in it wherever it is, so it is looked for once.
+
+    Raises RequestInvalid, which names the field; msgspec.DecodeError for what is no JSON.
+    """
+    if b"\\u0000" in body or b"\\ud" in body.lower():
+        _check_texts(msgspec.json.decode(body), "")
 
 
 def is_keepable(text: str) -> bool:

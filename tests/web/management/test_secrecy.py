@@ -106,3 +106,25 @@ def test_whatever_is_logged_while_accounts_are_managed_holds_no_key(
     logged = "\n".join(f"{one.getMessage()} {one.args} {one.exc_text}" for one in caplog.records)
     for key in (made["key"], got, code, ada.key.secret, ada.management.secret):
         assert secret_part(key) not in logged
+
+
+@pytest.mark.parametrize("name", ["POST /keys", "GET /keys", "GET /key"])
+def test_nobody_on_the_way_keeps_an_answer(stage: Stage, name: str):
+    key = stage.ada.key if name == "GET /key" else stage.ada.management
+    body = {"name": "k"} if name == "POST /keys" else None
+    assert stage.ask(name, key=key.secret, body=body).headers["cache-control"] == "no-store"
+
+
+@pytest.mark.parametrize(
+    "url", ["/generation?id=%00", "/generation/content?id=%00", "/byok?provider=%00"]
+)
+def test_what_no_database_keeps_is_not_asked_for(stage: Stage, url: str):
+    answer = stage.send("GET", "/api/v1" + url, key=stage.ada.management.secret)
+    assert answer.status_code == 400, answer.text
+
+
+@pytest.mark.parametrize("field", [{"name": "a\0b"}, {"allowed_user_ids": ["\0"]}])
+def test_what_no_database_keeps_is_in_no_credential(stage: Stage, field: dict[str, object]):
+    body = {"provider": "openai", "key": "sk-proj-canary-0123456789"} | field
+    answer = stage.ask("POST /byok", key=stage.ada.management.secret, body=body)
+    assert (answer.status_code, "characters" in answer.text) == (400, True)

@@ -20,6 +20,7 @@ from fairlead.control.credentials.types import Changes, CredentialId, ProviderCr
 from fairlead.core.errors import NotFound, PayloadTooLarge, PermissionDenied, RequestInvalid
 from fairlead.core.ids import AccountId, WorkspaceId
 from fairlead.web.answers import answer
+from fairlead.web.reading import check_keepable, is_keepable
 from fairlead.web.services import Byok, WebServices
 
 __all__ = ["byok_object", "byok_routes"]
@@ -108,7 +109,7 @@ class _ByokApi:
         page = await self._byok.page(
             account,
             workspace=None if workspace is None else _workspace(workspace),
-            provider=query.get("provider"),
+            provider=_provider(query.get("provider")),
             offset=_number(query.get("offset"), "offset", default=0, least=0, most=OFFSET_MAX),
             limit=_number(
                 query.get("limit"), "limit", default=PAGE_DEFAULT, least=1, most=PAGE_MAX
@@ -194,6 +195,12 @@ def _workspace(text: str) -> WorkspaceId:
         raise RequestInvalid("`workspace_id` is no UUID.", param="workspace_id") from None
 
 
+def _provider(text: str | None) -> str | None:
+    if text is not None and not is_keepable(text):
+        raise RequestInvalid("`provider` has characters that no text has.", param="provider")
+    return text
+
+
 def _number(text: str | None, name: str, *, default: int, least: int, most: int) -> int:
     if text is None or text in ("", "null"):
         return default
@@ -204,6 +211,7 @@ def _number(text: str | None, name: str, *, default: int, least: int, most: int)
 
 def _decoded(read: Any, body: bytes) -> Any:  # noqa: ANN401 - either of the two
     try:
+        check_keepable(body)
         return read(body)
     except msgspec.ValidationError as error:
         what, _, where = str(error).partition(" - at `$")

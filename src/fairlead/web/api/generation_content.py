@@ -13,6 +13,7 @@ from fairlead.core.content import Content
 from fairlead.core.errors import NotFound, RequestInvalid
 from fairlead.core.ids import GenerationId
 from fairlead.web.answers import answer
+from fairlead.web.reading import is_keepable
 from fairlead.web.services import WebServices
 
 __all__ = ["content_object", "content_routes"]
@@ -28,7 +29,7 @@ def content_routes(services: WebServices) -> list[Route]:
     async def generation_content(request: Request) -> Response:
         caller = await services.keys.authenticate(request.headers.get("authorization"))
         wanted = request.query_params.get("id", "")
-        if not 0 < len(wanted) <= ID_CHARACTERS_MAX:
+        if not 0 < len(wanted) <= ID_CHARACTERS_MAX or not is_keepable(wanted):
             raise RequestInvalid("Name the generation: /generation/content?id=gen-...", param="id")
         found = await contents.find(caller, GenerationId(wanted))
         if found is None:

@@ -17,6 +17,7 @@ from fairlead.core.ids import GenerationId, ModelId, ProviderSlug
 from fairlead.core.money import usd
 from fairlead.core.who_pays import explained
 from fairlead.web.answers import answer
+from fairlead.web.reading import is_keepable
 from fairlead.web.services import WebServices
 from fairlead.web.usage_desk import Beside
 
@@ -30,7 +31,7 @@ def generation_routes(services: WebServices) -> list[Route]:
     async def generation(request: Request) -> Response:
         caller = await services.keys.authenticate(request.headers.get("authorization"))
         wanted = request.query_params.get("id", "")
-        if not 0 < len(wanted) <= ID_CHARACTERS_MAX:
+        if not 0 < len(wanted) <= ID_CHARACTERS_MAX or not is_keepable(wanted):
             raise RequestInvalid("Name the generation: /generation?id=gen-...", param="id")
         found = await services.generations.find(GenerationId(wanted), caller.account)
         if found is None:
