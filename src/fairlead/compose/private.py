@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from fairlead.control.audit.service import Audit
 from fairlead.control.contents.service import Contents
 from fairlead.control.credentials.service import Credentials
 from fairlead.control.credentials.terms import byok_terms, discount_permille
@@ -44,7 +45,15 @@ def build_private(
     secrets, keys = open_secrets(
         database, revealed(settings.security.master_key), data, now_ms=now_ms, entropy=entropy
     )
-    credentials = Credentials(database, secrets, keys, snapshot, now_ms=now_ms, entropy=entropy)
+    credentials = Credentials(
+        database,
+        secrets,
+        keys,
+        snapshot,
+        now_ms=now_ms,
+        entropy=entropy,
+        audit=Audit(database, now_ms=now_ms, entropy=entropy),
+    )
     contents = Contents(
         database,
         secrets,

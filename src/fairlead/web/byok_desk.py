@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TypeVar
 
+from fairlead.control.audit.types import Actor
 from fairlead.control.credentials.service import Credentials
 from fairlead.control.credentials.types import (
     Changes,
@@ -60,6 +61,7 @@ class ByokDesk:
         workspace: WorkspaceId | None,
         is_global: bool,
         settings: Changes,
+        actor: Actor,
     ) -> ProviderCredential:
         return await self._do(
             partial(
@@ -70,6 +72,7 @@ class ByokDesk:
                 workspace=workspace,
                 is_global=is_global,
                 settings=settings,
+                actor=actor,
             )
         )
 
@@ -77,12 +80,14 @@ class ByokDesk:
         return await self._do(partial(self._credentials.find, account, credential))
 
     async def change(
-        self, account: AccountId, credential: CredentialId, changes: Changes
+        self, account: AccountId, credential: CredentialId, changes: Changes, *, actor: Actor
     ) -> ProviderCredential:
-        return await self._do(partial(self._credentials.change, account, credential, changes))
+        return await self._do(
+            partial(self._credentials.change, account, credential, changes, actor=actor)
+        )
 
-    async def delete(self, account: AccountId, credential: CredentialId) -> None:
-        await self._do(partial(self._credentials.delete, account, credential))
+    async def delete(self, account: AccountId, credential: CredentialId, *, actor: Actor) -> None:
+        await self._do(partial(self._credentials.delete, account, credential, actor=actor))
 
     async def _do(self, question: Callable[[], _Answer]) -> _Answer:
         return await self._in_thread(_told, question)

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from starlette.requests import Request
 
+from fairlead.control.audit.types import Actor
 from fairlead.control.credentials.types import (
     Changes,
     CredentialId,
@@ -164,15 +165,18 @@ class Byok(Protocol):
         workspace: WorkspaceId | None,
         is_global: bool,
         settings: Changes,
+        actor: Actor,
     ) -> ProviderCredential: ...
 
     async def find(self, account: AccountId, credential: CredentialId) -> ProviderCredential: ...
 
     async def change(
-        self, account: AccountId, credential: CredentialId, changes: Changes
+        self, account: AccountId, credential: CredentialId, changes: Changes, *, actor: Actor
     ) -> ProviderCredential: ...
 
-    async def delete(self, account: AccountId, credential: CredentialId) -> None: ...
+    async def delete(
+        self, account: AccountId, credential: CredentialId, *, actor: Actor
+    ) -> None: ...
 
 
 class Contents(Protocol):

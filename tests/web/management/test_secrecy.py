@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from typing import Any
 import httpx
 import pytest
 
+from fairlead.control.audit.service import Audit
 from fairlead.testing.serving import RunningFairlead, running_pair
 from tests.api_document import operations
 from tests.web.management.stage import Stage
@@ -128,3 +130,22 @@ def test_what_no_database_keeps_is_in_no_credential(stage: Stage, field: dict[st
     body = {"provider": "openai", "key": "sk-proj-canary-0123456789"} | field
     answer = stage.ask("POST /byok", key=stage.ada.management.secret, body=body)
     assert (answer.status_code, "characters" in answer.text) == (400, True)
+
+
+def test_what_is_done_to_credentials_is_in_the_log(stage: Stage):
+    secret = "sk-proj-canary-0123456789"
+    manage = {"key": stage.ada.management.secret}
+    made = stage.ask("POST /byok", **manage, body={"provider": "openai", "key": secret})
+    path = {"id": made.json()["data"]["id"]}
+    stage.ask("PATCH /byok/{id}", **manage, path=path, body={"name": "ours"})
+    stage.ask("DELETE /byok/{id}", **manage, path=path)
+    assert stage.ask("DELETE /byok/{id}", **manage, path=path).status_code == 404
+    made_by = {"now_ms": stage.clock.now_ms, "entropy": os.urandom}
+    entries = Audit(stage.control.database, **made_by).page(stage.ada.account)
+    noted = [one for one in entries if one.action.startswith("credential.")]
+    assert [one.action.partition(".")[2] for one in noted] == ["delete", "update", "create"]
+    assert {(one.subject, one.actor.name) for one in noted} == {
+        (path["id"], stage.ada.management.key.id)
+    }
+    assert noted[1].details["name"] == "ours"
+    assert secret not in repr(noted)

@@ -8,6 +8,8 @@ from typing import Final
 
 import sqlalchemy as sa
 
+from fairlead.control.audit.service import Audit
+from fairlead.control.audit.types import OPERATOR, Actor
 from fairlead.control.credentials import queries, rules
 from fairlead.control.credentials.types import (
     Changes,
@@ -40,7 +42,8 @@ class Credentials:
     made = credentials.create(account, provider="openai", key="sk-...", workspace=None)
     page = credentials.page(account, workspace=None, provider=None, offset=0, limit=50)
 
-    snapshot: the catalogue in force. keys: the master keys.
+    snapshot: the catalogue in force. keys: the master keys. audit: where changes are noted; None: nowhere.
+    actor: who does it.
     All raise DatabaseUnreadable if the database is away; those that name a credential raise CredentialUnknown.
     """
 
@@ -53,6 +56,7 @@ class Credentials:
         *,
         now_ms: Callable[[], int],
         entropy: Callable[[int], bytes],
+        audit: Audit | None = None,
     ) -> None:
         self._database = database
         self._secrets = secrets
@@ -60,6 +64,7 @@ class Credentials:
         self._snapshot = snapshot
         self._now_ms = now_ms
         self._entropy = entropy
+        self._audit = audit
 
     def create(
         self,
@@ -70,6 +75,7 @@ class Credentials:
         workspace: WorkspaceId | None,
         is_global: bool = False,
         settings: Changes = Changes(),  # noqa: B008 - it is frozen
+        actor: Actor = OPERATOR,
     ) -> ProviderCredential:
         """workspace: None: the default one, or with `is_global` all of them.
 
@@ -108,6 +114,7 @@ class Credentials:
             credential = rules.changed(new, settings, label=None, now_ms=now_ms)
             self._check_owned(connection, account, settings)
             queries.insert(connection, credential, self._sealed(connection, credential, key))
+            self._note(connection, actor, "credential.create", credential)
         return credential
 
     def page(
@@ -141,7 +148,12 @@ class Credentials:
         return _known(found, credential)
 
     def change(
-        self, account: AccountId, credential: CredentialId, changes: Changes
+        self,
+        account: AccountId,
+        credential: CredentialId,
+        changes: Changes,
+        *,
+        actor: Actor = OPERATOR,
     ) -> ProviderCredential:
         """A new key takes the place of the old one, which is gone. Gateways follow within two seconds.
 
@@ -159,13 +171,18 @@ class Credentials:
             self._check_owned(connection, account, changes)
             sealed = self._sealed(connection, after, key) if isinstance(key, str) else None
             queries.update(connection, after, sealed)
+            self._note(connection, actor, "credential.update", after)
         return after
 
-    def delete(self, account: AccountId, credential: CredentialId) -> None:
+    def delete(
+        self, account: AccountId, credential: CredentialId, *, actor: Actor = OPERATOR
+    ) -> None:
         """For good: the row stays, for records that name it, and nothing secret is left in it."""
         with self._database.begin() as connection:
+            found = _known(queries.by_id(connection, account, credential, locked=True), credential)
             if not queries.wipe(connection, account, credential, now_ms=self._now_ms()):
                 raise _unknown(credential)
+            self._note(connection, actor, "credential.delete", found)
 
     # For calls.
 
@@ -202,6 +219,16 @@ class Credentials:
         credential = sealed.credential
         data_key = self._keys().unwrap(sealed.wrapped, credential.account, sealed.master_key_id)
         return data_key.unseal(sealed.sealed, rules.place_of(credential.id)).decode()
+
+    def _note(
+        self, connection: sa.Connection, actor: Actor, action: str, credential: ProviderCredential
+    ) -> None:
+        """label: of the key that it has from now on, or had last."""
+        if self._audit is not None:
+            self._audit.note(
+                connection, credential.account, actor, action, credential.id,
+                provider=credential.provider, name=credential.name, label=credential.label,
+            )  # fmt: skip
 
     def _sealed(self, connection: sa.Connection, credential: ProviderCredential, key: str) -> bytes:
         try:

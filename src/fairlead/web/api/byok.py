@@ -16,12 +16,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from fairlead.control.audit.types import Actor
 from fairlead.control.credentials.types import Changes, CredentialId, ProviderCredential
 from fairlead.core.errors import NotFound, PayloadTooLarge, PermissionDenied, RequestInvalid
-from fairlead.core.ids import AccountId, WorkspaceId
+from fairlead.core.ids import WorkspaceId
 from fairlead.web.answers import answer
+from fairlead.web.doors import peer_address
 from fairlead.web.reading import check_keepable, is_keepable
-from fairlead.web.services import Byok, WebServices
+from fairlead.web.services import Byok, Caller, WebServices
 
 __all__ = ["byok_object", "byok_routes"]
 
@@ -103,7 +105,7 @@ class _ByokApi:
         self._byok = byok
 
     async def listed(self, request: Request) -> Response:
-        account = await self._account(request)
+        account = (await self._manager(request)).account
         query = request.query_params
         workspace = query.get("workspace_id")
         page = await self._byok.page(
@@ -119,41 +121,47 @@ class _ByokApi:
         return answer({"data": found, "total_count": page.total})
 
     async def created(self, request: Request) -> Response:
-        account = await self._account(request)
+        caller = await self._manager(request)
         wanted = _decoded(_read_new, await _body(request))
         place = wanted.workspace_id
         made = await self._byok.create(
-            account,
+            caller.account,
             provider=wanted.provider,
             key=wanted.key,
             workspace=_workspace(place) if isinstance(place, str) else None,
             is_global=place is None,
             settings=wanted.changes(),
+            actor=_actor(caller, request),
         )
         response = answer({"data": byok_object(made)})
         response.status_code = 201
         return response
 
     async def found(self, request: Request) -> Response:
-        account = await self._account(request)
+        account = (await self._manager(request)).account
         return answer({"data": byok_object(await self._byok.find(account, _id(request)))})
 
     async def changed(self, request: Request) -> Response:
-        account = await self._account(request)
+        caller = await self._manager(request)
         wanted = _decoded(_read_changed, await _body(request))
-        after = await self._byok.change(account, _id(request), wanted.changes(wanted.key))
+        after = await self._byok.change(
+            caller.account,
+            _id(request),
+            wanted.changes(wanted.key),
+            actor=_actor(caller, request),
+        )
         return answer({"data": byok_object(after)})
 
     async def deleted(self, request: Request) -> Response:
-        account = await self._account(request)
-        await self._byok.delete(account, _id(request))
+        caller = await self._manager(request)
+        await self._byok.delete(caller.account, _id(request), actor=_actor(caller, request))
         return answer({"deleted": True})
 
-    async def _account(self, request: Request) -> AccountId:
+    async def _manager(self, request: Request) -> Caller:
         caller = await self._services.keys.authenticate(request.headers.get("authorization"))
         if not caller.is_management:
             raise PermissionDenied("Only management keys can perform this operation.")
-        return caller.account
+        return caller
 
 
 def byok_object(credential: ProviderCredential) -> dict[str, object]:
@@ -193,6 +201,10 @@ def _workspace(text: str) -> WorkspaceId:
         return WorkspaceId(str(UUID(text)))
     except ValueError:
         raise RequestInvalid("`workspace_id` is no UUID.", param="workspace_id") from None
+
+
+def _actor(caller: Caller, request: Request) -> Actor:
+    return Actor.key(caller.key, peer_address(request))
 
 
 def _provider(text: str | None) -> str | None:
