@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from fairlead.control.billing import rules
 from fairlead.control.billing.payments import EventRefused, PaymentsAway
+from fairlead.control.billing.stripe import StripePayments
 from fairlead.control.billing.types import (
     BillingInvalid,
     Method,
@@ -23,7 +24,7 @@ from fairlead.settings import Billing
 from fairlead.store.database import Database
 from fairlead.store.tables.payments import payment_events
 from tests.control.billing.world import ADA, DAY_MS, HOUR_MS, OPERATOR, World, build_world
-from tests.stripe_server import DECLINED_CARD, StripeServer, signed
+from tests.stripe_server import DECLINED_CARD, SECRET_KEY, WEBHOOK_SECRET, StripeServer, signed
 
 
 def state(world: World, purchase) -> PurchaseState:
@@ -561,3 +562,17 @@ async def test_a_nudge_has_an_event_understood_at_once(database: Database, strip
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running
+
+
+@pytest.mark.parametrize("header", ["v1={v1}, t={now},t={old}", "t={now},t={old},v1={v1}"])
+def test_an_old_event_is_not_made_new_by_a_second_moment(header: str):
+    payments = StripePayments(
+        secret_key=SECRET_KEY, webhook_secret=WEBHOOK_SECRET, installation="i", return_url="x"
+    )
+    now_s, old_s = 1_700_000_000, 1000
+    event = {"id": "evt_1", "type": "charge.x", "data": {"object": {"object": "charge"}}}
+    body, signature = signed(event, at_s=old_s)
+    v1 = signature.partition("v1=")[2]
+    payments.read_event(body, signature, now_s=old_s)
+    with pytest.raises(EventRefused):
+        payments.read_event(body, header.format(v1=v1, now=now_s, old=old_s), now_s=now_s)

@@ -429,9 +429,9 @@ def _add_buyer(wanted: dict[str, Any], customer: str | None, email: str | None) 
 
 
 def _signed_s(signature: str) -> float:
-    """The moment in a signature that was found to fit."""
-    for part in signature.split(","):
-        name, _, value = part.partition("=")
-        if name.strip() == "t" and value.isdigit():
-            return float(value)
-    raise EventRefused("the signature has no time")
+    """The moment in a signature that was found to fit. Of several, nobody knows which one was signed."""
+    parts = (part.partition("=") for part in signature.split(","))
+    moments = [value for name, _, value in parts if name.strip() == "t"]
+    if len(moments) != 1 or not (moments[0].isascii() and moments[0].isdigit()):
+        raise EventRefused("the signature has no time, or several")
+    return float(moments[0])
