@@ -15,7 +15,7 @@ RUN_S_MAX = 100.0
 
 FIGURES_WITHOUT_PEER = {
     "call_us", "chunk_us", "translated_ratio", "to_messages_ratio", "big_ms", "streams", "idle_mb", "loaded_mb",
-    "plan_us", "plan_usual_us", "admission_us", "admission_trips",
+    "plan_us", "plan_usual_us", "admission_us", "admission_trips", "settle_sqlite", "settle_postgresql",
 }  # fmt: skip
 FIGURES_AGAINST_PEER = {"call_ratio", "rate_ratio", "added_p50_ms", "added_p99_ms"}
 

@@ -158,3 +158,9 @@ def check_schema() -> Callable[[object, str], None]:
         assert not problems, problems[:5]
 
     return check
+
+
+@pytest.fixture(params=["sqlite"])
+def database_kind(request: pytest.FixtureRequest) -> str:
+    """The edge asks services, and tests/control holds those to databases of both kinds."""
+    return str(request.param)
