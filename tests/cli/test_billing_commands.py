@@ -22,6 +22,7 @@ Call = Callable[..., Ended]
 def data(fairlead: Call, tmp_path: Path) -> Path:
     """The data directory, with a database."""
     assert fairlead("accounts", "list").code == 0
+    (tmp_path / "data" / "fairlead.toml").write_text("[billing]\ntest_payments = true\n")
     return tmp_path / "data"
 
 

@@ -20,6 +20,7 @@ from fairlead.store.database import Database
 from tests.control.billing.world import DAY_MS, World, build_world
 
 SELLER = Billing(
+    test_payments=True,
     seller_name="Gate Inc.",
     seller_address="1 Way\n12345 Town",
     seller_tax_ids="DE123456789\nUS-99",
