@@ -174,7 +174,7 @@ def test_attribution_is_recorded_with_the_generation(
     record = recorded(session, fairlead, generation)
     assert attribution(fairlead, generation).title == "An App"
     assert record["http_referer"] == "https://app.example/start"
-    assert record["origin"] == "https://app.example/start"
+    assert record["origin"] == "https://app.example/"
     assert record["total_cost"] == pytest.approx(response.json()["usage"]["cost"])
 
 

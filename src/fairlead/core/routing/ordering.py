@@ -255,14 +255,16 @@ def _apart(entries: Sequence[int], endpoints: Sequence[Endpoint]) -> list[int]:
 
 
 def _draw(entries: Sequence[int], prices: Sequence[int], share: float) -> int:
-    """Which of these, by rising price. share: in [0, 1).
+    """Which of these. share: in [0, 1).
 
     The weight is 1/price². Who costs nothing has an infinite one: those are drawn among themselves, all alike.
     """
-    first = prices[entries[0]]
-    if not first:
-        return int(share * sum([not prices[entry] for entry in entries]))
-    weights = [(ratio := first / prices[entry]) * ratio for entry in entries]
+    costs = [prices[entry] for entry in entries]
+    cheapest = min(costs)  # the first, unless one of their models is sorted by something else
+    if not cheapest:
+        free = [place for place, cost in enumerate(costs) if not cost]
+        return free[int(share * len(free))]
+    weights = [(ratio := cheapest / cost) * ratio for cost in costs]
     left = share * sum(weights)
     for place, weight in enumerate(weights):
         left -= weight
