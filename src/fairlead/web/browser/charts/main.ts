@@ -1,0 +1,137 @@
+/** Draws every `<figure data-chart>` from the table that is in it. The table stays: it is the chart in words.
+ *
+ *   data-chart    lines, bars (stacked) or areas (stacked)
+ *   data-format   how values are written: count, usd, ms, share, rate
+ *   table         first column: `<th data-value="unix seconds">`; then `<td data-value="number">`, empty where
+ *                 nothing is known; the heads of its columns name the series
+ */
+
+import uPlot from "uplot";
+import "uplot/dist/uPlot.min.css";
+import { read, type Table } from "./table.ts";
+import { stacked } from "./stacking.ts";
+import { formatOf, momentText } from "./words.ts";
+
+const HEIGHT_LOW = 160;
+const HEIGHT = 240;
+
+document.querySelectorAll<HTMLElement>("figure[data-chart]").forEach(start);
+document.addEventListener("htmx:load", (event) => {
+  const part = (event as CustomEvent<{ elt?: Element }>).detail.elt;
+  part?.querySelectorAll<HTMLElement>("figure[data-chart]").forEach(start);
+});
+
+function start(figure: HTMLElement): void {
+  const place = figure.querySelector<HTMLElement>(".chart-plot");
+  const source = figure.querySelector<HTMLTableElement>("table[data-series]");
+  if (place === null || source === null || place.childElementCount > 0) return;
+  const table = read(source);
+  if (table.times.length === 0) return;
+  let plot = draw(figure, place, table);
+  const again = (): void => {
+    plot.destroy();
+    place.replaceChildren();
+    plot = draw(figure, place, table);
+  };
+  const size = new ResizeObserver(() => plot.setSize({ width: place.clientWidth, height: heightOf(place) }));
+  size.observe(place);
+  const lights = matchMedia("(prefers-color-scheme: dark)");
+  document.addEventListener("themechange", again);
+  lights.addEventListener("change", again);
+}
+
+function heightOf(place: HTMLElement): number {
+  return place.classList.contains("low") ? HEIGHT_LOW : HEIGHT;
+}
+
+function draw(figure: HTMLElement, place: HTMLElement, table: Table): uPlot {
+  const style = getComputedStyle(document.documentElement);
+  const token = (name: string): string => style.getPropertyValue(name).trim();
+  const colours = table.series.map((_, index) => token(`--series-${(index % 8) + 1}`));
+  const kind = figure.dataset["chart"];
+  const isStacked = kind === "bars" || kind === "areas";
+  const shown = isStacked ? stacked(table.values) : table.values;
+  const write = formatOf(figure.dataset["format"]);
+  const bars = uPlot.paths.bars?.({ size: [0.72, 28], radius: 0 });
+  const lines = uPlot.paths.linear?.();
+  const axis = {
+    stroke: token("--text-faint"),
+    font: `11px ${token("--font-text")}`,
+    grid: { stroke: token("--line"), width: 1 },
+    ticks: { show: false },
+  };
+  // The highest of a stack is drawn first, so that those below it stay to be seen.
+  const order = table.series.map((_, index) => index);
+  if (isStacked) order.reverse();
+  const tip = document.createElement("div");
+  tip.className = "chart-tip";
+  tip.hidden = true;
+  const options: uPlot.Options = {
+    width: place.clientWidth,
+    height: heightOf(place),
+    padding: [8, 8, 0, 0],
+    legend: { show: false },
+    cursor: { y: false, points: { show: kind === "lines" }, drag: { x: false, y: false } },
+    scales: { x: { time: true }, y: { range: (_plot, _low, high) => [0, high > 0 ? high * 1.08 : 1] } },
+    tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC"),
+    axes: [
+      { ...axis, grid: { show: false }, size: 28, space: 64 },
+      { ...axis, size: 56, values: (_plot, ticks) => ticks.map((tick) => write(tick)) },
+    ],
+    series: [
+      {},
+      ...order.map((index): uPlot.Series => {
+        const colour = colours[index] ?? token("--accent");
+        return kind === "bars" && bars !== undefined
+          ? { label: table.series[index] ?? "", paths: bars, fill: colour, stroke: colour, width: 0, points: { show: false } }
+          : {
+              label: table.series[index] ?? "",
+              stroke: colour,
+              width: kind === "areas" ? 1 : 2,
+              points: { show: table.times.length === 1 },
+              ...(lines === undefined ? {} : { paths: lines }),
+              ...(kind === "areas" ? { fill: colour } : {}),
+            };
+      }),
+    ],
+    hooks: {
+      setCursor: [
+        (plot) => {
+          const at = plot.cursor.idx;
+          tip.hidden = at === null || at === undefined || plot.cursor.left === undefined || plot.cursor.left < 0;
+          if (tip.hidden || at === null || at === undefined) return;
+          fill(tip, table, at, write);
+          const left = plot.valToPos(table.times[at] ?? 0, "x") + plot.over.offsetLeft;
+          const isRight = left > place.clientWidth / 2;
+          tip.style.left = isRight ? "" : `${left + 12}px`;
+          tip.style.right = isRight ? `${place.clientWidth - left + 12}px` : "";
+          tip.style.top = "12px";
+        },
+      ],
+    },
+  };
+  const data = [table.times, ...order.map((index) => shown[index] ?? [])] as unknown as uPlot.AlignedData;
+  const plot = new uPlot(options, data, place);
+  place.append(tip);
+  return plot;
+}
+
+function fill(tip: HTMLElement, table: Table, at: number, write: (value: number) => string): void {
+  const when = document.createElement("div");
+  when.className = "when";
+  when.textContent = table.labels[at] ?? momentText(table.times[at] ?? 0);
+  tip.replaceChildren(when);
+  table.series.forEach((name, index) => {
+    const value = table.values[index]?.[at];
+    if (value === null || value === undefined) return;
+    if (value === 0 && table.series.length > 4) return; // a long list of nothing says nothing
+    const line = document.createElement("div");
+    line.className = "line";
+    const swatch = document.createElement("span");
+    swatch.className = `swatch swatch-${(index % 8) + 1}`;
+    const said = document.createElement("b");
+    said.textContent = write(value);
+    line.append(swatch, name, said);
+    tip.append(line);
+  });
+}

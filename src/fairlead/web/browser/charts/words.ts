@@ -1,0 +1,55 @@
+/** Numbers on axes, as short as they can be; the table has them in full. */
+
+const STEPS: readonly (readonly [number, string])[] = [
+  [1e12, "T"],
+  [1e9, "B"],
+  [1e6, "M"],
+  [1e3, "K"],
+];
+
+export function countText(value: number): string {
+  for (const [step, letter] of STEPS) if (Math.abs(value) >= step) return `${digits(value / step)}${letter}`;
+  return digits(value);
+}
+
+export function usdText(value: number): string {
+  if (value !== 0 && Math.abs(value) < 0.01) return `$${value.toPrecision(1)}`;
+  return Math.abs(value) >= 1000 ? `$${countText(value)}` : `$${value.toFixed(Number.isInteger(value) ? 0 : 2)}`;
+}
+
+export function millisecondsText(value: number): string {
+  return value >= 1000 ? `${digits(value / 1000)} s` : `${digits(value)} ms`;
+}
+
+/** value: 0 to 1. */
+export function shareText(value: number): string {
+  return `${digits(value * 100)}%`;
+}
+
+export function rateText(value: number): string {
+  return `${countText(value)}/s`;
+}
+
+export function formatOf(name: string | undefined): (value: number) => string {
+  switch (name) {
+    case "usd":
+      return usdText;
+    case "ms":
+      return millisecondsText;
+    case "share":
+      return shareText;
+    case "rate":
+      return rateText;
+    default:
+      return countText;
+  }
+}
+
+export function momentText(unixSeconds: number): string {
+  return new Date(unixSeconds * 1000).toISOString().slice(0, 16).replace("T", " ");
+}
+
+function digits(value: number): string {
+  const size = Math.abs(value);
+  return String(Number(value.toFixed(size >= 100 ? 0 : size >= 10 ? 1 : 2)));
+}

@@ -1,0 +1,22 @@
+/** `<form data-auto>` sends itself when a choice changes; its button is for those without scripts. */
+
+export function startForms(): void {
+  document.addEventListener("change", (event) => {
+    const field = event.target as HTMLElement;
+    const form = field.closest<HTMLFormElement>("form[data-auto]");
+    // htmx listens to its own forms.
+    if (form !== null && !form.hasAttribute("hx-get") && field.matches("select, input[type=checkbox], input[type=radio]"))
+      form.requestSubmit();
+  });
+  // A form is sent once: a double click is no second purchase.
+  document.addEventListener("submit", (event) => {
+    const form = event.target as HTMLFormElement;
+    if (form.method !== "post" || event.defaultPrevented) return;
+    if (form.dataset["sent"] !== undefined) event.preventDefault();
+    form.dataset["sent"] = "";
+  });
+  // One comes back to the page as it was left.
+  window.addEventListener("pageshow", () => {
+    for (const form of document.querySelectorAll<HTMLFormElement>("form[data-sent]")) delete form.dataset["sent"];
+  });
+}
