@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import shutil
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
@@ -19,19 +20,22 @@ from fairlead.control.generations.steps import Steps
 from fairlead.control.ledger.check import check
 from fairlead.control.ledger.service import Ledger
 from fairlead.control.ledger.types import Charge
-from fairlead.core.budgets.types import BudgetRef
+from fairlead.core.budgets.types import BudgetRef, account_budget, key_budget, reference
 from fairlead.core.generation import Generation
-from fairlead.core.ids import AccountId
+from fairlead.core.ids import AccountId, KeyId
 from fairlead.core.money import NanoUSD
 from fairlead.store.database import Database, DatabaseContended
 from fairlead.store.journal import Journal
 from fairlead.store.records import front, pack
+from fairlead.store.tables.budgets import budget_periods
 from fairlead.store.tables.generations import generations
 from fairlead.testing.generations import plain_generation
 from fairlead.testing.settling import NOW_MS, settling_steps
+from tests.control.budgets.test_budgets import waits_for_a_lock
 from tests.control.ledger.commands import ACCOUNT, OTHER, add
 
 CREDIT = 10_000_000
+PATIENCE_S = 30.0
 COST = plain_generation(0).cost
 
 
@@ -286,6 +290,38 @@ def test_leases_end_when_calls_are_charged(database: Database, ledger: Ledger, d
     adopted(database, data)
     assert standing() == (CREDIT, used, 0)
     assert check(database).findings == ()
+
+
+@pytest.mark.parametrize("database_kind", ["postgresql"], indirect=True)
+def test_what_counts_in_a_key_only_locks_the_account_first_as_everybody_does(
+    database: Database, ledger: Ledger, data: Path
+):
+    """A call with an own key, free of a fee, while a trip for leases has the account's budget and goes on to
+    the key's: were the settler to lock the key's first, each would wait for the other."""
+    budgets = Budgets(database, now_ms=lambda: NOW_MS)
+    key = key_budget(KeyId("key-1"))
+    with database.begin() as connection:
+        budgets.define(connection, budget=key, account=ACCOUNT, limit=NanoUSD(CREDIT))
+
+    def lock(trip: sa.Connection, budget: str) -> None:
+        row = sa.select(budget_periods).where(budget_periods.c.budget_id == budget)
+        assert trip.execute(row.with_for_update(nowait=True)).all()
+
+    own = {"cost": NanoUSD(0), "is_byok": True, "list_cost": NanoUSD(900)}
+    with (
+        closing(Journal(data / "journal", writer="w1")) as journal,
+        ThreadPoolExecutor(1) as threads,
+    ):
+        journal.append(call(0, budgets=(reference(key, ""),), **own))
+        settler = Settler(database, journal, settling_steps(database))
+        with database.begin() as trip:
+            lock(trip, account_budget(ACCOUNT))
+            settling = threads.submit(settler.settle)
+            while not waits_for_a_lock(database):
+                assert not settling.done()
+            lock(trip, key)
+        assert settling.result(PATIENCE_S) == 1
+    assert budgets.standing([key])[key].spent == 900
 
 
 # The pure part.

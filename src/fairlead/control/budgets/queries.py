@@ -2,7 +2,8 @@
 
 Whoever changes a period or a lease of it first locks the period's row (`lock_periods`), several in the order of
 their names; so processes, the settler and the ledger take turns at a budget and never wait for each other in
-a circle.
+a circle. Accounts' own come before all others in that order: the ledger, which locks only those, does so before
+the same transaction locks others.
 """
 
 from __future__ import annotations

@@ -297,9 +297,10 @@ class Settler:
                 raise _SomeAreThere
             if steps.usage is not None:
                 steps.usage.add_within(connection, [item.record for item in items])
-            # Last, and quick: calls that ask for room wait for those who have locked a budget.
-            steps.budgets.settle_within(connection, name, charged_to(bills))
+            # Last, and quick: calls that ask for room wait for those who have locked a budget. The ledger goes
+            # first: accounts' budgets are the first of all in the order in which everybody locks them.
             pending.write()
+            steps.budgets.settle_within(connection, name, charged_to(bills))
         if end is not None:
             queries.save_position(connection, name, end)
 
