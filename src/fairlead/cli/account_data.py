@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -62,13 +61,8 @@ def delete(place: Place, email: str, *, yes: bool) -> None:
     anybody. Credits that are left are lost. What it used and paid stays in the books, under an id that leads
     to nobody.
     """
-    from fairlead.compose.people import build_people
-    from fairlead.control.audit.service import Audit
-    from fairlead.control.budgets.service import Budgets
-    from fairlead.control.people.leaving import OwnerStays
-    from fairlead.control.people.types import LastAdmin
+    from fairlead.control.people.types import LastAdmin, OwnerStays
     from fairlead.control.people.types import Place as Whence
-    from fairlead.control.workspaces.service import Workspaces
 
     data = opening.create_data_directory(place.data)
     settings = opening.load_settings(place, opening.seed().providers)
@@ -77,22 +71,7 @@ def delete(place: Place, email: str, *, yes: bool) -> None:
         privacy = _privacy(database, settings, data)
         if not yes:
             click.confirm(f"Delete the account of {account.email} for good?", abort=True, err=True)
-        now_ms, entropy = opening.now_ms, os.urandom  # noqa: TID251 - see cli/opening.py
-        audit = Audit(database, now_ms=now_ms, entropy=entropy)
-        budgets = Budgets(database, now_ms=now_ms)
-        people = build_people(
-            database,
-            settings,
-            accounts=opening.accounts_in(database),
-            audit=audit,
-            workspaces=Workspaces(
-                database, audit, keys=None, limits=budgets, now_ms=now_ms, entropy=entropy
-            ),
-            limits=budgets,
-            now_ms=now_ms,
-            entropy=entropy,
-            forget=(privacy.forget,),
-        )
+        people = opening.people_in(database, settings, forget=(privacy.forget,))
         user = people.people.of_account(account.id)
         if user is None:
             raise Stop(f"{email} is no person's account")

@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-from typing import IO, TYPE_CHECKING
+from typing import IO
 
 import click
 
 from fairlead.cli import opening
 from fairlead.cli.account_data import delete, export
+from fairlead.cli.account_disabling import disable, enable
 from fairlead.cli.account_link import link
+from fairlead.cli.account_lookup import account_of
 from fairlead.cli.errors import Stop
 from fairlead.cli.opening import Place, located
 from fairlead.cli.tables import print_json, print_rows
 
-if TYPE_CHECKING:
-    from fairlead.control.accounts.service import Accounts
-    from fairlead.control.accounts.types import Account
-
 __all__ = ["command"]
 
 
-@click.group("accounts", short_help="Accounts: create, list, routing, export, delete.")
+@click.group("accounts", short_help="Accounts: create, list, routing, disable, export, delete.")
 def command() -> None:
-    """Create and list accounts, set what they wish of routing, export and delete them."""
+    """Create and list accounts, set what they wish of routing, disable, export and delete them."""
 
 
 @command.command("create")
@@ -121,7 +119,7 @@ def routing(place: Place, email: str | None, file: IO[bytes] | None, *, clear: b
     settings = opening.load_settings(place, providers)
     with opening.opened_database(settings, data) as database:
         accounts = opening.accounts_in(database)
-        account = _account(accounts, email)
+        account = account_of(database, email)
         if file is not None or clear:
             text = b"{}" if file is None else file.read(PREFERENCES_BYTES_MAX + 1)
             try:
@@ -134,20 +132,6 @@ def routing(place: Place, email: str | None, file: IO[bytes] | None, *, clear: b
 
 command.add_command(export)
 command.add_command(delete)
+command.add_command(disable)
+command.add_command(enable)
 command.add_command(link)
-
-
-def _account(accounts: Accounts, email: str | None) -> Account:
-    from fairlead.control.accounts.types import EmailInvalid
-
-    if email is None:
-        return accounts.ensure_owner().account
-    try:
-        account = accounts.find_by_email(email)
-    except EmailInvalid as error:
-        raise Stop(str(error)) from error
-    if account is None:
-        raise Stop(
-            f"there is no account {email}; create it with `fairlead accounts create {email}`"
-        )
-    return account

@@ -10,7 +10,7 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import wraps
@@ -22,9 +22,11 @@ import click
 from fairlead.cli.errors import Stop
 
 if TYPE_CHECKING:
+    from fairlead.compose.people import PeopleServices
     from fairlead.control.accounts.service import Accounts
     from fairlead.control.audit.service import Audit
     from fairlead.control.keys.service import Keys
+    from fairlead.control.people.leaving import Forget
     from fairlead.control.people.tokens import OneTimeTokens
     from fairlead.control.workspaces.service import Workspaces
     from fairlead.core.catalog import ProviderInfo, Snapshot
@@ -45,6 +47,7 @@ __all__ = [
     "note",
     "now_ms",
     "opened_database",
+    "people_in",
     "progress",
     "secrets_in",
     "seed",
@@ -227,6 +230,29 @@ def audit_in(database: Database) -> Audit:
     from fairlead.control.audit.service import Audit
 
     return Audit(database, now_ms=now_ms, entropy=_entropy)
+
+
+def people_in(
+    database: Database, settings: Settings, *, forget: Sequence[Forget] = ()
+) -> PeopleServices:
+    """Everything about people; half a second to import. forget: what else is deleted with an account."""
+    from fairlead.compose.people import build_people, build_workspaces
+    from fairlead.control.budgets.service import Budgets
+
+    audit, limits = audit_in(database), Budgets(database, now_ms=now_ms)
+    return build_people(
+        database,
+        settings,
+        accounts=accounts_in(database),
+        audit=audit,
+        workspaces=build_workspaces(
+            database, audit, limits=limits, now_ms=now_ms, entropy=_entropy
+        ),
+        limits=limits,
+        now_ms=now_ms,
+        entropy=_entropy,
+        forget=forget,
+    )
 
 
 def tokens_in(database: Database) -> OneTimeTokens:

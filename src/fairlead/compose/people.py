@@ -23,6 +23,7 @@ from fairlead.control.mail.jobs import MailSender
 from fairlead.control.mail.outbox import Outbox
 from fairlead.control.mail.transports import ConsoleTransport, SmtpServer, SmtpTransport
 from fairlead.control.mail.types import Transport
+from fairlead.control.people.disabling import Disabling
 from fairlead.control.people.entrance import Entrance, Welcome
 from fairlead.control.people.jobs import Sweeper
 from fairlead.control.people.leaving import Forget, Leaving
@@ -77,6 +78,7 @@ class PeopleServices:
     entrance: Entrance
     organisations: Organisations
     leaving: Leaving
+    disabling: Disabling
     outbox: Outbox
     letters: Letters
     sweeper: Sweeper
@@ -207,6 +209,7 @@ def build_people(
             keys=ends,
             forget=forget,
         ),
+        disabling=Disabling(database, sessions=sessions, tokens=tokens, audit=audit, now_ms=now_ms),
         outbox=outbox,
         letters=Letters(tokens, rules, now_ms=now_ms),
         sweeper=Sweeper(

@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 
 from fairlead.control.accounts.types import Billing
 from fairlead.control.audit.types import OPERATOR
-from fairlead.control.people.leaving import OwnerStays
 from fairlead.control.people.types import (
     EmailUnverified,
     Invitation,
@@ -24,6 +23,7 @@ from fairlead.control.people.types import (
     MemberUnknown,
     NotAdmin,
     OrganisationInvalid,
+    OwnerStays,
     Role,
     SignInFirst,
     User,

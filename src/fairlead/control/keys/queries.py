@@ -40,12 +40,25 @@ __all__ = [
 
 _INTERVALS: Final = ("daily", "weekly", "monthly", "lifetime")
 _DIGESTS: Final[sa.BindParameter[Any]] = sa.bindparam("digests", expanding=True)
+_IS_PERSON_DISABLED: Final = (
+    sa.select(users.c.id)
+    .where(
+        users.c.disabled_ms.is_not(None),
+        sa.or_(
+            users.c.id == api_keys.c.creator_user_id,
+            users.c.account_id == api_keys.c.account_id,
+        ),
+    )
+    .correlate(api_keys)
+    .exists()
+)
 _BY_DIGESTS: Final = (
     sa.select(
         api_keys,
         accounts.c.billing,
         accounts.c.preferences,
         accounts.c.deleted_ms.label("account_deleted_ms"),
+        _IS_PERSON_DISABLED.label("is_person_disabled"),
         ledger_accounts.c.purchased_nano,
     )
     .join(accounts, accounts.c.id == api_keys.c.account_id)
@@ -125,7 +138,8 @@ def by_digests(connection: sa.Connection, digests: Sequence[bytes]) -> dict[byte
             _key(row),
             is_prepaid,
             row.preferences,
-            row.account_deleted_ms is not None,
+            is_account_deleted=row.account_deleted_ms is not None,
+            is_person_disabled=row.is_person_disabled,
             credits_purchased=NanoUSD(row.purchased_nano or 0),
             budgets=limits,
             is_in_debt=is_prepaid and has_debt,

@@ -136,6 +136,8 @@ def verdict(
         return KeyRefused("This API key was revoked.")
     if found.is_account_deleted:
         return KeyRefused("The account of this API key was deleted.")
+    if found.is_person_disabled:
+        return KeyRefused("The person whose API key this is was disabled.")
     if key.is_disabled:
         return KeyRefused("This API key is disabled.")
     if key.expires_ms is not None and key.expires_ms <= now_ms:

@@ -80,6 +80,7 @@ class FoundKey:
 
     preferences: JSON, as the account has set them; None: it has set none.
     is_account_deleted: nobody may use it any more.
+    is_person_disabled: nor may they who made it, or whose account it is, until they are enabled again.
     credits_purchased: ever, nanodollars. budgets, is_in_debt: as core.caller has them.
     """
 
@@ -87,6 +88,7 @@ class FoundKey:
     is_prepaid: bool
     preferences: str | None = None
     is_account_deleted: bool = False
+    is_person_disabled: bool = False
     credits_purchased: NanoUSD = NanoUSD(0)  # noqa: RUF009 - a number
     budgets: tuple[CallerBudget, ...] = ()
     is_in_debt: bool = False

@@ -205,7 +205,9 @@ class Entrance:
         another one by now."""
         with self._database.begin() as connection:
             user = queries.user(connection, signed_in.user.id)
-            if user is None or queries.password_hash(connection, user.id) != before:
+            if user is None or not user.may_sign_in:
+                raise SignInRefused
+            if queries.password_hash(connection, user.id) != before:
                 raise SignInRefused
             queries.set_password_hash(connection, user.id, password_hash)
             self._sessions.revoke_all(connection, user.id)

@@ -17,11 +17,11 @@ from fairlead.control.people import queries
 from fairlead.control.people.organisations import Organisations
 from fairlead.control.people.sessions import Sessions
 from fairlead.control.people.tokens import OneTimeTokens
-from fairlead.control.people.types import LastAdmin, Place, User
+from fairlead.control.people.types import LastAdmin, OwnerStays, Place, User
 from fairlead.core.ids import AccountId
 from fairlead.store.database import Database
 
-__all__ = ["AccountKeys", "Forget", "Leaving", "OwnerStays"]
+__all__ = ["AccountKeys", "Forget", "Leaving"]
 
 # What else must go, as part of the same transaction: what an account has stored elsewhere.
 Forget = Callable[[sa.Connection, AccountId], None]
@@ -33,10 +33,6 @@ class AccountKeys(Protocol):
     def revoke_of_account(self, connection: sa.Connection, account: AccountId) -> int:
         """All of them, for good. Returns how many were good before."""
         ...
-
-
-class OwnerStays(Exception):
-    """The installation's owner cannot be deleted."""
 
 
 class Leaving:

@@ -271,7 +271,7 @@ class Organisations:
         with self._led_by(who, account) as connection:
             before = self._role(connection, account, member)
             if before is Role.ADMIN and role is not Role.ADMIN:
-                self._check_not_last(connection, account)
+                self._check_not_last(connection, account, member)
             queries.set_role(connection, account, member, role)
             self._note(
                 connection, account, who, place, "member.role", subject=member, role=role.value
@@ -334,7 +334,7 @@ class Organisations:
 
     def _part(self, connection: sa.Connection, account: AccountId, member: UserId) -> None:
         if self._role(connection, account, member) is Role.ADMIN:
-            self._check_not_last(connection, account)
+            self._check_not_last(connection, account, member)
         queries.delete_membership(connection, account, member)
         self._workspaces.forget_member(connection, account, member)
         self._keep_limit(connection, account, member, None, None)
@@ -379,8 +379,10 @@ class Organisations:
             raise MemberUnknown("this organisation has no such member")
         return role
 
-    def _check_not_last(self, connection: sa.Connection, account: AccountId) -> None:
-        if queries.count_admins(connection, account) == 1:
+    def _check_not_last(
+        self, connection: sa.Connection, account: AccountId, member: UserId
+    ) -> None:
+        if not queries.count_other_admins(connection, account, member):
             raise LastAdmin("An organisation keeps at least one admin.")
 
     def _check_room_in(self, connection: sa.Connection, account: AccountId) -> None:

@@ -16,9 +16,11 @@ from fairlead.store.tables.people import identities, memberships, users
 
 __all__ = [
     "account",
-    "count_admins",
     "count_members",
+    "count_other_admins",
     "delete_membership",
+    "disable",
+    "enable",
     "forget_user",
     "insert_identity",
     "insert_membership",
@@ -109,6 +111,16 @@ def set_account_name(connection: sa.Connection, account: AccountId, name: str) -
     connection.execute(sa.update(accounts).where(accounts.c.id == account).values(name=name))
 
 
+def disable(connection: sa.Connection, user: UserId, *, now_ms: int) -> bool:
+    """False: they were disabled before."""
+    return _changed(connection, user, users.c.disabled_ms.is_(None), disabled_ms=now_ms)
+
+
+def enable(connection: sa.Connection, user: UserId) -> bool:
+    """False: they were not disabled."""
+    return _changed(connection, user, users.c.disabled_ms.is_not(None), disabled_ms=None)
+
+
 def forget_user(connection: sa.Connection, user: UserId, *, now_ms: int) -> None:
     """Everything that tells who it was; the row stays, for others name it."""
     connection.execute(sa.delete(identities).where(identities.c.user_id == user))
@@ -185,9 +197,18 @@ def set_member_limit(
     )
 
 
-def count_admins(connection: sa.Connection, account: AccountId) -> int:
-    query = sa.select(sa.func.count()).where(
-        memberships.c.account_id == account, memberships.c.role == Role.ADMIN.value
+def count_other_admins(connection: sa.Connection, account: AccountId, member: UserId) -> int:
+    """Those beside that one who can act: nobody who is disabled."""
+    query = (
+        sa.select(sa.func.count())
+        .select_from(memberships)
+        .join(users, users.c.id == memberships.c.user_id)
+        .where(
+            memberships.c.account_id == account,
+            memberships.c.role == Role.ADMIN.value,
+            memberships.c.user_id != member,
+            users.c.disabled_ms.is_(None),
+        )
     )
     return connection.scalar(query) or 0
 
@@ -249,6 +270,17 @@ def _members(account: AccountId) -> sa.CompoundSelect[Any]:
 
 def _is(account: AccountId, user: UserId) -> tuple[sa.ColumnElement[bool], ...]:
     return (memberships.c.account_id == account, memberships.c.user_id == user)
+
+
+def _changed(
+    connection: sa.Connection,
+    user: UserId,
+    condition: sa.ColumnElement[bool],
+    *,
+    disabled_ms: int | None,
+) -> bool:
+    query = sa.update(users).where(users.c.id == user, condition).values(disabled_ms=disabled_ms)
+    return connection.execute(query.returning(users.c.id)).first() is not None
 
 
 def _one(connection: sa.Connection, condition: sa.ColumnElement[bool]) -> User | None:

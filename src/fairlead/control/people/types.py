@@ -21,6 +21,7 @@ __all__ = [
     "NewSession",
     "NotAdmin",
     "OrganisationInvalid",
+    "OwnerStays",
     "PasswordUnfit",
     "Place",
     "Role",
@@ -30,6 +31,7 @@ __all__ = [
     "SignUpClosed",
     "SignedIn",
     "User",
+    "UserUnknown",
 ]
 
 
@@ -42,7 +44,10 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """A person. account: their own. email: None for who has given none, and for who was deleted."""
+    """A person. account: their own. email: None for who has given none, and for who was deleted.
+
+    disabled_ms: since when they may not sign in, and their keys open nothing.
+    """
 
     id: UserId
     account: AccountId
@@ -197,6 +202,14 @@ class OrganisationInvalid(ValueError):
 
 class LastAdmin(Exception):
     """An organisation keeps at least one admin."""
+
+
+class OwnerStays(Exception):
+    """The installation's owner can be neither deleted nor disabled."""
+
+
+class UserUnknown(LookupError):
+    """There is no such person, or there is not any more."""
 
 
 class MemberUnknown(LookupError):

@@ -18,7 +18,6 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from fairlead.control.accounts.types import EmailInvalid, EmailTaken
-from fairlead.control.people.leaving import OwnerStays
 from fairlead.control.people.types import (
     EmailUnverified,
     InvitationUnknown,
@@ -27,6 +26,7 @@ from fairlead.control.people.types import (
     MemberUnknown,
     NotAdmin,
     OrganisationInvalid,
+    OwnerStays,
     PasswordUnfit,
     SignInFirst,
     SignInRefused,
