@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Callable
+import shutil
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -20,8 +22,10 @@ from fairlead.core.limits import KeyPace
 from fairlead.core.money import NanoUSD
 from fairlead.core.routing.preferences import NO_ACCOUNT_WISHES, AccountPreferences
 from fairlead.core.usage import Usage
+from fairlead.store.database import DATABASE_FILE
 from fairlead.web.app import build_web_app
 from fairlead.web.services import Caller, WebServices
+from tests.web.management.stage import Stage
 
 GOOD_KEY = "sk-fl-v1-good"
 ACCOUNT = AccountId("acc-1")
@@ -164,3 +168,18 @@ def check_schema() -> Callable[[object, str], None]:
 def database_kind(request: pytest.FixtureRequest) -> str:
     """The edge asks services, and tests/control holds those to databases of both kinds."""
     return str(request.param)
+
+
+@pytest.fixture(scope="session")
+def _stage(prepared_sqlite: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    data = tmp_path_factory.mktemp("stage")
+    path = str(shutil.copy(prepared_sqlite, data / DATABASE_FILE))
+    with closing(Stage(path, data)) as stage:
+        yield stage
+
+
+@pytest.fixture
+def stage(_stage: Stage) -> Stage:
+    """One for all tests of a process, and in each other people."""
+    _stage.newcomers()
+    return _stage

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -67,8 +69,14 @@ class Person:
 
 class Stage:
     """with closing(Stage(address, tmp_path)) as stage:
+    stage.newcomers()
     answer = stage.ask("GET /keys", key=stage.ada.management.secret)
+
+    Any number of tests may use one, each with newcomers of its own: nobody sees what is another's.
     """
+
+    ada: Person
+    bob: Person
 
     def __init__(self, database_address: str, data: Path) -> None:
         database = DatabaseSettings()
@@ -104,8 +112,13 @@ class Stage:
             management=management,
             usage=usage,
         )
-        self.ada = self.person("ada@example.com")
-        self.bob = self.person("bob@example.com")
+        self._newcomers = count()
+
+    def newcomers(self) -> None:
+        """Two people of whom there is nothing yet."""
+        number = next(self._newcomers)
+        self.ada = self.person(f"ada.{number}@example.com")
+        self.bob = self.person(f"bob.{number}@example.com")
 
     def close(self) -> None:
         self._runner.close()
@@ -203,13 +216,19 @@ class Stage:
         )
         return account
 
-    def lose_the_database(self) -> None:
-        """From now on it does not answer."""
+    @contextmanager
+    def without_a_database(self) -> Iterator[None]:
+        """Meanwhile it does not answer."""
 
         async def run(*_: object, **__: object) -> None:
             raise DatabaseUnreadable("it is away")
 
-        self.control.database.run = run  # type: ignore[method-assign, assignment]
+        database = self.control.database
+        database.run = run  # type: ignore[method-assign, assignment]
+        try:
+            yield
+        finally:
+            del database.run
 
     def execute(self, statement: str, **parameters: object) -> None:
         with self.control.database.begin() as connection:

@@ -14,12 +14,6 @@ from tests.web.management.stage import Stage
 NO_LIMIT = {"requests": -1, "interval": "10s", "note": "Not a limit; an old field."}
 
 
-@pytest.fixture(params=["sqlite"])
-def database_kind(request: pytest.FixtureRequest) -> str:
-    """Counts are in memory."""
-    return str(request.param)
-
-
 def shown(stage: Stage, secret: str) -> dict:
     return check_answer(stage.ask("GET /key", key=secret), "GET /key")["data"]
 
@@ -43,7 +37,7 @@ def shown(stage: Stage, secret: str) -> dict:
     ],
 )
 def test_a_key_tells_its_pace(stage: Stage, options: dict, expected: dict):
-    person = stage.person("owner@example.com", Billing.POSTPAID)
+    person = stage.person(f"owner.{stage.ada.account}@example.com", Billing.POSTPAID)
     data = shown(stage, stage.control.keys.create(person.account, name="k", **options).secret)
     assert data["rate_limit"] == expected
     assert data["free_model_daily_requests"] == {"limit": 0, "used": 0, "remaining": 0}

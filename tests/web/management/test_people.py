@@ -123,9 +123,9 @@ def test_who_was_removed_gives_no_app_a_key_any_more(stage: Stage):
         UserId(stage.ada.user), crew, UserId(stage.bob.user), Place("198.51.100.7")
     )
     assert stage.ask("POST /auth/keys", body={"code": code}).status_code == 403
+    theirs = sa.select(sa.func.count()).where(authorization_codes.c.account_id == crew)
     with stage.control.database.read() as connection:
-        kept = connection.scalar(sa.select(sa.func.count()).select_from(authorization_codes))
-    assert kept == 0
+        assert connection.scalar(theirs) == 0
 
 
 @pytest.mark.parametrize("left", ["the account", "the workspace"])

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
-from contextlib import closing
 from typing import Any
 from urllib.parse import quote
 
@@ -18,8 +16,6 @@ from hypothesis import HealthCheck, given, settings
 from schemathesis import Case, GenerationMode
 from schemathesis.core.parameters import ParameterLocation
 
-from fairlead.store import migrate
-from fairlead.store.database import DATABASE_FILE, open_database
 from tests.api_document import check_answer, operations, sound_questions, unsound_questions
 from tests.web.management.stage import PREFIX, Stage
 
@@ -44,17 +40,6 @@ bounded = settings(
     database=None,
     suppress_health_check=list(HealthCheck),
 )
-
-
-@pytest.fixture(scope="module")
-def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    """One for all examples: what they leave behind must not matter."""
-    data = tmp_path_factory.mktemp("questions")
-    path = str(data / DATABASE_FILE)
-    with closing(open_database(path)) as database:
-        migrate.prepare(database)
-    with closing(Stage(path, data)) as stage:
-        yield stage
 
 
 @pytest.mark.parametrize("name", ASKED)

@@ -270,8 +270,8 @@ def test_a_wrong_method_is_told_the_right_ones(stage: Stage, declared: dict[str,
 
 
 def test_a_store_that_is_away_is_503_and_never_401(stage: Stage, declared: dict[str, str]):
-    stage.lose_the_database()
-    for name in each(declared, "account", "manager", "people"):
-        answer = ask(stage, name, key=stage.bob.management.secret)
-        assert answer.status_code == 503, (name, answer.text)
-        check(answer, name)
+    with stage.without_a_database():
+        for name in each(declared, "account", "manager", "people"):
+            answer = ask(stage, name, key=stage.bob.management.secret)
+            assert answer.status_code == 503, (name, answer.text)
+            check(answer, name)

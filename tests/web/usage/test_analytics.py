@@ -88,7 +88,7 @@ def test_sums_by_day_and_model(stage: Stage):
 
 def test_things_are_named_as_people_know_them_and_filtered_by_what_is_told(stage: Stage):
     key = stage.ada.key.key
-    attribution = Attribution(referer="https://app.example", title="App")
+    attribution = Attribution(referer="https://named.example", title="App")
     stage.settle(stage.ada, attribution=attribution)
     (row,) = rows(stage, metrics=["request_count"], dimensions=["api_key_id", "user"])
     assert row["api_key_id"] == key.digest.hex()
@@ -244,7 +244,7 @@ def test_what_is_wrong_is_named(stage: Stage):
 def test_a_database_that_is_away_is_no_fault_of_the_callers(stage: Stage):
     body = {"metrics": ["request_count"]}
     asked(stage, **body)
-    stage.lose_the_database()
-    answer = stage.ask("POST /analytics/query", key=stage.ada.management.secret, body=body)
-    assert answer.status_code == 503
-    assert stage.ask("GET /activity", key=stage.ada.management.secret).status_code == 503
+    with stage.without_a_database():
+        answer = stage.ask("POST /analytics/query", key=stage.ada.management.secret, body=body)
+        assert answer.status_code == 503
+        assert stage.ask("GET /activity", key=stage.ada.management.secret).status_code == 503
