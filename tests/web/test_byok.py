@@ -15,15 +15,16 @@ from fairlead.control.accounts.service import Accounts
 from fairlead.control.catalog.files import load_seed
 from fairlead.control.credentials.service import Credentials
 from fairlead.core.errors import NotAuthenticated
-from fairlead.core.ids import AccountId, KeyId
+from fairlead.core.ids import AccountId, KeyId, UserId, WorkspaceId
 from fairlead.core.limits import KeyPace
 from fairlead.core.routing.preferences import NO_ACCOUNT_WISHES, AccountPreferences
 from fairlead.store.database import Database
 from fairlead.store.sealing import MasterKeys
 from fairlead.store.secrets import Secrets
 from fairlead.web.app import build_web_app
-from fairlead.web.byok_desk import ByokDesk
+from fairlead.web.asking import Desk
 from fairlead.web.services import WebServices
+from tests.web.conftest import NOWHERE
 
 pytestmark = pytest.mark.anyio
 
@@ -32,7 +33,6 @@ MASTER = MasterKeys((bytes(32),))
 KEY = KeyId("key-1")
 SECRET = "sk-proj-canary-0123456789"
 MANAGING = {"authorization": "Bearer manage"}
-_Question = TypeVar("_Question")
 _Answer = TypeVar("_Answer")
 
 
@@ -42,6 +42,8 @@ class Known:
     is_management: bool
     key: KeyId = KEY
     preferences: AccountPreferences = NO_ACCOUNT_WISHES
+    workspace: WorkspaceId = NOWHERE
+    user: UserId | None = None
 
 
 @dataclass(frozen=True)
@@ -58,8 +60,8 @@ class Keys:
         raise AssertionError
 
 
-async def at_once(function: Callable[[_Question], _Answer], question: _Question) -> _Answer:
-    return function(question)
+async def at_once(function: Callable[[], _Answer], /) -> _Answer:
+    return function()
 
 
 @pytest.fixture
@@ -82,7 +84,7 @@ async def api(database: Database, services: WebServices) -> AsyncIterator[httpx.
             "use": Known(account, is_management=False),
         }
     )
-    app = build_web_app(replace(services, keys=keys, byok=ByokDesk(credentials, in_thread=at_once)))
+    app = build_web_app(replace(services, keys=keys, byok=Desk(credentials, in_thread=at_once)))
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with httpx.AsyncClient(
         transport=transport, base_url="http://fairlead.test/api/v1", headers=MANAGING
@@ -137,23 +139,24 @@ async def test_null_means_every_workspace(api: httpx.AsyncClient) -> None:
     assert (await api.get("/byok", params={"provider": "openai"})).json()["total_count"] == 0
 
 
-@pytest.mark.parametrize(("key", "status"), [("use", 403), ("nobody", 401)])
 @pytest.mark.parametrize(
-    ("method", "path"),
+    ("method", "path", "status"),
     [
-        ("GET", "/byok"),
-        ("POST", "/byok"),
-        ("GET", "/byok/11111111-2222-3333-4444-555555555555"),
-        ("PATCH", "/byok/11111111-2222-3333-4444-555555555555"),
-        ("DELETE", "/byok/11111111-2222-3333-4444-555555555555"),
+        ("GET", "/byok", 401),
+        ("POST", "/byok", 403),
+        ("GET", "/byok/11111111-2222-3333-4444-555555555555", 401),
+        ("PATCH", "/byok/11111111-2222-3333-4444-555555555555", 401),
+        ("DELETE", "/byok/11111111-2222-3333-4444-555555555555", 401),
     ],
 )
 async def test_only_management_keys_may(
-    api: httpx.AsyncClient, key: str, status: int, method: str, path: str
+    api: httpx.AsyncClient, method: str, path: str, status: int
 ) -> None:
-    headers = {"authorization": f"Bearer {key}"}
-    answer = await api.request(method, path, headers=headers, content=b"not even json")
-    assert answer.status_code == status
+    for key, expected in (("use", status), ("nobody", 401)):
+        headers = {"authorization": f"Bearer {key}"}
+        answer = await api.request(method, path, headers=headers, content=b"not even json")
+        assert answer.status_code == expected
+        assert ("Only management keys" in answer.text) == (key == "use")
 
 
 async def test_anothers_credential_is_one_that_there_is_not(api: httpx.AsyncClient) -> None:
@@ -174,7 +177,7 @@ async def test_anothers_credential_is_one_that_there_is_not(api: httpx.AsyncClie
 @pytest.mark.parametrize(
     ("body", "param"),
     [
-        ({"provider": "openai"}, None),
+        ({"provider": "openai"}, "key"),
         ({"provider": "openai", "key": ""}, "key"),
         ({"provider": "openai", "key": 7}, "key"),
         ({"provider": "openai", "key": "two words canary"}, "key"),

@@ -12,17 +12,15 @@ import pytest
 
 from fairlead.control.accounts.preferences import PREFERENCES_BYTES_MAX
 from fairlead.control.accounts.service import Accounts
-from fairlead.control.catalog.files import load_seed
 from fairlead.core.errors import NotAuthenticated
 from fairlead.core.ids import AccountId
 from fairlead.store import migrate
 from fairlead.store.database import DATABASE_FILE, Database, open_database
-from fairlead.web.account_desk import AccountDesk
+from fairlead.web.asking import Desk
 from tests.web.conftest import OneCaller
 
 pytestmark = pytest.mark.anyio
 
-SNAPSHOT = load_seed()
 PATH = "/api/v1/preferences"
 READS = {"authorization": "Bearer reads"}
 MANAGES = {"authorization": "Bearer manages"}
@@ -55,9 +53,9 @@ def database(tmp_path: Path) -> Iterator[Database]:
 @pytest.fixture
 async def client(database: Database, browse: Callable[..., httpx.AsyncClient]):
     accounts = Accounts(database, now_ms=lambda: 0, entropy=os.urandom)
-    desk = AccountDesk(accounts, in_thread=database.run, snapshot=lambda: SNAPSHOT)
+    desk = Desk(accounts, in_thread=database.run)
     account = accounts.ensure_owner().account.id
-    async with browse(keys=TwoKeys(account), preferences=desk) as client:
+    async with browse(keys=TwoKeys(account), accounts=desk) as client:
         yield client
 
 
@@ -112,8 +110,8 @@ async def test_an_account_that_is_gone_is_404(
     database: Database, browse: Callable[..., httpx.AsyncClient]
 ):
     accounts = Accounts(database, now_ms=lambda: 0, entropy=os.urandom)
-    desk = AccountDesk(accounts, in_thread=database.run, snapshot=lambda: SNAPSHOT)
-    async with browse(keys=TwoKeys(AccountId("acc-gone")), preferences=desk) as client:
+    desk = Desk(accounts, in_thread=database.run)
+    async with browse(keys=TwoKeys(AccountId("acc-gone")), accounts=desk) as client:
         assert (await client.get(PATH, headers=READS)).status_code == 404
         assert (await client.put(PATH, headers=MANAGES, json={})).status_code == 404
 

@@ -29,7 +29,8 @@ from fairlead.core.errors import Overloaded
 from fairlead.settings import Billing as BillingSettings
 from fairlead.settings import Settings, revealed
 from fairlead.store.database import Database, DatabaseUnreadable
-from fairlead.web.billing import BillingEdge, InThread
+from fairlead.web.asking import InThread
+from fairlead.web.billing import BillingEdge
 
 __all__ = [
     "BillingServices",

@@ -41,7 +41,6 @@ __all__ = ["ControlPlane", "DatabaseThreads", "build_control_plane", "database_a
 
 DRAIN_SETTLER_S: Final = 10.0
 
-_Question = TypeVar("_Question")
 _Answer = TypeVar("_Answer")
 
 
@@ -179,8 +178,8 @@ class DatabaseThreads:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def run(self, function: Callable[[_Question], _Answer], question: _Question) -> _Answer:
+    async def run(self, function: Callable[[], _Answer], /) -> _Answer:
         try:
-            return await self._database.run(function, question)
+            return await self._database.run(function)
         except DatabaseUnreadable as error:
             raise Overloaded("The database does not answer at the moment.") from error

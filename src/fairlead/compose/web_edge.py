@@ -15,12 +15,10 @@ from fairlead.core.ids import EndpointId, ProviderSlug
 from fairlead.gateway.figures import exposition
 from fairlead.gateway.keyring import Keyring
 from fairlead.settings import Settings, revealed
-from fairlead.web.account_desk import AccountDesk
 from fairlead.web.app import build_web_app
+from fairlead.web.asking import Desk
 from fairlead.web.auth.services import AuthServices
 from fairlead.web.billing import BillingEdge
-from fairlead.web.byok_desk import ByokDesk
-from fairlead.web.content_desk import ContentDesk
 from fairlead.web.key_desk import KeyDesk
 from fairlead.web.management import Management
 from fairlead.web.services import WebServices
@@ -54,14 +52,10 @@ def build_web_edge(
             ),
             generations=control.generations,
             clock=clock,
-            preferences=AccountDesk(
-                control.accounts,
-                in_thread=threads.run,
-                snapshot=lambda: catalog.snapshot,
-            ),
+            accounts=Desk(control.accounts, in_thread=threads.run),
             catalogues=control.catalogues,
-            byok=ByokDesk(control.private.credentials, in_thread=threads.run),
-            contents=ContentDesk(control.private.contents, in_thread=threads.run),
+            byok=Desk(control.private.credentials, in_thread=threads.run),
+            contents=Desk(control.private.contents, in_thread=threads.run),
             health=KnownHealth(health, credentials, clock),
             is_ready=lambda: not (settler.is_failing or control.journal.is_failing),
             metrics=lambda: exposition(

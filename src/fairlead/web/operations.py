@@ -27,7 +27,7 @@ from starlette.routing import Route
 from fairlead.core.errors import MethodNotAllowed, NotFound, RequestInvalid
 from fairlead.core.ids import WorkspaceId
 from fairlead.web.doors import Doors, Requester, check_may_manage
-from fairlead.web.reading import BODY_BYTES_MAX, body_of, is_keepable
+from fairlead.web.reading import BODY_BYTES_MAX, body_of, content_of, is_keepable
 
 __all__ = ["Asked", "Handler", "Operation", "Page", "Who", "operation_routes"]
 
@@ -114,6 +114,10 @@ class Asked:
     async def body(self, kind: type[_Body], *, bytes_max: int = BODY_BYTES_MAX) -> _Body:
         """Raises RequestInvalid, which names the field, and PayloadTooLarge."""
         return await body_of(self.request, kind, bytes_max=bytes_max)
+
+    async def content(self, *, bytes_max: int) -> bytes:
+        """The body as it came. Raises PayloadTooLarge."""
+        return await content_of(self.request, bytes_max=bytes_max)
 
     def _number(self, name: str, *, default: int, least: int, most: int | None = None) -> int:
         text = self.parameter(name)

@@ -18,6 +18,7 @@ __all__ = [
     "Moment",
     "body_of",
     "check_keepable",
+    "content_of",
     "decoded",
     "is_keepable",
     "nano_dollars",
@@ -40,7 +41,12 @@ _STRANGE: Final = re.compile("[\x00\ud800-\udfff]")  # no database keeps these i
 
 
 async def body_of(request: Request, kind: type[_Body], *, bytes_max: int = BODY_BYTES_MAX) -> _Body:
-    """Raises RequestInvalid, which names the field; PayloadTooLarge, as soon as that is known."""
+    """Raises RequestInvalid, which names the field, and PayloadTooLarge."""
+    return decoded(await content_of(request, bytes_max=bytes_max), kind)
+
+
+async def content_of(request: Request, *, bytes_max: int) -> bytes:
+    """The body as it came. Raises PayloadTooLarge, as soon as that is known."""
     declared = request.headers.get("content-length", "")
     too_large = PayloadTooLarge(f"This takes a body of at most {bytes_max} bytes.")
     if declared.isdigit() and int(declared[:20]) > bytes_max:
@@ -50,7 +56,7 @@ async def body_of(request: Request, kind: type[_Body], *, bytes_max: int = BODY_
         body += piece
         if len(body) > bytes_max:
             raise too_large
-    return decoded(bytes(body), kind)
+    return bytes(body)
 
 
 def decoded(body: bytes, kind: type[_Body]) -> _Body:

@@ -8,16 +8,11 @@ from typing import Protocol
 
 from starlette.requests import Request
 
-from fairlead.control.audit.types import Actor
-from fairlead.control.credentials.types import (
-    Changes,
-    CredentialId,
-    CredentialPage,
-    ProviderCredential,
-)
+from fairlead.control.accounts.service import Accounts
+from fairlead.control.contents.service import Contents
+from fairlead.control.credentials.service import Credentials
 from fairlead.control.people.types import SignedIn
 from fairlead.core.catalog import Snapshot
-from fairlead.core.content import Content
 from fairlead.core.generation import Generation
 from fairlead.core.health import EndpointFigures
 from fairlead.core.ids import (
@@ -31,22 +26,20 @@ from fairlead.core.ids import (
 )
 from fairlead.core.limits import KeyPace
 from fairlead.core.routing.preferences import AccountPreferences
+from fairlead.web.asking import Desk
 from fairlead.web.auth.services import AuthServices
 from fairlead.web.billing import BillingEdge
 from fairlead.web.management import Management
 from fairlead.web.usage_desk import UsageDesk
 
 __all__ = [
-    "Byok",
     "Caller",
     "CatalogFeed",
     "Catalogues",
     "Clock",
-    "Contents",
     "EndpointHealth",
     "Generations",
     "Keys",
-    "Preferences",
     "Sessions",
     "WebServices",
 ]
@@ -117,74 +110,11 @@ class Keys(Protocol):
         ...
 
 
-class Preferences(Protocol):
-    """What accounts wish of routing, as JSON objects."""
-
-    async def find(self, account: AccountId) -> bytes:
-        """What it has set. Raises NotFound if it was deleted since, Overloaded if we cannot tell."""
-        ...
-
-    async def replace(self, account: AccountId, text: bytes) -> bytes:
-        """Returns what is set from now on. Raises RequestInvalid, which names the field; and as `find`."""
-        ...
-
-
 class Generations(Protocol):
     """Records of finished calls."""
 
     async def find(self, generation: GenerationId, account: AccountId) -> Generation | None:
         """None: this account has none by that id. Raises Overloaded if we cannot tell."""
-        ...
-
-
-class Byok(Protocol):
-    """Accounts' own credentials for providers.
-
-    All raise RequestInvalid, which names the field; NotFound for a credential that the account does not have;
-    Overloaded if we cannot tell.
-    """
-
-    async def page(
-        self,
-        account: AccountId,
-        *,
-        workspace: WorkspaceId | None,
-        provider: str | None,
-        offset: int,
-        limit: int,
-    ) -> CredentialPage:
-        """workspace: None: the default one."""
-        ...
-
-    async def create(
-        self,
-        account: AccountId,
-        *,
-        provider: str,
-        key: str,
-        workspace: WorkspaceId | None,
-        is_global: bool,
-        settings: Changes,
-        actor: Actor,
-    ) -> ProviderCredential: ...
-
-    async def find(self, account: AccountId, credential: CredentialId) -> ProviderCredential: ...
-
-    async def change(
-        self, account: AccountId, credential: CredentialId, changes: Changes, *, actor: Actor
-    ) -> ProviderCredential: ...
-
-    async def delete(
-        self, account: AccountId, credential: CredentialId, *, actor: Actor
-    ) -> None: ...
-
-
-class Contents(Protocol):
-    """Prompts and answers of accounts that have them kept."""
-
-    async def find(self, caller: Caller, generation: GenerationId) -> Content | None:
-        """None: nothing is kept, or not for this caller. Raises PermissionDenied for one who may read none;
-        Overloaded if we cannot tell."""
         ...
 
 
@@ -225,7 +155,7 @@ class WebServices:
     """Everything behind the web edge.
 
     management: None: accounts cannot be managed here. sessions: None: nobody can sign in.
-    auth: None: nobody can sign in. preferences, byok, contents, usage, billing: None: there are none here.
+    auth: None: nobody can sign in. accounts, byok, contents, usage, billing: None: there are none here.
     is_ready: whether calls can be served.
     metrics: in Prometheus's text format.
     metrics_token: a bearer token that opens `/metrics` from elsewhere; None: only this machine may ask.
@@ -236,14 +166,14 @@ class WebServices:
     keys: Keys
     generations: Generations
     clock: Clock
-    preferences: Preferences | None = None
+    accounts: Desk[Accounts] | None = None
     is_ready: Callable[[], bool] = _always_ready
     metrics: Callable[[], str] = _nothing_measured
     metrics_token: str | None = None
     catalogues: Catalogues | None = None
     health: EndpointHealth = field(default_factory=_NothingKnown)
-    byok: Byok | None = None
-    contents: Contents | None = None
+    byok: Desk[Credentials] | None = None
+    contents: Desk[Contents] | None = None
     auth: AuthServices | None = None
     management: Management | None = None
     sessions: Sessions | None = None

@@ -8,19 +8,18 @@ from functools import partial
 from typing import Protocol, TypeVar
 
 from fairlead.control.prices.service import Prices
-from fairlead.control.usage.analysis import Analysis, Question, QuestionInvalid
+from fairlead.control.usage.analysis import Analysis, Question
 from fairlead.control.usage.apps import claim
 from fairlead.control.usage.dimensions import Dimension, Filter, Operator
 from fairlead.control.usage.rules import cache_saved
 from fairlead.control.usage.service import Usage
 from fairlead.control.usage.types import ActivityRow, Names
 from fairlead.control.workspaces.types import WorkspaceUnknown
-from fairlead.core.errors import NotFound, RequestInvalid
+from fairlead.core.errors import NotFound
 from fairlead.core.generation import Generation
 from fairlead.core.ids import AccountId, UserId, WorkspaceId
 from fairlead.core.money import NanoUSD
-from fairlead.web.account_desk import InThread
-from fairlead.web.reading import sentence
+from fairlead.web.asking import InThread, answered
 
 __all__ = ["Answered", "Beside", "UsageDesk"]
 
@@ -125,10 +124,7 @@ class UsageDesk:
         default = self._workspaces.default_of(account)
         resolved, warnings = self._resolved(account, question.filters)
         filters = tuple(_with_default(one, default) for one in resolved)
-        try:
-            analysis = self._usage.analysed(account, replace(question, filters=filters))
-        except QuestionInvalid as error:
-            raise RequestInvalid(sentence(error), param=error.path) from error
+        analysis = self._usage.analysed(account, replace(question, filters=filters))
         values: dict[Dimension, set[str | int | bool]] = {}
         for place, dimension in enumerate(question.dimensions):
             values[dimension] = {row.values[place] for row in analysis.rows}
@@ -178,11 +174,7 @@ class UsageDesk:
         return [row if row.workspace else replace(row, workspace=default) for row in rows]
 
     async def _do(self, function: Callable[[], _Answer]) -> _Answer:
-        return await self._in_thread(_called, function)
-
-
-def _called(function: Callable[[], _Answer]) -> _Answer:
-    return function()
+        return await answered(self._in_thread, function)
 
 
 def _is_hash(value: object) -> bool:

@@ -12,8 +12,8 @@ import sqlalchemy as sa
 from fairlead.control.accounts.service import Accounts
 from fairlead.control.accounts.types import Billing
 from fairlead.control.contents.service import MS_PER_DAY, Contents
+from fairlead.control.contents.types import Reader
 from fairlead.control.serving.contents import ContentWriter
-from fairlead.core.caller import Caller
 from fairlead.core.content import Content, ContentError
 from fairlead.core.errors import Overloaded, PermissionDenied
 from fairlead.core.ids import AccountId, GenerationId, KeyId, UserId, WorkspaceId
@@ -36,8 +36,8 @@ def account(database: Database) -> AccountId:
 
 
 @pytest.fixture
-def caller(account: AccountId) -> Caller:
-    return Caller(account, KeyId("key-1"), workspace=W)
+def reader(account: AccountId) -> Reader:
+    return Reader(account, key=KeyId("key-1"), workspace=W)
 
 
 def service_of(database: Database, master: MasterKeys = MASTER, days: int = 92) -> Contents:
@@ -61,13 +61,13 @@ def content(account: AccountId, number: int = 1, **fields: object) -> Content:
 
 
 def test_what_is_kept_is_read_again_and_is_nowhere_in_the_clear(
-    database: Database, account: AccountId, caller: Caller
+    database: Database, account: AccountId, reader: Reader
 ) -> None:
     kept = content(account)
     service = service_of(database)
     assert service.keep([kept, content(account, 2)]) == 2
     assert service.keep([kept]) == 0  # once more, after a crash between storing and forgetting
-    assert service.find(caller, kept.generation) == kept
+    assert service.find(reader, kept.generation) == kept
     with database.read() as connection:
         for row in connection.execute(sa.select(contents)):
             assert b"canary" not in row.sealed
@@ -76,20 +76,20 @@ def test_what_is_kept_is_read_again_and_is_nowhere_in_the_clear(
 
 
 def test_only_the_account_and_the_workspace_read_it(
-    database: Database, account: AccountId, caller: Caller
+    database: Database, account: AccountId, reader: Reader
 ) -> None:
     service = service_of(database)
     service.keep([content(account)])
     generation = GenerationId("gen-1")
-    assert service.find(replace(caller, workspace=WorkspaceId("w-2")), generation) is None
-    manager = Caller(account, KeyId("key-m"), is_management=True)
+    assert service.find(replace(reader, workspace=WorkspaceId("w-2")), generation) is None
+    manager = Reader(account, may_manage=True, key=KeyId("key-m"))
     assert service.find(manager, generation) is not None
     assert service.find(replace(manager, account=AccountId("acc-2")), generation) is None
-    assert service.find(caller, GenerationId("gen-2")) is None
+    assert service.find(reader, GenerationId("gen-2")) is None
 
 
 def test_in_an_organisation_admins_alone_read_it(
-    database: Database, account: AccountId, caller: Caller
+    database: Database, account: AccountId, reader: Reader
 ) -> None:
     service = service_of(database)
     service.keep([content(account)])
@@ -102,27 +102,28 @@ def test_in_an_organisation_admins_alone_read_it(
             )
         )
     for stranger in (None, UserId("user-other"), UserId(user)):
-        with pytest.raises(PermissionDenied, match="admins"):
-            service.find(replace(caller, user=stranger), GenerationId("gen-1"))
+        for asking in (replace(reader, user=stranger), Reader(account, user=stranger)):
+            with pytest.raises(PermissionDenied, match="admins"):
+                service.find(asking, GenerationId("gen-1"))
     with database.begin() as connection:
         connection.execute(sa.update(memberships).values(role="admin"))
-    assert service.find(replace(caller, user=UserId(user)), GenerationId("gen-1")) is not None
+    assert service.find(replace(reader, user=UserId(user)), GenerationId("gen-1")) is not None
 
 
 def test_a_content_that_was_moved_to_another_row_does_not_open(
-    database: Database, account: AccountId, caller: Caller, caplog: pytest.LogCaptureFixture
+    database: Database, account: AccountId, reader: Reader, caplog: pytest.LogCaptureFixture
 ) -> None:
     service = service_of(database)
     service.keep([content(account)])
     with database.begin() as connection:
         connection.execute(sa.update(contents).values(generation_id="gen-9"))
     with pytest.raises(Overloaded):
-        service.find(caller, GenerationId("gen-9"))
+        service.find(reader, GenerationId("gen-9"))
     assert "canary" not in caplog.text
 
 
 def test_what_is_older_than_the_retention_is_deleted(
-    database: Database, account: AccountId, caller: Caller, monkeypatch: pytest.MonkeyPatch
+    database: Database, account: AccountId, reader: Reader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("fairlead.control.contents.service.DELETED_AT_ONCE_MAX", 3)
     service = service_of(database, days=90)
@@ -130,7 +131,7 @@ def test_what_is_older_than_the_retention_is_deleted(
     young = content(account, 9, created_ms=NOW_MS - 90 * MS_PER_DAY)
     service.keep([*old, young])
     assert service.delete_old() == 7
-    assert service.find(caller, young.generation) == young
+    assert service.find(reader, young.generation) == young
     assert service.delete_old() == 0
 
 
@@ -149,7 +150,7 @@ def test_nothing_is_kept_of_an_account_that_there_is_not(
 
 @pytest.mark.anyio
 async def test_contents_are_stored_while_calls_go_on(
-    database: Database, account: AccountId, caller: Caller
+    database: Database, account: AccountId, reader: Reader
 ) -> None:
     service = service_of(database)
     writer = ContentWriter(service, database)
@@ -185,7 +186,7 @@ async def test_what_does_not_fit_is_dropped_and_counted(
 async def test_what_could_not_be_stored_is_tried_again(
     database: Database,
     account: AccountId,
-    caller: Caller,
+    reader: Reader,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -201,5 +202,5 @@ async def test_what_could_not_be_stored_is_tried_again(
         await writer.flush(timeout_s=30)
     assert "1 contents are not kept" in caplog.text
     await writer.flush(timeout_s=30)
-    assert service.find(caller, GenerationId("gen-1")) is not None
+    assert service.find(reader, GenerationId("gen-1")) is not None
     assert "canary" not in caplog.text

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
+from fairlead.control.audit.service import Audit
+from fairlead.control.audit.types import Actor
 from fairlead.control.people.types import Place
+from fairlead.core.content import Content
 from fairlead.core.ids import AccountId, UserId
 from fairlead.store.tables.apps import authorization_codes
 from tests.api_document import check_answer
-from tests.web.management.stage import Stage
+from tests.web.management.stage import ADDRESS, Stage
+
+CREDENTIAL = {"provider": "openai", "key": "sk-proj-canary-0123456789"}
 
 
 def asked(stage: Stage, name: str, who: dict[str, str], *, status: int = 200, **more: Any) -> Any:
@@ -32,16 +38,27 @@ def test_who_is_alone_in_their_account_manages_it(stage: Stage):
     asked(stage, "GET /key", ada, status=401)
 
 
-def test_another_page_cannot_manage_in_their_name(stage: Stage):
+@pytest.mark.parametrize(
+    ("name", "body"),
+    [
+        ("POST /keys", {"name": "k"}),
+        ("POST /byok", CREDENTIAL),
+        ("PUT /preferences", {"hedge": True}),
+    ],
+)
+def test_another_page_cannot_manage_in_their_name(stage: Stage, name: str, body: dict[str, Any]):
     ada = stage.signed_in(stage.ada.user)
+    _, _, path = name.partition(" ")
+    before = asked(stage, f"GET {path}", ada)
     cookie = {"cookie": ada["cookie"]}
-    body = {"name": "k"}
-    asked(stage, "POST /keys", cookie, status=403, body=body)
+    asked(stage, name, cookie, status=403, body=body)
     wrong = cookie | {"x-csrf-token": "x" * 43}
-    asked(stage, "POST /keys", wrong, status=403, body=body)
+    asked(stage, name, wrong, status=403, body=body)
     evil = ada | {"origin": "https://evil.example"}
-    asked(stage, "POST /keys", evil, status=403, body=body)
-    assert len(stage.ask("GET /keys", headers=ada).json()["data"]) == 1
+    asked(stage, name, evil, status=403, body=body)
+    assert asked(stage, f"GET {path}", ada) == before
+    assert stage.ask(name, headers=ada, body=body).status_code in (200, 201)
+    assert asked(stage, f"GET {path}", ada) != before
 
 
 def test_a_key_counts_before_the_session(stage: Stage):
@@ -68,8 +85,11 @@ def test_members_have_their_own_keys_and_admins_everybodys(stage: Stage):
     asked(stage, "PATCH /keys/{hash}", admin, path={"hash": his}, body={"disabled": True})
     other = {"name": "k", "creator_user_id": stage.ada.user}
     asked(stage, "POST /keys", member, status=400, body=other)
-    for name in ("GET /credits", "GET /workspaces", "GET /organization/members"):
+    for name in ("GET /credits", "GET /workspaces", "GET /organization/members", "GET /byok"):
         asked(stage, name, member, status=403)
+    asked(stage, "POST /byok", member, status=403, body=CREDENTIAL)
+    asked(stage, "PUT /preferences", member, status=403, body={"hedge": True})
+    assert asked(stage, "GET /preferences", member) == {"data": {}}
     people = asked(stage, "GET /organization/members", admin)
     check_answer(stage.ask("GET /organization/members", headers=admin), "GET /organization/members")
     assert {one["role"] for one in people["data"]} == {"org:admin", "org:member"}
@@ -78,6 +98,42 @@ def test_members_have_their_own_keys_and_admins_everybodys(stage: Stage):
         stage, "POST /keys", admin, status=201, body=other | {"creator_user_id": stage.bob.user}
     )
     assert owned["data"]["creator_user_id"] == stage.bob.user
+
+
+def test_an_admin_keeps_credentials_and_the_log_tells_who_and_from_where(stage: Stage):
+    crew = stage.organisation(stage.ada, stage.bob)
+    admin = stage.signed_in(stage.ada.user, crew)
+    path = {"id": asked(stage, "POST /byok", admin, status=201, body=CREDENTIAL)["data"]["id"]}
+    asked(stage, "PATCH /byok/{id}", admin, path=path, body={"name": "ours"})
+    assert asked(stage, "GET /byok/{id}", admin, path=path)["data"]["name"] == "ours"
+    asked(stage, "DELETE /byok/{id}", admin, path=path)
+    made_by = {"now_ms": stage.clock.now_ms, "entropy": os.urandom}
+    entries = Audit(stage.control.database, **made_by).page(crew)
+    noted = [one.actor for one in entries if one.action.startswith("credential.")]
+    assert noted == [Actor.user(UserId(stage.ada.user), ADDRESS)] * 3
+
+
+def test_every_member_sees_calls_and_admins_alone_what_was_said(stage: Stage):
+    crew = stage.organisation(stage.ada, stage.bob)
+    admin = stage.signed_in(stage.ada.user, crew)
+    member = stage.signed_in(stage.bob.user, crew)
+    made = stage.settle(stage.ada, account=crew)
+    stage.control.private.contents.keep(
+        [
+            Content(
+                generation=made.id, account=crew, workspace=made.workspace,
+                created_ms=stage.clock.now_ms(), messages=None, prompt="asked", completion="said",
+                reasoning=None, error=None,
+            )
+        ]
+    )  # fmt: skip
+    query = {"id": made.id}
+    for who in (admin, member):
+        assert asked(stage, "GET /generation", who, query=query)["data"]["id"] == made.id
+    told = asked(stage, "GET /generation/content", admin, query=query)
+    assert told["data"]["output"]["completion"] == "said"
+    asked(stage, "GET /generation/content", member, status=403, query=query)
+    asked(stage, "GET /generation", stage.signed_in(stage.bob.user), status=404, query=query)
 
 
 def test_a_member_makes_keys_only_where_they_work(stage: Stage):

@@ -49,6 +49,8 @@ SOUND: Final = {
     "POST /workspaces/{id}/members/add": {"user_ids": ["user-nobody"]},
     "POST /workspaces/{id}/members/remove": {"user_ids": ["user-nobody"]},
     "POST /generation/feedback": {"generation_id": "gen-nothing", "category": "other"},
+    "POST /byok": {"provider": "openai", "key": "sk-proj-canary-0123456789"},
+    "PATCH /byok/{id}": {"name": "ours"},
 }
 
 
@@ -147,10 +149,16 @@ def test_what_another_account_has_is_told_like_what_there_is_not(
     hers = stage.ask("POST /workspaces", key=ada.management.secret, body=workspaces).json()["data"]
     generation = stage.settle(ada)
     feedback = {"generation_id": generation.id, "category": "other"}
+    credential = stage.ask("POST /byok", key=ada.management.secret, body=SOUND["POST /byok"])
     for name in declared.keys() & operations().keys():
         asked: dict[str, Any] = {"key": bob.management.secret}
+        nobodys_is: dict[str, Any] = {"key": bob.management.secret}
         if "{hash}" in name:
             asked["path"] = {"hash": ada.hash}
+        elif "/byok/{id}" in name:
+            asked["path"] = {"id": credential.json()["data"]["id"]}
+        elif name in ("GET /generation", "GET /generation/content"):
+            asked["query"], nobodys_is["query"] = {"id": generation.id}, {"id": "gen-nothing"}
         elif "{id}" in name:
             asked["path"] = {"id": hers["id"], "interval": "daily"}
         elif name == "POST /generation/feedback":
@@ -158,7 +166,7 @@ def test_what_another_account_has_is_told_like_what_there_is_not(
         else:
             continue
         theirs = ask(stage, name, **asked)
-        nobodys = ask(stage, name, key=bob.management.secret)
+        nobodys = ask(stage, name, **nobodys_is)
         assert theirs.status_code == nobodys.status_code == 404, name
         assert shape(theirs) == shape(nobodys), name
         check(theirs, name)

@@ -15,9 +15,10 @@ import httpx
 import pytest
 
 from fairlead.control.audit.service import Audit
+from fairlead.control.audit.types import Actor
 from fairlead.testing.serving import RunningFairlead, running_pair
 from tests.api_document import operations
-from tests.web.management.stage import Stage
+from tests.web.management.stage import ADDRESS, Stage
 from tests.web.management.test_refusals import PARTS, SOUND
 
 PROMPT = "the-prompt-that-nobody-else-may-read"
@@ -144,8 +145,7 @@ def test_what_is_done_to_credentials_is_in_the_log(stage: Stage):
     entries = Audit(stage.control.database, **made_by).page(stage.ada.account)
     noted = [one for one in entries if one.action.startswith("credential.")]
     assert [one.action.partition(".")[2] for one in noted] == ["delete", "update", "create"]
-    assert {(one.subject, one.actor.name) for one in noted} == {
-        (path["id"], stage.ada.management.key.id)
-    }
+    key = stage.ada.management.key.id
+    assert {(one.subject, one.actor) for one in noted} == {(path["id"], Actor.key(key, ADDRESS))}
     assert noted[1].details["name"] == "ours"
     assert secret not in repr(noted)

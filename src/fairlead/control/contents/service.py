@@ -12,8 +12,7 @@ import msgspec
 import sqlalchemy as sa
 
 from fairlead.control.contents import queries
-from fairlead.control.contents.types import KeptContent
-from fairlead.core.caller import Caller
+from fairlead.control.contents.types import KeptContent, Reader
 from fairlead.core.content import Content
 from fairlead.core.errors import Overloaded, PermissionDenied
 from fairlead.core.ids import AccountId, GenerationId
@@ -83,25 +82,27 @@ class Contents:
                 count += queries.insert_new(self._database, connection, rows)
         return count
 
-    def find(self, caller: Caller, generation: GenerationId) -> Content | None:
-        """None: nothing of it is kept, or it is not for this caller's workspace.
+    def find(self, reader: Reader, generation: GenerationId) -> Content | None:
+        """None: nothing of it is kept, or it is not for this reader's workspace.
 
-        In an organisation admins alone may read, with a key of theirs or a management key; a key that was given
-        to an app reads what was called with it, once that is recorded. Raises
-        PermissionDenied; Overloaded if it cannot be opened.
+        In an organisation admins alone may read: signed in, with a key of theirs or a management key. A key
+        that was given to an app reads what was called with it, once that is recorded. Raises PermissionDenied;
+        Overloaded if it cannot be opened.
         """
-        account = caller.account
+        account, key = reader.account, reader.key
         with self._database.read() as connection:
-            if not caller.is_management and not queries.is_reader(connection, account, caller.user):
+            if not reader.may_manage and not queries.is_reader(connection, account, reader.user):
                 raise PermissionDenied(
                     "In an organisation only admins can read prompts and answers: use a management key."
                 )
             found = queries.by_generation(connection, account, generation)
-            if queries.is_apps(connection, account, caller.key) and not queries.is_of_key(
-                connection, generation, caller.key
-            ):
+            if found is None or not (reader.may_manage or found.workspace == reader.workspace):
                 return None
-            if found is None or not (caller.is_management or found.workspace == caller.workspace):
+            if (
+                key is not None
+                and queries.is_apps(connection, account, key)
+                and not queries.is_of_key(connection, generation, key)
+            ):
                 return None
             try:
                 return self._opened(connection, found)

@@ -10,16 +10,15 @@ from msgspec import UNSET, Meta, UnsetType
 from starlette.responses import Response
 
 from fairlead.control.feedback.types import Category
-from fairlead.core.errors import NotFound
 from fairlead.core.ids import GenerationId
 from fairlead.web.answers import answer
+from fairlead.web.api.generations import ID_CHARACTERS_MAX, generation_of
 from fairlead.web.management import Management
 from fairlead.web.operations import Asked, Operation, Who
 from fairlead.web.services import Generations
 
 __all__ = ["feedback_operations"]
 
-ID_CHARACTERS_MAX: Final = 128
 COMMENT_CHARACTERS_MAX: Final = 1000
 
 
@@ -33,8 +32,7 @@ def feedback_operations(generations: Generations, management: Management) -> lis
     async def said(asked: Asked) -> Response:
         requester, said = asked.requester, await asked.body(_Said)
         generation = GenerationId(said.generation_id)
-        if await generations.find(generation, requester.account) is None:
-            raise NotFound(f"This account has no generation {generation!r}.")
+        await generation_of(requester.account, generation, generations)
         await management.do(
             partial(
                 management.feedback.add,

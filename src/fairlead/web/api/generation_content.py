@@ -2,43 +2,44 @@
 
 from __future__ import annotations
 
-from typing import Final
+from functools import partial
 
 import msgspec
-from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
+from fairlead.control.contents.service import Contents
+from fairlead.control.contents.types import Reader
 from fairlead.core.content import Content
-from fairlead.core.errors import NotFound, RequestInvalid
-from fairlead.core.ids import GenerationId
+from fairlead.core.errors import NotFound
 from fairlead.web.answers import answer
-from fairlead.web.reading import is_keepable
-from fairlead.web.services import WebServices
+from fairlead.web.api.generations import wanted_generation
+from fairlead.web.asking import Desk
+from fairlead.web.operations import Asked, Operation, Who
 
-__all__ = ["content_object", "content_routes"]
-
-ID_CHARACTERS_MAX: Final = 128
+__all__ = ["content_object", "content_operations"]
 
 
-def content_routes(services: WebServices) -> list[Route]:
-    contents = services.contents
+def content_operations(contents: Desk[Contents] | None) -> list[Operation]:
     if contents is None:
         return []
 
-    async def generation_content(request: Request) -> Response:
-        caller = await services.keys.authenticate(request.headers.get("authorization"))
-        wanted = request.query_params.get("id", "")
-        if not 0 < len(wanted) <= ID_CHARACTERS_MAX or not is_keepable(wanted):
-            raise RequestInvalid("Name the generation: /generation/content?id=gen-...", param="id")
-        found = await contents.find(caller, GenerationId(wanted))
+    async def generation_content(asked: Asked) -> Response:
+        requester, wanted = asked.requester, wanted_generation(asked)
+        reader = Reader(
+            account=requester.account,
+            user=requester.user,
+            may_manage=requester.may_manage,
+            key=requester.key,
+            workspace=requester.workspace,
+        )
+        found = await contents.do(partial(contents.service.find, reader, wanted))
         if found is None:
             raise NotFound(
                 "Of this generation no prompt and no answer is kept, or not for this key."
             )
         return answer({"data": content_object(found)})
 
-    return [Route("/generation/content", generation_content)]
+    return [Operation("GET", "/generation/content", generation_content, Who.ACCOUNT)]
 
 
 def content_object(content: Content) -> dict[str, object]:

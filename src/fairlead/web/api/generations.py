@@ -6,40 +6,58 @@ from datetime import UTC, datetime
 from typing import Final
 from urllib.parse import urlsplit
 
-from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 from fairlead.core.catalog import Snapshot
 from fairlead.core.errors import NotFound, RequestInvalid
 from fairlead.core.generation import Attempt, Attribution, Generation, Outcome
-from fairlead.core.ids import GenerationId, ModelId, ProviderSlug
+from fairlead.core.ids import AccountId, GenerationId, ModelId, ProviderSlug
 from fairlead.core.money import usd
 from fairlead.core.who_pays import explained
 from fairlead.web.answers import answer
-from fairlead.web.reading import is_keepable
-from fairlead.web.services import WebServices
+from fairlead.web.operations import Asked, Operation, Who
+from fairlead.web.services import Generations, WebServices
 from fairlead.web.usage_desk import Beside
 
-__all__ = ["generation_object", "generation_routes"]
+__all__ = [
+    "ID_CHARACTERS_MAX",
+    "generation_object",
+    "generation_of",
+    "generation_operations",
+    "wanted_generation",
+]
 
 ID_CHARACTERS_MAX: Final = 128
 _NOTHING_BESIDE: Final = Beside()
 
 
-def generation_routes(services: WebServices) -> list[Route]:
-    async def generation(request: Request) -> Response:
-        caller = await services.keys.authenticate(request.headers.get("authorization"))
-        wanted = request.query_params.get("id", "")
-        if not 0 < len(wanted) <= ID_CHARACTERS_MAX or not is_keepable(wanted):
-            raise RequestInvalid("Name the generation: /generation?id=gen-...", param="id")
-        found = await services.generations.find(GenerationId(wanted), caller.account)
-        if found is None:
-            raise NotFound(f"This account has no generation {wanted!r}.")
+def generation_operations(services: WebServices) -> list[Operation]:
+    async def generation(asked: Asked) -> Response:
+        wanted = wanted_generation(asked)
+        found = await generation_of(asked.requester.account, wanted, services.generations)
         beside = Beside() if services.usage is None else await services.usage.beside(found)
         return answer({"data": generation_object(found, services.catalog.snapshot, beside)})
 
-    return [Route("/generation", generation)]
+    return [Operation("GET", "/generation", generation, Who.ACCOUNT)]
+
+
+def wanted_generation(asked: Asked) -> GenerationId:
+    """Raises RequestInvalid where the parameter `id` can be no generation's."""
+    text = asked.parameter("id")
+    if text is None or len(text) > ID_CHARACTERS_MAX:
+        path = asked.request.url.path
+        raise RequestInvalid(f"Name the generation: {path}?id=gen-...", param="id")
+    return GenerationId(text)
+
+
+async def generation_of(
+    account: AccountId, wanted: GenerationId, generations: Generations
+) -> Generation:
+    """Raises NotFound; Overloaded if we cannot tell."""
+    found = await generations.find(wanted, account)
+    if found is None:
+        raise NotFound(f"This account has no generation {wanted!r}.")
+    return found
 
 
 def generation_object(

@@ -2,44 +2,44 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import msgspec
-from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
-from fairlead.control.accounts.preferences import PREFERENCES_BYTES_MAX
-from fairlead.core.errors import PayloadTooLarge, PermissionDenied
+from fairlead.control.accounts.preferences import PREFERENCES_BYTES_MAX, checked
+from fairlead.control.accounts.service import Accounts
 from fairlead.web.answers import answer
-from fairlead.web.services import WebServices
+from fairlead.web.asking import Desk
+from fairlead.web.operations import Asked, Operation, Who
+from fairlead.web.services import CatalogFeed
 
-__all__ = ["preference_routes"]
+__all__ = ["preference_operations"]
 
 
-def preference_routes(services: WebServices) -> list[Route]:
-    preferences = services.preferences
-    if preferences is None:
+def preference_operations(accounts: Desk[Accounts] | None, catalog: CatalogFeed) -> list[Operation]:
+    if accounts is None:
         return []
+    service = accounts.service
 
-    async def routing_preferences(request: Request) -> Response:
-        caller = await services.keys.authenticate(request.headers.get("authorization"))
-        if request.method != "PUT":
-            return _shown(await preferences.find(caller.account))
-        # Every key can read; what holds for all keys of the account is not for one of them to change.
-        if not caller.is_management:
-            raise PermissionDenied("Only management keys can change preferences.")
-        return _shown(await preferences.replace(caller.account, await _body(request)))
+    async def found(asked: Asked) -> Response:
+        return _shown(await accounts.do(partial(service.preferences, asked.requester.account)))
 
-    return [Route("/preferences", routing_preferences, methods=["GET", "PUT"])]
+    async def replaced(asked: Asked) -> Response:
+        account, providers = asked.requester.account, catalog.snapshot.providers
+        text = await asked.content(bytes_max=PREFERENCES_BYTES_MAX)
+
+        def replaced() -> str:
+            return service.set_preferences(account, checked(text, providers))
+
+        return _shown(await accounts.do(replaced))
+
+    return [
+        Operation("GET", "/preferences", found, Who.ACCOUNT),
+        # What holds for all keys of the account is not for one of them to change.
+        Operation("PUT", "/preferences", replaced, Who.MANAGER_ELSE_403),
+    ]
 
 
-def _shown(text: bytes) -> Response:
-    return answer({"data": msgspec.Raw(text)})
-
-
-async def _body(request: Request) -> bytes:
-    body = bytearray()
-    async for piece in request.stream():
-        body += piece
-        if len(body) > PREFERENCES_BYTES_MAX:
-            raise PayloadTooLarge(f"Preferences have at most {PREFERENCES_BYTES_MAX} bytes.")
-    return bytes(body)
+def _shown(text: str) -> Response:
+    return answer({"data": msgspec.Raw(text.encode())})

@@ -5,9 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Final
 
-from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 from fairlead.core.catalog import Snapshot
 from fairlead.core.errors import NotFound
@@ -16,27 +14,28 @@ from fairlead.core.generation import Generation
 from fairlead.core.ids import GenerationId
 from fairlead.core.routing.decision import Decision
 from fairlead.web.answers import answer
+from fairlead.web.api.generations import ID_CHARACTERS_MAX, generation_of
+from fairlead.web.operations import Asked, Operation, Who
 from fairlead.web.services import WebServices
 
-__all__ = ["routing_object", "routing_routes"]
+__all__ = ["routing_object", "routing_operations"]
 
 _MS_PER_S: Final = 1000
 
 
-def routing_routes(services: WebServices) -> list[Route]:
-    async def routing(request: Request) -> Response:
-        caller = await services.keys.authenticate(request.headers.get("authorization"))
-        wanted = GenerationId(request.path_params["id"])
-        found = await services.generations.find(wanted, caller.account)
-        if found is None:
-            raise NotFound(f"This account has no generation {wanted!r}.")
+def routing_operations(services: WebServices) -> list[Operation]:
+    async def routing(asked: Asked) -> Response:
+        wanted = GenerationId(asked.segment("id"))
+        if len(wanted) > ID_CHARACTERS_MAX:
+            raise NotFound("This account has no such generation.")
+        found = await generation_of(asked.requester.account, wanted, services.generations)
         decision = found.decision
         if decision is None:
             raise NotFound(f"How {wanted} was routed was not kept: an earlier version served it.")
         snapshot = await _snapshot_of(found, services)
         return answer({"data": routing_object(found, decision, snapshot)})
 
-    return [Route("/generation/{id}/routing", routing)]
+    return [Operation("GET", "/generation/{id}/routing", routing, Who.ACCOUNT)]
 
 
 def routing_object(

@@ -14,9 +14,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from fairlead.core.errors import NotFound, PayloadTooLarge, RequestInvalid
+from fairlead.core.errors import NotFound, RequestInvalid
 from fairlead.web.answers import answer
 from fairlead.web.billing import BillingEdge
+from fairlead.web.reading import content_of
 
 __all__ = ["hook_routes"]
 
@@ -31,7 +32,7 @@ def hook_routes(edge: BillingEdge | None) -> list[Route]:
         inbox = None if edge is None else edge.inbox
         if edge is None or inbox is None:
             raise NotFound("No payment company is configured here.")
-        body = await _body(request)
+        body = await content_of(request, bytes_max=BODY_BYTES_MAX)
         signature = request.headers.get("stripe-signature", "")[:SIGNATURE_CHARACTERS_MAX]
         try:
             is_new = await edge.do(partial(inbox.store, body, signature))
@@ -43,13 +44,3 @@ def hook_routes(edge: BillingEdge | None) -> list[Route]:
         return answer({"received": True})
 
     return [Route("/hooks/stripe", take, methods=["POST"])]
-
-
-async def _body(request: Request) -> bytes:
-    """Raises PayloadTooLarge, as soon as that is known."""
-    body = bytearray()
-    async for piece in request.stream():
-        body += piece
-        if len(body) > BODY_BYTES_MAX:
-            raise PayloadTooLarge(f"An event has at most {BODY_BYTES_MAX} bytes.")
-    return bytes(body)
