@@ -74,16 +74,21 @@ class UsageDesk:
         *,
         day_ms: int | None,
         key_digest: bytes | None,
+        keys_of: UserId | None,
         user: UserId | None,
         workspace: WorkspaceId | None,
         by_workspace: bool,
     ) -> list[ActivityRow]:
-        """Raises NotFound for a key or a workspace that is not the account's."""
+        """keys_of: whose keys may be asked about; None: everybody's.
+
+        Raises NotFound for a key that is not the account's, or not theirs, and for another's workspace.
+        """
 
         def found() -> list[ActivityRow]:
             key = None
             if key_digest is not None:
-                key = self._usage.keys_by_digest(account, [key_digest]).get(key_digest)
+                known = self._usage.keys_by_digest(account, [key_digest], creator=keys_of)
+                key = known.get(key_digest)
                 if key is None:
                     raise NotFound("This account has no such API key.")
             rows = self._usage.activity(

@@ -124,6 +124,26 @@ def test_another_accounts_key_is_no_key(stage: Stage):
     assert rows(stage) == []
 
 
+def test_every_member_sees_it_and_their_own_key_by_itself(stage: Stage):
+    crew = stage.organisation(stage.ada, stage.bob)
+    admin, member = (stage.signed_in(one.user, crew) for one in (stage.ada, stage.bob))
+    keys = [
+        stage.ask("POST /keys", headers=who, body={"name": "k"}).json()["data"]["hash"]
+        for who in (admin, member)
+    ]
+    for who in (stage.ada, stage.bob):
+        stage.settle(who, account=crew, created_s=yesterday(stage))
+
+    def asked(who: dict[str, str], **query: str) -> Any:
+        return stage.ask("GET /activity", headers=who, query=query)
+
+    for who in (admin, member):
+        assert asked(who).json()["data"][0]["requests"] == 2
+    assert [asked(admin, api_key_hash=one).status_code for one in keys] == [200, 200]
+    assert [asked(member, api_key_hash=one).status_code for one in keys] == [404, 200]
+    assert asked(stage.signed_in(stage.bob.user)).json()["data"] == []
+
+
 @pytest.mark.parametrize("name", ["GET /activity", "GET /analytics/meta", "POST /analytics/query"])
 def test_it_takes_a_management_key(stage: Stage, name: str):
     assert stage.ask(name, key=stage.ada.key.secret).status_code == 403

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from fairlead.control.usage import app_queries
 from fairlead.control.usage.dimensions import Dimension
 from fairlead.control.usage.types import KeyName, Names
-from fairlead.core.ids import AccountId, KeyId
+from fairlead.core.ids import AccountId, KeyId, UserId
 from fairlead.store.tables.keys import api_keys
 from fairlead.store.tables.people import users, workspaces
 
@@ -49,8 +49,14 @@ def names(
 
 
 def keys_by_digest(
-    connection: sa.Connection, account: AccountId, digests: Collection[bytes]
+    connection: sa.Connection,
+    account: AccountId,
+    digests: Collection[bytes],
+    *,
+    creator: UserId | None,
 ) -> dict[bytes, KeyId]:
+    """creator: who made them; None: anybody."""
+    theirs = [] if creator is None else [api_keys.c.creator_user_id == creator]
     found: dict[bytes, KeyId] = {}
     wanted = list(digests)
     for start in range(0, len(wanted), IDS_AT_ONCE):
@@ -58,6 +64,7 @@ def keys_by_digest(
             sa.select(api_keys.c.digest, api_keys.c.id).where(
                 api_keys.c.digest.in_(wanted[start : start + IDS_AT_ONCE]),
                 api_keys.c.account_id == account,
+                *theirs,
             )
         )
         found.update({bytes(row.digest): KeyId(row.id) for row in rows})

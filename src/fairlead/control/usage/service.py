@@ -252,10 +252,12 @@ class Usage:
         with self._database.read() as connection:
             return name_queries.names(connection, account, values)
 
-    def keys_by_digest(self, account: AccountId, digests: Collection[bytes]) -> dict[bytes, KeyId]:
-        """Those of the account's keys that there are, or were."""
+    def keys_by_digest(
+        self, account: AccountId, digests: Collection[bytes], *, creator: UserId | None = None
+    ) -> dict[bytes, KeyId]:
+        """Those of the account's keys that there are, or were. creator: who made them; None: anybody."""
         with self._database.read() as connection:
-            return name_queries.keys_by_digest(connection, account, digests)
+            return name_queries.keys_by_digest(connection, account, digests, creator=creator)
 
     @contextmanager
     def _read(self) -> Iterator[sa.Connection]:

@@ -1,4 +1,7 @@
-"""`GET /activity`: what an account used in the last thirty days, by day and endpoint."""
+"""`GET /activity`: what an account used in the last thirty days, by day and endpoint.
+
+Whoever is signed in sees all of it, also members; of one key by itself, who made that key and admins.
+"""
 
 from __future__ import annotations
 
@@ -34,6 +37,7 @@ def activity_operations(desk: UsageDesk, catalog: CatalogFeed, clock: Clock) -> 
             asked.requester.account,
             day_ms=_day_ms(asked, clock.now_s()),
             key_digest=_key_digest(asked),
+            keys_of=None if asked.requester.may_manage else asked.requester.user,
             user=None if user is None else UserId(user),
             workspace=asked.workspace(),
             by_workspace=by_workspace,
@@ -45,7 +49,7 @@ def activity_operations(desk: UsageDesk, catalog: CatalogFeed, clock: Clock) -> 
         columns = [*_COLUMNS, "workspace_id"] if by_workspace else list(_COLUMNS)
         return csv_answer("activity", columns, ([one[name] for name in columns] for one in shown))
 
-    return [Operation("GET", "/activity", activity, Who.MANAGER_ELSE_403)]
+    return [Operation("GET", "/activity", activity, Who.PEOPLE_ELSE_403)]
 
 
 _COLUMNS: Final = (
