@@ -157,11 +157,11 @@ def test_a_workspace_lives_and_dies(stage: Stage):
             "description": "For real",
             "default_provider_sort": "price",
             "io_logging_sampling_rate": 0.5,
-            "io_logging_api_key_ids": [1, 2],
+            "io_logging_api_key_ids": None,
         },
     )["data"]
     assert (made["created_by"], made["description"]) == (stage.ada.user, "For real")
-    assert made["io_logging_api_key_ids"] == [1, 2]
+    assert made["io_logging_api_key_ids"] is None
     listed = answered(stage, "GET /workspaces")
     assert listed["total_count"] == 2
     assert [one["slug"] for one in listed["data"]] == ["default", "production"]
@@ -182,6 +182,17 @@ def test_a_workspace_lives_and_dies(stage: Stage):
     assert answered(stage, "DELETE /workspaces/{id}", path=path) == {"deleted": True}
     answered(stage, "GET /workspaces/{id}", path=path, status=404)
     answered(stage, "DELETE /workspaces/{id}", path={"id": "default"}, status=403)
+
+
+def test_a_filter_by_numbers_that_keys_do_not_have_is_refused(stage: Stage):
+    filtered = {"name": "W", "slug": "w", "io_logging_api_key_ids": [1, 2]}
+    for name in ("POST /workspaces", "PATCH /workspaces/{id}"):
+        answered(stage, name, path={"id": "default"}, body=filtered, status=400)
+        told = stage.ask(
+            name, key=stage.ada.management.secret, path={"id": "default"}, body=filtered
+        )
+        assert told.json()["error"]["param"] == "io_logging_api_key_ids"
+    assert answered(stage, "GET /workspaces")["total_count"] == 1
 
 
 def test_budgets_of_a_workspace_grow_with_their_span(stage: Stage):

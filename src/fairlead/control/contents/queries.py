@@ -63,7 +63,7 @@ def policies_of(connection: sa.Connection, ids: Sequence[AccountId]) -> dict[Acc
             if row.io_logging:
                 kept[account][workspace] = ContentPolicy(
                     share_ppm=round(row.io_logging_sampling_rate * PPM),
-                    # The public API filters by numbers, which our keys have not: a filter lets nothing pass.
+                    # It names keys by numbers, which ours have not: where one was set, nothing passes.
                     callers=None if row.io_logging_key_ids is None else frozenset(),
                 )
             if row.data_discount_logging:

@@ -42,7 +42,6 @@ NAME_CHARACTERS_MAX: Final = 100
 SLUG_CHARACTERS_MAX: Final = 50
 DESCRIPTION_CHARACTERS_MAX: Final = 500
 MODEL_CHARACTERS_MAX: Final = 200
-KEY_IDS_MAX: Final = 1000
 WORKSPACES_MAX: Final = 500  # of one account
 MEMBERS_AT_ONCE: Final = 100
 SAMPLING_RATE_MIN: Final = 0.0001
@@ -130,9 +129,10 @@ def changed(workspace: Workspace, change: WorkspaceChange, *, now_ms: int) -> Wo
         raise WorkspaceInvalid(
             f"io_logging_sampling_rate is from {SAMPLING_RATE_MIN} to 1", "io_logging_sampling_rate"
         )
-    if len(wanted.get("io_logging_key_ids") or ()) > KEY_IDS_MAX:
+    if wanted.get("io_logging_key_ids") is not None:
         raise WorkspaceInvalid(
-            f"io_logging_api_key_ids has at most {KEY_IDS_MAX} entries", "io_logging_api_key_ids"
+            "keys have no numbers to name them by: io_logging_api_key_ids is null, for all of them",
+            "io_logging_api_key_ids",
         )
     return replace(workspace, **wanted, updated_ms=now_ms)
 
