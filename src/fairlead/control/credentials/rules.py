@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
 from difflib import get_close_matches
 from typing import Final
 from uuid import UUID
 
+import msgspec
 from msgspec import UNSET
 
 from fairlead.control.credentials.types import (
@@ -30,7 +30,6 @@ __all__ = [
     "checked_changes",
     "credential_id",
     "label_of",
-    "month_start_ms",
     "place_of",
     "provider_of",
 ]
@@ -48,12 +47,6 @@ _WITHOUT_KEYS: Final = ("local", "sandbox")  # kinds of providers
 
 def credential_id(entropy: bytes) -> CredentialId:
     return CredentialId(str(UUID(bytes=entropy, version=4)))
-
-
-def month_start_ms(unix_ms: int) -> int:
-    """When this calendar month began, in UTC."""
-    now = datetime.fromtimestamp(unix_ms / 1000, UTC)
-    return int(datetime(now.year, now.month, 1, tzinfo=UTC).timestamp()) * 1000
 
 
 def place_of(credential: CredentialId) -> str:
@@ -112,12 +105,7 @@ def checked_changes(changes: Changes, *, model_named: Callable[[str], ModelId | 
         return changes
     # A model that nobody knows may be in tomorrow's catalogue.
     known = tuple(dict.fromkeys(model_named(one.lower()) or one.lower() for one in models))
-    return _with_models(changes, known)
-
-
-def _with_models(changes: Changes, models: tuple[str, ...]) -> Changes:
-    fields = {name: getattr(changes, name) for name in changes.__struct_fields__}
-    return Changes(**(fields | {"allowed_models": models}))
+    return msgspec.structs.replace(changes, allowed_models=known)
 
 
 def _check_entries(entries: tuple[str, ...], param: str) -> None:

@@ -20,6 +20,7 @@ from fairlead.control.credentials.types import (
     ProviderCredential,
     SealedCredential,
 )
+from fairlead.control.usage.calendar import month_start_ms
 from fairlead.core.catalog import Snapshot, UnknownModel
 from fairlead.core.errors import Overloaded
 from fairlead.core.ids import AccountId, KeyId, ModelId, WorkspaceId
@@ -205,7 +206,7 @@ class Credentials:
         self, connection: sa.Connection, accounts: Sequence[AccountId]
     ) -> Mapping[AccountId, tuple[int, int]]:
         """List price (nanodollars) and number of calls with own credentials, as far as they are settled."""
-        since_ms = rules.month_start_ms(self._now_ms())
+        since_ms = month_start_ms(self._now_ms())
         return {
             account: used
             for start in range(0, len(accounts), queries.ACCOUNTS_MAX)

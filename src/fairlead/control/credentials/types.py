@@ -29,8 +29,7 @@ class ProviderCredential:
 
     workspace: None: for all of the account's. label: enough of the key to recognise it by.
     is_fallback: only after the installation's own. is_required: the installation's is not used for the models
-    that
-        this one is for; is_exclusive: nor for any other model of the provider.
+    that this one is for; is_exclusive: nor for any other model of the provider.
     region: "eu" or "us", as the account says. sort_order: among those of its provider, the lowest first.
     allowed_*: who and what it is for; None: all. Of keys the hashes (SHA-256, hexadecimal).
     """

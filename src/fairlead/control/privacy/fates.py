@@ -62,7 +62,7 @@ FATES: Final[dict[str, Fate]] = {
     "provider_credentials": Fate(End.DELETED, secret=("sealed",)),
     "contents": Fate(End.DELETED, secret=("sealed",)),
     "data_keys": Fate(End.DELETED, is_exported=False),
-    "generations": Fate(End.KEPT),  # and scrubbed, see control.privacy.scrubbing
+    "generations": Fate(End.KEPT),  # and scrubbed, see Privacy.scrub
     "generation_feedback": Fate(End.DELETED),
     "audit_entries": Fate(End.BLANKED, blank=(("address", ""), ("details", "{}"))),
     "ledger_accounts": Fate(End.KEPT),

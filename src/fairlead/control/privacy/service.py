@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Final
@@ -24,9 +24,8 @@ __all__ = ["Privacy"]
 RECORDS_AT_ONCE: Final = 500
 ACCOUNTS_AT_ONCE: Final = 20
 _MODE: Final = 0o600
-LATE_MS: Final = (
-    86_400_000  # a record that comes later than this after its account was deleted, nobody scrubs
-)
+# A record that comes later than this after its account was deleted, nobody scrubs.
+LATE_MS: Final = 86_400_000
 
 Progress = Callable[[str, int], None]
 
@@ -101,14 +100,8 @@ class Privacy:
                 )
                 if not found:
                     return count
-                changed = [
-                    (generation, scrubbed)
-                    for _, generation, record in found
-                    if (scrubbed := _scrubbed(record)) is not None
-                ]
-                queries.replace_records(connection, changed)
+                count += _scrub(connection, found)
             after = found[-1][:2]
-            count += len(changed)
             progress("generations", count)
 
     def scrub_due(self, *, now_ms: int) -> int:
@@ -124,14 +117,7 @@ class Privacy:
                 found = queries.next_records(
                     connection, account, after=(reached_ms, ""), limit=RECORDS_AT_ONCE
                 )
-                queries.replace_records(
-                    connection,
-                    [
-                        (generation, scrubbed)
-                        for _, generation, record in found
-                        if (scrubbed := _scrubbed(record)) is not None
-                    ],
-                )
+                _scrub(connection, found)
                 # Others of the last one's millisecond may follow.
                 last_ms = found[-1][0] if found else now_ms
                 queries.note_scrubbed(connection, account, max(last_ms, reached_ms + 1))
@@ -168,6 +154,17 @@ def _told(content: Content) -> dict[str, object]:
         "completion": content.completion,
         "reasoning": content.reasoning,
     }
+
+
+def _scrub(connection: sa.Connection, found: Sequence[tuple[int, GenerationId, bytes]]) -> int:
+    """Returns how many of these records told of somebody."""
+    changed = [
+        (generation, scrubbed)
+        for _, generation, record in found
+        if (scrubbed := _scrubbed(record)) is not None
+    ]
+    queries.replace_records(connection, changed)
+    return len(changed)
 
 
 def _scrubbed(record: bytes) -> bytes | None:
