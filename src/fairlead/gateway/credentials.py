@@ -150,10 +150,8 @@ class CredentialBook:
     def access(self) -> Access:
         return self._access
 
-    def find(self, provider: ProviderSlug, key: str | None = None) -> Credential:
+    def find(self, provider: ProviderSlug) -> Credential:
         """Raises KeyError without one: `access` says for whom there is."""
-        if key is not None:
-            raise KeyError(key)  # callers have no credentials of their own yet
         return self._entries[provider]
 
     def replace(self, entries: Mapping[ProviderSlug, Credential]) -> None:

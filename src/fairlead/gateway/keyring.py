@@ -123,9 +123,9 @@ class Keyring:
         """Whether anything opens the provider."""
         return provider in self.access
 
-    def find(self, provider: ProviderSlug, key: str | None = None) -> Credential:
+    def find(self, provider: ProviderSlug) -> Credential:
         """Raises KeyError without one: `access` says for whom there is."""
-        credential = self._book.find(provider, key)
+        credential = self._book.find(provider)
         signed_in = self._sign_ins.get(provider)
         if signed_in is None:
             return credential

@@ -152,8 +152,8 @@ class Credentials(Protocol):
         """What opens each provider now. Not to be changed; ask again for the next call."""
         ...
 
-    def find(self, provider: ProviderSlug, key: str | None = None) -> Credential:
-        """key: the caller's own, as `access` names it. Raises KeyError if there is none any more."""
+    def find(self, provider: ProviderSlug) -> Credential:
+        """Raises KeyError if there is none any more."""
         ...
 
 

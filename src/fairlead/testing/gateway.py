@@ -113,8 +113,7 @@ class CredentialsInMemory:
             slug: INSTALLATION for slug in snapshot.providers if slug not in missing
         }
 
-    def find(self, provider: ProviderSlug, key: str | None = None) -> Credential:
-        assert key is None
+    def find(self, provider: ProviderSlug) -> Credential:
         info = self._snapshot.providers[provider]
         return Credential(base_url=info.base_url, api_key="upstream-secret", options={})
 
