@@ -73,7 +73,7 @@ _PART_TOKENS: Final = {ImagePart: (49_152, 8_192), VideoPart: (262_144, 32_768)}
 _FILE_TOKENS: Final = (65_536, 16_384)
 _OTHER_TOKENS: Final = (8_192, 2_048)
 
-_NOTHING: Final = NanoUSD(0)
+_MAY_SEARCH: Final = frozenset({"tools", "web_search_options", "search_parameters"})
 _SEARCHES: Final = re.compile(rb'"type"\s*:\s*"web_search')
 _MAX_USES: Final = re.compile(rb'"max_uses"\s*:\s*(\d{1,6})')
 # Beside what is counted as text, models read these too.
@@ -149,12 +149,11 @@ class Ceilings:
             tokens = _answer_tokens(one, extent)
             if tokens > answer_tokens:
                 answer_tokens = tokens
-            fixed = _fixed(one, extent)
-            cost = fixed + one.answer * answers * tokens
+            fixed, each = _fixed(one, extent), one.answer * answers
+            cost = fixed + each * tokens
             if cost > full:
                 full = cost
             if extent.answer_tokens is None:
-                each = one.answer * answers
                 floor = max(floor, fixed + each * min(tokens, ANSWER_TOKENS_USUAL))
                 least = max(least, fixed + each * min(tokens, ANSWER_TOKENS_MIN))
         most = nano_from_pico(PicoUSD(full))
@@ -249,6 +248,8 @@ def _extent(request: ChatRequest, prompt_tokens: int, body_bytes: int) -> Extent
 def _searches(request: ChatRequest) -> int:
     """How often the call may search, where a model does that by itself."""
     body, fields = request.body, request.fields
+    if not (body.plugins or body.tools) and _MAY_SEARCH.isdisjoint(fields):
+        return 0
     tools = bytes(fields.get("tools", b""))
     if not (
         body.plugins

@@ -25,6 +25,7 @@ HEADERS: Final = (
     b"x-openrouter-experimental-metadata",
     b"x-fairlead-metadata",
 )
+_HEADERS: Final = frozenset(HEADERS)
 _ENABLED: Final = b"enabled"
 _OK: Final = 200
 _LET_GO: Final = 499  # a proxy's word for a caller who left; here it was we who did
@@ -34,6 +35,8 @@ _OURS: Final = frozenset({ErrorType.SERVER, ErrorType.UNMAPPED})
 
 def is_metadata_wanted(headers: Mapping[bytes, bytes]) -> bool:
     """headers: of the request, names in lower case."""
+    if _HEADERS.isdisjoint(headers):
+        return False
     for name in HEADERS:
         value = headers.get(name)
         if value is not None and value.strip().lower() == _ENABLED:

@@ -19,7 +19,7 @@ from fairlead.core.budgets.types import BudgetKind, CallerBudget, Reset
 from fairlead.core.ceiling import ANSWER_TOKENS_MIN, Ceiling, Ceilings, ample, close
 from fairlead.core.chat import ChatRequest
 from fairlead.core.errors import BudgetExhausted, ErrorType
-from fairlead.core.money import NANO_PER_USD, NanoUSD
+from fairlead.core.money import NANO_PER_USD, NanoUSD, usd
 from fairlead.core.prompt import prompt_text
 from fairlead.core.routing.deciding import Decided
 from fairlead.gateway.ports import Caller, Hold, TokenCounter, Wallet
@@ -111,8 +111,9 @@ def _admitted(hold: Hold, ceiling: Ceiling) -> Admitted:
 
 def _that_count(budgets: tuple[CallerBudget, ...], decided: Decided) -> Sequence[CallerBudget]:
     """Where only credentials of the account's own can serve, those that are to count such calls."""
-    if not budgets or any(choice.key is None for choice in decided.plan.choices):
-        return budgets
+    for choice in decided.plan.choices:
+        if choice.key is None:
+            return budgets
     return [one for one in budgets if one.counts_byok]
 
 
@@ -165,8 +166,8 @@ def refusal(lack: Lack, ceiling: Ceiling, *, credits_page: str) -> BudgetExhaust
         message += " Calls under way hold a part of it: some may come back when they end."
     metadata: dict[str, object] = {
         "limit": kind.value,
-        "needed_usd": lack.needed / NANO_PER_USD,
-        "left_usd": lack.left / NANO_PER_USD,
+        "needed_usd": usd(lack.needed),
+        "left_usd": usd(lack.left),
         "affordable_tokens": affordable if ceiling.answer_tokens else 0,
     }
     return BudgetExhausted(

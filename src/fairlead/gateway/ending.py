@@ -172,7 +172,7 @@ def _recorded(
             list_cost=bill.list_cost,
             discount=bill.discount,
             waived=bill.waived,
-            rule=closed.cause.value,
+            rule=str(closed.cause),
             budgets=bill.refs,
         )
     )

@@ -125,14 +125,17 @@ class Leg:
                 raise
             raise told from failure
 
-    async def _credential(self) -> Credential:
-        """Whose it is, the plan says. Raises UpstreamFailure."""
-        services, provider, key = self._services, self.choice.endpoint.provider, self.choice.key
-        if key is not None:
-            assert services.own_keys is not None, "somebody has put own keys into the plan"
-            return await services.own_keys.open(self._belongings, provider, key)
+    async def _callers(self, key: str) -> Credential:
+        """The caller's own credential that the plan names. Raises UpstreamFailure."""
+        own_keys = self._services.own_keys
+        assert own_keys is not None, "somebody has put own keys into the plan"
+        return await own_keys.open(self._belongings, self.choice.endpoint.provider, key)
+
+    def _ours(self) -> Credential:
+        """The installation's credential. Raises UpstreamFailure."""
+        provider = self.choice.endpoint.provider
         try:
-            return services.credentials.find(provider)
+            return self._services.credentials.find(provider)
         except KeyError:  # the configuration changed since the plan was made
             raise UpstreamFailure(
                 f"{provider} is no longer configured.", kind=FailureKind.MODEL_NOT_FOUND
@@ -141,7 +144,8 @@ class Leg:
     async def _ask(self) -> None:
         services, endpoint = self._services, self.choice.endpoint
         provider, adapter = self._provider(endpoint)
-        credential = await self._credential()
+        key = self.choice.key
+        credential = self._ours() if key is None else await self._callers(key)
         try:
             upstream_request = adapter.encode(self.request, endpoint, credential)
         except CallerError as refusal:  # which another provider may not have to say

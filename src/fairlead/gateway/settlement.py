@@ -56,6 +56,13 @@ __all__ = [
 TEXT_KEPT_CHARACTERS_MAX: Final = 1_000_000
 CALLS_KEPT_MAX: Final = 128  # of one answer; providers allow as many tools
 
+# Python 3.11 takes longer to look a member up than to compare it.
+_COMPLETED: Final = Outcome.COMPLETED
+_CANCELLED: Final = Outcome.CANCELLED
+_REPORTED: Final = UsageSource.REPORTED
+_PAYS_NOTHING: Final = Pays.NOTHING
+_PAYS_SEARCHES: Final = Pays.SEARCHES
+
 FREE = Charge(total=NanoUSD(0), prompt=NanoUSD(0), completion=NanoUSD(0))
 NO_USAGE = Usage(requests=0, source=UsageSource.NONE)
 
@@ -302,24 +309,24 @@ def closing_charge(
     tally = parts[-1].tally if parts else None
     usage, total = NO_USAGE, FREE
     if parts:
-        is_whole = outcome is Outcome.COMPLETED and not parts[-1].broke and not is_cut
+        is_whole = outcome is _COMPLETED and not parts[-1].broke and not is_cut
         usage, total = _used(
             parts, is_whole=is_whole, request=request, model=model, counter=counter, at_s=at_s
         )
     cause = cause_of(
-        is_completed=outcome is Outcome.COMPLETED,
-        is_cancelled=outcome is Outcome.CANCELLED,
+        is_completed=outcome is _COMPLETED,
+        is_cancelled=outcome is _CANCELLED,
         is_stopped=is_stopped,
         has_begun=bool(parts),
         has_error=tally is not None and tally.finish == _ERROR,
         is_empty=tally is not None and tally.finish is None and usage.completion_tokens == 0,
-        is_reported=usage.source is UsageSource.REPORTED,
+        is_reported=usage.source is _REPORTED,
         is_cut=is_cut,
     )
     pays = RULES[cause].pays
-    if pays is Pays.NOTHING:
+    if pays is _PAYS_NOTHING:
         total = FREE
-    elif pays is Pays.SEARCHES:
+    elif pays is _PAYS_SEARCHES:
         searched = Usage(web_searches=usage.web_searches, requests=0)
         total = charge(searched, _sheet(parts[-1]), at_s=at_s) if usage.web_searches else FREE
     return Closed(usage, total, cause)
