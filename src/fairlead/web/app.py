@@ -8,7 +8,7 @@ Every refusal, whoever makes it, leaves in the one error envelope (`answers.py`)
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from starlette.applications import Starlette
@@ -20,13 +20,13 @@ from starlette.types import ASGIApp, ExceptionHandler
 from fairlead.core.errors import FairleadError
 from fairlead.web.answers import on_crash, on_expected, on_http
 from fairlead.web.api.billing import billing_operations
-from fairlead.web.api.byok import byok_operations
-from fairlead.web.api.generation_content import content_operations
-from fairlead.web.api.generations import generation_operations
+from fairlead.web.api.byok import byok_routes
+from fairlead.web.api.generation_content import content_routes
+from fairlead.web.api.generations import generation_routes
 from fairlead.web.api.management import management_operations
 from fairlead.web.api.models import model_routes
-from fairlead.web.api.preferences import preference_operations
-from fairlead.web.api.routing import routing_operations
+from fairlead.web.api.preferences import preference_routes
+from fairlead.web.api.routing import routing_routes
 from fairlead.web.api.usage import usage_operations
 from fairlead.web.auth.app import auth_routes
 from fairlead.web.cors import AnyOrigin
@@ -34,9 +34,11 @@ from fairlead.web.doors import Doors, peer_address
 from fairlead.web.health import health_routes
 from fairlead.web.hooks.payments import hook_routes
 from fairlead.web.operations import operation_routes
+from fairlead.web.pages.app import page_routes
 from fairlead.web.pages.consent import consent_routes
-from fairlead.web.pages.home import home_routes
 from fairlead.web.pages.pretended_payment import pretended_payment_routes
+from fairlead.web.pages.refusals import page_refusals
+from fairlead.web.pages.site import Site
 from fairlead.web.services import WebServices
 from fairlead.web.sessions import Doorway
 
@@ -44,7 +46,7 @@ __all__ = ["build_web_app"]
 
 API_PREFIXES: Final = ("/api/v1", "/v1")
 
-_EXCEPTION_HANDLERS: Final[dict[int | type[Exception], ExceptionHandler]] = {
+_API_REFUSALS: Final[dict[int | type[Exception], ExceptionHandler]] = {
     FairleadError: on_expected,
     HTTPException: on_http,
     Exception: on_crash,
@@ -55,13 +57,13 @@ def build_web_app(services: WebServices) -> ASGIApp:
     """The app for all paths that the data plane does not serve itself."""
     api_routes: list[Route] = [
         *model_routes(services),
+        *generation_routes(services),
+        *routing_routes(services),
+        *byok_routes(services),
+        *content_routes(services),
+        *preference_routes(services),
         *operation_routes(
             [
-                *generation_operations(services),
-                *content_operations(services.contents),
-                *routing_operations(services),
-                *byok_operations(services.byok),
-                *preference_operations(services.accounts, services.catalog),
                 *management_operations(services),
                 *usage_operations(services),
                 *billing_operations(services.billing),
@@ -74,7 +76,8 @@ def build_web_app(services: WebServices) -> ASGIApp:
         ),
     ]
     # Errors are answered inside of `AnyOrigin`, so that browser apps may read them too.
-    api = AnyOrigin(_application(api_routes))
+    api = AnyOrigin(_application(api_routes, _API_REFUSALS))
+    site = Site.of(services)
     return _application(
         [
             *(Mount(prefix, api) for prefix in API_PREFIXES),
@@ -83,8 +86,9 @@ def build_web_app(services: WebServices) -> ASGIApp:
             *pretended_payment_routes(services.billing, services.auth),
             *health_routes(services),
             *consent_routes(services),
-            *home_routes(),
-        ]
+            *page_routes(site),
+        ],
+        page_refusals(site),
     )
 
 
@@ -92,7 +96,9 @@ def _place(doorway: Doorway) -> Callable[[Request], str]:
     return lambda request: doorway.place(request).address
 
 
-def _application(routes: Sequence[BaseRoute]) -> Starlette:
-    app = Starlette(routes=routes, exception_handlers=_EXCEPTION_HANDLERS)
+def _application(
+    routes: Sequence[BaseRoute], refusals: Mapping[int | type[Exception], ExceptionHandler]
+) -> Starlette:
+    app = Starlette(routes=routes, exception_handlers=dict(refusals))
     app.router.redirect_slashes = False  # a path is right or it is 404
     return app

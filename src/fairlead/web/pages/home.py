@@ -1,47 +1,79 @@
-"""The first page: what this is and where its API is."""
+"""`/`: what this is, what is in it, and the first call."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final
 
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 
-__all__ = ["home_routes"]
+from fairlead.core.catalog import Snapshot
+from fairlead.web.pages import shown
+from fairlead.web.pages.model_list import ModelRow, row_of
+from fairlead.web.pages.models import CatalogueHolder
+from fairlead.web.pages.site import Site
 
-_HEADERS: Final = {
-    "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
-    "x-content-type-options": "nosniff",
-}
+__all__ = ["home_pages"]
 
-_PAGE: Final = """\
-<!doctype html>
-<html lang="en">
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Fairlead</title>
-<style>
-  body { font: 1rem/1.6 system-ui, sans-serif; max-width: 38rem; margin: 4rem auto; padding: 0 1rem; }
-  code { background: color-mix(in srgb, currentColor 8%, transparent); padding: .1em .3em; }
-  :root { color-scheme: light dark; }
-</style>
-<h1>Fairlead</h1>
-<p>One API in front of every large language model. It runs here.</p>
-<p>Point any OpenAI client at <code>/api/v1</code> on this address, with a key from
-<code>fairlead keys create</code>.</p>
-<ul>
-  <li><a href="/api/v1/models">Models and prices</a> (<code>GET /api/v1/models</code>)</li>
-  <li><a href="/api/v1/providers">Providers</a></li>
-  <li><a href="/readyz">Is it ready?</a></li>
-</ul>
-<p>The documentation comes with the program, in its <code>docs</code> folder.</p>
-</html>
-"""
+NEWEST_COUNT: Final = 6
+_TRIED_FIRST: Final = "sandbox/echo"  # answers without anybody's key
 
 
-def home_routes() -> list[Route]:
-    async def home(_request: Request) -> Response:
-        return HTMLResponse(_PAGE, headers=_HEADERS)
+@dataclass(frozen=True, slots=True)
+class Home:
+    model_count: str
+    provider_count: str
+    author_count: str
+    newest: tuple[ModelRow, ...]
+    curl: str
+    python: str
+
+
+def home_pages(site: Site) -> list[Route]:
+    held = CatalogueHolder(site)
+
+    async def home(request: Request) -> Response:
+        visitor = await site.visitor(request)
+        models = (await held.current()).models
+        own = [model for model in models if model.endpoints and not model.id.startswith("~")]
+        origin = site.origin(request)
+        view = Home(
+            model_count=shown.count(len(own)),
+            provider_count=shown.count(_offering(site.services.catalog.snapshot)),
+            author_count=shown.count(len({model.author for model in own})),
+            newest=tuple(row_of(model) for model in own[:NEWEST_COUNT]),
+            curl=_curl(origin),
+            python=_python(origin),
+        )
+        return await site.page(
+            request, "home/home.html", visitor, title="Fairlead", section="home", view=view
+        )
 
     return [Route("/", home)]
+
+
+def _offering(snapshot: Snapshot) -> int:
+    """Providers that have something to offer."""
+    return len({one.provider for model in snapshot.models.values() for one in model.endpoints})
+
+
+def _curl(origin: str) -> str:
+    return f"""\
+curl {origin}/api/v1/chat/completions \\
+  -H "Authorization: Bearer $FAIRLEAD_API_KEY" \\
+  -H "Content-Type: application/json" \\
+  -d '{{"model": "{_TRIED_FIRST}", "messages": [{{"role": "user", "content": "Hello"}}]}}'"""
+
+
+def _python(origin: str) -> str:
+    return f"""\
+from openai import OpenAI
+
+client = OpenAI(base_url="{origin}/api/v1", api_key="sk-fl-v1-...")
+answer = client.chat.completions.create(
+    model="{_TRIED_FIRST}",
+    messages=[{{"role": "user", "content": "Hello"}}],
+)
+print(answer.choices[0].message.content)"""

@@ -8,6 +8,14 @@ export function startForms(): void {
     if (form !== null && !form.hasAttribute("hx-get") && field.matches("select, input[type=checkbox], input[type=radio]"))
       form.requestSubmit();
   });
+  // The address of a list says what was chosen, not what was not.
+  document.addEventListener("htmx:configRequest", (event) => {
+    if (!(event.target as Element).matches("form[data-tidy]")) return;
+    const { formData } = (event as CustomEvent<{ formData: FormData }>).detail;
+    const kept = [...formData].filter(([, value]) => value !== "");
+    for (const name of new Set(formData.keys())) formData.delete(name);
+    for (const [name, value] of kept) formData.append(name, value);
+  });
   // A form is sent once: a double click is no second purchase.
   document.addEventListener("submit", (event) => {
     const form = event.target as HTMLFormElement;

@@ -1,0 +1,29 @@
+"""All pages. A new subject is one line in `PAGES`.
+
+Order matters in one way: `/{author}/{slug}`, a model's page, takes whatever two words are left, so it is last.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from starlette.routing import Route
+
+from fairlead.web.pages.design_system import design_system_pages
+from fairlead.web.pages.home import home_pages
+from fairlead.web.pages.models import models_pages
+from fairlead.web.pages.site import Site
+from fairlead.web.pages.static import static_routes
+
+__all__ = ["PAGES", "page_routes"]
+
+PAGES: Final[tuple[Callable[[Site], list[Route]], ...]] = (
+    home_pages,
+    models_pages,
+    design_system_pages,
+)
+
+
+def page_routes(site: Site) -> list[Route]:
+    return [*static_routes(site.bundle), *(route for pages in PAGES for route in pages(site))]

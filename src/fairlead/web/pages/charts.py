@@ -1,0 +1,56 @@
+"""A chart's numbers, as its table has them; the script draws that table. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+__all__ = ["Chart", "Point", "Row", "chart"]
+
+ROWS_MAX = 1500  # a minute each for a day; more than a screen can show
+SERIES_MAX = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """value: None: not known. text: as the table shows it."""
+
+    value: float | int | None
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    unix_s: int
+    label: str
+    points: tuple[Point, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """unit: of the rows, as "Day". series: a column each."""
+
+    unit: str
+    series: tuple[str, ...]
+    rows: tuple[Row, ...]
+
+
+def chart(
+    unit: str,
+    series: Sequence[str],
+    rows: Sequence[tuple[int, str, Sequence[float | int | None]]],
+    *,
+    written: Callable[[float | int | None], str],
+) -> Chart:
+    """rows: start in Unix seconds, its label, a value for each series. written: how a
+    value looks in the table."""
+    assert len(series) <= SERIES_MAX
+    assert all(len(values) == len(series) for _, _, values in rows)
+    return Chart(
+        unit,
+        tuple(series),
+        tuple(
+            Row(start, label, tuple(Point(value, written(value)) for value in values))
+            for start, label, values in rows[-ROWS_MAX:]
+        ),
+    )

@@ -1,0 +1,349 @@
+"""What the list of models shows, and every address of it. Pure.
+
+The page takes the parameters of `GET /api/v1/models`, so its filters are the API's (`api/model_query.py`); a
+group of boxes comes as one name several times and means its words with commas between. Besides: `view`, and
+`page` from 1.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final
+from urllib.parse import quote, urlencode
+
+from starlette.datastructures import QueryParams
+
+from fairlead.core.catalog import Modality, Model, Snapshot
+from fairlead.web.api.model_listing import listed, prices_of
+from fairlead.web.api.model_query import parse_query, select
+from fairlead.web.pages import shown
+
+__all__ = [
+    "SORTS",
+    "Catalogue",
+    "Listing",
+    "ModelRow",
+    "catalogue_of",
+    "listing",
+    "model_path",
+    "row_of",
+]
+
+PAGE_SIZE: Final = 50
+VALUE_CHARACTERS_MAX: Final = 2000  # of one parameter, all its values together
+DESCRIPTION_CHARACTERS_MAX: Final = 280
+
+SORTS: Final = (
+    ("", "Newest"),
+    ("most-popular", "Most popular"),
+    ("top-weekly", "Top weekly"),
+    ("pricing-low-to-high", "Price: low to high"),
+    ("pricing-high-to-low", "Price: high to low"),
+    ("context-high-to-low", "Context: high to low"),
+    ("throughput-high-to-low", "Throughput: high to low"),
+    ("latency-low-to-high", "Latency: low to high"),
+    ("intelligence-high-to-low", "Intelligence: high to low"),
+    ("coding-high-to-low", "Coding: high to low"),
+    ("agentic-high-to-low", "Agentic: high to low"),
+    ("design-arena-elo-high-to-low", "Design arena: high to low"),
+)
+PRICES: Final = (
+    ("", "Any price"),
+    ("0", "Free"),
+    ("0.5", "Up to $0.50"),
+    ("1", "Up to $1"),
+    ("5", "Up to $5"),
+    ("10", "Up to $10"),
+)
+CONTEXTS: Final = (
+    ("", "Any length"),
+    ("32000", "32K or more"),
+    ("128000", "128K or more"),
+    ("200000", "200K or more"),
+    ("1000000", "1M or more"),
+)
+CATEGORIES: Final = (
+    ("", "Any category"),
+    ("programming", "Programming"),
+    ("roleplay", "Roleplay"),
+    ("marketing", "Marketing"),
+    ("marketing/seo", "Marketing: SEO"),
+    ("technology", "Technology"),
+    ("science", "Science"),
+    ("translation", "Translation"),
+    ("legal", "Legal"),
+    ("finance", "Finance"),
+    ("health", "Health"),
+    ("trivia", "Trivia"),
+    ("academia", "Academia"),
+)
+VIEWS: Final = ("list", "table")
+_OUTPUT_WORDS: Final = (
+    "text",
+    "image",
+    "audio",
+    "embeddings",
+    "speech",
+    "transcription",
+    "video",
+    "rerank",
+)
+_GROUPS: Final = (
+    ("input_modalities", "Input"),
+    ("output_modalities", "Output"),
+    ("supported_parameters", "Parameters"),
+    ("model_authors", "Author"),
+    ("providers", "Provider"),
+    ("arch", "Series"),
+)
+_SINGLES: Final = frozenset({"arch"})  # the API takes one word
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRow:
+    """A model among others. prompt, completion: per million tokens, or how else they are. created_s: 0: not
+    known. expires: the last day that it is there for sure."""
+
+    id: str
+    path: str
+    name: str
+    author: str
+    author_name: str
+    description: str
+    prompt: str
+    completion: str
+    context: str
+    modality: str
+    created_s: int
+    is_free: bool
+    expires: str | None
+    provider_count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    value: str
+    label: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Boxes that belong together. is_single: one of them at a time."""
+
+    name: str
+    title: str
+    options: tuple[Option, ...]
+    chosen: frozenset[str]
+    is_single: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Catalogue:
+    """A snapshot's models in the default order, and what they can be told apart by; made once for each."""
+
+    snapshot: Snapshot
+    models: tuple[Model, ...]
+    options: Mapping[str, tuple[Option, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """A page of the list. before, after: None at the ends. clear: the list with no filter."""
+
+    rows: tuple[ModelRow, ...]
+    total: int
+    range_text: str
+    is_filtered: bool
+    q: str
+    sort: str
+    price: str
+    context: str
+    category: str
+    view: str
+    groups: tuple[Group, ...]
+    views: tuple[tuple[str, str, str], ...]
+    sorted_by: Mapping[str, tuple[str, str | None]]
+    before: str | None
+    after: str | None
+    clear: str
+    feed: str
+
+
+def catalogue_of(snapshot: Snapshot) -> Catalogue:
+    models = tuple(listed(snapshot))
+    author_names = {model.author: author_name(model) for model in reversed(models)}
+    provider_names = {str(one.slug): one.name for one in snapshot.providers.values()}
+    options = {
+        "input_modalities": _options(
+            (word for model in models for word in model.input_modalities), order=tuple(Modality)
+        ),
+        "output_modalities": _options(
+            (word for model in models for word in model.output_modalities), order=_OUTPUT_WORDS
+        ),
+        "supported_parameters": _options(
+            word for model in models for word in model.supported_parameters
+        ),
+        "model_authors": _options((model.author for model in models), author_names),
+        "providers": _options(
+            (slug for model in models for slug in {one.provider for one in model.endpoints}),
+            provider_names,
+        ),
+        "arch": _options(model.tokenizer for model in models if model.tokenizer),
+    }
+    return Catalogue(snapshot, models, MappingProxyType(options))
+
+
+def _options(
+    words: Iterable[str],
+    labels: Mapping[str, str] | None = None,
+    *,
+    order: tuple[str, ...] = (),
+) -> tuple[Option, ...]:
+    """By `order` where there is one, else by label."""
+    found = [
+        Option(word, (labels or {}).get(word) or _label(word), number)
+        for word, number in Counter(words).items()
+        if not order or word in order
+    ]
+    if order:
+        return tuple(sorted(found, key=lambda one: order.index(one.value)))
+    return tuple(sorted(found, key=lambda one: one.label.lower()))
+
+
+def _label(word: str) -> str:
+    return word.replace("_", " ").capitalize() if word.islower() and "_" not in word else word
+
+
+def listing(catalogue: Catalogue, query: QueryParams, *, now_s: float) -> Listing:
+    """Raises RequestInvalid that names the parameter."""
+    given = _given(query)
+    wanted = {"output_modalities": "all"} | {
+        name: value for name, value in given.items() if name not in ("view", "page")
+    }
+    found = select(catalogue.models, parse_query(wanted, catalogue.snapshot, now_s=now_s))
+    number = _page_number(given.get("page", "1"), len(found))
+    start = (number - 1) * PAGE_SIZE
+    here = found[start : start + PAGE_SIZE]
+    view = given["view"] if given.get("view") in VIEWS else "list"
+    filters = {name: value for name, value in given.items() if name not in ("view", "page", "sort")}
+    return Listing(
+        rows=tuple(row_of(model) for model in here),
+        total=len(found),
+        range_text=_range(start, len(here), len(found)),
+        is_filtered=bool(filters),
+        q=given.get("q", ""),
+        sort=given.get("sort", ""),
+        price=given.get("max_price", ""),
+        context=given.get("context", ""),
+        category=given.get("category", ""),
+        view=view,
+        groups=tuple(
+            Group(
+                name,
+                title,
+                catalogue.options[name],
+                frozenset(given.get(name, "").split(",")) - {""},
+                name in _SINGLES,
+            )
+            for name, title in _GROUPS
+        ),
+        views=tuple((one, one.capitalize(), _address(given, view=one, page=None)) for one in VIEWS),
+        sorted_by=_heads(given),
+        before=_address(given, page=str(number - 1)) if number > 1 else None,
+        after=_address(given, page=str(number + 1)) if start + PAGE_SIZE < len(found) else None,
+        clear=_address({name: given[name] for name in ("view", "sort") if name in given}),
+        feed=_address(filters, path="/models/feed.xml"),
+    )
+
+
+def _given(query: QueryParams) -> dict[str, str]:
+    """Each name once; several boxes of a group with commas between."""
+    return {
+        name: ",".join(values)[:VALUE_CHARACTERS_MAX]
+        for name in query
+        if (values := [value for value in query.getlist(name) if value])
+    }
+
+
+def _page_number(text: str, total: int) -> int:
+    """What is no page is the first one; what is beyond the last one is the last."""
+    last = max(1, -(-total // PAGE_SIZE))
+    return (
+        min(max(1, int(text)), last) if text.isascii() and text.isdigit() and len(text) < 7 else 1
+    )
+
+
+def _range(start: int, here: int, total: int) -> str:
+    if total <= PAGE_SIZE:
+        return shown.plural(total, "model")
+    return f"{start + 1:,}\N{EN DASH}{start + here:,} of {total:,} models"
+
+
+def _address(given: Mapping[str, str], *, path: str = "/models", **changes: str | None) -> str:
+    """The same list with some parameters changed; None takes one away."""
+    kept = {name: value for name, value in {**given, **changes}.items() if value}
+    return f"{path}?{urlencode(kept, safe='/,')}" if kept else path
+
+
+def _heads(given: Mapping[str, str]) -> Mapping[str, tuple[str, str | None]]:
+    """For each column that sorts: where its head leads, and which way it is sorted now."""
+    sort = given.get("sort", "newest")
+
+    def to(name: str) -> str:
+        return _address(given, sort=name, page=None)
+
+    is_rising, is_falling = sort == "pricing-low-to-high", sort == "pricing-high-to-low"
+    return MappingProxyType(
+        {
+            "price": (
+                to("pricing-high-to-low" if is_rising else "pricing-low-to-high"),
+                "ascending" if is_rising else "descending" if is_falling else None,
+            ),
+            "context": (
+                to("context-high-to-low"),
+                "descending" if sort == "context-high-to-low" else None,
+            ),
+            "created": (to("newest"), "descending" if sort == "newest" else None),
+        }
+    )
+
+
+def row_of(model: Model) -> ModelRow:
+    prices = prices_of(model)
+    name = model.name.partition(": ")[2] or model.name
+    return ModelRow(
+        id=model.id,
+        path=model_path(model.id),
+        name=name,
+        author=model.author,
+        author_name=author_name(model),
+        description=_first_words(model.description),
+        prompt="Varies" if prices is None else shown.per_million(prices.prompt),
+        completion="Varies" if prices is None else shown.per_million(prices.completion),
+        context=shown.tokens(model.context_length),
+        modality=(model.modality or "").replace("->", " → ").replace("+", ", "),
+        created_s=model.created,
+        is_free=prices is not None and prices.prompt == 0 and prices.completion == 0,
+        expires=model.expiration_date,
+        provider_count=len({one.provider for one in model.endpoints}),
+    )
+
+
+def author_name(model: Model) -> str:
+    maker, colon, _ = model.name.partition(": ")
+    return maker if colon else model.author.removeprefix("~")
+
+
+def model_path(model_id: str) -> str:
+    return "/" + quote(model_id, safe="/:~.-_")
+
+
+def _first_words(text: str) -> str:
+    text = " ".join(text.split())
+    if len(text) <= DESCRIPTION_CHARACTERS_MAX:
+        return text
+    return text[:DESCRIPTION_CHARACTERS_MAX].rpartition(" ")[0].rstrip(",;:.") + "…"

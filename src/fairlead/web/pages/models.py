@@ -1,0 +1,77 @@
+"""`/models`: what can be called, with filters and sorts. `/models/feed.xml`: the first of the same list."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from fairlead.web.pages import model_list
+from fairlead.web.pages.environment import templates
+from fairlead.web.pages.model_list import Catalogue, Listing
+from fairlead.web.pages.site import Site
+
+__all__ = ["CatalogueHolder", "models_pages"]
+
+_FEED: Final = "application/rss+xml"
+
+
+def models_pages(site: Site) -> list[Route]:
+    held = CatalogueHolder(site)
+
+    async def models(request: Request) -> Response:
+        visitor = await site.visitor(request)
+        listing = await _listing(request)
+        return await site.page(
+            request,
+            "models/list.html",
+            visitor,
+            title="Models",
+            description="Every model that can be called here, with its price, context and abilities.",
+            section="models",
+            fragment="models/results.html",
+            feed=listing.feed,
+            # Only the whole list is worth finding; there are endless ways to cut it.
+            is_indexed=not request.query_params,
+            listing=listing,
+            sorts=model_list.SORTS,
+            prices=model_list.PRICES,
+            contexts=model_list.CONTEXTS,
+            categories=model_list.CATEGORIES,
+        )
+
+    async def feed(request: Request) -> Response:
+        listing = await _listing(request)
+        text = await run_in_threadpool(
+            templates().get_template("models/feed.xml").render,
+            rows=listing.rows,
+            origin=site.origin(request),
+        )
+        return Response(text, media_type=_FEED, headers={"cache-control": "no-cache"})
+
+    async def _listing(request: Request) -> Listing:
+        catalogue = await held.current()
+        now_s = site.services.clock.now_s()
+        return await run_in_threadpool(
+            model_list.listing, catalogue, request.query_params, now_s=now_s
+        )
+
+    return [Route("/models", models), Route("/models/feed.xml", feed)]
+
+
+class CatalogueHolder:
+    """Of the snapshot in force; made anew by the first to ask after it changed."""
+
+    def __init__(self, site: Site) -> None:
+        self._catalog = site.services.catalog
+        self._catalogue: Catalogue | None = None
+
+    async def current(self) -> Catalogue:
+        snapshot = self._catalog.snapshot
+        if self._catalogue is None or self._catalogue.snapshot is not snapshot:
+            # Two that come at once make it twice; the same comes out.
+            self._catalogue = await run_in_threadpool(model_list.catalogue_of, snapshot)
+        return self._catalogue

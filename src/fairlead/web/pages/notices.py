@@ -1,0 +1,41 @@
+"""What a page says once, after something was done: `/settings/keys?notice=key-deleted`.
+
+The address carries a word of this table and no text, so nobody can put words into our mouth with a link.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final, Literal
+from urllib.parse import urlencode
+
+__all__ = ["NOTICES", "Notice", "notice_of", "with_notice"]
+
+Tone = Literal["info", "success", "warning", "danger"]
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    tone: Tone
+    text: str
+
+
+NOTICES: Final = MappingProxyType(
+    {
+        "saved": Notice("success", "Saved."),
+        "deleted": Notice("success", "Deleted."),
+        "signed-in": Notice("success", "You are signed in."),
+        "signed-out": Notice("success", "You are signed out."),
+    }
+)
+
+
+def notice_of(code: str | None) -> Notice | None:
+    return None if code is None else NOTICES.get(code)
+
+
+def with_notice(path: str, code: str) -> str:
+    """The path, for a 303. code: of the table."""
+    assert code in NOTICES
+    return f"{path}{'&' if '?' in path else '?'}{urlencode({'notice': code})}"

@@ -1,0 +1,133 @@
+"""What a person sees: a running `fairlead serve`, a browser window on it, and what must never happen in one."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+from playwright.sync_api import Browser, Page, Request, ViewportSize
+
+from fairlead.testing.serving import running_program
+from tests.browser.chromium import AXE
+
+Theme = Literal["light", "dark"]
+DESKTOP = ViewportSize(width=1280, height=860)
+PHONE = ViewportSize(width=390, height=844)
+WAIT_MS = 5_000
+_LINK = re.compile(r"Sign in, once and within 24 hours: (http://\S+)")
+_ADDRESS = re.compile(r"ready at (http://\S+)")
+_KEY = re.compile(r"shown this once: (\S+)")
+_SERIOUS = ("serious", "critical")
+
+
+@dataclass(frozen=True)
+class Served:
+    """url: `http://127.0.0.1:port`. link: signs the owner in, once. key: of the owner."""
+
+    url: str
+    link: str = field(repr=False)
+    key: str = field(repr=False)
+    data: Path
+
+
+@contextmanager
+def serving(place: Path) -> Iterator[Served]:
+    """An empty installation, until the block ends."""
+    data = place / "data"
+    arguments = ["serve", "--port", "0", "--data", str(data)]
+    with running_program(arguments, place / "serve.log") as program:
+        url = program.wait_for(_ADDRESS)
+        said = {}
+        for _ in range(2):  # in whichever order they are printed
+            line = program.wait_for(re.compile(rf"({_LINK.pattern}|{_KEY.pattern})"))
+            for name, pattern in (("link", _LINK), ("key", _KEY)):
+                if found := pattern.search(line):
+                    said[name] = found[1]
+        yield Served(url, said["link"], said["key"], data)
+
+
+@dataclass
+class Watched:
+    """Wrongs that a page did: messages on its console, requests to other hosts."""
+
+    wrongs: list[str] = field(default_factory=list)
+    allowed: list[str] = field(default_factory=list)
+
+    def expect(self, part: str) -> None:
+        """A wrong with this in it is what the test is about."""
+        self.allowed.append(part)
+
+    @property
+    def unexpected(self) -> list[str]:
+        return [one for one in self.wrongs if not any(part in one for part in self.allowed)]
+
+
+@contextmanager
+def window(
+    browser: Browser,
+    url: str,
+    *,
+    size: ViewportSize = DESKTOP,
+    theme: Theme = "light",
+    scripts: bool = True,
+    state: Any = None,
+) -> Iterator[tuple[Page, Watched]]:
+    """A fresh browser profile with one page. state: cookies of an earlier one (`context.storage_state()`)."""
+    context = browser.new_context(
+        base_url=url,
+        viewport=size,
+        color_scheme=theme,
+        java_script_enabled=scripts,
+        locale="en-US",
+        reduced_motion="reduce",
+        storage_state=state,
+        has_touch=size["width"] < 600,
+        permissions=["clipboard-read", "clipboard-write"],
+    )
+    context.set_default_timeout(WAIT_MS)
+    watched = Watched()
+    host = urlsplit(url).netloc
+
+    def on_request(request: Request) -> None:
+        parts = urlsplit(request.url)
+        if parts.scheme in ("http", "https", "ws", "wss") and parts.netloc != host:
+            watched.wrongs.append(f"request to another host: {request.url}")
+
+    context.on("request", on_request)
+    context.on(
+        "console",
+        lambda message: (
+            watched.wrongs.append(f"console {message.type}: {message.text}")
+            if message.type in ("error", "warning")
+            else None
+        ),
+    )
+    context.on("weberror", lambda error: watched.wrongs.append(f"uncaught: {error.error}"))
+    try:
+        yield context.new_page(), watched
+    finally:
+        context.close()
+
+
+def sign_in(page: Page, link: str) -> None:
+    """By a link from the program; it works once, so keep `page.context.storage_state()`."""
+    page.goto(link)
+    page.get_by_role("button").first.click()
+
+
+def serious_findings(page: Page) -> list[str]:
+    """What axe finds wrong and serious, one line each."""
+    # Not as a script tag: the page's policy refuses those, as it should.
+    page.evaluate(AXE.read_text("utf-8"))
+    found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+    return [
+        f"{one['id']} ({one['impact']}): {node['html'][:160]} | {node['failureSummary'][:300]}"
+        for one in found["violations"]
+        if one["impact"] in _SERIOUS
+        for node in one["nodes"]
+    ]
