@@ -20,6 +20,7 @@ from fairlead.control.billing.types import (
     RefundState,
     RefusedBecause,
 )
+from fairlead.core.money import NANO_PER_USD
 from fairlead.settings import Billing
 from fairlead.store.database import Database
 from fairlead.store.tables.payments import payment_events
@@ -299,18 +300,26 @@ def test_a_refund_too_late_of_crypto_or_of_what_is_used_up_is_refused_and_moves_
     assert world.balance == 10
 
 
+def set_aside(world: World, amount: int) -> None:
+    """So much of the account's credit is leased."""
+    with world.database.begin() as connection:
+        connection.execute(
+            sa.text("UPDATE budget_periods SET leased_nano = :amount WHERE budget_id = :id"),
+            {"amount": amount, "id": f"account:{world.account}"},
+        )
+
+
 def test_credit_that_calls_have_set_aside_is_not_paid_back(world: World):
     purchase = world.buy()
     world.deliver()
-    with world.database.begin() as connection:
-        connection.execute(
-            sa.text("UPDATE budget_periods SET leased_nano = 1 WHERE budget_id = :id"),
-            {"id": f"account:{world.account}"},
-        )
+    set_aside(world, 1)
     with pytest.raises(RefundRefused) as caught:
         world.services.billing.refund(world.buyer, purchase.id)
     assert caught.value.reason is RefusedBecause.IN_USE
     assert world.balance == 10
+    with world.database.read() as connection:
+        asked = connection.execute(sa.text("SELECT wanted_back_ms FROM budget_periods")).scalar()
+    assert asked == world.clock.ms, "processes are asked for what no call needs"
 
 
 def test_a_refund_that_fails_later_comes_back_as_credit_once(world: World):
@@ -530,6 +539,23 @@ def test_credit_expires_only_if_so_decided_after_two_warnings(
         assert [kind for kind, _ in world.letters() if kind == "credit_expiring"] == kinds
     world.clock.ms += 6 * DAY_MS
     assert expiry.work() == 1
+    assert world.balance == 0
+    world.check()
+
+
+def test_credit_of_a_busy_account_expires_but_for_what_its_calls_have_set_aside(
+    database: Database, stripe: StripeServer
+):
+    world = build_world(database, stripe, billing=Billing(credits_expire_days=365))
+    world.buy()
+    world.deliver()
+    world.clock.ms += 366 * DAY_MS
+    expiry = world.services.jobs._expiry
+    set_aside(world, 4 * NANO_PER_USD)
+    assert (expiry.work(), expiry.work()) == (1, 0)
+    assert world.balance == 4
+    set_aside(world, 0)
+    assert (expiry.work(), expiry.work()) == (1, 0)
     assert world.balance == 0
     world.check()
 

@@ -310,7 +310,7 @@ def test_what_is_refused_and_why(command, reason):
     assert outcome.reason is reason
 
 
-def test_a_lot_expires_when_it_is_due_and_no_call_uses_it():
+def test_a_lot_expires_when_it_is_due_but_for_what_calls_may_use():
     ledger = PureLedger()
     ledger.post(add(100, reference="g", expires_ms=NOW_MS + DAY_MS), NOW_MS)
     lot = ledger.book.lots[0].id
@@ -318,13 +318,18 @@ def test_a_lot_expires_when_it_is_due_and_no_call_uses_it():
     early = ledger.post(expire, NOW_MS + DAY_MS - 1)
     assert isinstance(early, Refused)
     assert early.reason is RefusalReason.NOT_DUE
-    ledger.book = replace(ledger.book, leased=NanoUSD(1))
+    ledger.book = replace(ledger.book, leased=NanoUSD(100))
     in_use = ledger.post(expire, NOW_MS + DAY_MS)
     assert isinstance(in_use, Refused)
     assert in_use.reason is RefusalReason.IN_USE
-    ledger.book = replace(ledger.book, leased=NanoUSD(0))
+    ledger.book = replace(ledger.book, leased=NanoUSD(30))
     assert isinstance(ledger.post(expire, NOW_MS + DAY_MS), Applied)
+    assert ledger.book.balance == 30
+    ledger.book = replace(ledger.book, leased=NanoUSD(0))
+    the_rest = ExpireLot(account=ACCOUNT, reference="e2", lot=lot)
+    assert isinstance(ledger.post(the_rest, NOW_MS + DAY_MS), Applied)
     assert ledger.book.balance == 0
+    assert reduce(rules.replayed, ledger.entries, Book(ACCOUNT)) == ledger.book
 
 
 def test_only_a_purchase_that_says_so_is_paid_back():

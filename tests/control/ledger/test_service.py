@@ -209,14 +209,12 @@ def test_what_calls_have_set_aside_stays(ledger: Ledger, database: Database, clo
     assert bought.opened is not None
     lot = bought.opened.id
     clock.ms += DAY_MS
-    takes = [
-        RefundPurchase(
-            account=ACCOUNT, reference="r", lot=lot, paid_back=NanoUSD(100), method="card"
-        ),
-        ExpireLot(account=ACCOUNT, reference="e", lot=lot),
-    ]
-    lease(database, ACCOUNT, 1)
-    for take in takes:
+    pay_back = RefundPurchase(
+        account=ACCOUNT, reference="r", lot=lot, paid_back=NanoUSD(100), method="card"
+    )
+    expire = ExpireLot(account=ACCOUNT, reference="e", lot=lot)
+    for leased, take in ((1, pay_back), (100, pay_back), (100, expire)):
+        lease(database, ACCOUNT, leased)
         refused = ledger.post(take)
         assert isinstance(refused, Refused)
         assert refused.reason is RefusalReason.IN_USE
@@ -224,8 +222,12 @@ def test_what_calls_have_set_aside_stays(ledger: Ledger, database: Database, clo
         asked = connection.execute(sa.text("SELECT wanted_back_ms FROM budget_periods")).scalars()
         assert list(asked) == [clock.ms], "processes are asked for what no call needs"
     assert ledger.expiring(before_ms=clock.ms) == [(ACCOUNT, bought.opened)]
+    lease(database, ACCOUNT, 30)
+    assert isinstance(ledger.post(expire), Posted)
+    assert budget_of(database, ACCOUNT) == (30, 0)
     lease(database, ACCOUNT, 0)
-    assert isinstance(ledger.post(takes[1]), Posted)
+    the_rest = ExpireLot(account=ACCOUNT, reference="e2", lot=lot)
+    assert isinstance(ledger.post(the_rest), Posted)
     assert budget_of(database, ACCOUNT) == (0, 0)
     assert ledger.expiring(before_ms=clock.ms) == []
 

@@ -244,12 +244,13 @@ class Expiry:
         self._now_ms = now_ms
 
     def work(self) -> int:
-        """Returns how many lots have expired."""
+        """Returns of how many lots something was taken, for they have expired."""
         now_ms = self._now_ms()
         count = 0
         for account, lot in self._ledger.expiring(before_ms=now_ms, limit=EXPIRED_AT_ONCE):
-            command = ExpireLot(account=account, reference=f"expire:{lot.id}", lot=lot.id)
-            # Refused while calls hold it: then the next time.
+            # What calls hold stays until the next time; there is less in the lot by then.
+            reference = f"expire:{lot.id}:{lot.remaining}"
+            command = ExpireLot(account=account, reference=reference, lot=lot.id)
             count += isinstance(self._ledger.post(command), Posted)
         for days in EXPIRY_DAYS:
             self._warn(days)

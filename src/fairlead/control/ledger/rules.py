@@ -342,10 +342,11 @@ def _expire_lot(page: _Page, command: ExpireLot, now_ms: int) -> Refused | None:
         return _refused(RefusalReason.NOT_DUE, f"{lot.id} has not expired")
     if not lot.remaining:
         return _refused(RefusalReason.EXCEEDS_UNUSED, f"{lot.id} has nothing left")
-    if lot.remaining > page.book.free:
+    taken = min(lot.remaining, page.book.free)
+    if not taken:
         return _in_use()
-    page.counter(EXPIRED, lot.remaining)
-    page.credit(lot, -lot.remaining)
+    page.counter(EXPIRED, taken)
+    page.credit(lot, -taken)
     return None
 
 

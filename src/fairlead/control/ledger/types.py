@@ -216,7 +216,9 @@ class ReverseUsage(_Command, frozen=True, kw_only=True, tag="reverse_usage"):
 
 
 class ExpireLot(_Command, frozen=True, kw_only=True, tag="expire_lot"):
-    """Take what is left of a lot whose time is over."""
+    """Take what is left of a lot whose time is over, except for what running calls may need: that is taken
+    another time, under another reference. (Waiting for a moment without calls, a busy account's would never
+    expire.)"""
 
     lot: LotId
 
