@@ -14,6 +14,8 @@ from hypothesis import HealthCheck, given, settings
 
 from fairlead.control.budgets import queries
 from fairlead.control.budgets.service import SILENT_LOOKS_MIN, Budgets, Leasing
+from fairlead.control.ledger.service import Ledger
+from fairlead.control.ledger.types import Posted, RefusalReason, Refused, TransferOut
 from fairlead.core.budgets.lending import CallAsk, Order, Standing
 from fairlead.core.budgets.types import (
     BudgetRef,
@@ -29,14 +31,17 @@ from fairlead.core.ids import AccountId, BudgetId, KeyId
 from fairlead.core.money import NanoUSD
 from fairlead.store.database import Database, DatabaseUnreadable, open_database
 from fairlead.store.tables.budgets import budget_periods, budgets, leases
+from tests.control.ledger.commands import OTHER, add
 from tests.core.budgets.test_slices import play
 from tests.core.budgets.world import Shelf, World
 
 ACCOUNT = AccountId("acc-1")
 PATIENCE_S = 30.0
+NOW_MS = 1_795_305_540_000
 KEY = key_budget(KeyId("key-1"))
 KEY_REF = reference(KEY, "")
 ACCOUNT_REF = reference(account_budget(ACCOUNT), "")
+WATCHED = Order(watched=(ACCOUNT_REF,))
 
 
 class DatabaseStore:
@@ -102,7 +107,7 @@ def test_no_story_overshoots_a_budget_or_leaves_anything_behind(
 
 @pytest.fixture
 def service(database: Database) -> Budgets:
-    return Budgets(database, now_ms=lambda: 1_795_305_540_000)
+    return Budgets(database, now_ms=lambda: NOW_MS)
 
 
 def limited(database: Database, service: Budgets, limit: int, reset: Reset | None = None) -> None:
@@ -128,7 +133,7 @@ def test_processes_that_ask_at_the_same_moment_get_no_more_than_there_is(
 
     def greedy(number: int) -> int:
         with closing(open_database(database_address)) as own:
-            budgets = Budgets(own, now_ms=lambda: 1_795_305_540_000)
+            budgets = Budgets(own, now_ms=lambda: NOW_MS)
             ready.wait()
             for _ in range(20):
                 standing = budgets.exchange(f"process-{number}", calls(3, 1))[KEY_REF]
@@ -178,7 +183,7 @@ def test_usage_that_turns_up_after_its_lease_was_released_is_spent_all_the_same(
 
 
 def test_only_a_process_that_has_long_said_nothing_is_taken_for_lost(database: Database) -> None:
-    now_ms = [1_795_305_540_000]
+    now_ms = [NOW_MS]
     service = Budgets(database, now_ms=lambda: now_ms[0], lost_after_s=60.0)
     limited(database, service, 1000)
     service.exchange("silent", calls(1, 100))
@@ -199,7 +204,7 @@ def test_a_clock_that_is_set_forward_takes_nothing_from_those_who_live(
 ) -> None:
     """Others look as if they had said nothing for a day, until they say something: perhaps by clocks of
     their own, on other machines, that were not set. So they do when a database was away for long."""
-    now_ms = [1_795_305_540_000]
+    now_ms = [NOW_MS]
     service = Budgets(database, now_ms=lambda: now_ms[0], lost_after_s=86_400.0)
     limited(database, service, 1000)
     service.exchange("there", calls(1, 100))
@@ -274,13 +279,15 @@ class TestCreditOfAnAccount:
     def test_who_would_take_credit_away_asks_for_it(
         self, database: Database, service: Budgets
     ) -> None:
-        self.credit(database, service)
+        ledger = Ledger(database, now_ms=lambda: NOW_MS)
+        assert isinstance(ledger.post(add(1000, reference="grant")), Posted)
         service.exchange("one", calls(1, 600, ACCOUNT_REF))
-        with database.begin() as connection:
-            service.ask_back(connection, ACCOUNT)
-            service.ask_back(connection, AccountId("nobody"))
-        standing = service.exchange("one", Order(watched=(ACCOUNT_REF,)))[ACCOUNT_REF]
-        assert standing.is_wanted_back
+        assert not service.exchange("one", WATCHED)[ACCOUNT_REF].is_wanted_back
+        out = TransferOut(account=ACCOUNT, reference="out", to=OTHER, amount=NanoUSD(500))
+        refused = ledger.post(out)
+        assert isinstance(refused, Refused)
+        assert refused.reason is RefusalReason.IN_USE
+        assert service.exchange("one", WATCHED)[ACCOUNT_REF].is_wanted_back
 
 
 class TestTrips:
@@ -315,7 +322,7 @@ def _broken(database: Database) -> Callable[[Callable[[], object]], object]:
 
 
 def test_old_periods_are_forgotten_unless_something_is_leased(database: Database) -> None:
-    now_ms = [1_795_305_540_000]
+    now_ms = [NOW_MS]
     service = Budgets(database, now_ms=lambda: now_ms[0])
     limited(database, service, 1000, Reset.DAILY)
     old, held = reference(KEY, "2026-11-21"), reference(KEY, "2026-11-22")

@@ -28,7 +28,6 @@ from fairlead.core.budgets.types import (
     BudgetRef,
     Period,
     Reset,
-    account_budget,
     kind_of,
     period_of,
     reference,
@@ -152,13 +151,6 @@ class Budgets:
         """All limits that the account is concerned by: its own, its keys', its workspaces', its members'."""
         with self._database.read() as connection:
             return queries.by_account(connection, account)
-
-    def ask_back(self, connection: sa.Connection, account: AccountId) -> None:
-        """Somebody would take credit away that processes have leased: they give back what they do not need,
-        within two seconds."""
-        ref = reference(account_budget(account), "")
-        if ref in queries.lock_periods(connection, [ref]):
-            queries.change_periods(connection, {ref: (0, 0, self._now_ms())})
 
     # --- leases ---
 
