@@ -39,6 +39,18 @@ PATIENCE_S = 30.0
 COST = plain_generation(0).cost
 
 
+# A constraint that nothing of ours checks beforehand.
+RULES = {
+    "postgresql": (
+        "ALTER TABLE generations ADD CONSTRAINT no_secrets CHECK (model <> 'secret-model')"
+    ),
+    "sqlite": (
+        "CREATE TRIGGER no_secrets BEFORE INSERT ON generations WHEN NEW.model = 'secret-model'"
+        " BEGIN SELECT RAISE(ABORT, 'CHECK constraint failed: no_secrets'); END"
+    ),
+}
+
+
 class Recorded:
     """Budgets and statistics that write down what they are told."""
 
@@ -209,6 +221,21 @@ def test_a_record_whose_money_cannot_be_read_is_put_aside_as_it_is(
         Settler(database, journal, settling_steps(database)).settle()
     assert set(entries_of(database)) == {call(0).id, call(4).id}
     assert (data / "quarantine" / f"{call(2).id}.msgpack").read_bytes() == broken
+
+
+def test_what_a_database_refuses_is_logged_without_the_row(
+    database: Database, ledger: Ledger, data: Path, caplog: pytest.LogCaptureFixture
+):
+    """PostgreSQL quotes all of it; SQLite can be given such a rule by a trigger."""
+    with database.begin() as connection:
+        connection.exec_driver_sql(RULES[connection.dialect.name])
+    settled(database, data, call(0), call(2, model="secret-model"), call(4))
+    assert set(entries_of(database)) == {call(0).id, call(4).id}
+    (record,) = caplog.records
+    assert f"generation {call(2).id} cannot be stored" in record.getMessage()
+    assert "no_secrets" in record.getMessage()
+    assert "secret-model" not in caplog.text
+    assert ACCOUNT not in caplog.text
 
 
 def test_another_in_the_way_is_waited_for(database: Database, ledger: Ledger, data: Path):

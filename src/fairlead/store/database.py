@@ -57,6 +57,7 @@ __all__ = [
     "DatabaseContended",
     "DatabaseUnreadable",
     "DatabaseUnusable",
+    "objection",
     "open_database",
 ]
 
@@ -253,6 +254,18 @@ class Database:
             contended = postgresql.is_contention(getattr(error, "orig", None))
             kind = DatabaseContended if contended else DatabaseUnreadable
             raise kind(f"{self.name}: {_first_line(error)}") from error
+
+
+def objection(error: DBAPIError) -> str:
+    """What the database has against a value, in words that hold nothing of the row.
+
+    PostgreSQL quotes all of a row that breaks a constraint, and a number that is too large: so of what it says
+    only the constraint's name, or the kind of error. SQLite names columns and constraints, and no value.
+    """
+    diagnosis = getattr(error.orig, "diag", None)
+    if diagnosis is None:
+        return _first_line(error)
+    return diagnosis.constraint_name or type(error.orig).__name__
 
 
 def open_database(where: str | Path) -> Database:

@@ -28,7 +28,7 @@ from fairlead.control.generations.steps import Steps
 from fairlead.control.ledger.service import Outcome
 from fairlead.control.ledger.types import Posted
 from fairlead.core.ids import AccountId
-from fairlead.store.database import Database, DatabaseUnreadable
+from fairlead.store.database import Database, DatabaseUnreadable, objection
 from fairlead.store.journal import Journal
 from fairlead.store.journal_files import (
     START,
@@ -254,7 +254,7 @@ class Settler:
             _LOG.critical(
                 "generation %s cannot be stored and is NOT recorded: %s. It is kept in %s.",
                 front.id,
-                error,
+                objection(error) if isinstance(error, sa.exc.DBAPIError) else error,
                 kept,
             )
 
