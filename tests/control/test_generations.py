@@ -20,10 +20,9 @@ from hypothesis import strategies as st
 from fairlead.control.generations import queries
 from fairlead.control.generations.jobs import Settler
 from fairlead.control.generations.service import GenerationStore
-from fairlead.control.generations.types import KeyTotals
 from fairlead.control.ledger.check import check
 from fairlead.core.errors import Overloaded
-from fairlead.core.ids import AccountId, KeyId
+from fairlead.core.ids import AccountId
 from fairlead.store.database import Database, DatabaseUnreadable
 from fairlead.store.journal import Durability, Journal
 from fairlead.store.journal_files import journals
@@ -427,19 +426,3 @@ async def test_a_database_that_is_away_is_not_a_missing_generation(database: Dat
         await GenerationStore(Away(), journals=data / "journal").find(
             plain_generation(1).id, ACCOUNT
         )
-
-
-def test_totals_of_a_key_count_its_own_generations_since_then(database: Database, journal: Journal):
-    for number, (key, created_s) in enumerate([("key-1", 10.0), ("key-1", 20.0), ("key-2", 20.0)]):
-        journal.append(plain_generation(number, key=KeyId(key), created_s=created_s))
-    Settler(database, journal, settling_steps(database)).settle()
-    store = GenerationStore(database, journals=None)
-    one = plain_generation(1)
-    assert store.totals_of_key(KeyId("key-1"), since_ms=20_000) == KeyTotals(
-        generations=1,
-        cost=one.cost,
-        prompt_tokens=one.usage.prompt_tokens,
-        completion_tokens=one.usage.completion_tokens,
-    )
-    assert store.totals_of_key(KeyId("key-1")).generations == 2
-    assert store.totals_of_key(KeyId("key-3")) == KeyTotals(0, 0, 0, 0)

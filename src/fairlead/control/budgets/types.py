@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from fairlead.core.budgets.types import BudgetRef, Reset
+from fairlead.core.budgets.types import Reset
 from fairlead.core.ids import AccountId, BudgetId
 from fairlead.core.money import NanoUSD
 
-__all__ = ["Budget", "Holder", "Lease", "Spending"]
+__all__ = ["Budget", "Holder", "Spending"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +38,6 @@ class Spending:
     def remaining(self) -> NanoUSD | None:
         """Of the limit, as people understand it: what is not spent. Below zero in debt. None: no limit."""
         return None if self.budget.limit is None else NanoUSD(self.budget.limit - self.spent)
-
-
-@dataclass(frozen=True, slots=True)
-class Lease:
-    ref: BudgetRef
-    holder: str
-    amount: NanoUSD
 
 
 @dataclass(frozen=True, slots=True)

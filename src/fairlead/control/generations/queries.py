@@ -7,10 +7,8 @@ from typing import Final
 
 import sqlalchemy as sa
 
-from fairlead.control.generations.types import KeyTotals
 from fairlead.core.generation import Generation
-from fairlead.core.ids import AccountId, GenerationId, KeyId
-from fairlead.core.money import NanoUSD
+from fairlead.core.ids import AccountId, GenerationId
 from fairlead.store.database import Database
 from fairlead.store.journal_format import Position
 from fairlead.store.records import Front, unpack
@@ -25,7 +23,6 @@ __all__ = [
     "row",
     "save_position",
     "those_there",
-    "totals_of_key",
 ]
 
 IDS_MAX: Final = 400  # in one statement; SQLite takes 999 parameters in its oldest versions
@@ -81,24 +78,6 @@ def records_after(
         .limit(limit)
     )
     return [(GenerationId(row.id), bytes(row.record)) for row in rows]
-
-
-def totals_of_key(connection: sa.Connection, key: KeyId, *, since_ms: int) -> KeyTotals:
-    columns = generations.c
-    count, cost, prompt, completion = connection.execute(
-        sa.select(
-            sa.func.count(),
-            sa.func.coalesce(sa.func.sum(columns.cost_nano), 0),
-            sa.func.coalesce(sa.func.sum(columns.prompt_tokens), 0),
-            sa.func.coalesce(sa.func.sum(columns.completion_tokens), 0),
-        ).where(columns.key_id == key, columns.created_ms >= since_ms)
-    ).one()
-    return KeyTotals(
-        generations=int(count),
-        cost=NanoUSD(int(cost)),
-        prompt_tokens=int(prompt),
-        completion_tokens=int(completion),
-    )
 
 
 def position(connection: sa.Connection, journal: str) -> Position | None:

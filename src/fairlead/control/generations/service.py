@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import Final
 
 from fairlead.control.generations import queries
-from fairlead.control.generations.types import KeyTotals
 from fairlead.core.errors import Overloaded
 from fairlead.core.generation import Generation
-from fairlead.core.ids import AccountId, GenerationId, KeyId, generation_id
+from fairlead.core.ids import AccountId, GenerationId, generation_id
 from fairlead.store.database import Database, DatabaseUnreadable
 from fairlead.store.journal_files import START, journals, read_batch
 from fairlead.store.journal_format import JournalCorrupt
@@ -53,11 +52,6 @@ class GenerationStore:
             # The settler may move it, and delete the segment, between two looks: the database comes last.
             found = self._in_journals(generation, account) or self._in_database(generation, account)
         return found
-
-    def totals_of_key(self, key: KeyId, *, since_ms: int = 0) -> KeyTotals:
-        """What a key has used since then, as far as it is settled. Blocks; raises DatabaseUnreadable."""
-        with self._database.read() as connection:
-            return queries.totals_of_key(connection, key, since_ms=since_ms)
 
     def records(self, *, since_ms: int) -> Iterator[bytes]:
         """Every settled record from then on, in the order of creation, as `store.records.unpack` reads them.

@@ -29,7 +29,6 @@ from fairlead.store.tables.ledger import (
 
 __all__ = [
     "books",
-    "entries_between",
     "entries_of",
     "expiring",
     "head",
@@ -267,15 +266,6 @@ def entries_of(
     if before is not None:
         wanted = wanted.where(ledger_entries.c.number < before)
     rows = connection.execute(wanted.order_by(ledger_entries.c.number.desc()).limit(limit)).all()
-    return _with_postings(connection, rows)
-
-
-def entries_between(connection: sa.Connection, after: int, last: int) -> list[Entry]:
-    """Those with these numbers, in order: behind `after`, up to `last`."""
-    number = ledger_entries.c.number
-    rows = connection.execute(
-        sa.select(ledger_entries).where(number > after, number <= last).order_by(number)
-    ).all()
     return _with_postings(connection, rows)
 
 
