@@ -36,10 +36,10 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -57,6 +57,7 @@ __all__ = [
     "DatabaseContended",
     "DatabaseUnreadable",
     "DatabaseUnusable",
+    "in_chunks",
     "objection",
     "open_database",
 ]
@@ -68,10 +69,12 @@ THREADS_MAX: Final = 4  # SQL that the event loop waits for, at the same time
 WAITING_MAX: Final = 1000  # and in line behind it
 RUN_TIMEOUT_S: Final = 30.0  # however long its turn and its statements take
 RETRIES_MAX: Final = 5  # each takes a second: so long a server looks before it calls it a deadlock
+NAMES_MAX: Final = 400  # behind one IN; SQLite takes 999 parameters in its oldest versions
 # Of a bulk insert into SQLite. Beyond some dozens nothing is saved, and older versions refuse 1000 values.
 ROWS_PER_STATEMENT: Final = 64
 
 _Answer = TypeVar("_Answer")
+_Name = TypeVar("_Name")
 
 
 class DatabaseUnusable(Exception):
@@ -254,6 +257,13 @@ class Database:
             contended = postgresql.is_contention(getattr(error, "orig", None))
             kind = DatabaseContended if contended else DatabaseUnreadable
             raise kind(f"{self.name}: {_first_line(error)}") from error
+
+
+def in_chunks(names: Iterable[_Name]) -> Iterator[list[_Name]]:
+    """All of them, in their order, at most NAMES_MAX at a time: as many as a statement takes behind an IN."""
+    iterator = iter(names)
+    while chunk := list(islice(iterator, NAMES_MAX)):
+        yield chunk
 
 
 def objection(error: DBAPIError) -> str:

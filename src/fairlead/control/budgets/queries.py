@@ -9,7 +9,6 @@ the same transaction locks others.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from itertools import islice
 from typing import Any, Final
 
 import msgspec
@@ -19,7 +18,7 @@ from fairlead.control.budgets.types import Budget, Holder
 from fairlead.core.budgets.types import BudgetRef, Reset, reference, split
 from fairlead.core.ids import AccountId, BudgetId
 from fairlead.core.money import NanoUSD
-from fairlead.store.database import Database
+from fairlead.store.database import Database, in_chunks
 from fairlead.store.tables.budgets import budget_periods, budgets, leases
 
 __all__ = [
@@ -45,8 +44,6 @@ __all__ = [
     "renew",
     "save",
 ]
-
-IDS_MAX: Final = 400  # of one statement; SQLite takes 999 parameters in its oldest versions
 
 
 class PeriodRow(msgspec.Struct, frozen=True, gc=False):
@@ -98,7 +95,7 @@ _RENEW: Final = sa.text("UPDATE leases SET renewed_ms = :now_ms WHERE holder = :
 
 def by_ids(connection: sa.Connection, ids: Iterable[BudgetId]) -> dict[BudgetId, Budget]:
     found: dict[BudgetId, Budget] = {}
-    for chunk in _chunks(ids):
+    for chunk in in_chunks(ids):
         for row in connection.execute(_SELECT_BUDGETS, {"ids": chunk}):
             found[row.id] = _budget(row)
     return found
@@ -320,15 +317,9 @@ def _periods(
 
 def _named(refs: Collection[BudgetRef]) -> Iterator[tuple[list[str], list[str]]]:
     """Ids and periods that name the refs, and perhaps others, a bounded number at a time, in order."""
-    for chunk in _chunks(sorted(refs)):
+    for chunk in in_chunks(sorted(refs)):
         pairs = [split(ref) for ref in chunk]
         yield [budget for budget, _ in pairs], sorted({period for _, period in pairs})
-
-
-def _chunks(items: Iterable[Any]) -> Iterator[list[Any]]:
-    iterator = iter(items)
-    while chunk := list(islice(iterator, IDS_MAX)):
-        yield chunk
 
 
 def _key(ref: BudgetRef) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from fairlead.core.generation import Generation
 from fairlead.core.ids import AccountId, GenerationId
-from fairlead.store.database import Database
+from fairlead.store.database import Database, in_chunks
 from fairlead.store.journal_format import Position
 from fairlead.store.records import Front, unpack
 from fairlead.store.tables.generations import generations, journal_positions
@@ -25,7 +25,6 @@ __all__ = [
     "those_there",
 ]
 
-IDS_MAX: Final = 400  # in one statement; SQLite takes 999 parameters in its oldest versions
 _MS_PER_S: Final = 1000
 # As text, because building and compiling it for each batch costs as much as thirty records.
 _SAVE_POSITION: Final = sa.text(
@@ -46,10 +45,8 @@ def insert_new(
 def those_there(connection: sa.Connection, ids: Sequence[GenerationId]) -> set[GenerationId]:
     """Which of these are recorded already."""
     there: set[GenerationId] = set()
-    for start in range(0, len(ids), IDS_MAX):
-        found = connection.execute(
-            sa.select(generations.c.id).where(generations.c.id.in_(ids[start : start + IDS_MAX]))
-        )
+    for chunk in in_chunks(ids):
+        found = connection.execute(sa.select(generations.c.id).where(generations.c.id.in_(chunk)))
         there.update(map(GenerationId, found.scalars()))
     return there
 

@@ -6,7 +6,6 @@ Statements that every batch of usage runs are made once: building and compiling 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from itertools import islice
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -16,7 +15,7 @@ from fairlead.control.ledger.types import Book, Entry, Lot, LotKind, Posting, To
 from fairlead.core.budgets.types import account_budget
 from fairlead.core.ids import AccountId, LotId
 from fairlead.core.money import NanoUSD
-from fairlead.store.database import Database
+from fairlead.store.database import Database, in_chunks
 from fairlead.store.sums import SumTable
 from fairlead.store.tables.budgets import budget_periods, budgets
 from fairlead.store.tables.ledger import (
@@ -44,8 +43,6 @@ __all__ = [
     "totals_of",
     "want_back",
 ]
-
-NAMES_MAX: Final = 400  # in one statement; SQLite takes 999 parameters in its oldest versions
 
 _NAMES: Final[sa.BindParameter[Any]] = sa.bindparam("names", expanding=True)
 _HEAD: Final = sa.select(ledger_head.c.number, ledger_head.c.hash)
@@ -303,8 +300,7 @@ def _named(
     connection: sa.Connection, statement: sa.Select[Any], names: Iterable[str]
 ) -> Iterator[sa.Row[Any]]:
     """Rows of a statement that takes `names`, a bounded number at a time."""
-    iterator = iter(names)
-    while chunk := list(islice(iterator, NAMES_MAX)):
+    for chunk in in_chunks(names):
         yield from connection.execute(statement, {"names": chunk})
 
 
@@ -312,11 +308,10 @@ def _with_postings(connection: sa.Connection, rows: Sequence[sa.Row[Any]]) -> li
     """rows: of ledger_entries."""
     postings: dict[int, list[Posting]] = {row.number: [] for row in rows}
     columns = ledger_postings.c
-    numbers = sorted(postings)
-    for start in range(0, len(numbers), NAMES_MAX):
+    for numbers in in_chunks(sorted(postings)):
         found = connection.execute(
             sa.select(columns.entry, columns.ledger_account, columns.amount_nano, columns.lot_id)
-            .where(columns.entry.in_(numbers[start : start + NAMES_MAX]))
+            .where(columns.entry.in_(numbers))
             .order_by(columns.entry, columns.line)
         )
         for entry, account, amount, lot in found:
