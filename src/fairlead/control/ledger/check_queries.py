@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import groupby
 from operator import itemgetter
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import sqlalchemy as sa
 
-from fairlead.control.ledger.types import Entry, Lot, LotKind, Posting, Totals
+from fairlead.control.ledger.queries import lot_of
+from fairlead.control.ledger.types import Entry, Lot, Posting, Totals
 from fairlead.core.budgets.types import account_budget
-from fairlead.core.ids import AccountId, LotId
+from fairlead.core.ids import AccountId
 from fairlead.core.money import NanoUSD
+from fairlead.store.tables.ledger import lots
 
 __all__ = [
     "AccountRow",
@@ -59,9 +61,11 @@ _LATER_POSTINGS: Final = sa.text(
     "SELECT DISTINCT entry FROM ledger_postings WHERE entry > :last OR entry < 1 LIMIT :limit"
 )
 _HASH: Final = sa.text("SELECT hash FROM ledger_entries WHERE number = :number")
-_LOTS: Final = sa.text(
-    "SELECT id, account_id, kind, amount_nano, remaining_nano, created_ms, expires_ms, is_refundable,"
-    " source FROM lots WHERE id > :after ORDER BY id LIMIT :limit"
+_LOTS: Final = (
+    sa.select(lots)
+    .where(lots.c.id > sa.bindparam("after"))
+    .order_by(lots.c.id)
+    .limit(sa.bindparam("limit"))
 )
 # What is kept of an account in three places; any of them may be missing.
 _ACCOUNTS: Final = sa.text(
@@ -160,7 +164,7 @@ def lot_rows(connection: sa.Connection) -> Iterator[LotRow]:
     after = ""
     while rows := connection.execute(_LOTS, {"after": after, "limit": PAGE_ROWS}).all():
         for row in rows:
-            yield LotRow(row.account_id, _lot(row))
+            yield LotRow(row.account_id, lot_of(row))
         after = rows[-1].id
 
 
@@ -182,16 +186,3 @@ def account_rows(connection: sa.Connection) -> Iterator[AccountRow]:
                 spent=row.spent_nano,
             )
         after = rows[-1].id
-
-
-def _lot(row: sa.Row[Any]) -> Lot:
-    return Lot(
-        id=LotId(row.id),
-        kind=LotKind(row.kind),
-        amount=row.amount_nano,
-        remaining=row.remaining_nano,
-        created_ms=row.created_ms,
-        expires_ms=row.expires_ms,
-        is_refundable=bool(row.is_refundable),
-        source=row.source,
-    )

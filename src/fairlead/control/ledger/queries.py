@@ -38,6 +38,7 @@ __all__ = [
     "kept_commands",
     "lock_head",
     "lock_leased",
+    "lot_of",
     "lots_of",
     "save_head",
     "totals_of",
@@ -120,10 +121,10 @@ def books(
     }
     found: dict[str, dict[str, Lot]] = {account: {} for account in accounts}
     for row in _named(connection, _LOTS_LEFT, accounts):
-        found[row.account_id][row.id] = _lot(row)
+        found[row.account_id][row.id] = lot_of(row)
     for row in _named(connection, _LOTS_NAMED, lots_named):
         if row.account_id in found:
-            found[row.account_id][row.id] = _lot(row)
+            found[row.account_id][row.id] = lot_of(row)
     unknown = (Totals(), NanoUSD(0))
     return {
         account: Book(
@@ -276,7 +277,7 @@ def lots_of(
         .order_by(lots.c.id)
         .limit(limit)
     )
-    return [_lot(row) for row in rows]
+    return [lot_of(row) for row in rows]
 
 
 def expiring(
@@ -290,7 +291,7 @@ def expiring(
         .order_by(lots.c.expires_ms)
         .limit(limit)
     )
-    return [(row.account_id, _lot(row)) for row in rows]
+    return [(row.account_id, lot_of(row)) for row in rows]
 
 
 # --- details ---
@@ -335,7 +336,8 @@ def _totals(row: sa.Row[Any]) -> Totals:
     return Totals(row.credits_nano, row.usage_nano, row.purchased_nano)
 
 
-def _lot(row: sa.Row[Any]) -> Lot:
+def lot_of(row: sa.Row[Any]) -> Lot:
+    """row: of lots."""
     return Lot(
         id=row.id,
         kind=LotKind(row.kind),
