@@ -47,6 +47,7 @@ TURN_TIMEOUT_S: Final = 5.0
 WANTED_BACK_S: Final = (
     3.0  # so long after somebody lacked something, others keep nothing in advance
 )
+ASK_AGAIN_S: Final = 1.0  # not at every trip
 PERIODS_KEPT_DAYS: Final = 400
 
 _MS_PER_S: Final = 1000
@@ -248,12 +249,9 @@ class Budgets:
 
     def forget_old_periods(self) -> int:
         """Those that nobody asks for any more. Returns how many."""
-        today = date.fromordinal(
-            date(1970, 1, 1).toordinal() + self._now_ms() // _MS_PER_S // _DAY_S
-        )
-        before = date.fromordinal(today.toordinal() - PERIODS_KEPT_DAYS).isoformat()
+        first_day = period_of(Reset.DAILY, self._now_ms() / _MS_PER_S - PERIODS_KEPT_DAYS * _DAY_S)
         with self._database.begin() as connection:
-            return queries.delete_old_periods(connection, before=before)
+            return queries.delete_old_periods(connection, before=first_day.name)
 
     def _looks(self, holder: Holder) -> int:
         """So many times before has it been found as silent as now."""
@@ -297,7 +295,7 @@ class Budgets:
         asked = {
             ref: now_ms
             for ref in order.wanted_back
-            if ref in periods and now_ms - periods[ref].wanted_back_ms > _ASK_AGAIN_MS
+            if ref in periods and now_ms - periods[ref].wanted_back_ms > ASK_AGAIN_S * _MS_PER_S
         }
         queries.change_periods(
             connection,
@@ -365,9 +363,6 @@ class Budgets:
                 is_wanted_back=period.wanted_back_ms > wanted_since_ms,
             )
         return standings
-
-
-_ASK_AGAIN_MS: Final = 1000
 
 
 class Leasing:

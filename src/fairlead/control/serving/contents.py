@@ -1,9 +1,8 @@
 """The data plane's way to have prompts and answers kept: beside the calls, never in front of them.
 
 `keep` puts a content into a queue and returns. A task seals what is there and stores it, some hundred at a
-time. The
-queue has a bound in bytes: what does not fit is dropped and counted, and no call waits. Contents are not money:
-those that are in the queue when a process is killed are lost.
+time. The queue has a bound in bytes: what does not fit is dropped and counted, and no call waits. Contents
+are not money: those that are in the queue when a process is killed are lost.
 """
 
 from __future__ import annotations
