@@ -20,13 +20,13 @@ from starlette.types import ASGIApp, ExceptionHandler
 from fairlead.core.errors import FairleadError
 from fairlead.web.answers import on_crash, on_expected, on_http
 from fairlead.web.api.billing import billing_operations
-from fairlead.web.api.byok import byok_routes
-from fairlead.web.api.generation_content import content_routes
-from fairlead.web.api.generations import generation_routes
+from fairlead.web.api.byok import byok_operations
+from fairlead.web.api.generation_content import content_operations
+from fairlead.web.api.generations import generation_operations
 from fairlead.web.api.management import management_operations
 from fairlead.web.api.models import model_routes
-from fairlead.web.api.preferences import preference_routes
-from fairlead.web.api.routing import routing_routes
+from fairlead.web.api.preferences import preference_operations
+from fairlead.web.api.routing import routing_operations
 from fairlead.web.api.usage import usage_operations
 from fairlead.web.auth.app import auth_routes
 from fairlead.web.cors import AnyOrigin
@@ -57,13 +57,13 @@ def build_web_app(services: WebServices) -> ASGIApp:
     """The app for all paths that the data plane does not serve itself."""
     api_routes: list[Route] = [
         *model_routes(services),
-        *generation_routes(services),
-        *routing_routes(services),
-        *byok_routes(services),
-        *content_routes(services),
-        *preference_routes(services),
         *operation_routes(
             [
+                *generation_operations(services),
+                *content_operations(services.contents),
+                *routing_operations(services),
+                *byok_operations(services.byok),
+                *preference_operations(services.accounts, services.catalog),
                 *management_operations(services),
                 *usage_operations(services),
                 *billing_operations(services.billing),
