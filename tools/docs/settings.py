@@ -10,7 +10,8 @@ import sys
 from itertools import groupby
 from pathlib import Path
 
-from fairlead.settings.types import SECTIONS, OidcSettings, ProviderSettings
+from fairlead.settings.people import OidcSettings
+from fairlead.settings.types import SECTIONS, ProviderSettings
 from fairlead.settings.words import Setting, every_setting
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "operate" / "settings.md"
@@ -19,7 +20,7 @@ _HEAD = """\
 # Settings
 
 Every setting, with its name in the environment. How they are read: [configuration](configuration.md). This page
-is written by `tools/docs/settings.py`; edit the descriptions in `fairlead/settings/types.py`.
+is written by `tools/docs/settings.py`; edit the descriptions in `fairlead/settings`.
 """
 
 

@@ -13,35 +13,30 @@ Nothing is guessed and nothing is ignored: an unknown name, a wrong type or a mi
 `SettingsError`, one sentence that names the setting and what to do. Values that open something are
 `Secret`s, whose text appears in no message and no repr.
 
-types.py (and money.py, of payments) says what there is, loading.py reads it, words.py describes it to people,
+types.py, with people.py and money.py, says what there is, loading.py reads it, words.py describes it to people,
 reload.py tells whether it changed.
 """
 
 from fairlead.settings.loading import CONFIG_NAME, SettingsError, base_url_variable, load
+from fairlead.settings.money import Billing, Byok, Stripe
+from fairlead.settings.people import Mail, OidcSettings, SignIn
 from fairlead.settings.reload import Fingerprint, fingerprint, needs_restart
+from fairlead.settings.secret import Secret, revealed
 from fairlead.settings.types import (
-    Billing,
-    Byok,
     Cache,
     Database,
     Journal,
     Limits,
     Log,
-    Mail,
     Metrics,
-    OidcSettings,
     Privacy,
     ProviderSettings,
     Routing,
-    Secret,
     Security,
     Server,
     Settings,
-    SignIn,
-    Stripe,
     Timeouts,
     Upstream,
-    revealed,
 )
 
 __all__ = [

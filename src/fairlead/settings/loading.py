@@ -14,15 +14,15 @@ import msgspec
 
 from fairlead.core.catalog import ProviderInfo
 from fairlead.core.ids import ProviderSlug
+from fairlead.settings.people import OidcSettings
+from fairlead.settings.secret import Secret
 from fairlead.settings.types import (
     ANNOTATIONS,
     CACHE_SCHEMES,
     OIDC_ANNOTATIONS,
     PROVIDER_ANNOTATIONS,
     SECTIONS,
-    OidcSettings,
     ProviderSettings,
-    Secret,
     Settings,
 )
 from fairlead.settings.words import kind_of, nearest, seen, wanted

@@ -1,4 +1,4 @@
-"""What credit costs, and the company that takes the money."""
+"""What credit and calls cost, the company that takes the money, and how limits on spending are kept."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from msgspec import Meta
 
 from fairlead.settings.secret import Address, Secret
 
-__all__ = ["Billing", "Stripe"]
+__all__ = ["Billing", "Budgets", "Byok", "Stripe"]
 
 _BasisPoints = Annotated[int, Meta(ge=0, le=10_000)]
 _ManyDays = Annotated[int, Meta(ge=31, le=3650)]
@@ -104,4 +104,59 @@ class Stripe(msgspec.Struct, frozen=True, kw_only=True):
     ] = 300.0
     api_base: Annotated[
         Address | None, Meta(description="A server in place of Stripe's own, for tests.")
+    ] = None
+
+
+class Budgets(msgspec.Struct, frozen=True, kw_only=True):
+    """How limits on spending are kept while many calls run in many processes."""
+
+    slice_usd_max: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=10_000,
+            description="The most that one process sets aside of one budget in advance, in dollars; also what"
+            " it may still spend of it while the database is away.",
+        ),
+    ] = 5.0
+    wait_s: Annotated[
+        float,
+        Meta(
+            gt=0,
+            le=60,
+            description="How long a call waits for calls under way to give back what they did not use,"
+            " before it is refused.",
+        ),
+    ] = 2.0
+    lost_after_s: Annotated[
+        float,
+        Meta(
+            ge=600,
+            le=31_536_000,
+            description="A process that has said nothing for so long is taken for lost with its machine, and"
+            " what it had set aside of budgets is free again.",
+        ),
+    ] = 86_400.0
+
+
+class Byok(msgspec.Struct, frozen=True, kw_only=True):
+    """Calls with credentials of the accounts' own."""
+
+    fee_percent: Annotated[
+        float,
+        Meta(
+            ge=0, le=100, description="Of the list price, taken from credits above the allowance."
+        ),
+    ] = 5.0
+    allowance_usd: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=1_000_000_000,
+            description="List price for which an account pays no fee, each calendar month (UTC).",
+        ),
+    ] = 25_000.0
+    allowance_requests: Annotated[
+        Annotated[int, Meta(ge=0, le=1_000_000_000)] | None,
+        Meta(description="So many requests a month without a fee, in place of `allowance_usd`."),
     ] = None

@@ -1,4 +1,5 @@
-"""What can be set: one Struct for each section of the file, with defaults, bounds and descriptions.
+"""What can be set: one Struct for each section of the file, with defaults, bounds and descriptions; here those
+of the server and the gateway, and all of them together.
 
 The descriptions are the documentation: `tools/docs/settings.py` writes docs/operate/settings.md from
 them.
@@ -13,8 +14,9 @@ import msgspec
 from msgspec import Meta
 
 from fairlead.core.ids import ProviderSlug
-from fairlead.settings.money import Billing, Stripe
-from fairlead.settings.secret import Address, Secret, revealed
+from fairlead.settings.money import Billing, Budgets, Byok, Stripe
+from fairlead.settings.people import Mail, OidcSettings, SignIn
+from fairlead.settings.secret import Address, Secret
 
 __all__ = [
     "ANNOTATIONS",
@@ -22,30 +24,21 @@ __all__ = [
     "OIDC_ANNOTATIONS",
     "PROVIDER_ANNOTATIONS",
     "SECTIONS",
-    "Billing",
-    "Budgets",
-    "Byok",
     "Cache",
     "Database",
     "Journal",
     "Limits",
     "Log",
-    "Mail",
     "Metrics",
-    "OidcSettings",
     "Privacy",
     "ProviderSettings",
     "Routing",
-    "Secret",
     "Security",
     "Server",
     "Settings",
-    "SignIn",
-    "Stripe",
     "Timeouts",
     "Upstream",
     "Usage",
-    "revealed",
 ]
 
 CACHE_SCHEMES: Final = ("redis://", "rediss://", "valkey://", "valkeys://", "unix://")
@@ -183,38 +176,6 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     ] = 0
 
 
-class Budgets(msgspec.Struct, frozen=True, kw_only=True):
-    """How limits on spending are kept while many calls run in many processes."""
-
-    slice_usd_max: Annotated[
-        float,
-        Meta(
-            ge=0,
-            le=10_000,
-            description="The most that one process sets aside of one budget in advance, in dollars; also what"
-            " it may still spend of it while the database is away.",
-        ),
-    ] = 5.0
-    wait_s: Annotated[
-        float,
-        Meta(
-            gt=0,
-            le=60,
-            description="How long a call waits for calls under way to give back what they did not use,"
-            " before it is refused.",
-        ),
-    ] = 2.0
-    lost_after_s: Annotated[
-        float,
-        Meta(
-            ge=600,
-            le=31_536_000,
-            description="A process that has said nothing for so long is taken for lost with its machine, and"
-            " what it had set aside of budgets is free again.",
-        ),
-    ] = 86_400.0
-
-
 class Routing(msgspec.Struct, frozen=True, kw_only=True):
     """What routing does for everybody, unless an account or a request says otherwise."""
 
@@ -273,29 +234,6 @@ class Security(msgspec.Struct, frozen=True, kw_only=True):
     ] = None
 
 
-class Byok(msgspec.Struct, frozen=True, kw_only=True):
-    """Calls with credentials of the accounts' own."""
-
-    fee_percent: Annotated[
-        float,
-        Meta(
-            ge=0, le=100, description="Of the list price, taken from credits above the allowance."
-        ),
-    ] = 5.0
-    allowance_usd: Annotated[
-        float,
-        Meta(
-            ge=0,
-            le=1_000_000_000,
-            description="List price for which an account pays no fee, each calendar month (UTC).",
-        ),
-    ] = 25_000.0
-    allowance_requests: Annotated[
-        Annotated[int, Meta(ge=0, le=1_000_000_000)] | None,
-        Meta(description="So many requests a month without a fee, in place of `allowance_usd`."),
-    ] = None
-
-
 class Privacy(msgspec.Struct, frozen=True, kw_only=True):
     """What may be kept of prompts and answers, and for how long. Nothing is, unless an account wants it."""
 
@@ -350,108 +288,6 @@ class Metrics(msgspec.Struct, frozen=True, kw_only=True):
             description="Bearer token that /metrics asks for; without it, only loopback may read."
         ),
     ] = None
-
-
-class Mail(msgspec.Struct, frozen=True, kw_only=True):
-    """How we write to people: links to sign in, invitations, notices."""
-
-    transport: Annotated[
-        Literal["console", "smtp"],
-        Meta(
-            description="console: mail is printed on standard error, for the operator to pass on;"
-            " smtp: it goes to the server below."
-        ),
-    ] = "console"
-    sender: Annotated[str, Meta(description="From whom: an address, or `Name <address>`.")] = (
-        "Fairlead <fairlead@localhost>"
-    )
-    smtp_host: Annotated[str | None, Meta(description="The mail server.")] = None
-    smtp_port: Annotated[int, Meta(ge=1, le=65_535, description="Its port.")] = 587
-    smtp_security: Annotated[
-        Literal["starttls", "tls", "none"],
-        Meta(
-            description="starttls: begins in the clear and must become encrypted; tls: encrypted from the"
-            " start, usually at port 465; none: only for a server on this machine."
-        ),
-    ] = "starttls"
-    smtp_user: Annotated[
-        str | None, Meta(description="Whom to sign in as, if the server asks.")
-    ] = None
-    smtp_password: Annotated[Secret | None, Meta(description="With which password.")] = None
-
-
-_Days = Annotated[float, Meta(gt=0, le=3650)]
-_PerPerson = Annotated[int, Meta(ge=0, le=100_000)]
-
-
-class SignIn(msgspec.Struct, frozen=True, kw_only=True):
-    """Who may have an account, and for how long somebody is signed in."""
-
-    sign_up: Annotated[
-        Literal["open", "invited", "closed"],
-        Meta(
-            description="Who gets an account without your doing. open: whoever has a mailbox; invited: whom"
-            " an organisation invites; closed: nobody. `fairlead accounts create` always works."
-        ),
-    ] = "invited"
-    password_characters_min: Annotated[
-        int, Meta(ge=8, le=128, description="Shortest password.")
-    ] = 10
-    session_idle_days: Annotated[
-        _Days, Meta(description="Who was away for so long signs in again.")
-    ] = 14.0
-    session_max_days: Annotated[_Days, Meta(description="So often everybody signs in again.")] = (
-        90.0
-    )
-    link_valid_minutes: Annotated[
-        float, Meta(gt=0, le=10_080, description="How long a link in a mail is good.")
-    ] = 60.0
-    invitation_valid_days: Annotated[
-        _Days, Meta(description="How long an invitation to an organisation is good.")
-    ] = 7.0
-    organisation_members_max: Annotated[
-        int, Meta(ge=1, le=100_000, description="Members of one organisation.")
-    ] = 10
-    attempts_per_minute_from: Annotated[
-        _PerPerson,
-        Meta(description="Attempts to sign in from one network address; 0: as many as they like."),
-    ] = 20
-    attempts_per_minute_to: Annotated[
-        _PerPerson, Meta(description="Attempts to sign in to one account, from anywhere.")
-    ] = 10
-    mails_per_minute_from: Annotated[
-        _PerPerson, Meta(description="Mails that one network address may cause.")
-    ] = 10
-    mails_per_day_to: Annotated[
-        _PerPerson,
-        Meta(description="Mails to one mailbox that somebody asked for without signing in."),
-    ] = 20
-
-
-class OidcSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """Another way to sign in: an OpenID Connect provider, under a name of your choice. It must be told the
-    address `<public_url>/auth/oidc/<name>/callback`."""
-
-    issuer: Annotated[
-        Address | None, Meta(description="Its address, to which `/.well-known/...` is appended.")
-    ] = None
-    client_id: Annotated[str | None, Meta(description="What it calls us.")] = None
-    client_secret: Annotated[
-        Secret | None, Meta(description="By which it knows us; none: a public client.")
-    ] = None
-    title: Annotated[
-        str | None, Meta(description="What the button says; without it, the name.")
-    ] = None
-    scopes: Annotated[
-        str, Meta(description="What we ask for, beside `openid`; separated by spaces.")
-    ] = "email profile"
-    sign_up: Annotated[
-        bool,
-        Meta(
-            description="true: whoever it knows by a verified address may have an account, whatever"
-            " `sign_in.sign_up` says."
-        ),
-    ] = False
 
 
 class ProviderSettings(msgspec.Struct, frozen=True, kw_only=True):

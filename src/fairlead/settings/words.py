@@ -10,12 +10,12 @@ from typing import Final, get_args
 import msgspec
 from msgspec import Meta, inspect
 
+from fairlead.settings.people import OidcSettings
 from fairlead.settings.types import (
     ANNOTATIONS,
     OIDC_ANNOTATIONS,
     PROVIDER_ANNOTATIONS,
     SECTIONS,
-    OidcSettings,
     ProviderSettings,
 )
 
