@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -69,15 +70,22 @@ def fresh_address(
             yield url
 
 
+@pytest.fixture(scope="session")
+def prepared_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A closed SQLite file with our tables and nothing in them; to be copied, for all of it is in that one file."""
+    path = tmp_path_factory.mktemp("prepared") / DATABASE_FILE
+    with closing(open_database(str(path))) as database:
+        migrate.prepare(database)
+    return path
+
+
 @pytest.fixture
 def database_address(request: pytest.FixtureRequest, database_kind: str, tmp_path: Path) -> str:
     """What `open_database` takes; that database has our tables and nothing in them."""
     if database_kind == "postgresql":
         return str(request.getfixturevalue("postgres_url"))
-    path = str(tmp_path / DATABASE_FILE)
-    with closing(open_database(path)) as database:
-        migrate.prepare(database)
-    return path
+    prepared: Path = request.getfixturevalue("prepared_sqlite")
+    return str(shutil.copy(prepared, tmp_path / DATABASE_FILE))
 
 
 @pytest.fixture
