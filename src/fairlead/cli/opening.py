@@ -212,6 +212,7 @@ def keys_in(database: Database) -> Keys:
 
 
 def workspaces_in(database: Database) -> Workspaces:
+    from fairlead.control.budgets.service import Budgets
     from fairlead.control.keys.service import LiveKeys
     from fairlead.control.workspaces.service import Workspaces
 
@@ -219,7 +220,7 @@ def workspaces_in(database: Database) -> Workspaces:
         database,
         audit_in(database),
         keys=LiveKeys(),
-        limits=None,
+        limits=Budgets(database, now_ms=now_ms),
         now_ms=now_ms,
         entropy=_entropy,
     )
@@ -236,19 +237,16 @@ def people_in(
     database: Database, settings: Settings, *, forget: Sequence[Forget] = ()
 ) -> PeopleServices:
     """Everything about people; half a second to import. forget: what else is deleted with an account."""
-    from fairlead.compose.people import build_people, build_workspaces
+    from fairlead.compose.people import build_people
     from fairlead.control.budgets.service import Budgets
 
-    audit, limits = audit_in(database), Budgets(database, now_ms=now_ms)
     return build_people(
         database,
         settings,
         accounts=accounts_in(database),
-        audit=audit,
-        workspaces=build_workspaces(
-            database, audit, limits=limits, now_ms=now_ms, entropy=_entropy
-        ),
-        limits=limits,
+        audit=audit_in(database),
+        workspaces=workspaces_in(database),
+        limits=Budgets(database, now_ms=now_ms),
         now_ms=now_ms,
         entropy=_entropy,
         forget=forget,

@@ -72,7 +72,7 @@ def build_billing_plane(
         control.database,
         settings,
         ledger=control.ledger,
-        audit=Audit(control.database, now_ms=clock.now_ms, entropy=os.urandom),
+        audit=control.audit,
         outbox=outbox,
         address=address,
         now_ms=clock.now_ms,

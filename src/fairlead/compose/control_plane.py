@@ -14,6 +14,7 @@ from fairlead.compose.private import PrivateServices, build_private
 from fairlead.compose.system import SystemClock
 from fairlead.control.accounts.preferences import installation_preferences
 from fairlead.control.accounts.service import Accounts
+from fairlead.control.audit.service import Audit
 from fairlead.control.budgets.earlier import used_by_keys
 from fairlead.control.budgets.service import Budgets
 from fairlead.control.catalog.files import load_seed
@@ -22,7 +23,7 @@ from fairlead.control.catalog.versions import CatalogVersions
 from fairlead.control.generations.jobs import Settler
 from fairlead.control.generations.service import GenerationStore
 from fairlead.control.generations.steps import Steps
-from fairlead.control.keys.service import Keys
+from fairlead.control.keys.service import Keys, LiveKeys
 from fairlead.control.ledger.service import Ledger
 from fairlead.control.prices.service import Prices
 from fairlead.control.serving.keys import CachedKeyDirectory
@@ -30,6 +31,7 @@ from fairlead.control.serving.limits import RateLimits, request_limits
 from fairlead.control.usage.jobs import UsageKeeper
 from fairlead.control.usage.rollup import UsageRollup
 from fairlead.control.usage.service import Usage
+from fairlead.control.workspaces.service import Workspaces
 from fairlead.core.errors import Overloaded
 from fairlead.core.pricing import PriceSheet
 from fairlead.settings import Settings, revealed
@@ -57,15 +59,19 @@ class ControlPlane:
     database: Database
     threads: DatabaseThreads
     cache: Cache | None
+    audit: Audit
     accounts: Accounts
     keys: Keys
+    workspaces: Workspaces
     directory: CachedKeyDirectory
     rate_limits: RateLimits
     catalog: Catalog
     catalogues: CatalogVersions
+    prices: Prices
     generations: GenerationStore
     ledger: Ledger
     budgets: Budgets
+    usage: Usage
     private: PrivateServices
     journal: Journal
     settler: Settler
@@ -90,7 +96,7 @@ def build_control_plane(settings: Settings, *, data: Path, clock: SystemClock) -
     database = open_database(database_address(settings, data))
     cache_url = revealed(settings.cache.url)
     cache = None if cache_url is None else Cache(cache_url)
-    keys = Keys(database, now_ms=now_ms, entropy=entropy)
+    audit = Audit(database, now_ms=now_ms, entropy=entropy)
     journal = Journal(
         data / JOURNAL_DIRECTORY,
         writer=writer,
@@ -98,9 +104,8 @@ def build_control_plane(settings: Settings, *, data: Path, clock: SystemClock) -
         segment_bytes_max=settings.journal.segment_bytes,
     )
     catalogues = CatalogVersions(database, now_ms=now_ms)
-    catalog = Catalog(
-        load_seed(), RecordedPrices(database, Prices(database, now_ms=now_ms)), catalogues
-    )
+    prices = Prices(database, now_ms=now_ms)
+    catalog = Catalog(load_seed(), RecordedPrices(database, prices), catalogues)
     ledger = Ledger(database, now_ms=now_ms)
     usage = Usage(
         database,
@@ -114,13 +119,18 @@ def build_control_plane(settings: Settings, *, data: Path, clock: SystemClock) -
         lost_after_s=settings.budgets.lost_after_s,
         used_before=used_by_keys(usage),
     )
+    keys = Keys(database, now_ms=now_ms, entropy=entropy, audit=audit, limits=budgets)
     return ControlPlane(
         writer=writer,
         database=database,
         threads=DatabaseThreads(database),
         cache=cache,
+        audit=audit,
         accounts=Accounts(database, now_ms=now_ms, entropy=entropy),
         keys=keys,
+        workspaces=Workspaces(
+            database, audit, keys=LiveKeys(), limits=budgets, now_ms=now_ms, entropy=entropy
+        ),
         directory=CachedKeyDirectory(
             keys,
             database,
@@ -131,13 +141,16 @@ def build_control_plane(settings: Settings, *, data: Path, clock: SystemClock) -
         rate_limits=RateLimits(request_limits(settings.limits), cache=cache),
         catalog=catalog,
         catalogues=catalogues,
+        prices=prices,
         generations=GenerationStore(database, journals=data / JOURNAL_DIRECTORY),
         ledger=ledger,
         budgets=budgets,
+        usage=usage,
         private=build_private(
             database,
             settings,
             data,
+            audit=audit,
             snapshot=lambda: catalog.snapshot,
             monotonic_s=time.monotonic,
             now_ms=now_ms,

@@ -7,39 +7,29 @@ import os
 from fairlead.compose.control_plane import ControlPlane
 from fairlead.compose.system import SystemClock
 from fairlead.control.apps.service import Apps
-from fairlead.control.audit.service import Audit
 from fairlead.control.feedback.service import Feedback
-from fairlead.control.keys.service import Keys, LiveKeys
 from fairlead.control.people.service import People
-from fairlead.control.usage.service import Usage
-from fairlead.control.workspaces.service import Workspaces
 from fairlead.web.management import Management
 
 __all__ = ["build_management"]
 
 
-def build_management(control: ControlPlane, *, clock: SystemClock, usage: Usage) -> Management:
-    """usage: what was added up."""
+def build_management(control: ControlPlane, *, clock: SystemClock) -> Management:
     database, now_ms, entropy = control.database, clock.now_ms, os.urandom
-    audit = Audit(database, now_ms=now_ms, entropy=entropy)
-    keys = Keys(database, now_ms=now_ms, entropy=entropy, audit=audit, limits=control.budgets)
-    workspaces = Workspaces(
-        database, audit, keys=LiveKeys(), limits=control.budgets, now_ms=now_ms, entropy=entropy
-    )
     return Management(
         in_thread=control.threads.run,
         accounts=control.accounts,
-        keys=keys,
-        usages=usage,
+        keys=control.keys,
+        usages=control.usage,
         standings=control.budgets,
-        workspaces=workspaces,
+        workspaces=control.workspaces,
         people=People(database),
         credits=control.ledger,
         apps=Apps(
             database,
-            keys=keys,
-            workspaces=workspaces,
-            audit=audit,
+            keys=control.keys,
+            workspaces=control.workspaces,
+            audit=control.audit,
             now_ms=now_ms,
             entropy=entropy,
         ),

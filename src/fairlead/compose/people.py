@@ -6,17 +6,15 @@ import asyncio
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
 
 import sqlalchemy as sa
 
-from fairlead.compose.control_plane import ControlPlane
+from fairlead.compose.control_plane import ControlPlane, DatabaseThreads
 from fairlead.compose.system import SystemClock
 from fairlead.control.accounts.service import Accounts
 from fairlead.control.accounts.types import Account
 from fairlead.control.audit.service import Audit
 from fairlead.control.keys.ending import EndingKeys
-from fairlead.control.keys.service import LiveKeys
 from fairlead.control.ledger.service import Ledger
 from fairlead.control.ledger.types import AddCredit, LotKind, Refused
 from fairlead.control.mail.jobs import MailSender
@@ -41,14 +39,13 @@ from fairlead.control.privacy.service import Privacy
 from fairlead.control.serving.limits import RateLimits
 from fairlead.control.workspaces.service import Workspaces
 from fairlead.control.workspaces.types import SpendingLimits
-from fairlead.core.errors import Overloaded
 from fairlead.core.limits import RequestLimits
 from fairlead.core.money import nano_from_usd
 from fairlead.settings import Mail, Settings, revealed
 from fairlead.settings import SignIn as SignInSettings
 from fairlead.store.cache import Cache
-from fairlead.store.database import Database, DatabaseUnreadable
-from fairlead.web.auth.services import AuthServices, InThread
+from fairlead.store.database import Database
+from fairlead.web.auth.services import AuthServices
 from fairlead.web.sessions import BrowserSessions, Doorway
 
 __all__ = [
@@ -59,12 +56,9 @@ __all__ = [
     "build_people",
     "build_people_plane",
     "build_sign_in",
-    "build_workspaces",
 ]
 
 _DAY_MS = 86_400_000
-
-_Answer = TypeVar("_Answer")
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,16 +103,13 @@ def build_people_plane(
 ) -> PeoplePlane:
     """address: ours, as links begin with it. sweep_apps: forgets codes of apps that have expired."""
     database, now_ms, entropy = control.database, clock.now_ms, os.urandom
-    audit = Audit(database, now_ms=now_ms, entropy=entropy)
     privacy = Privacy(database, control.private.contents)
     people = build_people(
         database,
         settings,
         accounts=control.accounts,
-        audit=audit,
-        workspaces=build_workspaces(
-            database, audit, limits=control.budgets, now_ms=now_ms, entropy=entropy
-        ),
+        audit=control.audit,
+        workspaces=control.workspaces,
         limits=control.budgets,
         now_ms=now_ms,
         entropy=entropy,
@@ -133,9 +124,9 @@ def build_people_plane(
         services=people,
         sender=build_mail_sender(database, people, settings, address=address),
         auth=build_auth(
-            database,
+            control.threads,
             people,
-            audit,
+            control.audit,
             settings,
             sign_in=sign_in,
             address=address,
@@ -218,19 +209,6 @@ def build_people(
     )
 
 
-def build_workspaces(
-    database: Database,
-    audit: Audit,
-    *,
-    limits: SpendingLimits | None,
-    now_ms: Callable[[], int],
-    entropy: Callable[[int], bytes],
-) -> Workspaces:
-    return Workspaces(
-        database, audit, keys=LiveKeys(), limits=limits, now_ms=now_ms, entropy=entropy
-    )
-
-
 def build_sign_in(
     database: Database,
     people: PeopleServices,
@@ -273,7 +251,7 @@ def build_mail_sender(
 
 
 def build_auth(
-    database: Database,
+    threads: DatabaseThreads,
     people: PeopleServices,
     audit: Audit,
     settings: Settings,
@@ -296,7 +274,7 @@ def build_auth(
         leaving=people.leaving,
         people=people.people,
         audit=audit,
-        in_thread=_in_thread(database),
+        in_thread=threads.run,
     )
 
 
@@ -319,16 +297,6 @@ def _welcome(ledger: Ledger, settings: Settings) -> Welcome | None:
         assert not isinstance(outcome, Refused), outcome
 
     return welcome
-
-
-def _in_thread(database: Database) -> InThread:
-    async def call(function: Callable[[], _Answer], /) -> _Answer:
-        try:
-            return await database.run(function)
-        except DatabaseUnreadable as error:
-            raise Overloaded("The database does not answer at the moment.") from error
-
-    return call
 
 
 def _origin(public_url: str | None) -> str | None:

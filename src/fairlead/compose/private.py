@@ -36,6 +36,7 @@ def build_private(
     settings: Settings,
     data: Path,
     *,
+    audit: Audit,
     snapshot: Callable[[], Snapshot],
     monotonic_s: Callable[[], float],
     now_ms: Callable[[], int],
@@ -52,7 +53,7 @@ def build_private(
         snapshot,
         now_ms=now_ms,
         entropy=entropy,
-        audit=Audit(database, now_ms=now_ms, entropy=entropy),
+        audit=audit,
     )
     contents = Contents(
         database,

@@ -29,7 +29,6 @@ from fairlead.compose.web_edge import build_web_edge
 from fairlead.control.catalog.service import Catalog
 from fairlead.control.serving.health import HEALTH_DIRECTORY, HealthKeeper
 from fairlead.control.serving.wallet import LeasedWallet
-from fairlead.control.usage.service import Usage
 from fairlead.core.affinity import WarmPlaces
 from fairlead.core.catalog_overlay import ConfigurationInvalid
 from fairlead.core.health import HealthBook
@@ -155,13 +154,7 @@ async def _serve(
         contents=control.private.writer,
     )
     address = _address(settings, listener)
-    usage = Usage(
-        control.database,
-        now_ms=clock.now_ms,
-        minutes_days=settings.usage.minutes_days,
-        hours_days=settings.usage.hours_days,
-    )
-    management = build_management(control, clock=clock, usage=usage)
+    management = build_management(control, clock=clock)
     people = build_people_plane(
         control, settings, clock=clock, address=address, sweep_apps=management.apps.sweep
     )
@@ -184,7 +177,6 @@ async def _serve(
         auth=people.auth,
         billing=billing_edge(billing, control.ledger),
         management=management,
-        usage=usage,
         samples=lambda: (
             counted.samples() | wallet.samples() | {"fairlead_calls_under_way": app.calls_under_way}
         ),

@@ -8,8 +8,6 @@ from starlette.types import ASGIApp
 
 from fairlead.compose.control_plane import ControlPlane
 from fairlead.compose.system import SystemClock
-from fairlead.control.prices.service import Prices
-from fairlead.control.usage.service import Usage
 from fairlead.core.health import EndpointFigures, HealthBook
 from fairlead.core.ids import EndpointId, ProviderSlug
 from fairlead.gateway.figures import exposition
@@ -35,7 +33,6 @@ def build_web_edge(
     health: HealthBook,
     credentials: Keyring,
     management: Management,
-    usage: Usage,
     samples: Callable[[], Mapping[str, float]],
     auth: AuthServices | None = None,
     billing: BillingEdge | None = None,
@@ -74,10 +71,7 @@ def build_web_edge(
             sessions=None if auth is None else auth.sessions,
             management=management,
             usage=UsageDesk(
-                usage,
-                management.workspaces,
-                Prices(control.database, now_ms=clock.now_ms),
-                in_thread=threads.run,
+                control.usage, control.workspaces, control.prices, in_thread=threads.run
             ),
         )
     )

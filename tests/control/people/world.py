@@ -14,12 +14,11 @@ from fairlead.compose.people import (
     build_mail_sender,
     build_people,
     build_sign_in,
-    build_workspaces,
 )
 from fairlead.control.accounts.service import Accounts
 from fairlead.control.accounts.types import Account
 from fairlead.control.audit.service import Audit
-from fairlead.control.keys.service import Keys
+from fairlead.control.keys.service import Keys, LiveKeys
 from fairlead.control.mail.jobs import MailSender
 from fairlead.control.mail.types import Mail
 from fairlead.control.people.passwords import HashCost
@@ -133,7 +132,9 @@ def make_world(database: Database, settings: Settings, *, cost: HashCost = CHEAP
     forgotten: list[AccountId] = []
     accounts = Accounts(database, now_ms=tick, entropy=entropy)
     audit = Audit(database, now_ms=tick, entropy=entropy)
-    workspaces = build_workspaces(database, audit, limits=limits, now_ms=tick, entropy=entropy)
+    workspaces = Workspaces(
+        database, audit, keys=LiveKeys(), limits=limits, now_ms=tick, entropy=entropy
+    )
     services = build_people(
         database,
         settings,

@@ -9,6 +9,7 @@ import pytest
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 
+from fairlead.compose.control_plane import DatabaseThreads
 from fairlead.compose.people import build_auth
 from fairlead.core.errors import FairleadError
 from fairlead.settings import Server, Settings
@@ -33,7 +34,7 @@ def world(database: Database, auth_settings: Settings) -> World:
 
 def app_of(world: World, settings: Settings) -> Starlette:
     services = build_auth(
-        world.database,
+        DatabaseThreads(world.database),
         world.services,
         world.audit,
         settings,

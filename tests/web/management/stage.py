@@ -25,7 +25,6 @@ from fairlead.control.feedback.service import Feedback
 from fairlead.control.feedback.types import Remark
 from fairlead.control.keys.types import NewKey
 from fairlead.control.people.types import Place
-from fairlead.control.usage.service import Usage as UsageBook
 from fairlead.core.generation import Generation, Outcome
 from fairlead.core.health import HealthBook
 from fairlead.core.ids import AccountId, UserId, generation_id
@@ -87,13 +86,7 @@ class Stage:
         self.control: ControlPlane = build_control_plane(self.settings, data=data, clock=self.clock)
         self._runner = asyncio.Runner()
         self._runner.run(self.control.catalog.start())
-        usage = UsageBook(
-            self.control.database,
-            now_ms=self.clock.now_ms,
-            minutes_days=self.settings.usage.minutes_days,
-            hours_days=self.settings.usage.hours_days,
-        )
-        management = build_management(self.control, clock=self.clock, usage=usage)
+        management = build_management(self.control, clock=self.clock)
         self.people = build_people_plane(
             self.control,
             self.settings,
@@ -110,7 +103,6 @@ class Stage:
             samples=dict,
             auth=self.people.auth,
             management=management,
-            usage=usage,
         )
         self._newcomers = count()
 
