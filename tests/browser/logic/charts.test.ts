@@ -1,0 +1,17 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { stacked } from "../../../src/fairlead/web/browser/charts/stacking.ts";
+import { countText, formatOf, millisecondsText, shareText, usdText } from "../../../src/fairlead/web/browser/charts/words.ts";
+
+test("series stand on those before them, and what is unknown is nothing", () => {
+  assert.deepEqual(stacked([[1, 2, null], [10, null, 30]]), [[1, 2, 0], [11, 2, 30]]);
+  assert.deepEqual(stacked([]), []);
+});
+
+test("axes are written shortly", () => {
+  assert.deepEqual([0, 999, 1500, 5_600_000, 8.35e9].map(countText), ["0", "999", "1.5K", "5.6M", "8.35B"]);
+  assert.deepEqual([0, 0.002925, 0.5, 12, 15_300].map(usdText), ["$0", "$0.003", "$0.50", "$12", "$15.3K"]);
+  assert.deepEqual([340, 1200].map(millisecondsText), ["340 ms", "1.2 s"]);
+  assert.equal(shareText(0.1234), "12.3%");
+  assert.equal(formatOf("nobody knows")(7), "7");
+});

@@ -1,0 +1,159 @@
+"""`/models`: found, filtered, sorted, told to htmx and to feed readers."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Callable
+from dataclasses import replace
+from html import unescape
+
+import httpx
+import msgspec
+import pytest
+from starlette.datastructures import QueryParams
+
+from fairlead.core.catalog import Snapshot
+from fairlead.core.ids import ModelId
+from fairlead.web.pages.model_list import SORTS, Listing, catalogue_of, listing
+from tests.web.conftest import HeldCatalog
+
+pytestmark = pytest.mark.anyio
+
+HTML = {"accept": "text/html"}
+NOW_S = 1_795_219_200.0
+
+
+@pytest.fixture(scope="module")
+def listed(seed: Snapshot) -> Callable[[str], Listing]:
+    catalogue = catalogue_of(seed)
+    return lambda query: listing(catalogue, QueryParams(query), now_s=NOW_S)
+
+
+@pytest.fixture(scope="module")
+def seed() -> Snapshot:
+    from fairlead.control.catalog.files import load_seed
+
+    return load_seed()
+
+
+def test_what_is_shown_of_a_model_is_what_the_api_says(listed: Callable[[str], Listing]) -> None:
+    row = next(row for row in listed("q=openai/o1").rows if row.id == "openai/o1")
+    assert (row.name, row.author_name, row.path) == ("o1", "OpenAI", "/openai/o1")
+    assert (row.prompt, row.completion, row.context) == ("$15", "$60", "200K")
+
+
+def test_boxes_of_a_group_come_one_by_one_or_with_commas(
+    listed: Callable[[str], Listing],
+) -> None:
+    one_by_one = listed("input_modalities=text&input_modalities=image")
+    assert one_by_one == listed("input_modalities=text,image")
+    assert 0 < one_by_one.total < listed("input_modalities=text").total
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "q=claude",
+        "context=200000",
+        "max_price=0",
+        "supported_parameters=tools",
+        "providers=anthropic",
+        "model_authors=openai",
+        "arch=Claude",
+        "output_modalities=image",
+    ],
+)
+def test_every_filter_narrows_the_list(listed: Callable[[str], Listing], query: str) -> None:
+    narrowed = listed(query)
+    assert 0 < narrowed.total < listed("").total
+    assert narrowed.is_filtered
+
+
+def test_what_has_no_category_is_in_none(listed: Callable[[str], Listing]) -> None:
+    assert listed("category=legal").rows == ()
+
+
+@pytest.mark.parametrize("sort", [value for value, _ in SORTS])
+def test_every_sort_keeps_every_model(listed: Callable[[str], Listing], sort: str) -> None:
+    assert listed(f"sort={sort}").total == listed("").total
+
+
+def test_pages_hold_every_model_once(listed: Callable[[str], Listing]) -> None:
+    seen: list[str] = []
+    address: str | None = "/models?"
+    while address is not None:
+        shown = listed(address.partition("?")[2])
+        seen += [row.id for row in shown.rows]
+        address = shown.after
+    assert len(seen) == len(set(seen)) == shown.total
+
+
+@pytest.mark.parametrize("page", ["0", "-1", "x", "999999", "9" * 400, "\u0663"])
+def test_a_page_that_is_not_there_is_the_nearest_that_is(
+    listed: Callable[[str], Listing], page: str
+) -> None:
+    assert listed(f"page={page}").rows
+
+
+def test_addresses_keep_what_was_chosen_and_no_more(listed: Callable[[str], Listing]) -> None:
+    shown = listed("q=gpt&sort=newest&view=table&page=1&max_price=")
+    assert shown.clear == "/models?view=table&sort=newest"
+    assert shown.feed == "/models/feed.xml?q=gpt"
+    assert {name: address for name, _, address in shown.views}["list"] == (
+        "/models?q=gpt&sort=newest&view=list"
+    )
+
+
+async def test_htmx_gets_a_part_and_history_the_whole(client: httpx.AsyncClient) -> None:
+    part = await client.get("/models?q=claude", headers=HTML | {"hx-request": "true"})
+    whole = await client.get("/models?q=claude", headers=HTML)
+    assert part.text.startswith('<div id="results">')
+    assert part.text.strip() in whole.text
+    assert "hx-request" in part.headers["vary"]
+    restored = {"hx-request": "true", "hx-history-restore-request": "true"}
+    assert (await client.get("/models", headers=HTML | restored)).text.startswith("<!doctype")
+
+
+async def test_nothing_found_says_so_and_leads_back(client: httpx.AsyncClient) -> None:
+    answer = await client.get("/models?q=nobody-calls-it-that", headers=HTML)
+    assert "No model is like that" in answer.text
+    assert 'href="/models"' in answer.text
+
+
+async def test_what_was_typed_comes_back_as_text(client: httpx.AsyncClient) -> None:
+    answer = await client.get("/models", params={"q": '"><script>alert(1)</script>'}, headers=HTML)
+    assert "<script>alert" not in answer.text
+    assert 'value="&#34;&gt;&lt;script&gt;' in answer.text
+
+
+async def test_a_model_with_a_hostile_name_is_only_text(
+    browse: Callable[..., httpx.AsyncClient], seed: Snapshot
+) -> None:
+    name = "<img src=x onerror=alert(1)>"
+    o1 = seed.models[ModelId("openai/o1")]
+    hostile = msgspec.structs.replace(o1, name=f"{name}: {name}", description=name * 40)
+    models = {**seed.models, ModelId("openai/o1"): hostile}
+    async with browse(catalog=HeldCatalog(replace(seed, models=models))) as client:
+        for path in ("/models?q=openai/o1", "/models?q=openai/o1&view=table", "/"):
+            answer = await client.get(path, headers=HTML)
+            assert "<img" not in answer.text
+        feed = await client.get("/models/feed.xml?q=openai/o1")
+    titles = [one.text for one in ElementTree.fromstring(feed.content).iter("title")]
+    assert f"{name}: {name}" in titles
+
+
+async def test_the_feed_is_rss_of_the_same_list(client: httpx.AsyncClient) -> None:
+    answer = await client.get("/models/feed.xml?q=claude")
+    assert answer.headers["content-type"].startswith("application/rss+xml")
+    items = list(ElementTree.fromstring(answer.content).iter("item"))
+    assert items
+    assert all("claude" in (one.findtext("guid") or "").lower() for one in items)
+    assert all((one.findtext("link") or "").startswith("http://fairlead.test/") for one in items)
+
+
+async def test_home_counts_what_is_there_and_shows_its_own_address(
+    client: httpx.AsyncClient,
+) -> None:
+    text = unescape((await client.get("/", headers=HTML)).text)
+    assert "curl http://fairlead.test/api/v1/chat/completions" in text
+    assert 'base_url="http://fairlead.test/api/v1"' in text
