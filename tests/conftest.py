@@ -72,7 +72,7 @@ def fresh_address(
 
 @pytest.fixture(scope="session")
 def prepared_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A closed SQLite file with our tables and nothing in them; to be copied, for all of it is in that one file."""
+    """A closed SQLite file with our tables and nothing in them, all in one file: it may be copied."""
     path = tmp_path_factory.mktemp("prepared") / DATABASE_FILE
     with closing(open_database(str(path))) as database:
         migrate.prepare(database)
