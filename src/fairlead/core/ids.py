@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import NewType, Protocol
+from typing import Final, NewType, Protocol
 
 __all__ = [
+    "ID_ENTROPY_BYTES",
     "AccountId",
     "BudgetId",
     "EndpointId",
@@ -16,8 +17,14 @@ __all__ = [
     "ProviderSlug",
     "UserId",
     "WorkspaceId",
+    "first_timed_id",
     "generation_id",
+    "timed_id",
 ]
+
+ID_ENTROPY_BYTES: Final = (
+    10  # of one that sorts by time: of a million in one millisecond no two are alike
+)
 
 AccountId = NewType("AccountId", str)
 KeyId = NewType("KeyId", str)
@@ -43,4 +50,15 @@ class IdSource(Protocol):
 
 def generation_id(unix_ms: int, entropy: int) -> GenerationId:
     """`gen-` + milliseconds since 1970 (12 hex) + 80 random bits (20 hex): sorts by time of creation."""
-    return GenerationId(f"gen-{unix_ms & 0xFFFFFFFFFFFF:012x}{entropy & ((1 << 80) - 1):020x}")
+    return GenerationId(f"{first_timed_id('gen', unix_ms)}{entropy & ((1 << 80) - 1):020x}")
+
+
+def timed_id(prefix: str, unix_ms: int, entropy: bytes) -> str:
+    """`prefix-` + milliseconds since 1970 (12 hex) + the entropy: sorts by time of creation."""
+    assert len(entropy) == ID_ENTROPY_BYTES
+    return first_timed_id(prefix, unix_ms) + entropy.hex()
+
+
+def first_timed_id(prefix: str, unix_ms: int) -> str:
+    """Sorts before every id of that moment, and behind all earlier ones."""
+    return f"{prefix}-{unix_ms & 0xFFFFFFFFFFFF:012x}"

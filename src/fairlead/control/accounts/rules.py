@@ -7,10 +7,9 @@ from typing import Final
 from uuid import UUID, uuid5
 
 from fairlead.control.accounts.types import EmailInvalid
-from fairlead.core.ids import AccountId, UserId, WorkspaceId
+from fairlead.core.ids import AccountId, UserId, WorkspaceId, timed_id
 
 __all__ = [
-    "ID_ENTROPY_BYTES",
     "NAME_CHARACTERS_MAX",
     "account_id",
     "default_workspace",
@@ -19,7 +18,6 @@ __all__ = [
     "user_id",
 ]
 
-ID_ENTROPY_BYTES: Final = 10
 EMAIL_CHARACTERS_MAX: Final = 254  # RFC 5321, section 4.5.3.1.3, less the angle brackets
 NAME_CHARACTERS_MAX: Final = 200
 
@@ -48,15 +46,11 @@ def name(text: str) -> str:
 
 
 def account_id(unix_ms: int, entropy: bytes) -> AccountId:
-    """`acc-` + milliseconds since 1970 (12 hex) + the entropy: sorts by time of creation."""
-    assert len(entropy) == ID_ENTROPY_BYTES
-    return AccountId(f"acc-{unix_ms & 0xFFFFFFFFFFFF:012x}{entropy.hex()}")
+    return AccountId(timed_id("acc", unix_ms, entropy))
 
 
 def user_id(unix_ms: int, entropy: bytes) -> UserId:
-    """`user-` and the same."""
-    assert len(entropy) == ID_ENTROPY_BYTES
-    return UserId(f"user-{unix_ms & 0xFFFFFFFFFFFF:012x}{entropy.hex()}")
+    return UserId(timed_id("user", unix_ms, entropy))
 
 
 def default_workspace(account: AccountId) -> WorkspaceId:

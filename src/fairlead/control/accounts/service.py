@@ -19,7 +19,7 @@ from fairlead.control.accounts.types import (
     Founded,
     OwnerEnsured,
 )
-from fairlead.core.ids import AccountId, UserId
+from fairlead.core.ids import ID_ENTROPY_BYTES, AccountId, UserId
 from fairlead.store.database import Database
 
 __all__ = ["Accounts"]
@@ -154,7 +154,7 @@ class Accounts:
             return None
         user: UserId | None = None
         if account.kind is AccountKind.PERSON:
-            user = rules.user_id(account.created_ms, self._entropy(rules.ID_ENTROPY_BYTES))
+            user = rules.user_id(account.created_ms, self._entropy(ID_ENTROPY_BYTES))
             queries.insert_user(connection, user, account, verified_ms=verified_ms)
         workspace = rules.default_workspace(account.id)
         queries.insert_default_workspace(
@@ -170,7 +170,7 @@ class Accounts:
     def _new(self, *, email: str | None, name: str, billing: Billing, is_owner: bool) -> Account:
         now_ms = self._now_ms()
         return Account(
-            id=rules.account_id(now_ms, self._entropy(rules.ID_ENTROPY_BYTES)),
+            id=rules.account_id(now_ms, self._entropy(ID_ENTROPY_BYTES)),
             email=email,
             name=name,
             billing=billing,

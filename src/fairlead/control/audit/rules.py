@@ -7,26 +7,25 @@ from collections.abc import Mapping
 from typing import Final
 
 from fairlead.control.audit.types import Actor
+from fairlead.core.ids import first_timed_id, timed_id
 
-__all__ = ["ID_ENTROPY_BYTES", "actor", "bounded", "details", "entry_id", "first_id"]
+__all__ = ["actor", "bounded", "details", "entry_id", "first_id"]
 
-ID_ENTROPY_BYTES: Final = 10
 DETAILS_MAX: Final = 12
 TEXT_CHARACTERS_MAX: Final = 300
 
+_PREFIX: Final = "audit"
 _ACTION: Final = re.compile(r"[a-z_]+(\.[a-z_]+)+")
 
 
 def entry_id(unix_ms: int, action: str, entropy: bytes) -> str:
-    """`audit-` + milliseconds since 1970 (12 hex) + the entropy."""
-    assert len(entropy) == ID_ENTROPY_BYTES
     assert _ACTION.fullmatch(action), action
-    return f"{first_id(unix_ms)}{entropy.hex()}"
+    return timed_id(_PREFIX, unix_ms, entropy)
 
 
 def first_id(unix_ms: int) -> str:
     """Sorts before every id of that moment, and behind all earlier ones."""
-    return f"audit-{unix_ms & 0xFFFFFFFFFFFF:012x}"
+    return first_timed_id(_PREFIX, unix_ms)
 
 
 def bounded(text: str) -> str:

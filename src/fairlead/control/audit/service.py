@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from fairlead.control.audit import queries, rules
 from fairlead.control.audit.types import Actor, AuditEntry
-from fairlead.core.ids import AccountId
+from fairlead.core.ids import ID_ENTROPY_BYTES, AccountId
 from fairlead.observe.log import masked
 from fairlead.store.database import Database
 
@@ -53,7 +53,7 @@ class Audit:
         masked."""
         now_ms = self._now_ms()
         entry = AuditEntry(
-            id=rules.entry_id(now_ms, action, self._entropy(rules.ID_ENTROPY_BYTES)),
+            id=rules.entry_id(now_ms, action, self._entropy(ID_ENTROPY_BYTES)),
             account=account,
             actor=rules.actor(actor),
             action=action,

@@ -7,14 +7,13 @@ from typing import Final
 
 from fairlead.control.feedback import queries
 from fairlead.control.feedback.types import Category, Remark
-from fairlead.core.ids import AccountId, GenerationId
+from fairlead.core.ids import ID_ENTROPY_BYTES, AccountId, GenerationId, timed_id
 from fairlead.store.database import Database
 
 __all__ = ["Feedback", "TooMuchFeedback"]
 
 PAGE_MAX: Final = 500
 REMARKS_MAX: Final = 20  # about one generation
-ID_ENTROPY_BYTES: Final = 10
 
 
 class TooMuchFeedback(ValueError):
@@ -47,7 +46,7 @@ class Feedback:
         """generation: one of the account's. Raises TooMuchFeedback."""
         now_ms = self._now_ms()
         remark = Remark(
-            id=f"fb-{now_ms & 0xFFFFFFFFFFFF:012x}{self._entropy(ID_ENTROPY_BYTES).hex()}",
+            id=timed_id("fb", now_ms, self._entropy(ID_ENTROPY_BYTES)),
             account=account,
             generation=generation,
             author=author,

@@ -11,12 +11,11 @@ from msgspec.structs import asdict
 
 from fairlead.control.keys.types import ApiKey, FoundKey, KeyChange, KeyInvalid
 from fairlead.core.caller import NO_KEY_LIMITS, Caller, KeyLimits, KeyRefused
-from fairlead.core.ids import KeyId
+from fairlead.core.ids import KeyId, timed_id
 from fairlead.core.money import NANO_PER_USD, NanoUSD
 from fairlead.core.routing.preferences import NO_ACCOUNT_WISHES, AccountPreferences
 
 __all__ = [
-    "ID_ENTROPY_BYTES",
     "SECRET_ENTROPY_BYTES",
     "UNKNOWN",
     "changed",
@@ -34,7 +33,6 @@ __all__ = [
 PREFIX: Final = "sk-fl-v1-"
 PREFIX_MANAGEMENT: Final = "sk-fl-mgmt-v1-"
 SECRET_ENTROPY_BYTES: Final = 32
-ID_ENTROPY_BYTES: Final = 10
 NAME_CHARACTERS_MAX: Final = 200
 LIMIT_MAX: Final = NanoUSD(1_000_000_000 * NANO_PER_USD)
 
@@ -115,9 +113,7 @@ def check_rotation(key: ApiKey) -> None:
 
 
 def key_id(unix_ms: int, entropy: bytes) -> KeyId:
-    """`key-` + milliseconds since 1970 (12 hex) + the entropy: sorts by time of creation."""
-    assert len(entropy) == ID_ENTROPY_BYTES
-    return KeyId(f"key-{unix_ms & 0xFFFFFFFFFFFF:012x}{entropy.hex()}")
+    return KeyId(timed_id("key", unix_ms, entropy))
 
 
 def verdict(

@@ -22,7 +22,7 @@ from fairlead.control.keys.types import (
 )
 from fairlead.control.workspaces.types import SpendingLimits
 from fairlead.core.budgets.types import key_budget
-from fairlead.core.ids import AccountId, KeyId, UserId, WorkspaceId
+from fairlead.core.ids import ID_ENTROPY_BYTES, AccountId, KeyId, UserId, WorkspaceId
 from fairlead.core.money import NanoUSD
 from fairlead.store.database import Database
 
@@ -126,7 +126,7 @@ class Keys:
             self._entropy(rules.SECRET_ENTROPY_BYTES), is_management=is_management
         )
         key = ApiKey(
-            id=rules.key_id(now_ms, self._entropy(rules.ID_ENTROPY_BYTES)),
+            id=rules.key_id(now_ms, self._entropy(ID_ENTROPY_BYTES)),
             account=account,
             digest=rules.digest(secret),
             label=rules.label(secret),

@@ -19,6 +19,7 @@ import sqlalchemy as sa
 
 from fairlead.control.mail import rules
 from fairlead.control.mail.types import Letter, Prepare
+from fairlead.core.ids import ID_ENTROPY_BYTES
 from fairlead.store.database import Database
 from fairlead.store.tables.people import mails
 
@@ -66,7 +67,7 @@ class Outbox:
         now_ms = self._now_ms()
         connection.execute(
             sa.insert(mails).values(
-                id=rules.mail_id(now_ms, self._entropy(rules.ID_ENTROPY_BYTES)),
+                id=rules.mail_id(now_ms, self._entropy(ID_ENTROPY_BYTES)),
                 recipient=letter.recipient,
                 kind=letter.kind,
                 content=msgspec.json.encode(letter).decode(),

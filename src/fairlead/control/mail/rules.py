@@ -10,10 +10,10 @@ from importlib.resources import files
 from typing import Final
 
 from fairlead.control.mail.types import Letter
+from fairlead.core.ids import timed_id
 
 __all__ = [
     "ATTEMPTS_MAX",
-    "ID_ENTROPY_BYTES",
     "KINDS",
     "Text",
     "mail_id",
@@ -21,7 +21,6 @@ __all__ = [
     "written",
 ]
 
-ID_ENTROPY_BYTES: Final = 10
 ATTEMPTS_MAX: Final = 8  # over some nine hours
 RETRY_FIRST_MS: Final = 60_000
 RETRY_FACTOR: Final = 3
@@ -62,9 +61,7 @@ class Text:
 
 
 def mail_id(unix_ms: int, entropy: bytes) -> str:
-    """`mail-` + milliseconds since 1970 (12 hex) + the entropy."""
-    assert len(entropy) == ID_ENTROPY_BYTES
-    return f"mail-{unix_ms & 0xFFFFFFFFFFFF:012x}{entropy.hex()}"
+    return timed_id("mail", unix_ms, entropy)
 
 
 def retry_after_ms(attempts: int) -> int | None:

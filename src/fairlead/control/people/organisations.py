@@ -42,7 +42,7 @@ from fairlead.control.people.types import (
 )
 from fairlead.control.workspaces.service import Workspaces
 from fairlead.control.workspaces.types import SpendingLimits
-from fairlead.core.ids import AccountId, UserId
+from fairlead.core.ids import ID_ENTROPY_BYTES, AccountId, UserId
 from fairlead.core.money import NANO_PER_USD, NanoUSD
 from fairlead.store.database import Database
 
@@ -154,7 +154,7 @@ class Organisations:
         address = account_rules.email(email)
         now_ms = self._now_ms()
         invitation = Invitation(
-            id=rules.invitation_id(now_ms, self._entropy(rules.ID_ENTROPY_BYTES)),
+            id=rules.invitation_id(now_ms, self._entropy(ID_ENTROPY_BYTES)),
             account=account,
             email=address,
             role=role,

@@ -10,10 +10,9 @@ from ipaddress import IPv4Address, IPv6Network, ip_address
 from typing import Final
 
 from fairlead.control.people.types import OrganisationInvalid, PasswordUnfit, Place
-from fairlead.core.ids import AccountId, BudgetId, UserId
+from fairlead.core.ids import AccountId, BudgetId, UserId, timed_id
 
 __all__ = [
-    "ID_ENTROPY_BYTES",
     "PASSWORD_CHARACTERS_MAX",
     "TOKEN_CHARACTERS",
     "TOKEN_ENTROPY_BYTES",
@@ -36,7 +35,6 @@ __all__ = [
 
 TOKEN_ENTROPY_BYTES: Final = 32
 TOKEN_CHARACTERS: Final = 43  # of so many bytes
-ID_ENTROPY_BYTES: Final = 10
 PASSWORD_CHARACTERS_MAX: Final = 256  # argon2 takes any; nobody types more
 CALLER_PREFIX_BITS: Final = 64  # what the smallest line of IPv6 is given
 ADDRESS_CHARACTERS_MAX: Final = 64  # an IPv6 address with its zone
@@ -101,12 +99,11 @@ def csrf(session_token: str) -> str:
 
 
 def session_id(unix_ms: int, entropy: bytes) -> str:
-    """`session-` + milliseconds since 1970 (12 hex) + the entropy."""
-    return _id("session", unix_ms, entropy)
+    return timed_id("session", unix_ms, entropy)
 
 
 def invitation_id(unix_ms: int, entropy: bytes) -> str:
-    return _id("inv", unix_ms, entropy)
+    return timed_id("inv", unix_ms, entropy)
 
 
 def session_expires_ms(
@@ -167,11 +164,6 @@ def bounded_place(place: Place) -> Place:
         address=place.address[:ADDRESS_CHARACTERS_MAX],
         user_agent=" ".join(place.user_agent.split())[:USER_AGENT_CHARACTERS_MAX],
     )
-
-
-def _id(prefix: str, unix_ms: int, entropy: bytes) -> str:
-    assert len(entropy) == ID_ENTROPY_BYTES
-    return f"{prefix}-{unix_ms & 0xFFFFFFFFFFFF:012x}{entropy.hex()}"
 
 
 def _base64(content: bytes) -> str:

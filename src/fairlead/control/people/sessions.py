@@ -25,7 +25,7 @@ from fairlead.control.people.types import (
     SignedIn,
     User,
 )
-from fairlead.core.ids import AccountId, UserId
+from fairlead.core.ids import ID_ENTROPY_BYTES, AccountId, UserId
 from fairlead.store.database import Database
 from fairlead.store.tables.people import sessions
 
@@ -63,7 +63,7 @@ class Sessions:
         now_ms = self._now_ms()
         token = rules.token(self._entropy(rules.TOKEN_ENTROPY_BYTES))
         session = Session(
-            id=rules.session_id(now_ms, self._entropy(rules.ID_ENTROPY_BYTES)),
+            id=rules.session_id(now_ms, self._entropy(ID_ENTROPY_BYTES)),
             user=user.id,
             account=user.account,
             method=method,
