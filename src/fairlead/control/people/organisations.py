@@ -42,6 +42,7 @@ from fairlead.control.people.types import (
 )
 from fairlead.control.workspaces.service import Workspaces
 from fairlead.control.workspaces.types import SpendingLimits
+from fairlead.core.budgets.types import Reset, member_budget
 from fairlead.core.ids import ID_ENTROPY_BYTES, AccountId, UserId
 from fairlead.core.money import NANO_PER_USD, NanoUSD
 from fairlead.store.database import Database
@@ -50,7 +51,7 @@ __all__ = ["MemberKeys", "Organisations"]
 
 ORGANISATIONS_MAX: Final = 50  # that one person belongs to
 INVITATIONS_MAX: Final = 100  # open ones of one organisation
-RESETS: Final = ("daily", "weekly", "monthly")
+RESETS: Final = tuple(Reset)
 
 
 class MemberKeys(Protocol):
@@ -351,7 +352,7 @@ class Organisations:
     ) -> None:
         if self._limits is None:
             return
-        budget = rules.member_budget(account, member)
+        budget = member_budget(account, member)
         if limit is None:
             self._limits.remove(connection, budget)
         else:

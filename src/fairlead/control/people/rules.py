@@ -10,7 +10,7 @@ from ipaddress import IPv4Address, IPv6Network, ip_address
 from typing import Final
 
 from fairlead.control.people.types import OrganisationInvalid, PasswordUnfit, Place
-from fairlead.core.ids import AccountId, BudgetId, UserId, timed_id
+from fairlead.core.ids import timed_id
 
 __all__ = [
     "PASSWORD_CHARACTERS_MAX",
@@ -26,7 +26,6 @@ __all__ = [
     "digest",
     "invitation_id",
     "is_token",
-    "member_budget",
     "organisation_name",
     "session_expires_ms",
     "session_id",
@@ -139,10 +138,6 @@ def organisation_name(text: str) -> str:
             f"an organisation's name has 1 to {NAME_CHARACTERS_MAX} characters", "name"
         )
     return line
-
-
-def member_budget(account: AccountId, user: UserId) -> BudgetId:
-    return BudgetId(f"member:{account}:{user}")
 
 
 def counted_from(address: str) -> str:

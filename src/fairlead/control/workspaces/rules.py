@@ -19,6 +19,7 @@ from fairlead.control.workspaces.types import (
     WorkspaceChange,
     WorkspaceInvalid,
 )
+from fairlead.core.budgets.types import Reset, workspace_budget
 from fairlead.core.ids import AccountId, BudgetId, UserId, WorkspaceId
 from fairlead.core.money import NanoUSD
 
@@ -71,7 +72,7 @@ def span_id(workspace: WorkspaceId, span: BudgetSpan) -> str:
 
 
 def budget_id(workspace: WorkspaceId, span: BudgetSpan) -> BudgetId:
-    return BudgetId(f"workspace:{workspace}:{span.value}")
+    return workspace_budget(workspace, None if span.reset is None else Reset(span.reset))
 
 
 def new(
