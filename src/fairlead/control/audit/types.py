@@ -8,7 +8,7 @@ from typing import Final
 
 from fairlead.core.ids import AccountId, KeyId, UserId
 
-__all__ = ["NOBODY", "OPERATOR", "Actor", "AuditEntry"]
+__all__ = ["OPERATOR", "Actor", "AuditEntry"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,6 @@ class Actor:
 
 
 OPERATOR: Final = Actor("operator")  # at the command line
-NOBODY: Final = Actor("nobody")  # who has not signed in, or a job
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,11 +68,6 @@ class ApiKey:
     updated_ms: int | None = None
     deleted_ms: int | None = None
 
-    @property
-    def is_live(self) -> bool:
-        """Neither revoked nor deleted; it may be disabled, or have expired."""
-        return self.revoked_ms is None and self.deleted_ms is None
-
 
 @dataclass(frozen=True, slots=True)
 class FoundKey:

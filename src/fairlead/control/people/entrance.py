@@ -33,7 +33,7 @@ from fairlead.control.people.types import (
     SignUpClosed,
     User,
 )
-from fairlead.core.ids import AccountId, UserId
+from fairlead.core.ids import UserId
 from fairlead.store.database import Database
 
 __all__ = ["Elsewhere", "Entrance", "Known", "Welcome"]
@@ -354,12 +354,11 @@ class Entrance:
         action: str,
         *,
         subject: str | None = None,
-        account: AccountId | None = None,
         **details: object,
     ) -> None:
         self._audit.note(
             connection,
-            account or user.account,
+            user.account,
             Actor.user(user.id, place.address),
             action,
             subject or user.id,

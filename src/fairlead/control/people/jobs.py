@@ -13,7 +13,7 @@ from fairlead.control.people.sessions import Sessions
 from fairlead.control.people.tokens import OneTimeTokens
 from fairlead.store.database import Database, DatabaseUnreadable
 
-__all__ = ["AUDIT_KEPT_MS", "Sweeper"]
+__all__ = ["Sweeper"]
 
 _log = logging.getLogger(__name__)
 

@@ -14,7 +14,6 @@ from fairlead.core.ids import timed_id
 
 __all__ = [
     "PASSWORD_CHARACTERS_MAX",
-    "TOKEN_CHARACTERS",
     "TOKEN_ENTROPY_BYTES",
     "Purpose",
     "SignInRules",
