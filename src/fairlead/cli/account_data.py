@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING
 import click
 
 from fairlead.cli import opening
+from fairlead.cli.account_lookup import known_account
 from fairlead.cli.errors import Stop
-from fairlead.cli.opening import Place, located
+from fairlead.cli.opening import Installation, Place, located
 
 if TYPE_CHECKING:
     from fairlead.control.accounts.types import Account
     from fairlead.control.privacy.service import Privacy
-    from fairlead.settings import Settings
-    from fairlead.store.database import Database
 
 __all__ = ["delete", "export"]
 
@@ -32,15 +31,10 @@ def export(place: Place, email: str, file: Path) -> None:
     """
     from fairlead.store.sealing import MasterKeyUnknown, Unsealable
 
-    data = opening.create_data_directory(place.data)
-    settings = opening.load_settings(place, opening.seed().providers)
-    with (
-        opening.opened_database(settings, data) as database,
-        opening.progress("Collecting") as show,
-    ):
-        account = _found(database, email)
+    with opening.opened(place) as here, opening.progress("Collecting") as show:
+        account = _found(here, email)
         try:
-            count = _privacy(database, settings, data).export(
+            count = _privacy(here).export(
                 account.id, file, lambda what, rows: show(f"{rows} rows, now {what}")
             )
         except OSError as error:
@@ -64,14 +58,11 @@ def delete(place: Place, email: str, *, yes: bool) -> None:
     from fairlead.control.people.types import LastAdmin, OwnerStays
     from fairlead.control.people.types import Place as Whence
 
-    data = opening.create_data_directory(place.data)
-    settings = opening.load_settings(place, opening.seed().providers)
-    with opening.opened_database(settings, data) as database:
-        account = _found(database, email)
-        privacy = _privacy(database, settings, data)
+    with opening.opened(place) as here:
+        database, account, privacy = here.database, _found(here, email), _privacy(here)
         if not yes:
             click.confirm(f"Delete the account of {account.email} for good?", abort=True, err=True)
-        people = opening.people_in(database, settings, forget=(privacy.forget,))
+        people = opening.people_in(database, here.settings, forget=(privacy.forget,))
         user = people.people.of_account(account.id)
         if user is None:
             raise Stop(f"{email} is no person's account")
@@ -84,27 +75,21 @@ def delete(place: Place, email: str, *, yes: bool) -> None:
     opening.note(f"The account of {email} is deleted. Running servers follow within two seconds.")
 
 
-def _found(database: Database, email: str) -> Account:
-    from fairlead.control.accounts.types import EmailInvalid
-
-    try:
-        account = opening.accounts_in(database).find_by_email(email)
-    except EmailInvalid as error:
-        raise Stop(str(error)) from error
+def _found(here: Installation, email: str) -> Account:
+    account = known_account(here.database, email)
     if account is None:
         raise Stop(f"there is no account {email}")
     return account
 
 
-def _privacy(database: Database, settings: Settings, data: Path) -> Privacy:
+def _privacy(here: Installation) -> Privacy:
     from fairlead.control.contents.service import Contents
     from fairlead.control.privacy.service import Privacy
 
-    secrets = opening.secrets_in(database, settings, data)
     contents = Contents(
-        database,
-        secrets,
-        retention_days=settings.privacy.content_retention_days,
+        here.database,
+        opening.secrets_in(here.database, here.settings, here.data),
+        retention_days=here.settings.privacy.content_retention_days,
         now_ms=opening.now_ms,
     )
-    return Privacy(database, contents)
+    return Privacy(here.database, contents)

@@ -31,12 +31,10 @@ def disable(place: Place, email: str) -> None:
     from fairlead.control.audit.types import OPERATOR
     from fairlead.control.people.types import OwnerStays
 
-    data = opening.create_data_directory(place.data)
-    settings = opening.load_settings(place, opening.seed().providers)
-    with opening.opened_database(settings, data) as database:
-        people = opening.people_in(database, settings)
+    with opening.opened(place) as here:
+        people = opening.people_in(here.database, here.settings)
         try:
-            people.disabling.disable(_user(people, database, email).id, actor=OPERATOR)
+            people.disabling.disable(_user(people, here.database, email).id, actor=OPERATOR)
         except OwnerStays as error:
             raise Stop(str(error).rstrip(".")) from error
     opening.note(f"{email} is disabled. Running servers follow within two seconds.")
@@ -49,11 +47,9 @@ def enable(place: Place, email: str) -> None:
     """Let somebody in again: their keys work as before."""
     from fairlead.control.audit.types import OPERATOR
 
-    data = opening.create_data_directory(place.data)
-    settings = opening.load_settings(place, opening.seed().providers)
-    with opening.opened_database(settings, data) as database:
-        people = opening.people_in(database, settings)
-        people.disabling.enable(_user(people, database, email).id, actor=OPERATOR)
+    with opening.opened(place) as here:
+        people = opening.people_in(here.database, here.settings)
+        people.disabling.enable(_user(people, here.database, email).id, actor=OPERATOR)
     opening.note(f"{email} is enabled. Running servers follow within two seconds.")
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from fairlead.cli import opening
+from fairlead.cli.account_lookup import known_account
 from fairlead.cli.errors import Stop
 from fairlead.cli.opening import Place, located
 
@@ -29,24 +30,18 @@ def link(place: Place, email: str | None, *, owner: bool) -> None:
 
     Whoever has it is let in, so hand it on as you would a password. It proves no address.
     """
-    from fairlead.control.accounts.types import EmailInvalid
-
     if owner is (email is not None):
         raise Stop("name either an EMAIL or --owner")
-    data = opening.create_data_directory(place.data)
-    settings = opening.load_settings(place, opening.seed().providers)
-    with opening.opened_database(settings, data) as database:
+    with opening.opened(place) as here:
+        database = here.database
         accounts = opening.accounts_in(database)
-        try:
-            account = accounts.owner() if email is None else accounts.find_by_email(email)
-        except EmailInvalid as error:
-            raise Stop(str(error)) from error
+        account = accounts.owner() if email is None else known_account(database, email)
         if account is None:
             who = "owner yet: start the server once" if email is None else f"account {email}"
             raise Stop(f"there is no {who}")
         path = new_link_path(database, account.id)
     opening.note(f"It works once, within {LINK_VALID_HOURS} hours:")
-    click.echo(f"{_address(settings)}{path}")
+    click.echo(f"{_address(here.settings)}{path}")
 
 
 def new_link_path(database: Database, account: AccountId) -> str:

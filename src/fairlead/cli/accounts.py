@@ -40,20 +40,17 @@ def command() -> None:
 def create(place: Place, email: str, name: str, billing: str) -> None:
     """Create an account and print its id. A prepaid one begins with the configured free allowance."""
     from fairlead.control.accounts.types import Billing, EmailInvalid, EmailTaken
-    from fairlead.control.ledger.service import Ledger
     from fairlead.core.money import nano_from_usd
 
-    data = opening.create_data_directory(place.data)
-    settings = opening.load_settings(place, opening.seed().providers)
-    with opening.opened_database(settings, data) as database:
-        accounts = opening.accounts_in(database)
+    with opening.opened(place) as here:
+        accounts = opening.accounts_in(here.database)
         try:
             account = accounts.create(email=email, name=name, billing=Billing(billing))
         except (EmailInvalid, EmailTaken) as error:
             raise Stop(str(error)) from error
         if account.billing is Billing.PREPAID:
-            allowance = nano_from_usd(settings.billing.free_allowance_usd)
-            Ledger(database, now_ms=opening.now_ms).welcome(account.id, allowance)
+            allowance = nano_from_usd(here.settings.billing.free_allowance_usd)
+            opening.ledger_in(here.database).welcome(account.id, allowance)
     opening.note(f"Created the {account.billing} account of {account.email}.")
     click.echo(account.id)
 
@@ -63,11 +60,9 @@ def create(place: Place, email: str, name: str, billing: str) -> None:
 @located
 def list_accounts(place: Place, *, as_json: bool) -> None:
     """List all accounts."""
-    data = opening.create_data_directory(place.data)
-    settings = opening.load_settings(place, opening.seed().providers)
     rows: list[dict[str, object]] = []
-    with opening.opened_database(settings, data) as database:
-        accounts = opening.accounts_in(database)
+    with opening.opened(place) as here:
+        accounts = opening.accounts_in(here.database)
         page = accounts.page()
         while page:
             rows += [
@@ -114,16 +109,13 @@ def routing(place: Place, email: str | None, file: IO[bytes] | None, *, clear: b
 
     if clear and file is not None:
         raise Stop("--set and --clear exclude each other")
-    data = opening.create_data_directory(place.data)
-    providers = opening.seed().providers
-    settings = opening.load_settings(place, providers)
-    with opening.opened_database(settings, data) as database:
-        accounts = opening.accounts_in(database)
-        account = account_of(database, email)
+    with opening.opened(place) as here:
+        accounts = opening.accounts_in(here.database)
+        account = account_of(here.database, email)
         if file is not None or clear:
             text = b"{}" if file is None else file.read(PREFERENCES_BYTES_MAX + 1)
             try:
-                accounts.set_preferences(account.id, checked(text, providers))
+                accounts.set_preferences(account.id, checked(text, here.seed.providers))
             except PreferencesInvalid as error:
                 raise Stop(str(error)) from error
             opening.note("Running servers follow within two seconds.")

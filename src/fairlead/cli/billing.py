@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
@@ -136,20 +135,16 @@ def paid(place: Place, number: int) -> None:
 @contextmanager
 def _opened(place: Place) -> Iterator[tuple[Database, BillingServices]]:
     from fairlead.compose.billing import build_billing
-    from fairlead.control.audit.service import Audit
-    from fairlead.control.ledger.service import Ledger
     from fairlead.control.mail.outbox import Outbox
 
-    data = opening.create_data_directory(place.data)
-    settings = opening.load_settings(place, opening.seed().providers)
-    server = settings.server
-    now_ms, entropy = opening.now_ms, os.urandom  # noqa: TID251 - see cli/opening.py
-    with opening.opened_database(settings, data) as database:
+    now_ms, entropy = opening.now_ms, opening.entropy
+    with opening.opened(place) as here:
+        database, server = here.database, here.settings.server
         services = build_billing(
             database,
-            settings,
-            ledger=Ledger(database, now_ms=now_ms),
-            audit=Audit(database, now_ms=now_ms, entropy=entropy),
+            here.settings,
+            ledger=opening.ledger_in(database),
+            audit=opening.audit_in(database),
             outbox=Outbox(database, now_ms=now_ms, entropy=entropy),
             address=server.public_url or f"http://{server.host}:{server.port}",
             now_ms=now_ms,

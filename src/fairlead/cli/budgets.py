@@ -24,13 +24,10 @@ def command() -> None:
 @located
 def holders(place: Place, *, as_json: bool) -> None:
     """Print each process that has set something aside of budgets, how much, and when it was last heard of."""
-    from fairlead.control.budgets.service import Budgets
     from fairlead.core.money import amount_text
 
-    data = opening.create_data_directory(place.data)
-    settings = opening.load_settings(place, opening.seed().providers)
-    with opening.opened_database(settings, data) as database:
-        found = Budgets(database, now_ms=opening.now_ms).holders()
+    with opening.opened(place) as here:
+        found = opening.budgets_in(here.database).holders()
     rows = [
         {
             "holder": one.name,
@@ -60,12 +57,8 @@ def release(place: Place, holder: str) -> None:
     Never for one that is merely away: should its journal turn up after all, its usage is charged beyond limits
     if need be.
     """
-    from fairlead.control.budgets.service import Budgets
-
-    data = opening.create_data_directory(place.data)
-    settings = opening.load_settings(place, opening.seed().providers)
-    with opening.opened_database(settings, data) as database:
-        budgets = Budgets(database, now_ms=opening.now_ms)
+    with opening.opened(place) as here:
+        budgets = opening.budgets_in(here.database)
         if holder not in {one.name for one in budgets.holders()}:
             raise Stop(
                 f"nothing is set aside by {holder!r}; `fairlead budgets holders` lists who has"

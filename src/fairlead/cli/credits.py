@@ -55,7 +55,6 @@ def grant(
 
     The dollars are exact to nine places, such as 5 or 0.25.
     """
-    from fairlead.control.ledger.service import Ledger
     from fairlead.control.ledger.types import AddCredit, AlreadyDone, LotKind, Posted, Refused
     from fairlead.core.money import PriceInvalid, amount_text, parse_amount
 
@@ -63,12 +62,10 @@ def grant(
         amount = parse_amount(usd)
     except PriceInvalid as error:
         raise Stop(str(error)) from error
-    data = opening.create_data_directory(place.data)
-    settings = opening.load_settings(place, opening.seed().providers)
     now_ms = opening.now_ms()
-    with opening.opened_database(settings, data) as database:
-        account = account_of(database, email)
-        ledger = Ledger(database, now_ms=opening.now_ms)
+    with opening.opened(place) as here:
+        account = account_of(here.database, email)
+        ledger = opening.ledger_in(here.database)
         outcome = ledger.post(
             AddCredit(
                 account=account.id,
@@ -102,13 +99,10 @@ def show(place: Place, email: str | None, *, as_json: bool) -> None:
 
     Without EMAIL it is the owner's account.
     """
-    from fairlead.control.ledger.service import Ledger
     from fairlead.core.money import amount_text
 
-    data = opening.create_data_directory(place.data)
-    settings = opening.load_settings(place, opening.seed().providers)
-    with opening.opened_database(settings, data) as database:
-        book = Ledger(database, now_ms=opening.now_ms).book(account_of(database, email).id)
+    with opening.opened(place) as here:
+        book = opening.ledger_in(here.database).book(account_of(here.database, email).id)
     lots = [_row(lot) for lot in book.lots]
     if as_json:
         print_json(

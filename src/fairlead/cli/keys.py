@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from fairlead.cli import opening
+from fairlead.cli.account_lookup import account_of
 from fairlead.cli.errors import Stop
 from fairlead.cli.opening import Place, located
 from fairlead.cli.tables import print_json, print_rows
@@ -24,6 +25,9 @@ __all__ = ["command"]
 
 REQUESTS_MAX: Final = 1_000_000
 
+_whose_key = click.option("--account", metavar="EMAIL", help="Whose key.  [default: the owner's]")
+_KEY_HELP: Final = "KEY is its id, its shortened form from `keys list`, or the key itself."
+
 
 @click.group("keys", short_help="API keys: create, list, disable, rotate, revoke.")
 def command() -> None:
@@ -32,7 +36,7 @@ def command() -> None:
 
 @command.command("create")
 @click.option("--name", required=True, metavar="NAME", help="By which people recognise the key.")
-@click.option("--account", metavar="EMAIL", help="Whose key.  [default: the owner's]")
+@_whose_key
 @click.option("--limit", metavar="USD", help="The most the key may spend, as 12.50.")
 @click.option(
     "--limit-reset",
@@ -80,10 +84,8 @@ def create(
         raise Stop("--limit-reset needs a --limit that is reset")
     if management and workspace is not None:
         raise Stop("--management: such a key belongs to all workspaces, so leave out --workspace")
-    data = opening.create_data_directory(place.data)
-    settings = opening.load_settings(place, opening.seed().providers)
-    with opening.opened_database(settings, data) as database:
-        owner = _account(database, account)
+    with opening.opened(place) as here:
+        database, owner = here.database, account_of(here.database, account, option="--account")
         try:
             new = opening.keys_in(database).create(
                 owner.id,
@@ -107,10 +109,8 @@ def create(
 @located
 def list_keys(place: Place, account: str | None, *, as_json: bool) -> None:
     """List an account's keys, without their secrets."""
-    data = opening.create_data_directory(place.data)
-    settings = opening.load_settings(place, opening.seed().providers)
-    with opening.opened_database(settings, data) as database:
-        keys = _all_keys(database, _account(database, account))
+    with opening.opened(place) as here:
+        keys = _all_keys(here.database, account_of(here.database, account, option="--account"))
     if as_json:
         print_json([_row(key) for key in keys])
     else:
@@ -118,12 +118,9 @@ def list_keys(place: Place, account: str | None, *, as_json: bool) -> None:
         print_rows(headings, [[str(cell or "-") for cell in _row(key).values()] for key in keys])
 
 
-_KEY_HELP: Final = "KEY is its id, its shortened form from `keys list`, or the key itself."
-
-
 @command.command("revoke", help=f"Revoke a key for good. {_KEY_HELP}")
 @click.argument("key")
-@click.option("--account", metavar="EMAIL", help="Whose key.  [default: the owner's]")
+@_whose_key
 @located
 def revoke(place: Place, key: str, account: str | None) -> None:
     with _found(place, account, key) as (keys, found):
@@ -133,7 +130,7 @@ def revoke(place: Place, key: str, account: str | None) -> None:
 
 @command.command("disable", help=f"Disable a key until it is enabled again. {_KEY_HELP}")
 @click.argument("key")
-@click.option("--account", metavar="EMAIL", help="Whose key.  [default: the owner's]")
+@_whose_key
 @located
 def disable(place: Place, key: str, account: str | None) -> None:
     with _found(place, account, key) as (keys, found):
@@ -143,7 +140,7 @@ def disable(place: Place, key: str, account: str | None) -> None:
 
 @command.command("enable", help=f"Enable a key that was disabled. {_KEY_HELP}")
 @click.argument("key")
-@click.option("--account", metavar="EMAIL", help="Whose key.  [default: the owner's]")
+@_whose_key
 @located
 def enable(place: Place, key: str, account: str | None) -> None:
     with _found(place, account, key) as (keys, found):
@@ -157,7 +154,7 @@ def enable(place: Place, key: str, account: str | None) -> None:
     f" spend stays; the old secret opens nothing any more. {_KEY_HELP}",
 )
 @click.argument("key")
-@click.option("--account", metavar="EMAIL", help="Whose key.  [default: the owner's]")
+@_whose_key
 @located
 def rotate(place: Place, key: str, account: str | None) -> None:
     with _found(place, account, key) as (keys, found):
@@ -171,10 +168,8 @@ def _found(place: Place, account: str | None, key: str) -> Iterator[tuple[Keys, 
     """The one key that is meant, in an open database."""
     from fairlead.control.keys.types import KeyInvalid
 
-    data = opening.create_data_directory(place.data)
-    settings = opening.load_settings(place, opening.seed().providers)
-    with opening.opened_database(settings, data) as database:
-        owner = _account(database, account)
+    with opening.opened(place) as here:
+        database, owner = here.database, account_of(here.database, account, option="--account")
         found = _matching(_all_keys(database, owner), key)
         if len(found) != 1:
             count = "several keys are" if found else "no key is"
@@ -197,23 +192,6 @@ def _workspace(database: Database, account: Account, name: str | None) -> Worksp
         return opening.workspaces_in(database).find(account.id, name).id
     except WorkspaceUnknown as error:
         raise Stop(f"--workspace: {error}") from error
-
-
-def _account(database: Database, email: str | None) -> Account:
-    from fairlead.control.accounts.types import EmailInvalid
-
-    accounts = opening.accounts_in(database)
-    if email is None:
-        return accounts.ensure_owner().account
-    try:
-        account = accounts.find_by_email(email)
-    except EmailInvalid as error:
-        raise Stop(f"--account: {error}") from error
-    if account is None:
-        raise Stop(
-            f"there is no account {email}; create it with `fairlead accounts create {email}`"
-        )
-    return account
 
 
 def _all_keys(database: Database, account: Account) -> list[ApiKey]:

@@ -50,14 +50,9 @@ def check(place: Place, *, since: int, anchor: str | None) -> None:
     from fairlead.control.ledger.check import FINDINGS_MAX, check
 
     noted = None if anchor is None else _anchor(anchor)
-    data = opening.create_data_directory(place.data)
-    settings = opening.load_settings(place, opening.seed().providers)
-    with (
-        opening.opened_database(settings, data) as database,
-        opening.progress("checking the ledger") as say,
-    ):
+    with opening.opened(place) as here, opening.progress("checking the ledger") as say:
         checked = check(
-            database,
+            here.database,
             progress=lambda done, total: say(f"checking the ledger: {done} of {total} entries"),
             after=since,
             anchor=noted,
@@ -91,13 +86,9 @@ def show(place: Place, email: str | None, limit: int, *, as_json: bool) -> None:
 
     Without EMAIL it is the owner's account.
     """
-    from fairlead.control.ledger.service import Ledger
-
-    data = opening.create_data_directory(place.data)
-    settings = opening.load_settings(place, opening.seed().providers)
-    with opening.opened_database(settings, data) as database:
-        ledger = Ledger(database, now_ms=opening.now_ms)
-        entries = ledger.entries(account_of(database, email).id, limit=limit)
+    with opening.opened(place) as here:
+        account = account_of(here.database, email)
+        entries = opening.ledger_in(here.database).entries(account.id, limit=limit)
     rows = [_row(entry) for entry in entries]
     if as_json:
         print_json(

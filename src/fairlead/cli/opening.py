@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     from fairlead.compose.people import PeopleServices
     from fairlead.control.accounts.service import Accounts
     from fairlead.control.audit.service import Audit
+    from fairlead.control.budgets.service import Budgets
     from fairlead.control.keys.service import Keys
+    from fairlead.control.ledger.service import Ledger
     from fairlead.control.people.leaving import Forget
     from fairlead.control.people.tokens import OneTimeTokens
     from fairlead.control.workspaces.service import Workspaces
@@ -36,16 +38,21 @@ if TYPE_CHECKING:
     from fairlead.store.secrets import Secrets
 
 __all__ = [
+    "Installation",
     "Place",
     "accounts_in",
     "audit_in",
+    "budgets_in",
     "check_servable",
     "create_data_directory",
+    "entropy",
     "keys_in",
+    "ledger_in",
     "load_settings",
     "located",
     "note",
     "now_ms",
+    "opened",
     "opened_database",
     "people_in",
     "progress",
@@ -187,6 +194,26 @@ def opened_database(settings: Settings, data: Path) -> Iterator[Database]:
             database.close()
 
 
+@dataclass(frozen=True, slots=True)
+class Installation:
+    """What most commands work on. seed: the package's catalogue, without what the settings change in it."""
+
+    data: Path
+    seed: Snapshot
+    settings: Settings
+    database: Database
+
+
+@contextmanager
+def opened(place: Place) -> Iterator[Installation]:
+    """All of it, for as long as the block lasts. Raises Stop."""
+    data = create_data_directory(place.data)
+    snapshot = seed()
+    settings = load_settings(place, snapshot.providers)
+    with opened_database(settings, data) as database:
+        yield Installation(data, snapshot, settings, database)
+
+
 def secrets_in(database: Database, settings: Settings, data: Path) -> Secrets:
     """Secrets at rest; the first start makes their master key. Inside of `opened_database`: that tells what is
     wrong with it."""
@@ -194,25 +221,35 @@ def secrets_in(database: Database, settings: Settings, data: Path) -> Secrets:
     from fairlead.store.secrets import open_secrets
 
     configured = revealed(settings.security.master_key)
-    return open_secrets(database, configured, data, now_ms=now_ms, entropy=_entropy)[0]
+    return open_secrets(database, configured, data, now_ms=now_ms, entropy=entropy)[0]
 
 
 def accounts_in(database: Database) -> Accounts:
     from fairlead.control.accounts.service import Accounts
 
-    return Accounts(database, now_ms=now_ms, entropy=_entropy)
+    return Accounts(database, now_ms=now_ms, entropy=entropy)
 
 
 def keys_in(database: Database) -> Keys:
-    from fairlead.control.budgets.service import Budgets
     from fairlead.control.keys.service import Keys
 
-    limits = Budgets(database, now_ms=now_ms)
-    return Keys(database, now_ms=now_ms, entropy=_entropy, audit=audit_in(database), limits=limits)
+    limits = budgets_in(database)
+    return Keys(database, now_ms=now_ms, entropy=entropy, audit=audit_in(database), limits=limits)
+
+
+def budgets_in(database: Database) -> Budgets:
+    from fairlead.control.budgets.service import Budgets
+
+    return Budgets(database, now_ms=now_ms)
+
+
+def ledger_in(database: Database) -> Ledger:
+    from fairlead.control.ledger.service import Ledger
+
+    return Ledger(database, now_ms=now_ms)
 
 
 def workspaces_in(database: Database) -> Workspaces:
-    from fairlead.control.budgets.service import Budgets
     from fairlead.control.keys.service import LiveKeys
     from fairlead.control.workspaces.service import Workspaces
 
@@ -220,9 +257,9 @@ def workspaces_in(database: Database) -> Workspaces:
         database,
         audit_in(database),
         keys=LiveKeys(),
-        limits=Budgets(database, now_ms=now_ms),
+        limits=budgets_in(database),
         now_ms=now_ms,
-        entropy=_entropy,
+        entropy=entropy,
     )
 
 
@@ -230,7 +267,7 @@ def audit_in(database: Database) -> Audit:
     """Who did what; the operator, here."""
     from fairlead.control.audit.service import Audit
 
-    return Audit(database, now_ms=now_ms, entropy=_entropy)
+    return Audit(database, now_ms=now_ms, entropy=entropy)
 
 
 def people_in(
@@ -238,7 +275,6 @@ def people_in(
 ) -> PeopleServices:
     """Everything about people; half a second to import. forget: what else is deleted with an account."""
     from fairlead.compose.people import build_people
-    from fairlead.control.budgets.service import Budgets
 
     return build_people(
         database,
@@ -246,9 +282,9 @@ def people_in(
         accounts=accounts_in(database),
         audit=audit_in(database),
         workspaces=workspaces_in(database),
-        limits=Budgets(database, now_ms=now_ms),
+        limits=budgets_in(database),
         now_ms=now_ms,
-        entropy=_entropy,
+        entropy=entropy,
         forget=forget,
     )
 
@@ -257,7 +293,7 @@ def tokens_in(database: Database) -> OneTimeTokens:
     """Links that work once."""
     from fairlead.control.people.tokens import OneTimeTokens
 
-    return OneTimeTokens(database, now_ms=now_ms, entropy=_entropy)
+    return OneTimeTokens(database, now_ms=now_ms, entropy=entropy)
 
 
 # The real clock and the real entropy, as in compose/system.py, which takes half a second to import.
@@ -267,7 +303,7 @@ def now_ms() -> int:
     return time.time_ns() // 1_000_000  # noqa: TID251 - see above
 
 
-def _entropy(bytes_count: int) -> bytes:
+def entropy(bytes_count: int) -> bytes:
     return os.urandom(bytes_count)  # noqa: TID251 - see above
 
 

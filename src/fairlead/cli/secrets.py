@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import click
@@ -25,12 +24,10 @@ def status(place: Place) -> None:
     """Say where the master key comes from and whether it is the database's. Never shows it."""
     from fairlead.store.secrets import check_value
 
-    data = opening.create_data_directory(place.data)
-    settings = opening.load_settings(place, opening.seed().providers)
-    with opening.opened_database(settings, data) as database:
-        opening.secrets_in(database, settings, data)
-        in_use = check_value(database)
-    source = "security.master_key" if settings.security.master_key else f"{_file(data)}"
+    with opening.opened(place) as here:
+        opening.secrets_in(here.database, here.settings, here.data)
+        in_use = check_value(here.database)
+    source = "security.master_key" if here.settings.security.master_key else f"{_file(here.data)}"
     click.echo(f"master key: {source}")
     click.echo(f"in use: {in_use or 'nothing is sealed yet'}")
 
@@ -49,16 +46,10 @@ def rotate(place: Place) -> None:
     from fairlead.store.sealing import KEY_BYTES, MasterKeyUnknown, read_master_keys
     from fairlead.store.secrets import open_secrets
 
-    data = opening.create_data_directory(place.data)
-    settings = opening.load_settings(place, opening.seed().providers)
-    configured = revealed(settings.security.master_key)
-    entropy = os.urandom  # noqa: TID251 - see cli/opening.py
-    with (
-        opening.opened_database(settings, data) as database,
-        opening.progress("Sealing again") as show,
-    ):
+    with opening.opened(place) as here, opening.progress("Sealing again") as show:
+        data, configured = here.data, revealed(here.settings.security.master_key)
         secrets, keys = open_secrets(
-            database, configured, data, now_ms=opening.now_ms, entropy=entropy
+            here.database, configured, data, now_ms=opening.now_ms, entropy=opening.entropy
         )
         try:
             count = secrets.rotate(lambda done: show(f"Sealing again: {done}"))
@@ -66,7 +57,7 @@ def rotate(place: Place) -> None:
                 # All is under the current key now, so that older ones may go; it stays itself, for servers that
                 # have not yet looked into the file again.
                 current = read_master_keys((data / MASTER_KEY_FILE).read_text("ascii"))[0]
-                written_master_keys(data, entropy(KEY_BYTES), current)
+                written_master_keys(data, opening.entropy(KEY_BYTES), current)
                 count = secrets.rotate(lambda done: show(f"Sealing again: {done}"))
         except MasterKeyUnknown as error:
             raise Stop(f"{error}; put the older key behind the current one") from error
