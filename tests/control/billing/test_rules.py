@@ -361,9 +361,9 @@ def test_declined_top_ups_are_tried_again_ever_later_and_then_no_more():
 
 def test_a_payment_is_looked_at_again_and_again_but_not_for_ever():
     one = purchase()
-    looks = [rules.look_again_ms(one, looks=count) for count in range(6)]
+    looks = [rules.look_again_ms(replace(one, looks=count)) for count in range(6)]
     assert looks[-1] is None
     assert looks[:-1] == sorted(looks[:-1])
     settled = rules.observed(one, paid(one))
-    assert rules.look_again_ms(settled, looks=0) == PAID_MS + DAY_MS
-    assert rules.look_again_ms(settled, looks=9) is None
+    assert rules.look_again_ms(settled) == PAID_MS + DAY_MS
+    assert rules.look_again_ms(replace(settled, looks=9)) is None

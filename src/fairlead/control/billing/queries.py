@@ -52,7 +52,6 @@ __all__ = [
     "insert_refund",
     "installation",
     "lot_of",
-    "lots_of",
     "operator_emails",
     "page",
     "purchase_by_key",
@@ -86,7 +85,7 @@ def installation(database: Database, connection: sa.Connection, proposed: str) -
 # --- purchases ---
 
 
-def insert_purchase(connection: sa.Connection, purchase: Purchase, *, due_ms: int | None) -> None:
+def insert_purchase(connection: sa.Connection, purchase: Purchase) -> None:
     connection.execute(
         sa.insert(purchases).values(
             id=purchase.id,
@@ -100,16 +99,13 @@ def insert_purchase(connection: sa.Connection, purchase: Purchase, *, due_ms: in
             key=purchase.key,
             invoice=purchase.invoice,
             **_changing(purchase),
-            due_ms=due_ms,
         )
     )
 
 
-def save_purchase(connection: sa.Connection, purchase: Purchase, *, due_ms: int | None) -> None:
+def save_purchase(connection: sa.Connection, purchase: Purchase) -> None:
     connection.execute(
-        sa.update(purchases)
-        .where(purchases.c.id == purchase.id)
-        .values(**_changing(purchase), due_ms=due_ms)
+        sa.update(purchases).where(purchases.c.id == purchase.id).values(**_changing(purchase))
     )
 
 
@@ -122,6 +118,7 @@ def _changing(purchase: Purchase) -> dict[str, Any]:
         "posted": msgspec.json.encode(purchase.posted).decode(),
         "state": rules.state(purchase).value,
         "looks": purchase.looks,
+        "due_ms": rules.look_again_ms(purchase),
     }
 
 
@@ -381,33 +378,31 @@ def sweep_events(connection: sa.Connection, *, before_ms: int, limit: int) -> in
 
 
 def lot_of(connection: sa.Connection, purchase: Purchase) -> Lot | None:
-    """What the purchase became."""
-    for lot in lots_of(connection, purchase.account):
-        if lot.kind is LotKind.PURCHASE and lot.source == purchase.source:
-            return lot
-    return None
-
-
-def lots_of(connection: sa.Connection, account: AccountId) -> list[Lot]:
-    """Those with something left."""
+    """What the purchase became; None: nothing of it is left."""
     query = (
         sa.select(lots)
-        .where(lots.c.account_id == account, lots.c.remaining_nano > 0)
-        .order_by(lots.c.id)
-    )
-    return [
-        Lot(
-            id=LotId(row.id),
-            kind=LotKind(row.kind),
-            amount=NanoUSD(row.amount_nano),
-            remaining=NanoUSD(row.remaining_nano),
-            created_ms=row.created_ms,
-            expires_ms=row.expires_ms,
-            is_refundable=row.is_refundable,
-            source=row.source,
+        .where(
+            lots.c.account_id == purchase.account,
+            lots.c.kind == LotKind.PURCHASE.value,
+            lots.c.source == purchase.source,
+            lots.c.remaining_nano > 0,
         )
-        for row in connection.execute(query)
-    ]
+        .order_by(lots.c.id)
+        .limit(1)
+    )
+    row = connection.execute(query).one_or_none()
+    if row is None:
+        return None
+    return Lot(
+        id=LotId(row.id),
+        kind=LotKind(row.kind),
+        amount=NanoUSD(row.amount_nano),
+        remaining=NanoUSD(row.remaining_nano),
+        created_ms=row.created_ms,
+        expires_ms=row.expires_ms,
+        is_refundable=row.is_refundable,
+        source=row.source,
+    )
 
 
 # --- topping up ---

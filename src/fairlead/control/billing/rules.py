@@ -403,13 +403,13 @@ def refund_back(refund: Refund, purchase: Purchase) -> AddCredit:
 # --- looking again ---
 
 
-def look_again_ms(purchase: Purchase, *, looks: int) -> int | None:
-    """When to ask the company by ourselves. looks: how often we did in this state. None: not any more."""
+def look_again_ms(purchase: Purchase) -> int | None:
+    """When to ask the company by ourselves. None: not any more."""
     if purchase.facts.paid_cents is None:
         start_ms, looks_ms = purchase.created_ms, _LOOKS_UNPAID_MS
     else:
         start_ms, looks_ms = purchase.facts.paid_ms, _LOOKS_PAID_MS
-    return start_ms + looks_ms[looks] if looks < len(looks_ms) else None
+    return start_ms + looks_ms[purchase.looks] if purchase.looks < len(looks_ms) else None
 
 
 # --- topping up ---

@@ -176,7 +176,7 @@ class Billing:
         if recent >= OPEN_MAX:
             raise BillingInvalid("too many purchases were begun; try again in an hour", "amount")
         purchase = self._new(buyer.account, wanted, method, purpose, key=key, invoice=invoice)
-        queries.insert_purchase(connection, purchase, due_ms=rules.look_again_ms(purchase, looks=0))
+        queries.insert_purchase(connection, purchase)
         self._audit.note(
             connection,
             buyer.account,
@@ -218,7 +218,7 @@ class Billing:
         found = queries.find_purchase(connection, name, locked=True)
         assert found is not None
         hosted = replace(found, session=session, url=url)
-        queries.save_purchase(connection, hosted, due_ms=_due_ms(hosted))
+        queries.save_purchase(connection, hosted)
         return hosted
 
     # --- reading ---
@@ -294,7 +294,7 @@ class Billing:
         is_new_kind = (before.facts.paid_cents is None) != (after.facts.paid_cents is None)
         looks = 0 if is_new_kind else before.looks + int(is_scheduled)
         after = replace(after, looks=looks)
-        queries.save_purchase(connection, after, due_ms=_due_ms(after))
+        queries.save_purchase(connection, after)
         if after.purpose is Purpose.TOP_UP:
             self._top_up_over(connection, after)
         self._tell(connection, before, after)
@@ -332,8 +332,7 @@ class Billing:
     def is_over(self, purchase: Purchase) -> bool:
         """Nobody has paid, and we will not ask again."""
         return (
-            rules.state(purchase) is PurchaseState.CREATED
-            and rules.look_again_ms(purchase, looks=purchase.looks) is None
+            rules.state(purchase) is PurchaseState.CREATED and rules.look_again_ms(purchase) is None
         )
 
     # --- paying back ---
@@ -400,7 +399,7 @@ class Billing:
         assert purchase is not None
         if seen.id:  # otherwise it was never made
             purchase = rules.observed(purchase, Observation(purchase=purchase.id, refunds=(seen,)))
-            queries.save_purchase(connection, purchase, due_ms=_due_ms(purchase))
+            queries.save_purchase(connection, purchase)
         return self._refund_seen(connection, purchase, seen, problem=refund.problem)
 
     def _refund_seen(
@@ -454,7 +453,7 @@ class Billing:
             return None
         fee = rules.fee_cents(wanted.amount_cents, Method.CARD, self.terms)
         purchase = self._new(account, replace(wanted, fee_cents=fee), Method.CARD, Purpose.TOP_UP)
-        queries.insert_purchase(connection, purchase, due_ms=rules.look_again_ms(purchase, looks=0))
+        queries.insert_purchase(connection, purchase)
         queries.save_top_up(self._database, connection, replace(top_up, purchase=purchase.id))
         return purchase
 
@@ -477,8 +476,3 @@ class Billing:
         if self.payments is None:
             raise BillingInvalid("nothing can be bought here", "method")
         return self.payments
-
-
-def _due_ms(purchase: Purchase) -> int | None:
-    """When to look at it next."""
-    return rules.look_again_ms(purchase, looks=purchase.looks)

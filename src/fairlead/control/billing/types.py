@@ -185,7 +185,8 @@ class Purchase:
 
     company: who takes it, as "stripe" or "test". key: the buyer's idempotency key. session, url: the page on
     which it can be made. payment: its name at the company. invoice: the one that it pays.
-    posted: references of the ledger's entries that it has led to.
+    posted: references of the ledger's entries that it has led to. looks: how often we asked by ourselves
+    since it was begun, or paid.
     """
 
     id: PurchaseId
