@@ -380,6 +380,7 @@ def stripe_server() -> Iterator[StripeServer]:
 def _serving(server: StripeServer) -> Iterator[None]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True  # or each answer, head and body, waits for an acknowledgement
 
         def _serve(self) -> None:
             body = self.rfile.read(int(self.headers.get("content-length") or 0))
