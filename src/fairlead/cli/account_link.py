@@ -13,7 +13,6 @@ from fairlead.cli.opening import Place, located
 
 if TYPE_CHECKING:
     from fairlead.core.ids import AccountId
-    from fairlead.settings import Settings
     from fairlead.store.database import Database
 
 __all__ = ["LINK_VALID_HOURS", "link", "new_link_path"]
@@ -30,6 +29,8 @@ def link(place: Place, email: str | None, *, owner: bool) -> None:
 
     Whoever has it is let in, so hand it on as you would a password. It proves no address.
     """
+    from fairlead.settings.addresses import outside_address
+
     if owner is (email is not None):
         raise Stop("name either an EMAIL or --owner")
     with opening.opened(place) as here:
@@ -41,7 +42,7 @@ def link(place: Place, email: str | None, *, owner: bool) -> None:
             raise Stop(f"there is no {who}")
         path = new_link_path(database, account.id)
     opening.note(f"It works once, within {LINK_VALID_HOURS} hours:")
-    click.echo(f"{_address(here.settings)}{path}")
+    click.echo(f"{outside_address(here.settings.server)}{path}")
 
 
 def new_link_path(database: Database, account: AccountId) -> str:
@@ -64,11 +65,3 @@ def new_link_path(database: Database, account: AccountId) -> str:
         )
         audit.note(connection, account, OPERATOR, "link.print", user.id)
     return f"/auth/link/{token}"
-
-
-def _address(settings: Settings) -> str:
-    server = settings.server
-    if server.public_url is not None:
-        return server.public_url.rstrip("/")
-    host = "127.0.0.1" if server.host in ("", "0.0.0.0", "::") else server.host  # noqa: S104 - compared
-    return f"http://[{host}]:{server.port}" if ":" in host else f"http://{host}:{server.port}"

@@ -136,17 +136,18 @@ def paid(place: Place, number: int) -> None:
 def _opened(place: Place) -> Iterator[tuple[Database, BillingServices]]:
     from fairlead.compose.billing import build_billing
     from fairlead.control.mail.outbox import Outbox
+    from fairlead.settings.addresses import outside_address
 
     now_ms, entropy = opening.now_ms, opening.entropy
     with opening.opened(place) as here:
-        database, server = here.database, here.settings.server
+        database = here.database
         services = build_billing(
             database,
             here.settings,
             ledger=opening.ledger_in(database),
             audit=opening.audit_in(database),
             outbox=Outbox(database, now_ms=now_ms, entropy=entropy),
-            address=server.public_url or f"http://{server.host}:{server.port}",
+            address=outside_address(here.settings.server),
             now_ms=now_ms,
             entropy=entropy,
         )

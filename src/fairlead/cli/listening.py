@@ -8,7 +8,7 @@ from typing import Final
 
 from fairlead.cli.errors import Stop
 
-__all__ = ["listen", "local_address"]
+__all__ = ["listen"]
 
 BACKLOG: Final = 2048  # connections that wait for a busy loop; the kernel caps it at somaxconn
 
@@ -53,11 +53,3 @@ def _why_not(error: OSError, host: str, port: int) -> str:
             )
         case _:
             return f"cannot listen on {host} port {port}: {error.strerror}; set --host or --port"
-
-
-def local_address(host: str, listener: socket.socket) -> str:
-    """Where a program on this machine reaches the socket."""
-    port = listener.getsockname()[1]
-    if host in ("", "0.0.0.0", "::"):  # noqa: S104 - compared, not bound
-        host = "127.0.0.1"
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

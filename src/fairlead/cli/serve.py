@@ -13,9 +13,10 @@ import click
 from fairlead.cli import opening
 from fairlead.cli.account_link import LINK_VALID_HOURS
 from fairlead.cli.errors import Stop
-from fairlead.cli.listening import listen, local_address
+from fairlead.cli.listening import listen
 from fairlead.cli.opening import Place, located
 from fairlead.settings import Settings, fingerprint, needs_restart
+from fairlead.settings.addresses import local_address
 
 if TYPE_CHECKING:
     from fairlead.cli.first_start import FirstStart
@@ -70,7 +71,7 @@ def _serve(settings: Settings, place: Place, reread: _Reread) -> int:
         with opening.opened_database(settings, data) as database:
             opening.secrets_in(database, settings, data)  # refused here, if they cannot be opened
             started = first_start(database)
-        address = local_address(settings.server.host, listener)
+        address = local_address(settings.server.host, listener.getsockname()[1])
 
         def ready() -> None:
             claim.tell_process()

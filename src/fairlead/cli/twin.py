@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from fairlead.cli import opening
-from fairlead.cli.listening import listen, local_address
+from fairlead.cli.listening import listen
 from fairlead.cli.opening import Place, located
 
 __all__ = ["command"]
@@ -36,8 +36,9 @@ def command(
     A request's model name and headers script faults and pacing; /_twin/calls tells what was received.
     """
     from fairlead.sandbox.twin import Twin, twin_server
+    from fairlead.settings.addresses import local_address
 
     with listen(host, port) as listener:
-        click.echo(f"The twin is ready at {local_address(host, listener)}")
+        click.echo(f"The twin is ready at {local_address(host, listener.getsockname()[1])}")
         twin = Twin(key=key, now_s=lambda: opening.now_ms() / 1000, requests_kept_max=keep_requests)
         twin_server(twin).run(sockets=[listener])

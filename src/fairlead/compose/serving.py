@@ -55,6 +55,7 @@ from fairlead.gateway.services import Services, Timeouts
 from fairlead.gateway.tokens import EstimatingCounter
 from fairlead.providers.registry import PROVIDERS
 from fairlead.settings import Settings
+from fairlead.settings.addresses import outside_address
 
 __all__ = ["serve"]
 
@@ -96,6 +97,7 @@ async def _serve(
     loop = asyncio.get_running_loop()
     clock = SystemClock()
     orders = _Orders(loop, settings)
+    address = outside_address(settings.server, listener.getsockname()[1])
 
     control = build_control_plane(settings, data=data, clock=clock)
     catalog = control.catalog
@@ -124,7 +126,7 @@ async def _serve(
     services = Services(
         keys=control.directory,
         limits=control.rate_limits,
-        admission=Admission(wallet, EstimatingCounter(), credits_page=credits_page(settings)),
+        admission=Admission(wallet, EstimatingCounter(), credits_page=f"{address}/credits"),
         catalog=catalog,
         credentials=credentials,
         providers=PROVIDERS.get,
@@ -153,7 +155,6 @@ async def _serve(
         ),
         contents=control.private.writer,
     )
-    address = _address(settings, listener)
     management = build_management(control, clock=clock)
     people = build_people_plane(
         control, settings, clock=clock, address=address, sweep_apps=management.apps.sweep
@@ -236,22 +237,6 @@ async def _serve(
         await asyncio.to_thread(keeper.close)
         await asyncio.to_thread(control.close)
     return orders.exit_code
-
-
-def credits_page(settings: Settings) -> str:
-    """Where credits can be added."""
-    server = settings.server
-    return f"{server.public_url or f'http://{server.host}:{server.port}'}/credits"
-
-
-def _address(settings: Settings, listener: socket.socket) -> str:
-    """Ours, as links in mail begin with it: as the operator says, else where this machine reaches us."""
-    if settings.server.public_url is not None:
-        return settings.server.public_url
-    host, port = settings.server.host, listener.getsockname()[1]
-    if host in ("", "0.0.0.0", "::"):  # noqa: S104 - compared, not bound
-        host = "127.0.0.1"
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 class _Orders:
