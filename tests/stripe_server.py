@@ -380,7 +380,8 @@ def stripe_server() -> Iterator[StripeServer]:
 def _serving(server: StripeServer) -> Iterator[None]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
-        disable_nagle_algorithm = True  # or each answer, head and body, waits for an acknowledgement
+        # Or the body of each answer waits until its head is acknowledged.
+        disable_nagle_algorithm = True
 
         def _serve(self) -> None:
             body = self.rfile.read(int(self.headers.get("content-length") or 0))

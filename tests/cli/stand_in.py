@@ -52,7 +52,8 @@ def running(answer: Callable[[Asked], Said]) -> Iterator[StandIn]:
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
-        disable_nagle_algorithm = True  # or each answer, head and body, waits for an acknowledgement
+        # Or the body of each answer waits until its head is acknowledged.
+        disable_nagle_algorithm = True
 
         def do_POST(self) -> None:
             size_bytes = int(self.headers.get("content-length", 0))
