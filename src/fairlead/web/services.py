@@ -12,6 +12,7 @@ from fairlead.control.accounts.service import Accounts
 from fairlead.control.contents.service import Contents
 from fairlead.control.credentials.service import Credentials
 from fairlead.control.people.types import SignedIn
+from fairlead.control.standings.service import Standings
 from fairlead.core.catalog import Snapshot
 from fairlead.core.generation import Generation
 from fairlead.core.health import EndpointFigures
@@ -155,7 +156,8 @@ class WebServices:
     """Everything behind the web edge.
 
     management: None: accounts cannot be managed here. sessions: None: nobody can sign in.
-    auth: None: nobody can sign in. accounts, byok, contents, usage, billing: None: there are none here.
+    auth: None: nobody can sign in. accounts, byok, contents, usage, billing, standings: None: there are none
+    here.
     is_ready: whether calls can be served.
     metrics: in Prometheus's text format.
     metrics_token: a bearer token that opens `/metrics` from elsewhere; None: only this machine may ask.
@@ -179,3 +181,4 @@ class WebServices:
     sessions: Sessions | None = None
     usage: UsageDesk | None = None
     billing: BillingEdge | None = None
+    standings: Desk[Standings] | None = None
