@@ -218,7 +218,9 @@ def test_the_endpoints_page_lists_the_routes_that_exist_and_no_others() -> None:
     page = (ROOT / "docs" / "api" / "README.md").read_text("utf-8")
     listed = set(re.findall(r"^\| [A-Z, ]+ \| `([^`]*)` \|", page, re.MULTILINE))
     billing = (ROOT / "docs" / "api" / "billing.md").read_text("utf-8")  # which the page refers to
-    listed |= set(re.findall(r"^\| [A-Z, ]+ \| `([^`]*)` \|", billing, re.MULTILINE))
+    pages = (ROOT / "docs" / "web.md").read_text("utf-8")
+    for other in (billing, pages):
+        listed |= set(re.findall(r"^\| [A-Z, ]+ \| `([^`]*)` \|", other, re.MULTILINE))
     assert listed == routes()
 
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { stacked } from "../../../src/fairlead/web/browser/charts/stacking.ts";
-import { countText, formatOf, millisecondsText, shareText, usdText } from "../../../src/fairlead/web/browser/charts/words.ts";
+import { countText, formatOf, millisecondsText, shareText, tickText, usdText } from "../../../src/fairlead/web/browser/charts/words.ts";
 
 test("series stand on those before them, and what is unknown is nothing", () => {
   assert.deepEqual(stacked([[1, 2, null], [10, null, 30]]), [[1, 2, 0], [11, 2, 30]]);
@@ -14,4 +14,12 @@ test("axes are written shortly", () => {
   assert.deepEqual([340, 1200].map(millisecondsText), ["340 ms", "1.2 s"]);
   assert.equal(shareText(0.1234), "12.3%");
   assert.equal(formatOf("nobody knows")(7), "7");
+});
+
+test("ticks say what changes from one to the next, in UTC", () => {
+  const start = Date.UTC(2026, 0, 1) / 1000;
+  assert.equal(tickText(start, 28 * 86_400), "2026");
+  assert.equal(tickText(start + 40 * 86_400, 31 * 86_400), "Feb");
+  assert.equal(tickText(start + 86_400, 86_400), "Jan 2");
+  assert.deepEqual([0, 3600].map((more) => tickText(start + more, 3600)), ["Jan 1", "01:00"]);
 });

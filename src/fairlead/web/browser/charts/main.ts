@@ -10,7 +10,7 @@ import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
 import { read, type Table } from "./table.ts";
 import { stacked } from "./stacking.ts";
-import { formatOf, momentText } from "./words.ts";
+import { formatOf, momentText, tickText } from "./words.ts";
 
 const HEIGHT_LOW = 160;
 const HEIGHT = 240;
@@ -72,10 +72,16 @@ function draw(figure: HTMLElement, place: HTMLElement, table: Table): uPlot {
     padding: [8, 8, 0, 0],
     legend: { show: false },
     cursor: { y: false, points: { show: kind === "lines" }, drag: { x: false, y: false } },
-    scales: { x: { time: true }, y: { range: (_plot, _low, high) => [0, high > 0 ? high * 1.08 : 1] } },
+    scales: { x: { time: true, range: (_plot, low, high) => room(low, high, table.times, kind === "bars") }, y: { range: (_plot, _low, high) => [0, high > 0 ? high * 1.08 : 1] } },
     tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC"),
     axes: [
-      { ...axis, grid: { show: false }, size: 28, space: 64 },
+      {
+        ...axis,
+        grid: { show: false },
+        size: 28,
+        space: 64,
+        values: (_plot, ticks, _axis, _space, step) => ticks.map((tick) => tickText(tick, step)),
+      },
       { ...axis, size: 56, values: (_plot, ticks) => ticks.map((tick) => write(tick)) },
     ],
     series: [
@@ -114,6 +120,13 @@ function draw(figure: HTMLElement, place: HTMLElement, table: Table): uPlot {
   const plot = new uPlot(options, data, place);
   place.append(tip);
   return plot;
+}
+
+/** Bars stand around their moment: the first and the last need half a step more. */
+function room(low: number, high: number, times: readonly number[], isBars: boolean): [number, number] {
+  const [first = 0, second = first + 86_400] = times;
+  const half = isBars || times.length === 1 ? (second - first) / 2 : 0;
+  return [low - half, high + half];
 }
 
 function fill(tip: HTMLElement, table: Table, at: number, write: (value: number) => string): void {

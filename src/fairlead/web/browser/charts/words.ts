@@ -49,6 +49,18 @@ export function momentText(unixSeconds: number): string {
   return new Date(unixSeconds * 1000).toISOString().slice(0, 16).replace("T", " ");
 }
 
+const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"] as const;
+const DAY_S = 86_400;
+
+/** Under an axis, in UTC. stepSeconds: from one to the next. */
+export function tickText(unixSeconds: number, stepSeconds: number): string {
+  const moment = new Date(unixSeconds * 1000);
+  const month = MONTHS[moment.getUTCMonth()] ?? "";
+  if (stepSeconds >= 28 * DAY_S) return moment.getUTCMonth() === 0 ? String(moment.getUTCFullYear()) : month;
+  const isMidnight = unixSeconds % DAY_S === 0;
+  return stepSeconds >= DAY_S || isMidnight ? `${month} ${moment.getUTCDate()}` : moment.toISOString().slice(11, 16);
+}
+
 function digits(value: number): string {
   const size = Math.abs(value);
   return String(Number(value.toFixed(size >= 100 ? 0 : size >= 10 ? 1 : 2)));
