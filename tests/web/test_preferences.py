@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import httpx
 import pytest
@@ -14,8 +13,7 @@ from fairlead.control.accounts.preferences import PREFERENCES_BYTES_MAX
 from fairlead.control.accounts.service import Accounts
 from fairlead.core.errors import NotAuthenticated
 from fairlead.core.ids import AccountId
-from fairlead.store import migrate
-from fairlead.store.database import DATABASE_FILE, Database, open_database
+from fairlead.store.database import Database
 from fairlead.web.asking import Desk
 from tests.web.conftest import OneCaller
 
@@ -40,14 +38,6 @@ class TwoKeys:
             case "Bearer manages":
                 return replace(caller, is_management=True)
         raise NotAuthenticated("This key is not known.")
-
-
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    database = open_database(tmp_path / DATABASE_FILE)
-    migrate.prepare(database)
-    yield database
-    database.close()
 
 
 @pytest.fixture
