@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from fairlead.cli.main import run
+from fairlead.store.database import DATABASE_FILE
 
 PROGRAM = (sys.executable, "-m", "fairlead")
 ANSWER_S = 60  # far more than any command needs, on a machine that is busy with other tests
@@ -33,6 +35,15 @@ def clean_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         if is_key or name.startswith(("FAIRLEAD_", *clouds)):
             monkeypatch.delenv(name)
     monkeypatch.setenv("FAIRLEAD_DATA", str(tmp_path / "data"))
+
+
+@pytest.fixture
+def installed(tmp_path: Path, prepared_sqlite: Path) -> Path:
+    """The data directory of this test, with a database that is set up: the first command need not do it."""
+    data = tmp_path / "data"
+    data.mkdir(mode=0o700)
+    shutil.copy(prepared_sqlite, data / DATABASE_FILE)
+    return data
 
 
 @pytest.fixture

@@ -19,11 +19,10 @@ Call = Callable[..., Ended]
 
 
 @pytest.fixture
-def data(fairlead: Call, tmp_path: Path) -> Path:
+def data(installed: Path) -> Path:
     """The data directory, with a database."""
-    assert fairlead("accounts", "list").code == 0
-    (tmp_path / "data" / "fairlead.toml").write_text("[billing]\ntest_payments = true\n")
-    return tmp_path / "data"
+    (installed / "fairlead.toml").write_text("[billing]\ntest_payments = true\n")
+    return installed
 
 
 def test_a_purchase_is_listed_and_paid_back_once(fairlead: Call, data: Path) -> None:

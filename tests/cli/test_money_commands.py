@@ -13,6 +13,8 @@ import pytest
 
 from tests.cli.conftest import Ended
 
+pytestmark = pytest.mark.usefixtures("installed")
+
 Call = Callable[..., Ended]
 ADA = "ada@example.com"
 
