@@ -49,6 +49,9 @@ SETTINGS = {
 }
 # For tests that kill no server: what a crash would lose is thrown away anyway.
 FORGETFUL = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+# Processes die here, the machine does not: what the kernel was given is safe before it is on the disk. But it
+# must have it before a commit is answered, and who is killed while it takes a page leaves half of it there.
+UNSYNCED = {"fsync": "off", "synchronous_commit": "on", "full_page_writes": "on"}
 
 _REPOSITORY = Path(__file__).parent.parent
 _PR_SET_PDEATHSIG = 1
@@ -59,19 +62,27 @@ _LIBC = ctypes.CDLL(None)  # opened before any fork
 class PostgresServer:
     """One server. Its address and what is in it stay the same when it is stopped and started again.
 
-    is_durable: what was committed survives `kill`, and a commit costs what it costs.
+    is_durable: what was committed survives `kill`. is_synced: it is on the disk as well, and a commit costs
+    what that costs.
     """
 
-    def __init__(self, directory: Path, *, is_durable: bool) -> None:
+    def __init__(self, directory: Path, *, is_durable: bool, is_synced: bool = True) -> None:
         self.directory = directory
         self._data = directory / "data"
         self._log = directory / "log"
-        self._settings = SETTINGS | ({} if is_durable else FORGETFUL)
+        durability = ({} if is_synced else UNSYNCED) if is_durable else FORGETFUL
+        self._settings = SETTINGS | durability
         self._process: subprocess.Popen[bytes] | None = None
         self._mark: int | None = None  # what a killed server left in the kernel, some bytes
 
     def url(self, database: str) -> str:
         return f"postgresql://{USER}@/{database}?host={self.directory}"
+
+    def create(self, database: str) -> str:
+        """The URL of a new one."""
+        with closing(self.admin()) as admin:
+            admin.execute(f"CREATE DATABASE {database} TEMPLATE template0")
+        return self.url(database)
 
     def start(self) -> None:
         """Returns once it answers."""
@@ -86,8 +97,7 @@ class PostgresServer:
                 self._process = self._run_as_user(
                     "postgres", "-D", str(self._data), "-k", str(self.directory), *options
                 )
-            with suppress(psycopg.OperationalError):
-                self.admin().close()
+            if self._answers():
                 return
             assert time.monotonic() < deadline_s, self._log.read_text()
             time.sleep(LOOK_EVERY_S)
@@ -116,6 +126,19 @@ class PostgresServer:
         while any(map(_is_running, backends)):
             time.sleep(LOOK_EVERY_S)
 
+    def kill_one(self, choose: Callable[[list[psutil.Process]], psutil.Process]) -> None:
+        """One process of the server, usually one that serves somebody. All others then end as well, and it
+        recovers by itself; returns once it answers again.
+        """
+        _, *before = self._everybody()
+        serving = [process for process in before if _serves(process)]
+        with suppress(psutil.NoSuchProcess):
+            choose(serving or before).kill()
+        deadline_s = time.monotonic() + PATIENCE_S
+        while any(map(_is_running, before)) or not self._answers():
+            assert time.monotonic() < deadline_s, self._log.read_text()
+            time.sleep(LOOK_EVERY_S)
+
     def freeze(self) -> None:
         """It neither answers nor refuses: as if its machine, or the network between, hung."""
         assert self._process is not None
@@ -138,6 +161,13 @@ class PostgresServer:
     def admin(self) -> psycopg.Connection:
         return psycopg.connect(self.url(ADMIN_DATABASE), autocommit=True, connect_timeout=5)
 
+    def _answers(self) -> bool:
+        try:
+            self.admin().close()
+        except psycopg.OperationalError:
+            return False
+        return True
+
     def _everybody(self) -> list[psutil.Process]:
         assert self._process is not None
         server = psutil.Process(self._process.pid)
@@ -157,11 +187,11 @@ class PostgresServer:
 
 
 @contextmanager
-def postgres_server(*, is_durable: bool) -> Iterator[PostgresServer]:
+def postgres_server(*, is_durable: bool, is_synced: bool = True) -> Iterator[PostgresServer]:
     """A server for one test, to be stopped, killed and started at will."""
     directory = Path(tempfile.mkdtemp(prefix="fairlead-"))
     _give_away(directory)
-    server = PostgresServer(directory, is_durable=is_durable)
+    server = PostgresServer(directory, is_durable=is_durable, is_synced=is_synced)
     try:
         server.start()
         yield server
@@ -274,6 +304,13 @@ def _is_running(process: psutil.Process) -> bool:
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
+
+
+def _serves(process: psutil.Process) -> bool:
+    """Whether somebody is connected to it; its title says so."""
+    with suppress(psutil.NoSuchProcess):
+        return "[local]" in " ".join(process.cmdline())
+    return False
 
 
 def _programs(directory: Path) -> Path:
