@@ -15,11 +15,13 @@ from typing import Final
 import sqlalchemy as sa
 
 from fairlead.control.usage import keeping
+from fairlead.control.usage.apps import CATEGORIES
 from fairlead.control.usage.calendar import (
     DAY_MS,
     HOUR_MS,
     MINUTE_MS,
     month_start_ms,
+    span_start_ms,
     week_start_ms,
 )
 from fairlead.control.usage.rules import Spans, coarser_sums
@@ -34,6 +36,7 @@ from fairlead.store.tables.usage import (
     LATENCY_BUCKETS,
     MEASURES,
     PACE_BUCKETS,
+    apps,
     endpoint_days,
     endpoint_hours,
     key_usage,
@@ -41,7 +44,7 @@ from fairlead.store.tables.usage import (
 )
 from fairlead.testing.generations import plain_generation
 
-__all__ = ["BIGGEST", "END_MS", "TYPICAL", "Year", "fill"]
+__all__ = ["BIGGEST", "END_MS", "TYPICAL", "Year", "copy", "fill"]
 
 END_MS: Final = 1_795_219_200_000  # 2026-11-21, a midnight
 DAYS: Final = 365
@@ -87,7 +90,7 @@ def fill(database: Database, year: Year) -> int:
     for family in families.values():
         every |= family.series
     _insert(database, usage_series, ((number, *one) for number, one in every.items()))
-    months: Spans = {}
+    longer: dict[Resolution, Spans] = {Resolution.WEEK: {}, Resolution.MONTH: {}}
     count = 0
     for day in range(DAYS):
         day_ms = END_MS - (DAYS - day) * DAY_MS
@@ -101,17 +104,30 @@ def fill(database: Database, year: Year) -> int:
         ):
             if day >= DAYS - kept_days:
                 _insert(database, keeping.TABLES[resolution], _rows(sums[resolution], every))
-        if months and month_start_ms(day_ms) not in months:
-            _insert(database, keeping.TABLES[Resolution.MONTH], _rows(months, every))
-            months = {}
-        _add(months, sums[Resolution.MONTH])
-    _insert(database, keeping.TABLES[Resolution.MONTH], _rows(months, every))
+        for resolution, spans in longer.items():
+            if spans and span_start_ms(resolution, day_ms) not in spans:
+                _insert(database, keeping.TABLES[resolution], _rows(spans, every))
+                spans.clear()
+            _add(spans, sums[resolution])
+    for resolution, spans in longer.items():
+        _insert(database, keeping.TABLES[resolution], _rows(spans, every))
     _insert(database, key_usage, map(_key_row, keys))
+    _insert(database, apps, map(_app_row, sorted({one.app for one in every.values() if one.app})))
     _fill_endpoints(database, year, every, source)
     _store_calls(database, year, keys[0].families[0], source)
-    with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        connection.exec_driver_sql("ANALYZE")
+    _analyze(database)
     return count
+
+
+def copy(source: Database, target: Database) -> None:
+    """A year that is there already into a database of another kind."""
+    tables = (*keeping.TABLES.values(), usage_series, key_usage, endpoint_hours, endpoint_days)
+    with source.read() as connection:
+        for table in (*tables, apps, generations):
+            rows = connection.execution_options(yield_per=ROWS_AT_ONCE).execute(sa.select(table))
+            for some in rows.partitions():
+                _insert(target, table, some)
+    _analyze(target)
 
 
 def _keys(year: Year, source: random.Random) -> list[_Key]:
@@ -238,6 +254,11 @@ def _key_row(key: _Key) -> tuple[object, ...]:
     )  # fmt: skip
 
 
+def _app_row(app: int) -> tuple[object, ...]:
+    categories = ",".join(sorted(CATEGORIES)[app % 3 :: 7])
+    return (app, f"https://app-{app}.example", str(TYPICAL), f"App {app}", categories, True, 0)
+
+
 def _fill_endpoints(
     database: Database, year: Year, every: Mapping[int, Series], source: random.Random
 ) -> None:
@@ -287,6 +308,11 @@ def _store_calls(database: Database, year: Year, family: Family, source: random.
     for start in range(0, len(records), ROWS_AT_ONCE):
         with database.begin() as connection:
             connection.execute(sa.insert(generations), records[start : start + ROWS_AT_ONCE])
+
+
+def _analyze(database: Database) -> None:
+    with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.exec_driver_sql("ANALYZE")
 
 
 def _insert(database: Database, table: sa.Table, rows: object) -> None:

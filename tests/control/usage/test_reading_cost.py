@@ -186,7 +186,8 @@ def looks_at_all(connection: sa.Connection, statement: str, parameters: object) 
     """Whether the database would go through a whole table for it."""
     if connection.dialect.name == "sqlite":
         plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters or ())
-        return any(row[3].startswith("SCAN") for row in plan)
+        # What was given with the question is a "virtual table".
+        return any(row[3].startswith("SCAN") and "VIRTUAL" not in row[3] for row in plan)
     # So small a table is read whole if that is allowed; here only what has no other way still is.
     connection.exec_driver_sql("SET LOCAL enable_seqscan = off")
     plan = connection.exec_driver_sql(f"EXPLAIN {statement}", parameters or {})

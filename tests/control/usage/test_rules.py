@@ -113,7 +113,7 @@ def test_at_every_resolution_and_level_the_sum_is_that_of_the_generations(source
                     measures(one, None)
                     for one in every
                     if account in ("", one.account)
-                    and (level is not Level.APP or one.attribution is not None)
+                    and (level not in (Level.APP, Level.APP_ALONE) or one.attribution is not None)
                 )
                 found = total(
                     sums
@@ -154,20 +154,19 @@ def test_whatever_a_level_tells_apart_has_the_sum_of_its_generations(
 
 @given(seeds)
 @settings(deadline=None, max_examples=30)
-def test_minutes_hours_days_and_months_agree(source: random.Random):
+def test_minutes_hours_days_weeks_and_months_agree(source: random.Random):
     result = rolled(samples(made(source, 60)))
     full = {number for number, one in series_of(result).items() if one.level == Level.FULL}
-    start = {
-        Resolution.HOUR: lambda ms: ms - ms % calendar.HOUR_MS,
-        Resolution.DAY: calendar.day_start_ms,
-        Resolution.MONTH: calendar.month_start_ms,
-    }
-    finer = Resolution.MINUTE
-    for resolution, begins in start.items():
+    for resolution, finer in (
+        (Resolution.HOUR, Resolution.MINUTE),
+        (Resolution.DAY, Resolution.HOUR),
+        (Resolution.WEEK, Resolution.DAY),
+        (Resolution.MONTH, Resolution.DAY),
+    ):
         expected: dict[tuple[int, int], Sums] = {}
         for start_ms, rows in result.sums[finer].items():
             for number in rows.keys() & full:
-                at = (begins(start_ms), number)
+                at = (calendar.span_start_ms(resolution, start_ms), number)
                 expected[at] = total([expected.get(at, total([])), rows[number]])
         found = {
             (start_ms, number): sums
@@ -176,7 +175,6 @@ def test_minutes_hours_days_and_months_agree(source: random.Random):
             if number in full
         }
         assert found == expected
-        finer = resolution
 
 
 @given(seeds)

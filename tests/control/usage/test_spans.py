@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from fairlead.control.usage.calendar import (
     DAY_MS,
-    HOUR_MS,
+    LENGTH_MS,
     MINUTE_MS,
     month_after_ms,
     month_start_ms,
@@ -31,6 +31,11 @@ from fairlead.control.usage.types import Resolution
 minutes = st.integers(0, 130 * 366 * 24 * 60)  # to 2100
 moments = st.integers(0, 4_102_444_800_000)
 KEPT_FOR_EVER = Kept(0, 0)
+EVERY = tuple(reversed(Resolution))
+
+
+def from_coarse(coarsest: Resolution) -> tuple[Resolution, ...]:
+    return EVERY[EVERY.index(coarsest) :]
 
 
 def at(text: str) -> int:
@@ -42,14 +47,14 @@ def test_spans_cover_the_range_once_and_begin_at_whole_ones(
     start: int, length: int, coarsest: Resolution
 ):
     start_ms, end_ms = start * MINUTE_MS, (start + length) * MINUTE_MS
-    found = spans(start_ms, end_ms, coarsest=coarsest)
+    found = spans(start_ms, end_ms, from_coarse(coarsest))
     assert sum(one.end_ms - one.start_ms for one in found) == end_ms - start_ms
     assert all(one.end_ms == next_one.start_ms for one, next_one in pairwise(found))
     for one in found:
         assert one.start_ms < one.end_ms
         assert span_start_ms(one.resolution, one.start_ms) == one.start_ms
         assert span_start_ms(one.resolution, one.end_ms) == one.end_ms
-    assert len(found) <= 7
+    assert len(found) <= 11  # days on both sides of weeks, on both sides of months
 
 
 @given(minutes, st.integers(1, 800 * 24 * 60), st.sampled_from(list(Granularity)))
@@ -57,28 +62,45 @@ def test_rows_of_a_span_lie_within_one_bucket_each(
     start: int, length: int, granularity: Granularity
 ):
     start_ms, end_ms = start * MINUTE_MS, (start + length) * MINUTE_MS
-    for one in spans(start_ms, end_ms, coarsest=COARSEST[granularity]):
+    resolutions = from_coarse(COARSEST[granularity])
+    for one in spans(start_ms, end_ms, resolutions, granularity):
         if granularity is Granularity.MONTH and one.resolution is not Resolution.MONTH:
             # So its bucket is known without looking at the rows.
             first, last = one.start_ms, one.end_ms - 1
             assert month_start_ms(first) == month_start_ms(last)
-        row_end_ms = one.start_ms + {"minute": MINUTE_MS, "hour": HOUR_MS}.get(
-            one.resolution, DAY_MS
-        )
+        row_end_ms = one.start_ms + LENGTH_MS.get(one.resolution, DAY_MS)
         if one.resolution is not Resolution.MONTH:
             assert bucket_start_ms(granularity, one.start_ms) == bucket_start_ms(
                 granularity, row_end_ms - 1
             )
 
 
-def test_a_year_that_begins_at_noon_is_read_as_months_days_and_hours():
-    assert spans(at("2025-11-10T12:00"), at("2026-11-10T12:30")) == [
+def test_a_year_that_begins_at_noon_is_read_as_months_weeks_days_and_hours():
+    assert spans(at("2025-11-10T12:00"), at("2026-11-10T12:30"), EVERY) == [
         Span(Resolution.HOUR, at("2025-11-10T12:00"), at("2025-11-11")),
-        Span(Resolution.DAY, at("2025-11-11"), at("2025-12-01")),
+        Span(Resolution.DAY, at("2025-11-11"), at("2025-11-17")),
+        Span(Resolution.WEEK, at("2025-11-17"), at("2025-12-01")),
         Span(Resolution.MONTH, at("2025-12-01"), at("2026-11-01")),
-        Span(Resolution.DAY, at("2026-11-01"), at("2026-11-10")),
+        Span(Resolution.DAY, at("2026-11-01"), at("2026-11-02")),
+        Span(Resolution.WEEK, at("2026-11-02"), at("2026-11-09")),
+        Span(Resolution.DAY, at("2026-11-09"), at("2026-11-10")),
         Span(Resolution.HOUR, at("2026-11-10"), at("2026-11-10T12:00")),
         Span(Resolution.MINUTE, at("2026-11-10T12:00"), at("2026-11-10T12:30")),
+    ]
+
+
+def test_weeks_lie_across_two_months_where_nobody_asks_for_months():
+    range_ms = (at("2026-10-22"), at("2026-11-21"))
+    assert spans(*range_ms, EVERY) == [
+        Span(Resolution.DAY, at("2026-10-22"), at("2026-10-26")),
+        Span(Resolution.WEEK, at("2026-10-26"), at("2026-11-16")),
+        Span(Resolution.DAY, at("2026-11-16"), at("2026-11-21")),
+    ]
+    assert spans(*range_ms, EVERY, Granularity.MONTH) == [
+        Span(Resolution.DAY, at("2026-10-22"), at("2026-11-01")),
+        Span(Resolution.DAY, at("2026-11-01"), at("2026-11-02")),
+        Span(Resolution.WEEK, at("2026-11-02"), at("2026-11-16")),
+        Span(Resolution.DAY, at("2026-11-16"), at("2026-11-21")),
     ]
 
 
@@ -93,7 +115,7 @@ def test_a_whole_range_holds_the_one_asked_for_and_is_made_of_what_is_kept(
     assert found.start_ms <= start_ms < end_ms <= found.end_ms
     assert start_ms - found.start_ms < DAY_MS
     assert found.end_ms - end_ms < DAY_MS
-    for one in spans(found.start_ms, found.end_ms):
+    for one in spans(found.start_ms, found.end_ms, EVERY):
         if one.resolution is Resolution.MINUTE:
             assert one.start_ms >= kept.minutes_from_ms
         if one.resolution is Resolution.HOUR:
@@ -125,5 +147,5 @@ def test_months_and_weeks_are_those_of_the_calendar(unix_ms: int):
 
 
 def test_nothing_is_covered_by_nothing():
-    assert spans(5 * MINUTE_MS, 5 * MINUTE_MS) == []
+    assert spans(5 * MINUTE_MS, 5 * MINUTE_MS, EVERY) == []
     assert not whole(at("2026-11-13"), at("2026-11-13"), KEPT_FOR_EVER).was_widened

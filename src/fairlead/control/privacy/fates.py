@@ -78,6 +78,7 @@ FATES: Final[dict[str, Fate]] = {
     "usage_minutes": Fate(End.KEPT, is_exported=False),  # the generations say it all
     "usage_hours": Fate(End.KEPT, is_exported=False),
     "usage_days": Fate(End.KEPT),
+    "usage_weeks": Fate(End.KEPT, is_exported=False),
     "usage_months": Fate(End.KEPT, is_exported=False),
 }
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Collection, Iterable
+from typing import Any, Final
 
 import sqlalchemy as sa
 
@@ -15,15 +15,22 @@ from fairlead.store.tables.usage import apps
 
 __all__ = ["by_identities", "by_ids", "change", "count_of", "insert_new"]
 
+IDS_AT_ONCE: Final = 500
+
 
 def by_identities(connection: sa.Connection, identities: Iterable[str]) -> dict[str, App]:
     rows = connection.execute(sa.select(apps).where(apps.c.identity.in_(list(identities))))
     return {row.identity: _app(row) for row in rows}
 
 
-def by_ids(connection: sa.Connection, ids: Sequence[int]) -> dict[int, App]:
-    rows = connection.execute(sa.select(apps).where(apps.c.id.in_(ids)))
-    return {row.id: _app(row) for row in rows}
+def by_ids(connection: sa.Connection, ids: Collection[int]) -> dict[int, App]:
+    found: dict[int, App] = {}
+    wanted = list(ids)
+    for start in range(0, len(wanted), IDS_AT_ONCE):
+        some = wanted[start : start + IDS_AT_ONCE]
+        rows = connection.execute(sa.select(apps).where(apps.c.id.in_(some)))
+        found |= {row.id: _app(row) for row in rows}
+    return found
 
 
 def count_of(connection: sa.Connection, account: AccountId) -> int:

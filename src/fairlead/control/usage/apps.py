@@ -6,7 +6,7 @@ machine an address says nothing, so there a title is needed, and the app is in n
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
@@ -16,6 +16,7 @@ __all__ = [
     "APPS_PER_ACCOUNT_MAX",
     "CATEGORIES",
     "CATEGORIES_MAX",
+    "CATEGORY_GROUPS",
     "Claim",
     "claim",
     "merged",
@@ -26,14 +27,15 @@ IDENTITY_CHARACTERS_MAX: Final = 200
 TITLE_CHARACTERS_MAX: Final = 100
 CATEGORIES_MAX: Final = 10  # of one app, from all of its calls
 CATEGORIES_OF_CALL_MAX: Final = 2
-CATEGORIES: Final = frozenset(
-    {
-        "cli-agent", "ide-extension", "cloud-agent", "programming-app", "native-app-builder",
-        "creative-writing", "video-gen", "image-gen", "audio-gen",
-        "writing-assistant", "general-chat", "personal-agent", "legal",
-        "roleplay", "game",
-    }
-)  # fmt: skip
+CATEGORY_GROUPS: Final[Mapping[str, frozenset[str]]] = {
+    "coding": frozenset(
+        {"cli-agent", "ide-extension", "cloud-agent", "programming-app", "native-app-builder"}
+    ),
+    "creative": frozenset({"creative-writing", "video-gen", "image-gen", "audio-gen"}),
+    "productivity": frozenset({"writing-assistant", "general-chat", "personal-agent", "legal"}),
+    "entertainment": frozenset({"roleplay", "game"}),
+}
+CATEGORIES: Final[frozenset[str]] = frozenset().union(*CATEGORY_GROUPS.values())
 _OWN_MACHINE: Final = frozenset({"localhost", "127.0.0.1", "::1", "[::1]", "0.0.0.0"})  # noqa: S104 - a name
 
 

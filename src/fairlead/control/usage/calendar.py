@@ -12,6 +12,7 @@ __all__ = [
     "HOUR_MS",
     "LENGTH_MS",
     "MINUTE_MS",
+    "WEEK_MS",
     "day_start_ms",
     "month_after_ms",
     "month_start_ms",
@@ -22,13 +23,14 @@ __all__ = [
 MINUTE_MS: Final = 60_000
 HOUR_MS: Final = 60 * MINUTE_MS
 DAY_MS: Final = 24 * HOUR_MS
+WEEK_MS: Final = 7 * DAY_MS
 LENGTH_MS: Final = {
     Resolution.MINUTE: MINUTE_MS,
     Resolution.HOUR: HOUR_MS,
     Resolution.DAY: DAY_MS,
+    Resolution.WEEK: WEEK_MS,
 }
 _FIRST_MONDAY_MS: Final = 4 * DAY_MS  # 1970-01-05
-_WEEK_MS: Final = 7 * DAY_MS
 
 
 def day_start_ms(unix_ms: int) -> int:
@@ -36,7 +38,7 @@ def day_start_ms(unix_ms: int) -> int:
 
 
 def week_start_ms(unix_ms: int) -> int:
-    return unix_ms - (unix_ms - _FIRST_MONDAY_MS) % _WEEK_MS
+    return unix_ms - (unix_ms - _FIRST_MONDAY_MS) % WEEK_MS
 
 
 def month_start_ms(unix_ms: int) -> int:
@@ -52,4 +54,6 @@ def month_after_ms(unix_ms: int) -> int:
 def span_start_ms(resolution: Resolution, unix_ms: int) -> int:
     if resolution is Resolution.MONTH:
         return month_start_ms(unix_ms)
+    if resolution is Resolution.WEEK:
+        return week_start_ms(unix_ms)
     return unix_ms - unix_ms % LENGTH_MS[resolution]

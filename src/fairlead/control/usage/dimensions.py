@@ -15,7 +15,7 @@ from fairlead.control.usage.types import (
     Resolution,
 )
 
-__all__ = ["Dimension", "Filter", "Operator", "level_for"]
+__all__ = ["Dimension", "Filter", "Operator", "level_for", "resolutions_for"]
 
 
 class Dimension(StrEnum):
@@ -100,7 +100,11 @@ _TOLD_APART: Final[Mapping[Level, frozenset[Dimension]]] = {
     Level.MODEL: _ANSWERED,
     Level.KEY: frozenset({Dimension.API_KEY, Dimension.USER, Dimension.WORKSPACE}),
     Level.APP: frozenset({Dimension.APP, Dimension.MODEL}),
+    Level.WORKSPACE: _ANSWERED | {Dimension.WORKSPACE},
+    Level.MODEL_ALONE: frozenset({Dimension.MODEL}),
+    Level.APP_ALONE: frozenset({Dimension.APP}),
 }
+_FROM_COARSE: Final = tuple(reversed(Resolution))
 
 
 def level_for(
@@ -112,3 +116,19 @@ def level_for(
         if _TOLD_APART[level].issuperset(dimensions):
             return level
     return None
+
+
+def resolutions_for(
+    account: str, dimensions: Collection[Dimension], *, coarsest: Resolution
+) -> tuple[Resolution, ...]:
+    """What such a question is read from, the coarsest first.
+
+    Weeks are left out where they tell more apart than days: they would be more rows, not fewer.
+    """
+    levels = {one: level_for(account, one, dimensions) for one in _FROM_COARSE}
+    week, day = levels[Resolution.WEEK], levels[Resolution.DAY]
+    if week is not None and day is not None and not _TOLD_APART[week] <= _TOLD_APART[day]:
+        levels[Resolution.WEEK] = None
+    return tuple(
+        one for one in _FROM_COARSE[_FROM_COARSE.index(coarsest) :] if levels[one] is not None
+    )

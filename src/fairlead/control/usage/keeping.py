@@ -26,6 +26,7 @@ from fairlead.store.tables.usage import (
     usage_minutes,
     usage_months,
     usage_series,
+    usage_weeks,
 )
 
 __all__ = ["TABLES", "add", "sheets"]
@@ -34,6 +35,7 @@ TABLES: Final[dict[Resolution, sa.Table]] = {
     Resolution.MINUTE: usage_minutes,
     Resolution.HOUR: usage_hours,
     Resolution.DAY: usage_days,
+    Resolution.WEEK: usage_weeks,
     Resolution.MONTH: usage_months,
 }
 _ENDPOINT_SUMS: Final = (

@@ -3,11 +3,12 @@
 Sums of sums are sums: so a batch is added up in memory first, from the finest to the coarsest, and in what
 order or in which batches generations come makes no difference.
 
-    generations ── FULL minutes ── FULL hours ── FULL days ── FULL months
-                                      │              ├── KEY days
-                                      │              └── APP days ── APP months      of the installation
+    generations ── FULL minutes ── FULL hours ── FULL days ── FULL weeks, months
+                                      │              ├── KEY days, WORKSPACE days
+                                      │              └── APP, APP_ALONE days, weeks, months  (installation)
                                       └── MODEL hours ── MODEL days
-                                               └── MODEL hours, days, months         of the installation
+                                               └── MODEL hours, days, months            (installation)
+                                                               └── MODEL_ALONE days, weeks, months
 
 What is not kept (a KEY hour) is answered from FULL; what is kept twice is so because FULL would be too many
 rows to add up while somebody waits.
@@ -228,19 +229,32 @@ def coarser_sums(families: Mapping[int, Family], minutes: Spans) -> dict[Resolut
     """The minutes, and everything that follows from them."""
     full_hours = _longer(minutes, lambda start_ms: start_ms - start_ms % HOUR_MS)
     full_days = _longer(full_hours, lambda start_ms: start_ms - start_ms % DAY_MS)
-    to_model = {number: family.model for number, family in families.items()}
-    to_whole = {family.model: family.whole for family in families.values()}
-    to_key = {number: family.key for number, family in families.items()}
-    to_app = {number: family.app for number, family in families.items() if family.app}
-    model_hours = _coarser(full_hours, to_model)
-    whole_hours = _coarser(model_hours, to_whole)
+    every = families.values()
+    model_hours = _coarser(full_hours, {one.full: one.model for one in every})
     model_days = _longer(model_hours, lambda start_ms: start_ms - start_ms % DAY_MS)
-    whole_days = _together(_coarser(model_days, to_whole), _coarser(full_days, to_app))
+    to_whole = {one.model: one.whole for one in every}
+    whole_days = _coarser(model_days, to_whole)
+    whole_app_days = _coarser(
+        full_days, {one.full: one.whole_app for one in every if one.whole_app}
+    )
+    ranked_days = _together(
+        _coarser(whole_days, {one.whole: one.whole_model for one in every}),
+        _coarser(whole_app_days, {one.whole_app: one.whole_app_alone for one in every}),
+        whole_app_days,
+    )
     return {
         Resolution.MINUTE: minutes,
-        Resolution.HOUR: _together(full_hours, model_hours, whole_hours),
-        Resolution.DAY: _together(full_days, model_days, _coarser(full_days, to_key), whole_days),
-        Resolution.MONTH: _longer(_together(full_days, whole_days), month_start_ms),
+        Resolution.HOUR: _together(full_hours, model_hours, _coarser(model_hours, to_whole)),
+        Resolution.DAY: _together(
+            full_days,
+            model_days,
+            _coarser(full_days, {one.full: one.key for one in every}),
+            _coarser(full_days, {one.full: one.workspace for one in every}),
+            whole_days,
+            ranked_days,
+        ),
+        Resolution.WEEK: _longer(_together(full_days, ranked_days), week_start_ms),
+        Resolution.MONTH: _longer(_together(full_days, whole_days, ranked_days), month_start_ms),
     }
 
 

@@ -15,15 +15,18 @@ FAMILIES_MAX: Final = 20_000  # remembered; some 20 MB
 class Family(NamedTuple):
     """Where one call's usage is counted: the numbers of its series at each level.
 
-    whole: the installation's at level MODEL. app: the installation's at level APP; 0: it came from none.
-    series: all of them, by number. key_name: the key.
+    whole*: of the installation. *app: 0 if it came from none. series: all of them, by number. key_name: the
+    key.
     """
 
     full: int
     model: int
-    whole: int
+    workspace: int
     key: int
-    app: int
+    whole: int
+    whole_model: int
+    whole_app: int
+    whole_app_alone: int
     key_name: str
     series: dict[int, Series]
 
@@ -69,14 +72,31 @@ def series_id(series: Series) -> int:
 
 
 def _family(full: Series) -> Family:
-    model = full._replace(level=Level.MODEL, workspace="", key="", user="", app=0)
-    whole = model._replace(account=INSTALLATION)
+    workspace = full._replace(level=Level.WORKSPACE, key="", user="", app=0)
+    model = workspace._replace(level=Level.MODEL, workspace="")
     key = Series(full.account, Level.KEY, full.workspace, full.key, full.user)
-    members = {series_id(one): one for one in (full, model, whole, key)}
-    numbers = list(members)
-    app_number = 0
+    whole = model._replace(account=INSTALLATION)
+    whole_model = Series(INSTALLATION, Level.MODEL_ALONE, model=full.model)
+    series: dict[int, Series] = {}
+
+    def number(one: Series) -> int:
+        found = series_id(one)
+        series[found] = one
+        return found
+
+    app = app_alone = 0
     if full.app:
-        app = Series(INSTALLATION, Level.APP, model=full.model, app=full.app)
-        app_number = series_id(app)
-        members[app_number] = app
-    return Family(numbers[0], numbers[1], numbers[2], numbers[3], app_number, full.key, members)
+        app = number(Series(INSTALLATION, Level.APP, model=full.model, app=full.app))
+        app_alone = number(Series(INSTALLATION, Level.APP_ALONE, app=full.app))
+    return Family(
+        full=number(full),
+        model=number(model),
+        workspace=number(workspace),
+        key=number(key),
+        whole=number(whole),
+        whole_model=number(whole_model),
+        whole_app=app,
+        whole_app_alone=app_alone,
+        key_name=full.key,
+        series=series,
+    )

@@ -1,8 +1,8 @@
 """Which sums cover a time exactly, in as few rows as can be. Pure.
 
-A range of time is cut at whole months, days and hours: months in its middle are read as months, what is left
-at its ends as days, then hours, then minutes. Because sums of sums agree, that is the same as reading minutes
-all the way.
+A range of time is cut at whole months, weeks, days and hours: months in its middle are read as months, what
+is left at its ends as weeks, then days, hours and minutes. Because sums of sums agree, that is the same as
+reading minutes all the way.
 """
 
 from __future__ import annotations
@@ -17,11 +17,20 @@ from fairlead.control.usage.calendar import (
     month_after_ms,
     month_start_ms,
     span_start_ms,
-    week_start_ms,
 )
 from fairlead.control.usage.types import Resolution
 
-__all__ = ["COARSEST", "Granularity", "Kept", "Range", "Span", "bucket_start_ms", "spans", "whole"]
+__all__ = [
+    "COARSEST",
+    "Granularity",
+    "Kept",
+    "Range",
+    "Span",
+    "bucket_start_ms",
+    "spans",
+    "starts_ms",
+    "whole",
+]
 
 
 class Granularity(StrEnum):
@@ -66,13 +75,12 @@ class Kept:
         return Resolution.HOUR if at_ms < self.minutes_from_ms else Resolution.MINUTE
 
 
-_FROM_COARSE: Final = (Resolution.MONTH, Resolution.DAY, Resolution.HOUR, Resolution.MINUTE)
 # What an answer in such buckets can be made of; None: it is not divided.
 COARSEST: Final[Mapping[Granularity | None, Resolution]] = {
     Granularity.MINUTE: Resolution.MINUTE,
     Granularity.HOUR: Resolution.HOUR,
     Granularity.DAY: Resolution.DAY,
-    Granularity.WEEK: Resolution.DAY,
+    Granularity.WEEK: Resolution.WEEK,
     Granularity.MONTH: Resolution.MONTH,
     None: Resolution.MONTH,
 }
@@ -89,14 +97,42 @@ def whole(start_ms: int, end_ms: int, kept: Kept) -> Range:
     return Range(begins_ms, ends_ms, was_widened)
 
 
-def spans(start_ms: int, end_ms: int, *, coarsest: Resolution = Resolution.MONTH) -> list[Span]:
-    """In the order of time, one beginning where the one before ends. start_ms, end_ms: whole minutes."""
-    return _cover(start_ms, end_ms, _FROM_COARSE[_FROM_COARSE.index(coarsest) :])
+def spans(
+    start_ms: int,
+    end_ms: int,
+    resolutions: Sequence[Resolution],
+    granularity: Granularity | None = None,
+) -> list[Span]:
+    """In the order of time, one beginning where the one before ends.
+
+    resolutions: that may be read, the coarsest first. start_ms, end_ms: of whole spans of the finest. Divided
+    by months, none of the spans lies in two.
+    """
+    if granularity is Granularity.MONTH:
+        middle_ms = month_after_ms(start_ms)
+        if start_ms != month_start_ms(start_ms) and middle_ms < end_ms:
+            first = _cover(start_ms, middle_ms, resolutions)
+            return [*first, *spans(middle_ms, end_ms, resolutions, granularity)]
+        last_ms = month_start_ms(end_ms)
+        if start_ms < last_ms < end_ms:
+            return [
+                *_cover(start_ms, last_ms, resolutions),
+                *_cover(last_ms, end_ms, resolutions),
+            ]
+    return _cover(start_ms, end_ms, resolutions)
+
+
+def starts_ms(span: Span) -> list[int]:
+    """When its rows begin."""
+    if span.resolution is Resolution.MONTH:
+        starts = [span.start_ms]
+        while (after_ms := month_after_ms(starts[-1])) < span.end_ms:
+            starts.append(after_ms)
+        return starts
+    return list(range(span.start_ms, span.end_ms, LENGTH_MS[span.resolution]))
 
 
 def bucket_start_ms(granularity: Granularity, unix_ms: int) -> int:
-    if granularity is Granularity.WEEK:
-        return week_start_ms(unix_ms)
     return span_start_ms(Resolution(granularity.value), unix_ms)
 
 
@@ -104,13 +140,13 @@ def _cover(start_ms: int, end_ms: int, resolutions: Sequence[Resolution]) -> lis
     if start_ms >= end_ms:
         return []
     resolution, *finer = resolutions
-    if not finer:
-        return [Span(resolution, start_ms, end_ms)]
     low_ms, high_ms = _up(resolution, start_ms), span_start_ms(resolution, end_ms)
-    if low_ms > high_ms:  # within one of them
+    if not finer:
+        assert (low_ms, high_ms) == (start_ms, end_ms), "nothing finer is kept"
+    if low_ms >= high_ms:  # none of them is whole
         return _cover(start_ms, end_ms, finer)
-    middle = [Span(resolution, low_ms, high_ms)] if low_ms < high_ms else []
-    return [*_cover(start_ms, low_ms, finer), *middle, *_cover(high_ms, end_ms, finer)]
+    middle = Span(resolution, low_ms, high_ms)
+    return [*_cover(start_ms, low_ms, finer), middle, *_cover(high_ms, end_ms, finer)]
 
 
 def _up(resolution: Resolution, unix_ms: int) -> int:

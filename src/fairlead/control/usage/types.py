@@ -39,6 +39,7 @@ class Resolution(StrEnum):
     MINUTE = "minute"
     HOUR = "hour"
     DAY = "day"
+    WEEK = "week"  # from Monday on
     MONTH = "month"
 
 
@@ -48,21 +49,26 @@ class Level(IntEnum):
     FULL = 0  # everything that a Series names
     MODEL = 1  # what answered: model, endpoint, provider, api_type, is_byok
     KEY = 2  # who asked: workspace, key, user
-    APP = 3  # which app, and which model it asked; only of the installation
+    APP = 3  # which app, and which model it asked
+    WORKSPACE = 4  # what answered, and in which workspace
+    MODEL_ALONE = 5
+    APP_ALONE = 6
 
 
 # The levels that are kept, the shortest to read first.
 KEPT_AT: Final[dict[Resolution, tuple[Level, ...]]] = {
     Resolution.MINUTE: (Level.FULL,),
     Resolution.HOUR: (Level.MODEL, Level.FULL),
-    Resolution.DAY: (Level.MODEL, Level.KEY, Level.FULL),
+    Resolution.DAY: (Level.MODEL, Level.KEY, Level.WORKSPACE, Level.FULL),
+    Resolution.WEEK: (Level.FULL,),
     Resolution.MONTH: (Level.FULL,),
 }
 INSTALLATION_KEPT_AT: Final[dict[Resolution, tuple[Level, ...]]] = {
     Resolution.MINUTE: (),
     Resolution.HOUR: (Level.MODEL,),
-    Resolution.DAY: (Level.MODEL, Level.APP),
-    Resolution.MONTH: (Level.MODEL, Level.APP),
+    Resolution.DAY: (Level.MODEL_ALONE, Level.APP_ALONE, Level.MODEL, Level.APP),
+    Resolution.WEEK: (Level.MODEL_ALONE, Level.APP_ALONE, Level.APP),
+    Resolution.MONTH: (Level.MODEL_ALONE, Level.APP_ALONE, Level.MODEL, Level.APP),
 }
 
 

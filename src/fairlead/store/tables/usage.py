@@ -1,4 +1,4 @@
-"""Usage added up by minute, hour, day and month: what people look at. See control.usage.
+"""Usage added up by minute, hour, day, week and month: what people look at. See control.usage.
 
 A *series* is one combination of what usage is told apart by. Where a level does not tell something apart it
 is empty. Sums are kept in rows of (account, level, start of the span, series), so that whatever is asked
@@ -28,6 +28,7 @@ __all__ = [
     "usage_minutes",
     "usage_months",
     "usage_series",
+    "usage_weeks",
 ]
 
 # What is added up, in this order everywhere. All are integers >= 0, but for cache_saved_nano.
@@ -92,6 +93,7 @@ def _sums(name: str) -> sa.Table:
 usage_minutes: Final = _sums("usage_minutes")
 usage_hours: Final = _sums("usage_hours")
 usage_days: Final = _sums("usage_days")
+usage_weeks: Final = _sums("usage_weeks")
 usage_months: Final = _sums("usage_months")
 
 usage_series: Final = sa.Table(
@@ -115,7 +117,7 @@ usage_series: Final = sa.Table(
     sa.Column("api_type", sa.Text, nullable=False),
     sa.Column("is_byok", sa.Boolean, nullable=False),
     sa.Column("app_id", sa.BigInteger, nullable=False),  # 0: none
-    sa.Index(None, "account_id", "level"),
+    sa.Index(None, "account_id", "level", "model"),
 )
 
 # One row for each key, so that asking what it has used costs the same for ever. A span's sum counts from the

@@ -57,7 +57,7 @@ CHANGING: dict[str, Any] = {**TOGETHER, "postgresql_with": {"fillfactor": 80}}
 
 
 def upgrade() -> None:
-    for span in ("minutes", "hours", "days", "months"):
+    for span in ("minutes", "hours", "days", "weeks", "months"):
         create_sums(f"usage_{span}")
     op.create_table(
         "usage_series",
@@ -76,7 +76,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_usage_series")),
     )
     op.create_index(
-        op.f("ix_usage_series_account_id_level"), "usage_series", ["account_id", "level"]
+        op.f("ix_usage_series_account_id_level_model"),
+        "usage_series",
+        ["account_id", "level", "model"],
     )
     op.create_table(
         "key_usage",
