@@ -8,6 +8,7 @@ from starlette.types import ASGIApp
 
 from fairlead.compose.control_plane import ControlPlane
 from fairlead.compose.system import SystemClock
+from fairlead.control.catalog.benchmarks import load_benchmarks
 from fairlead.control.standings.service import Standings
 from fairlead.core.health import EndpointFigures, HealthBook
 from fairlead.core.ids import EndpointId, ProviderSlug
@@ -74,6 +75,7 @@ def build_web_edge(
             usage=UsageDesk(
                 control.usage, control.workspaces, control.prices, in_thread=threads.run
             ),
+            benchmarks=load_benchmarks(),
             standings=Desk(Standings(control.usage, now_ms=clock.now_ms), in_thread=threads.run),
         )
     )

@@ -9,6 +9,7 @@ from typing import Protocol
 from starlette.requests import Request
 
 from fairlead.control.accounts.service import Accounts
+from fairlead.control.catalog.benchmarks import NO_BENCHMARKS, Benchmarks
 from fairlead.control.contents.service import Contents
 from fairlead.control.credentials.service import Credentials
 from fairlead.control.people.types import SignedIn
@@ -182,3 +183,4 @@ class WebServices:
     usage: UsageDesk | None = None
     billing: BillingEdge | None = None
     standings: Desk[Standings] | None = None
+    benchmarks: Benchmarks = NO_BENCHMARKS

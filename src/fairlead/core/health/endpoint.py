@@ -76,6 +76,7 @@ class EndpointFigures(msgspec.Struct, frozen=True, gc=False):
 
     uptime_*: percent; None: under `UPTIME_REQUESTS_MIN` calls that tell.
     latency_30m: seconds to the first token. throughput_30m: output tokens per second. None: nothing known.
+    tool_requests_2h, tool_errors_2h: as in `Facts`.
     """
 
     standing: Standing = Standing.GOOD
@@ -84,6 +85,8 @@ class EndpointFigures(msgspec.Struct, frozen=True, gc=False):
     uptime_1d: float | None = None
     latency_30m: Percentiles | None = None
     throughput_30m: Percentiles | None = None
+    tool_requests_2h: int = 0
+    tool_errors_2h: int = 0
 
 
 def uptime(successes: int, outages: int) -> float | None:
@@ -451,6 +454,7 @@ class EndpointHealth:
         last_30m = self.minutes.totals(now_s)
         last_1d = self.day.totals(now_s)
         standing, is_probe, _ = self._standing(now_s)
+        valid, invalid = self.tools.totals(now_s)
         return EndpointFigures(
             standing=Standing.DOWN if is_probe else standing,
             uptime_5m=uptime(last_5m[Meaning.SUCCESS], last_5m[Meaning.OUTAGE]),
@@ -458,6 +462,8 @@ class EndpointHealth:
             uptime_1d=uptime(last_1d[Meaning.SUCCESS], last_1d[Meaning.OUTAGE]),
             latency_30m=percentiles_of_cost(self.latency.merged(now_s, _MINUTES)),
             throughput_30m=percentiles_of_yield(self.throughput.merged(now_s, _MINUTES)),
+            tool_requests_2h=valid + invalid,
+            tool_errors_2h=invalid,
         )
 
     def _standing(self, now_s: float) -> tuple[Standing, bool, float]:

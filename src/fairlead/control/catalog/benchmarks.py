@@ -1,0 +1,80 @@
+"""Published benchmark results of models, as the package has them. Facts of others: each names its source.
+
+Routers compare models by them (`core/catalog_quality.py`); pages show them one by one.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.resources import files
+from typing import Final
+
+import msgspec
+
+__all__ = ["NO_BENCHMARKS", "BenchmarkResult", "Benchmarks", "benchmarks_of", "load_benchmarks"]
+
+
+class BenchmarkResult(msgspec.Struct, frozen=True, gc=False):
+    """One published result.
+
+    score: in `unit`, higher is better. variant: how it was reached, as a reasoning effort. date: "YYYY-MM-DD".
+    """
+
+    model: str
+    benchmark: str
+    score: float
+    unit: str
+    source_url: str
+    reported_by: str | None = None
+    variant: str | None = None
+    date: str | None = None
+
+
+class _File(msgspec.Struct):
+    benchmarks: list[BenchmarkResult]
+
+
+@dataclass(frozen=True, slots=True)
+class Benchmarks:
+    """results: by model, in the order of the names of benchmarks.
+    best: of one benchmark and one reporter, each model's best score, highest first."""
+
+    results: Mapping[str, tuple[BenchmarkResult, ...]] = field(default_factory=dict)
+    best: Mapping[tuple[str, str | None], tuple[float, ...]] = field(default_factory=dict)
+
+    def of(self, model: str) -> tuple[BenchmarkResult, ...]:
+        return self.results.get(model, ())
+
+    def place(self, result: BenchmarkResult) -> tuple[int, int]:
+        """Which it would be, from 1, among the best of all models that the same reporter measured so; and how
+        many these are. Reporters are never ranked together."""
+        best = self.best.get((result.benchmark, result.reported_by), ())
+        return 1 + sum(score > result.score for score in best), len(best)
+
+
+NO_BENCHMARKS: Final = Benchmarks()
+
+
+def benchmarks_of(rows: Sequence[BenchmarkResult]) -> Benchmarks:
+    results: defaultdict[str, list[BenchmarkResult]] = defaultdict(list)
+    best: defaultdict[tuple[str, str | None], dict[str, float]] = defaultdict(dict)
+    for row in rows:
+        results[row.model].append(row)
+        of_models = best[row.benchmark, row.reported_by]
+        of_models[row.model] = max(row.score, of_models.get(row.model, row.score))
+    return Benchmarks(
+        {
+            model: tuple(sorted(found, key=lambda one: (one.benchmark.lower(), -one.score)))
+            for model, found in results.items()
+        },
+        {key: tuple(sorted(scores.values(), reverse=True)) for key, scores in best.items()},
+    )
+
+
+def load_benchmarks() -> Benchmarks:
+    """Those of the package. Blocks for some milliseconds. Raises msgspec.DecodeError for a damaged
+    file."""
+    data = (files("fairlead") / "data" / "benchmarks.json").read_bytes()
+    return benchmarks_of(msgspec.json.decode(data, type=_File).benchmarks)
