@@ -119,6 +119,19 @@ def test_workers_end_when_their_parent_is_killed(program: Program) -> None:
         os.close(descriptor)
 
 
+def test_the_parent_of_workers_imports_nothing_of_what_they_serve_with(tmp_path: Path) -> None:
+    """Or everybody would wait twice for it, and its memory would be taken once more."""
+    script = (
+        "import sys; from fairlead.cli import main, supervisor;"
+        "supervisor.supervise = lambda *_, **__: print('fairlead.compose.serving' in sys.modules) or 0;"
+        f"main.run(['serve', '--port', '0', '--workers', '2', '--data', {str(tmp_path)!r}])"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (ended.stdout, ended.stderr) == ("False\n", "")
+
+
 def test_what_keeps_workers_from_starting_ends_the_parent_with_their_exit_code() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         code = supervise(

@@ -61,7 +61,6 @@ def command(
 def _serve(settings: Settings, place: Place, reread: _Reread) -> int:
     from fairlead.cli.first_start import first_start
     from fairlead.cli.running import claimed
-    from fairlead.compose.serving import serve as serve_here
 
     data = opening.create_data_directory(place.data)
     with (
@@ -79,6 +78,9 @@ def _serve(settings: Settings, place: Place, reread: _Reread) -> int:
 
         if settings.server.workers > 1:
             return _supervise(settings, place, listener, ready)
+        # Most of a start is this import, and only who serves needs it.
+        from fairlead.compose.serving import serve as serve_here
+
         return serve_here(settings, data=data, listener=listener, on_ready=ready, reread=reread)
 
 
