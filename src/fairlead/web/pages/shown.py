@@ -32,6 +32,7 @@ __all__ = [
     "signed_dollars",
     "throughput",
     "tokens",
+    "unit_price",
 ]
 
 UNKNOWN: Final = "\N{EN DASH}"
@@ -66,6 +67,13 @@ def per_million(price: PicoUSD | int | None) -> str:
         return "Free"
     amount = Decimal(price) * TOKENS_PER_PRICE / PICO_PER_USD
     return f"${amount:,.0f}" if amount == amount.to_integral_value() else _dollars(amount)
+
+
+def unit_price(price: PicoUSD | int | None) -> str:
+    """Picodollars as dollars, exactly, of what is counted one by one: "$0.01" a search; "Free"."""
+    if price is None:
+        return UNKNOWN
+    return "Free" if price == 0 else _dollars(Decimal(price) / PICO_PER_USD)
 
 
 def _dollars(amount: Decimal) -> str:
