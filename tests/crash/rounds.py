@@ -153,11 +153,13 @@ class _Story:
 
     def _play_under_load(self, program: Program, number: int, victim: Victim) -> None:
         chance, calls = self._chance, self._stage.calls
-        is_early = chance.random() < EARLY_KILLS_SHARE
-        delay_s = chance.uniform(0.0, 0.03) if is_early else chance.uniform(0.1, 1.2)
         prefix, seed = f"r{number}", self._seed + number
         with calling(self._fairlead, calls, parallel=PARALLEL, seed=seed, prefix=prefix):
-            time.sleep(delay_s)
+            if chance.random() < EARLY_KILLS_SHARE:
+                time.sleep(chance.uniform(0.0, 0.03))
+            else:
+                self._wait_until_served(len(calls))
+                time.sleep(chance.uniform(0.0, 1.0))
             self._strike(program, victim)
             if victim.leaves_server:
                 self._wait_until_served(len(calls))
