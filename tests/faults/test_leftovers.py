@@ -147,7 +147,7 @@ def test_a_server_keeps_no_task(tmp_path: Path) -> None:
         def ready() -> None:
             threading.Thread(target=drive, args=(asyncio.get_running_loop(),), daemon=True).start()
 
-        code = serve(settings, data=tmp_path, listener=listener, on_ready=ready)
+        code = serve(settings, seed=snapshot, data=tmp_path, listener=listener, on_ready=ready)
     if failures:
         raise failures[0]
     assert (code, tasks) == (0, [0, 0])

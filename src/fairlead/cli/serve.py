@@ -20,7 +20,7 @@ from fairlead.settings.addresses import local_address
 
 if TYPE_CHECKING:
     from fairlead.cli.first_start import FirstStart
-    from fairlead.core.catalog import ProviderInfo
+    from fairlead.core.catalog import ProviderInfo, Snapshot
     from fairlead.core.ids import ProviderSlug
 
 __all__ = ["command"]
@@ -54,11 +54,11 @@ def command(
     opening.check_servable(settings, snapshot)
     reread = _Reread(place, snapshot.providers, flags, settings)
     if worker_fds is not None:
-        return _work(settings, place, worker_fds, reread)
-    return _serve(settings, place, reread)
+        return _work(settings, snapshot, place, worker_fds, reread)
+    return _serve(settings, snapshot, place, reread)
 
 
-def _serve(settings: Settings, place: Place, reread: _Reread) -> int:
+def _serve(settings: Settings, seed: Snapshot, place: Place, reread: _Reread) -> int:
     from fairlead.cli.first_start import first_start
     from fairlead.cli.running import claimed
 
@@ -81,7 +81,9 @@ def _serve(settings: Settings, place: Place, reread: _Reread) -> int:
         # Most of a start is this import, and only who serves needs it.
         from fairlead.compose.serving import serve as serve_here
 
-        return serve_here(settings, data=data, listener=listener, on_ready=ready, reread=reread)
+        return serve_here(
+            settings, seed=seed, data=data, listener=listener, on_ready=ready, reread=reread
+        )
 
 
 def _supervise(
@@ -109,7 +111,9 @@ def _supervise(
     )
 
 
-def _work(settings: Settings, place: Place, descriptors: str, reread: _Reread) -> int:
+def _work(
+    settings: Settings, seed: Snapshot, place: Place, descriptors: str, reread: _Reread
+) -> int:
     """One of several workers: everything is set up, the socket is inherited, the parent speaks."""
     from fairlead.cli.supervisor import WorkerPipes
     from fairlead.compose.serving import serve as serve_here
@@ -118,7 +122,12 @@ def _work(settings: Settings, place: Place, descriptors: str, reread: _Reread) -
     pipes.end_with_parent()
     with pipes.socket() as listener:
         return serve_here(
-            settings, data=place.data, listener=listener, on_ready=pipes.announce, reread=reread
+            settings,
+            seed=seed,
+            data=place.data,
+            listener=listener,
+            on_ready=pipes.announce,
+            reread=reread,
         )
 
 

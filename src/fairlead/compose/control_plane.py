@@ -17,7 +17,6 @@ from fairlead.control.accounts.service import Accounts
 from fairlead.control.audit.service import Audit
 from fairlead.control.budgets.earlier import used_by_keys
 from fairlead.control.budgets.service import Budgets
-from fairlead.control.catalog.files import load_seed
 from fairlead.control.catalog.service import Catalog
 from fairlead.control.catalog.versions import CatalogVersions
 from fairlead.control.generations.jobs import Settler
@@ -32,6 +31,7 @@ from fairlead.control.usage.jobs import UsageKeeper
 from fairlead.control.usage.rollup import UsageRollup
 from fairlead.control.usage.service import Usage
 from fairlead.control.workspaces.service import Workspaces
+from fairlead.core.catalog import Snapshot
 from fairlead.core.errors import Overloaded
 from fairlead.core.pricing import PriceSheet
 from fairlead.settings import Settings, revealed
@@ -89,8 +89,13 @@ class ControlPlane:
         self.database.close()
 
 
-def build_control_plane(settings: Settings, *, data: Path, clock: SystemClock) -> ControlPlane:
-    """Opens the database and the journal; starts nothing. Raises DatabaseUnusable."""
+def build_control_plane(
+    settings: Settings, *, seed: Snapshot, data: Path, clock: SystemClock
+) -> ControlPlane:
+    """Opens the database and the journal; starts nothing. Raises DatabaseUnusable.
+
+    seed: the catalogue that comes with the package.
+    """
     now_ms, entropy = clock.now_ms, os.urandom
     writer = f"{time.time_ns():x}-{os.getpid()}"
     database = open_database(database_address(settings, data))
@@ -105,7 +110,7 @@ def build_control_plane(settings: Settings, *, data: Path, clock: SystemClock) -
     )
     catalogues = CatalogVersions(database, now_ms=now_ms)
     prices = Prices(database, now_ms=now_ms)
-    catalog = Catalog(load_seed(), RecordedPrices(database, prices), catalogues)
+    catalog = Catalog(seed, RecordedPrices(database, prices), catalogues)
     ledger = Ledger(database, now_ms=now_ms)
     usage = Usage(
         database,

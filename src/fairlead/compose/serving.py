@@ -30,6 +30,7 @@ from fairlead.control.catalog.service import Catalog
 from fairlead.control.serving.health import HEALTH_DIRECTORY, HealthKeeper
 from fairlead.control.serving.wallet import LeasedWallet
 from fairlead.core.affinity import WarmPlaces
+from fairlead.core.catalog import Snapshot
 from fairlead.core.catalog_overlay import ConfigurationInvalid
 from fairlead.core.health import HealthBook
 from fairlead.core.hedging import HedgeBudgets
@@ -70,6 +71,7 @@ SIGN_IN_AT_START_S: Final = 3.0  # usually a fraction; no other provider waits l
 def serve(
     settings: Settings,
     *,
+    seed: Snapshot,
     data: Path,
     listener: socket.socket,
     on_ready: Callable[[], None],
@@ -77,18 +79,22 @@ def serve(
 ) -> int:
     """Serve in this process until told to stop (SIGTERM, SIGINT). Returns the exit code.
 
+    seed: the catalogue that comes with the package.
     reread: the settings as they are now, None if they have not changed; asked regularly and at SIGHUP.
     """
     allow_many_connections()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(
-            _serve(settings, data=data, listener=listener, on_ready=on_ready, reread=reread)
+            _serve(
+                settings, seed=seed, data=data, listener=listener, on_ready=on_ready, reread=reread
+            )
         )
 
 
 async def _serve(
     settings: Settings,
     *,
+    seed: Snapshot,
     data: Path,
     listener: socket.socket,
     on_ready: Callable[[], None],
@@ -99,7 +105,7 @@ async def _serve(
     orders = _Orders(loop, settings)
     address = outside_address(settings.server, listener.getsockname()[1])
 
-    control = build_control_plane(settings, data=data, clock=clock)
+    control = build_control_plane(settings, seed=seed, data=data, clock=clock)
     catalog = control.catalog
     health = HealthBook()
     keeper = HealthKeeper(

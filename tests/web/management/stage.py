@@ -21,6 +21,7 @@ from fairlead.compose.people import build_people_plane
 from fairlead.compose.system import SystemClock
 from fairlead.compose.web_edge import build_web_edge
 from fairlead.control.accounts.types import Billing
+from fairlead.control.catalog.files import load_seed
 from fairlead.control.feedback.service import Feedback
 from fairlead.control.feedback.types import Remark
 from fairlead.control.keys.types import NewKey
@@ -83,7 +84,9 @@ class Stage:
             database = DatabaseSettings(url=Secret(database_address))
         self.settings = msgspec.structs.replace(Settings(), database=database)
         self.clock = SystemClock()
-        self.control: ControlPlane = build_control_plane(self.settings, data=data, clock=self.clock)
+        self.control: ControlPlane = build_control_plane(
+            self.settings, seed=load_seed(), data=data, clock=self.clock
+        )
         self._runner = asyncio.Runner()
         self._runner.run(self.control.catalog.start())
         management = build_management(self.control, clock=self.clock)
