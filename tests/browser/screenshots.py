@@ -35,6 +35,19 @@ PAGES = (
     Shot("models-none", "/models?q=nothing-is-called-that"),
     Shot("not-found", "/nothing/here"),
     Shot("design-system", "/docs/design-system"),
+    Shot("model-overview", "/openai/o4-mini?tab=overview"),
+    Shot("model-providers", "/openai/o4-mini?tab=providers"),
+    Shot("model-performance", "/openai/o4-mini?tab=performance"),
+    Shot("model-pricing", "/openai/o4-mini?tab=pricing"),
+    Shot("model-benchmarks", "/openai/o4-mini?tab=benchmarks"),
+    Shot("model-apps", "/openai/o4-mini?tab=apps"),
+    Shot("model-activity", "/openai/o4-mini?tab=activity"),
+    Shot("model-uptime", "/openai/o4-mini?tab=uptime"),
+    Shot("model-api", "/openai/o4-mini?tab=api"),
+    Shot("model-unknown", "/openai/o3-minni"),
+    Shot("model-router", "/fairlead/auto"),
+    Shot("compare", "/compare?models=openai/o1,openai/o3-mini,openai/o4-mini"),
+    Shot("compare-none", "/compare"),
 )
 
 

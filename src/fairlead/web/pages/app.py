@@ -1,6 +1,7 @@
 """All pages. A new subject is one line in `PAGES`.
 
-Order matters in one way: `/{author}/{slug}`, a model's page, takes whatever two words are left, so it is last.
+Order matters in one way: `/{author}/{slug}`, a model's page, takes whatever two words are left, so it
+comes after all of them.
 """
 
 from __future__ import annotations
@@ -10,8 +11,10 @@ from typing import Final
 
 from starlette.routing import Route
 
+from fairlead.web.pages.compare import compare_pages
 from fairlead.web.pages.design_system import design_system_pages
 from fairlead.web.pages.home import home_pages
+from fairlead.web.pages.model import model_pages
 from fairlead.web.pages.models import models_pages
 from fairlead.web.pages.site import Site
 from fairlead.web.pages.static import static_routes
@@ -21,9 +24,14 @@ __all__ = ["PAGES", "page_routes"]
 PAGES: Final[tuple[Callable[[Site], list[Route]], ...]] = (
     home_pages,
     models_pages,
+    compare_pages,
     design_system_pages,
 )
 
 
 def page_routes(site: Site) -> list[Route]:
-    return [*static_routes(site.bundle), *(route for pages in PAGES for route in pages(site))]
+    return [
+        *static_routes(site.bundle),
+        *(route for pages in PAGES for route in pages(site)),
+        *model_pages(site),
+    ]

@@ -1,0 +1,95 @@
+"""One reads a model's tabs, works out a cost, copies code, and compares: with scripts and without."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from playwright.sync_api import Page, expect
+
+
+def test_tabs_change_in_place_and_the_address_follows(page: Page) -> None:
+    page.goto("/openai/o1")
+    expect(page.get_by_role("heading", level=1)).to_have_text("OpenAI: o1")
+    for tab, heading in (("Providers", "Providers"), ("Benchmarks", "Benchmarks"), ("API", "API")):
+        page.get_by_label("About this model").get_by_role("link", name=tab, exact=True).click()
+        expect(page).to_have_url(re.compile(rf"/openai/o1\?tab={tab.lower()}$"))
+        expect(page.get_by_role("heading", level=2, name=heading)).to_be_visible()
+        expect(page.locator("[aria-current=page]", has_text=tab)).to_be_focused()
+        expect(page).to_have_title(f"OpenAI: o1: {tab} · Fairlead")
+    page.get_by_role("link", name="curl", exact=True).click()
+    expect(page.locator("#code-first")).to_contain_text("curl http://127.0.0.1:")
+    page.go_back()
+    expect(page.locator("#code-first")).to_contain_text("from openai import OpenAI")
+    page.get_by_role("button", name="Copy code").first.click()
+    expect(page.locator("#status")).to_have_text("Copied.")
+
+
+def test_the_calculator_answers_while_one_types(page: Page) -> None:
+    page.goto("/openai/o1?tab=pricing")
+    page.get_by_label("Prompt tokens").fill("1000000")
+    expect(page.locator("#cost")).to_contain_text("1,000,000 input tokens at $15")
+    page.get_by_label("Calls").fill("1")
+    expect(page.locator(".model-total")).to_have_text("$15.03")
+    expect(page).to_have_url(re.compile(r"prompt=1000000.*calls=1$"))
+    page.get_by_label("Calls").fill("many")
+    expect(page.locator("#cost")).to_contain_text("A whole number")
+
+
+def test_a_model_is_read_and_priced_without_scripts(unscripted: Page) -> None:
+    unscripted.goto("/openai/o4-mini")
+    unscripted.get_by_label("About this model").get_by_role("link", name="Pricing").click()
+    unscripted.get_by_label("Output tokens").fill("1000000")
+    unscripted.get_by_label("Calls").fill("2")
+    unscripted.get_by_role("button", name="Work it out").click()
+    expect(unscripted.locator(".model-total")).to_have_text("$8.8022")
+    for tab in ("Performance", "Apps", "Activity", "Uptime"):
+        unscripted.get_by_label("About this model").get_by_role("link", name=tab).click()
+        expect(unscripted.locator(".empty")).to_be_visible()
+
+
+def test_models_are_chosen_and_compared(page: Page) -> None:
+    page.goto("/openai/o1")
+    page.get_by_role("link", name="Compare", exact=True).click()
+    page.get_by_label("Search models to compare").fill("o3-mini")
+    page.get_by_role("link", name=re.compile("^o3-mini openai/o3-mini ")).click()
+    expect(page).to_have_url(re.compile(r"\?models=openai/o1,openai/o3-mini$"))
+    expect(page.get_by_role("columnheader", name=re.compile("^o3-mini"))).to_be_visible()
+    page.get_by_role("link", name="Take o1 away").click()
+    expect(page).to_have_url(re.compile(r"\?models=openai/o3-mini$"))
+
+
+def test_models_are_compared_without_scripts(unscripted: Page) -> None:
+    unscripted.goto("/compare?models=openai/o1")
+    unscripted.get_by_label("Search models to compare").fill("o4-mini")
+    unscripted.get_by_role("button", name="Search").click()
+    unscripted.get_by_role("link", name=re.compile("openai/o4-mini ")).first.click()
+    expect(unscripted.get_by_role("columnheader", name=re.compile("^o4-mini"))).to_be_visible()
+
+
+def test_on_a_phone_nothing_sticks_out(phone: Page) -> None:
+    for path in ("/openai/o1?tab=providers", "/openai/o1?tab=api", "/compare?models=o1,o3-mini"):
+        phone.goto(path)
+        width = phone.evaluate("document.documentElement.scrollWidth")
+        assert width <= phone.evaluate("innerWidth")
+
+
+def test_a_model_page_ships_little(page: Page) -> None:
+    """Of the page, its styles, scripts and fonts, as they travel."""
+    for tab in ("overview", "providers", "benchmarks"):
+        page.goto(f"/openai/o3-mini?tab={tab}", wait_until="networkidle")
+        shipped = page.evaluate(
+            "performance.getEntries().reduce((sum, one) => sum + (one.encodedBodySize ?? 0), 0)"
+        )
+        assert 0 < shipped < 250_000
+
+
+def test_every_tab_is_accessible(check_accessible: Callable[..., None]) -> None:
+    for tab in ("overview", "providers", "pricing"):
+        check_accessible(f"/openai/o4-mini?tab={tab}")
+
+
+def test_the_other_tabs_are_accessible(check_accessible: Callable[..., None]) -> None:
+    for path in ("/openai/o1?tab=benchmarks", "/openai/o1?tab=api"):
+        check_accessible(path)
+    check_accessible("/compare?models=openai/o1,openai/o4-mini&q=o3")
