@@ -24,6 +24,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # tests/postgres_s
 
 from year import BIGGEST, END_MS, TYPICAL, Year, copy, fill
 
+from fairlead.compose.system import spare_the_collector
 from fairlead.control.standings.service import Standings
 from fairlead.control.standings.types import Period, Subject, Window
 from fairlead.control.usage.analysis import Question
@@ -60,6 +61,7 @@ class Times:
 
 def main() -> int:
     arguments = _arguments()
+    spare_the_collector()  # as servers do
     year = QUICK if arguments.quick else Year(calls=arguments.calls)
     found: dict[str, dict[str, Times]] = {}
     for kind in arguments.databases.split(","):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from fairlead.control.usage.calendar import DAY_MS, HOUR_MS, MINUTE_MS
 from fairlead.control.usage.dimensions import Dimension, Filter
@@ -176,7 +176,7 @@ def measures_of(question: Question) -> tuple[str, ...]:
 
 def rows_of(
     question: Question,
-    sums: Mapping[tuple[object, ...], Sequence[int]],
+    sums: Mapping[tuple[Any, ...], Sequence[int]],
     *,
     is_complete: bool,
 ) -> Analysis:
@@ -186,26 +186,23 @@ def rows_of(
     by when it began, the values and its id. is_complete: there is nothing else.
     """
     places = {name: place for place, name in enumerate(measures_of(question))}
-    needed = _needed(question)
+    needed = [
+        (metric.name, metric.value, [places[name] for name in metric.measures])
+        for metric in _needed(question)
+    ]
 
-    def row(group: tuple[object, ...], counted: Sequence[int]) -> Row:
+    def row(group: tuple[Any, ...], counted: Sequence[int]) -> Row:
         start, *values = group
         assert isinstance(start, int)
         generation = str(values.pop()) if question.by_generation else None
         return Row(
             start if question.granularity is not None or question.by_generation else None,
-            tuple(values),  # type: ignore[arg-type]  # as dimensions are kept
-            {
-                metric.name: metric.value(*(counted[places[name]] for name in metric.measures))
-                for metric in needed
-            },
+            tuple(values),
+            {name: value(*[counted[place] for place in at]) for name, value, at in needed},
             generation,
         )
 
-    rows = [row(group, counted) for group, counted in sums.items()]
-    rows.sort(
-        key=lambda one: (one.start_ms or 0, tuple(map(str, one.values)), one.generation or "")
-    )
+    rows = [row(group, sums[group]) for group in sorted(sums)]
     _order(question, rows)
     within = _within_groups(question, rows)
     limit = _limit(question, within)

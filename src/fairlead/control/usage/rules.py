@@ -4,9 +4,10 @@ Sums of sums are sums: so a batch is added up in memory first, from the finest t
 order or in which batches generations come makes no difference.
 
     generations ── FULL minutes ── FULL hours ── FULL days ── FULL weeks, months
-                                      │              ├── KEY days, WORKSPACE days
+                                      │              ├── KEY days, months
+                                      │              ├── WORKSPACE days
                                       │              └── APP, APP_ALONE days, weeks, months  (installation)
-                                      └── MODEL hours ── MODEL days
+                                      └── MODEL hours ── MODEL days, weeks, months
                                                └── MODEL hours, days, months            (installation)
                                                                └── MODEL_ALONE days, weeks, months
 
@@ -53,6 +54,7 @@ __all__ = [
     "coarser_sums",
     "key_sums_added",
     "measures",
+    "negated",
     "roll",
 ]
 
@@ -148,6 +150,26 @@ def roll(
     return rolled
 
 
+def negated(rolled: Rolled) -> Rolled:
+    """What takes the batch out of the sums again when it is added. Keys' own sums are left out: what a span's
+    sum was before another began is nowhere."""
+    return Rolled(
+        families=rolled.families,
+        sums={
+            resolution: {
+                start_ms: {
+                    number: tuple(-one for one in counted) for number, counted in rows.items()
+                }
+                for start_ms, rows in spans.items()
+            }
+            for resolution, spans in rolled.sums.items()
+        },
+        endpoint_hours={at: [-one for one in sums] for at, sums in rolled.endpoint_hours.items()},
+        endpoint_days={at: [-one for one in sums] for at, sums in rolled.endpoint_days.items()},
+        providers=rolled.providers,
+    )
+
+
 def measures(sample: Sample, sheet: PriceSheet | None) -> Sums:
     """What one generation adds, in the order of store.tables.usage.MEASURES."""
     usage = sample.usage
@@ -232,6 +254,7 @@ def coarser_sums(families: Mapping[int, Family], minutes: Spans) -> dict[Resolut
     every = families.values()
     model_hours = _coarser(full_hours, {one.full: one.model for one in every})
     model_days = _longer(model_hours, lambda start_ms: start_ms - start_ms % DAY_MS)
+    key_days = _coarser(full_days, {one.full: one.key for one in every})
     to_whole = {one.model: one.whole for one in every}
     whole_days = _coarser(model_days, to_whole)
     whole_app_days = _coarser(
@@ -248,13 +271,15 @@ def coarser_sums(families: Mapping[int, Family], minutes: Spans) -> dict[Resolut
         Resolution.DAY: _together(
             full_days,
             model_days,
-            _coarser(full_days, {one.full: one.key for one in every}),
+            key_days,
             _coarser(full_days, {one.full: one.workspace for one in every}),
             whole_days,
             ranked_days,
         ),
-        Resolution.WEEK: _longer(_together(full_days, ranked_days), week_start_ms),
-        Resolution.MONTH: _longer(_together(full_days, whole_days, ranked_days), month_start_ms),
+        Resolution.WEEK: _longer(_together(full_days, model_days, ranked_days), week_start_ms),
+        Resolution.MONTH: _longer(
+            _together(full_days, model_days, key_days, whole_days, ranked_days), month_start_ms
+        ),
     }
 
 

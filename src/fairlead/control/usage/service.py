@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import partial
-from operator import add
+from operator import itemgetter, sub
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -22,13 +21,12 @@ from fairlead.control.usage.analysis import (
     rows_of,
 )
 from fairlead.control.usage.calendar import DAY_MS, day_start_ms, month_start_ms, week_start_ms
-from fairlead.control.usage.charts import biggest_of, chart, chart_of_chosen, totals
 from fairlead.control.usage.dimensions import Dimension, Filter, Operator, resolutions_for
 from fairlead.control.usage.endpoints import EndpointSpan
 from fairlead.control.usage.rules import MS_PER_S, measures
 from fairlead.control.usage.samples import Sample
 from fairlead.control.usage.spans import COARSEST, Granularity, Kept, Span, spans, whole
-from fairlead.control.usage.sum_queries import GROUPS_MAX, Group
+from fairlead.control.usage.sum_queries import Group
 from fairlead.control.usage.types import (
     ActivityRow,
     App,
@@ -125,16 +123,34 @@ class Usage:
         biggest: how many, by the first of the measures. However many groups there are, few rows come back.
         """
         with self._read() as connection:
-            read = partial(self._sums, connection, account, start_ms=start_ms, end_ms=end_ms)
-            of_each = partial(read, measures=measures, granularity=granularity)
-            every, _, is_complete = of_each(dimensions=(dimension,), filters=filters)
-            if is_complete:
-                return chart(every, biggest)
-            only = _the_most(read, dimension, filters, measure=measures[0], count=biggest)
-            chosen, _, _ = of_each(dimensions=(dimension,), filters=(*filters, only))
-            whole, _, _ = of_each(dimensions=(), filters=filters)
-        return chart_of_chosen(
-            only.values, chosen, {start_ms: one for (start_ms,), one in whole.items()}
+
+            def sums(
+                names: Sequence[str],
+                by: Granularity | None,
+                dimensions: Sequence[Dimension],
+                more: Sequence[Filter] = (),
+            ) -> dict[Group, list[int]]:
+                found, _, _ = self._sums(
+                    connection, account, start_ms=start_ms, end_ms=end_ms, measures=names,
+                    granularity=by, dimensions=dimensions, filters=(*filters, *more),
+                )  # fmt: skip
+                return found
+
+            totals = sums(measures[:1], None, (dimension,))
+            order = sorted(totals, key=lambda group: (-totals[group][0], str(group[1])))
+            values = tuple(group[1] for group in order[:biggest])
+            # Where all are shown, reading all is faster than finding each.
+            only = [Filter(dimension, Operator.IN, values, dimension.unset in values)]
+            more = only if len(order) > biggest else []
+            chosen = sums(measures, granularity, (dimension,), more) if values else {}
+            rest = {
+                start_ms: counted
+                for (start_ms,), counted in sums(measures, granularity, ()).items()
+            }
+        for (bucket_ms, _), counted in chosen.items():
+            rest[bucket_ms] = list(map(sub, rest[bucket_ms], counted))
+        return Chart(
+            values, {(at_ms, one): counted for (at_ms, one), counted in chosen.items()}, rest
         )
 
     def analysed(self, account: AccountId, question: Question) -> Analysis:
@@ -143,28 +159,18 @@ class Usage:
             if question.by_generation:
                 calls, is_complete = self._calls(connection, account, question)
                 return rows_of(question, calls, is_complete=is_complete)
-            read = partial(
-                self._sums, connection, account, start_ms=question.start_ms, end_ms=question.end_ms
-            )
-            of_each = partial(
-                read,
-                # Last, so that those with the most can be told.
-                measures=(*measures_of(question), "requests"),
+            chosen = self._with_the_most(connection, account, question)
+            found, was_widened, is_complete = self._sums(
+                connection,
+                account,
+                start_ms=question.start_ms,
+                end_ms=question.end_ms,
+                measures=measures_of(question),
                 granularity=question.granularity,
                 dimensions=question.dimensions,
+                filters=question.filters if chosen is None else chosen,
             )
-            found, was_widened, is_complete = of_each(filters=question.filters)
-            if question.is_series and len(question.dimensions) == 1:
-                (dimension,) = question.dimensions
-                room = max(1, SERIES_ROWS_MAX // question.buckets)
-                if not is_complete:
-                    only = _the_most(
-                        read, dimension, question.filters, measure="requests", count=room
-                    )
-                    found, _, _ = of_each(filters=(*question.filters, only))
-                most = frozenset(biggest_of(totals(found, -1), room))
-                is_complete = is_complete and len(most) == len({value for _, value in found})
-                found = {group: counted for group, counted in found.items() if group[1] in most}
+            is_complete = is_complete and chosen is None
         analysis = rows_of(question, found, is_complete=is_complete)
         if was_widened:
             warning = (
@@ -201,18 +207,18 @@ class Usage:
             filters.append(Filter(Dimension.WORKSPACE, Operator.IN, tuple(workspaces)))
         with self._read() as connection:
             providers = queries.providers_of(connection, account)
-            found = sum_queries.sums_of(
+            found, _ = sum_queries.sums_of(
                 connection,
                 account,
-                Span(Resolution.DAY, start_ms, end_ms),
+                [Span(Resolution.DAY, start_ms, end_ms)],
                 measures=_ACTIVITY_MEASURES,
                 granularity=Granularity.DAY,
                 dimensions=(*_ACTIVITY, Dimension.WORKSPACE) if by_workspace else _ACTIVITY,
                 filters=filters,
             )
-        rows = [_activity_row(group, counted, providers) for group, counted in found.items()]
-        rows.sort(key=lambda row: (-row.day_ms, row.model, row.endpoint, row.workspace or ""))
-        return rows
+        groups = sorted(found)
+        groups.sort(key=itemgetter(0), reverse=True)
+        return [_activity_row(group, found[group], providers) for group in groups]
 
     def endpoint_history(
         self,
@@ -221,13 +227,15 @@ class Usage:
         start_ms: int,
         end_ms: int,
         model: str | None = None,
+        provider: str | None = None,
     ) -> list[EndpointSpan]:
-        """How a model's endpoints did, or all of them, by hour or day, in the order of time."""
+        """How a model's or a provider's endpoints did, or all, by hour or day, in the order of time."""
         assert resolution in (Resolution.HOUR, Resolution.DAY)
         with self._database.read() as connection:
             rows = queries.endpoint_sums(
-                connection, resolution, model=model, start_ms=start_ms, end_ms=end_ms
-            )
+                connection, resolution, model=model, provider=provider,
+                start_ms=start_ms, end_ms=end_ms,
+            )  # fmt: skip
         return [
             EndpointSpan(row.model, row.start_ms, row.endpoint, row.provider, tuple(row)[4:])
             for row in rows
@@ -249,6 +257,18 @@ class Usage:
                 connection, resolution, model=model, start_ms=start_ms, end_ms=end_ms,
                 counts=("successes", "outages"),
             )  # fmt: skip
+        return list(map(tuple, rows))
+
+    def provider_outcomes(
+        self, resolution: Resolution, *, start_ms: int, end_ms: int
+    ) -> list[tuple[str, int, int, int]]:
+        """How often calls to providers succeeded and failed: (provider, start of the span, successes,
+        outages)."""
+        assert resolution in (Resolution.HOUR, Resolution.DAY)
+        with self._database.read() as connection:
+            rows = queries.provider_outcomes(
+                connection, resolution, start_ms=start_ms, end_ms=end_ms
+            )
         return list(map(tuple, rows))
 
     def apps(self, ids: Collection[int]) -> dict[int, App]:
@@ -294,18 +314,40 @@ class Usage:
         kept = self.kept
         self._check_kept(granularity, start_ms, kept)
         around = whole(start_ms, end_ms, kept)
-        found: dict[Group, list[int]] = {}
-        is_complete = True
         told_apart = {*dimensions, *(one.dimension for one in filters)}
         resolutions = resolutions_for(account, told_apart, coarsest=COARSEST[granularity])
-        for span in spans(around.start_ms, around.end_ms, resolutions, granularity):
-            part = sum_queries.sums_of(
-                connection, account, span, measures=measures, granularity=granularity,
-                dimensions=dimensions, filters=filters,
-            )  # fmt: skip
-            is_complete = is_complete and len(part) < GROUPS_MAX
-            _add_to(found, part)
+        found, is_complete = sum_queries.sums_of(
+            connection,
+            account,
+            spans(around.start_ms, around.end_ms, resolutions, granularity),
+            measures=measures,
+            granularity=granularity,
+            dimensions=dimensions,
+            filters=filters,
+        )
         return found, around.was_widened, is_complete
+
+    def _with_the_most(
+        self, connection: sa.Connection, account: AccountId, question: Question
+    ) -> tuple[Filter, ...] | None:
+        """Filters for the groups with the most requests, as many as an answer has room for with all of their
+        buckets. None: there is room for all, or that cannot be said by filters."""
+        granularity = question.granularity
+        if granularity is None or len(question.dimensions) != 1 or not question.is_series:
+            return None
+        room = max(1, SERIES_ROWS_MAX // question.buckets)
+        found, _, _ = self._sums(
+            connection, account, start_ms=question.start_ms, end_ms=question.end_ms,
+            measures=("requests",), granularity=None, dimensions=question.dimensions,
+            filters=question.filters,
+        )  # fmt: skip
+        if len(found) <= room:
+            return None
+        (dimension,) = question.dimensions
+        most = sorted(found, key=lambda group: -found[group][0])[:room]
+        values = tuple(group[1] for group in most)
+        include_unset = dimension.unset in values
+        return (*question.filters, Filter(dimension, Operator.IN, values, include_unset))
 
     def _check_kept(self, granularity: Granularity | None, start_ms: int, kept: Kept) -> None:
         if granularity is Granularity.MINUTE and start_ms < kept.minutes_from_ms:
@@ -349,31 +391,6 @@ class Usage:
         return found, False
 
 
-def _add_to(found: dict[Group, list[int]], part: Mapping[Group, list[int]]) -> None:
-    if not found:
-        found.update(part)
-        return
-    for group, counted in part.items():
-        before = found.get(group)
-        found[group] = counted if before is None else list(map(add, before, counted))
-
-
-def _the_most(
-    read: Callable[..., tuple[dict[Group, list[int]], bool, bool]],
-    dimension: Dimension,
-    filters: Sequence[Filter],
-    *,
-    measure: str,
-    count: int,
-) -> Filter:
-    """For the values with the most of a measure. read: _sums, of an account and a time."""
-    sums, _, _ = read(
-        measures=(measure,), granularity=None, dimensions=(dimension,), filters=filters
-    )
-    values = biggest_of(totals(sums, 0), count)
-    return Filter(dimension, Operator.IN, values, dimension.unset in values)
-
-
 def _value(one: Sample, dimension: Dimension) -> str | int | bool:
     match dimension:
         case Dimension.MODEL:
@@ -402,18 +419,18 @@ def _activity_row(
     day_ms, model, endpoint, *workspace = group
     requests, prompt, completion, reasoning, cached, cost, byok = counted
     return ActivityRow(
-        day_ms=day_ms,
-        model=model,
-        endpoint=endpoint,
-        provider=providers[endpoint],
-        workspace=workspace[0] if workspace else None,
-        requests=requests,
-        prompt_tokens=prompt,
-        completion_tokens=completion,
-        reasoning_tokens=reasoning,
-        cached_tokens=cached,
-        cost=NanoUSD(cost),
-        byok=NanoUSD(byok),
+        day_ms,
+        model,
+        endpoint,
+        providers[endpoint],
+        workspace[0] if workspace else None,
+        requests,
+        prompt,
+        completion,
+        reasoning,
+        cached,
+        NanoUSD(cost),
+        NanoUSD(byok),
     )
 
 

@@ -27,6 +27,7 @@ __all__ = ["GROUPS_MAX", "Group", "sums_of"]
 
 GROUPS_MAX: Final = 50_000  # of one span; some 0.2 s of reading and 20 MB
 ROWS_MAX: Final = 50_000  # of one span, that are put together here; some 0.1 s
+SERIES_MAX: Final = 10_000  # of one level, that are known while its sums are read; some 0.03 s
 SEEKS_MAX: Final = 20_000  # of one span, for single sums; some 0.05 s
 _FIRST_MONDAY_MS: Final = 4 * DAY_MS
 
@@ -115,25 +116,47 @@ class _Asked:
 def sums_of(
     connection: sa.Connection,
     account: str,
-    span: Span,
+    spans: Sequence[Span],
     *,
     measures: Sequence[str] = MEASURES,
     granularity: Granularity | None = None,
     dimensions: Sequence[Dimension] = (),
     filters: Sequence[Filter] = (),
-) -> dict[Group, list[int]]:
-    """The sums of a span, at most GROUPS_MAX of them. account: INSTALLATION for all together."""
+) -> tuple[dict[Group, list[int]], bool]:
+    """The sums of all spans together, and whether these are all: at most GROUPS_MAX are read of each.
+
+    account: INSTALLATION for all together.
+    """
     told_apart = {*dimensions, *(one.dimension for one in filters)}
-    level = level_for(account, span.resolution, told_apart)
-    assert level is not None, f"of the installation nothing tells {told_apart} apart"
-    asked = _Asked(account, level, span, measures, granularity)
-    if not told_apart:
-        return _undivided(connection, asked)
-    starts = starts_ms(span)
+    found: dict[Group, list[int]] = {}
+    is_complete = True
+    known: dict[Level, dict[int, tuple[Any, ...]]] = {}
+    for span in spans:
+        level = level_for(account, span.resolution, told_apart)
+        assert level is not None, f"of the installation nothing tells {told_apart} apart"
+        asked = _Asked(account, level, span, measures, granularity)
+        if not told_apart:
+            part = _undivided(connection, asked)
+        else:
+            if level not in known:
+                known[level] = _series(connection, asked, dimensions, filters)
+            part = _told_apart(connection, asked, dimensions, filters, known[level])
+        is_complete = is_complete and len(part) < GROUPS_MAX
+        _add_to(found, part)
+    return found, is_complete
+
+
+def _told_apart(
+    connection: sa.Connection,
+    asked: _Asked,
+    dimensions: Sequence[Dimension],
+    filters: Sequence[Filter],
+    known: Mapping[int, tuple[Any, ...]],
+) -> dict[Group, list[int]]:
+    """known: the first SERIES_MAX series that the filters let through."""
+    starts = starts_ms(asked.span)
     rows_max = SEEKS_MAX if filters else ROWS_MAX
-    series_max = rows_max // len(starts)
-    known = _series(connection, asked, dimensions, filters, limit=series_max + 1)
-    if len(known) > series_max:
+    if len(known) >= SERIES_MAX or len(known) * len(starts) > rows_max:
         return _joined(connection, asked, dimensions, filters)
     if not filters:
         return _put_together(_every(connection, asked), known)
@@ -174,10 +197,8 @@ def _series(
     asked: _Asked,
     dimensions: Sequence[Dimension],
     filters: Sequence[Filter],
-    *,
-    limit: int,
 ) -> dict[int, tuple[Any, ...]]:
-    """Values of the dimensions, by series that the filters let through."""
+    """Values of the dimensions, by series that the filters let through; at most SERIES_MAX."""
     columns = usage_series.c
     query = (
         sa.select(columns.id, *(_COLUMNS[one] for one in dimensions))
@@ -186,9 +207,9 @@ def _series(
             columns.level == int(asked.level),
             *map(_condition, filters),
         )
-        .limit(limit)
+        .limit(SERIES_MAX)
     )
-    return {row[0]: tuple(row[1:]) for row in connection.execute(query)}
+    return {number: tuple(values) for number, *values in connection.execute(query).all()}
 
 
 def _every(connection: sa.Connection, asked: _Asked) -> Iterable[Sequence[Any]]:
@@ -203,7 +224,7 @@ def _every(connection: sa.Connection, asked: _Asked) -> Iterable[Sequence[Any]]:
             .where(*asked.where)
             .group_by(*asked.by, columns.series_id)
         )
-    return connection.execute(query)
+    return connection.execute(query).all()
 
 
 def _some(
@@ -220,7 +241,7 @@ def _some(
         )
         .group_by(*asked.by, columns.series_id)
     )
-    return connection.execute(query)
+    return connection.execute(query).all()
 
 
 def _put_together(
@@ -235,6 +256,15 @@ def _put_together(
         before = found.get(group)
         found[group] = counted if before is None else list(map(add, before, counted))
     return found
+
+
+def _add_to(found: dict[Group, list[int]], part: Mapping[Group, list[int]]) -> None:
+    if not found:
+        found.update(part)
+        return
+    for group, counted in part.items():
+        before = found.get(group)
+        found[group] = counted if before is None else list(map(add, before, counted))
 
 
 def _is_one_of(

@@ -60,8 +60,8 @@ KEPT_AT: Final[dict[Resolution, tuple[Level, ...]]] = {
     Resolution.MINUTE: (Level.FULL,),
     Resolution.HOUR: (Level.MODEL, Level.FULL),
     Resolution.DAY: (Level.MODEL, Level.KEY, Level.WORKSPACE, Level.FULL),
-    Resolution.WEEK: (Level.FULL,),
-    Resolution.MONTH: (Level.FULL,),
+    Resolution.WEEK: (Level.MODEL, Level.FULL),
+    Resolution.MONTH: (Level.MODEL, Level.KEY, Level.FULL),
 }
 INSTALLATION_KEPT_AT: Final[dict[Resolution, tuple[Level, ...]]] = {
     Resolution.MINUTE: (),
