@@ -25,6 +25,7 @@ from fairlead.compose.system import (
     spare_the_collector,
 )
 from fairlead.compose.upstream import build_upstream, opened_providers
+from fairlead.compose.visitors import build_visitors
 from fairlead.compose.web_edge import build_web_edge
 from fairlead.control.catalog.service import Catalog
 from fairlead.control.serving.health import HEALTH_DIRECTORY, HealthKeeper
@@ -202,6 +203,8 @@ async def _serve(
         asgi(web),
         counters={"/messages/count_tokens": messages},
         explained={"/routing/explain": OpenAIChat()},
+        of_pages={"/chat/completions": OpenAIChat()},
+        visitors=build_visitors(control, people.auth, clock=clock),
     )
     spare_the_collector()
     control.settler.start()

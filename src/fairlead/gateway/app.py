@@ -16,6 +16,7 @@ from fairlead.gateway.caller_side import CallerApp, CallerSide
 from fairlead.gateway.counting import CountDialect, serve_count
 from fairlead.gateway.explaining import serve_explanation
 from fairlead.gateway.pipeline import serve_chat
+from fairlead.gateway.ports import Caller, Visitors
 from fairlead.gateway.services import Services
 from fairlead.gateway.telling import Refusing, refuse
 
@@ -24,6 +25,7 @@ __all__ = ["API_PREFIXES", "CALLS_MAX", "DataPlane"]
 API_PREFIXES: Final = ("/api/v1", "/v1")
 NO_COUNTERS: Final[Mapping[str, CountDialect]] = MappingProxyType({})
 NOT_EXPLAINED: Final[Mapping[str, Dialect]] = MappingProxyType({})
+NOT_OF_PAGES: Final[Mapping[str, Dialect]] = MappingProxyType({})
 CALLS_MAX: Final = 16_384  # under way at once; more are refused with 503
 
 
@@ -41,11 +43,13 @@ class DataPlane:
         *,
         counters: Mapping[str, CountDialect] = NO_COUNTERS,
         explained: Mapping[str, Dialect] = NOT_EXPLAINED,
+        of_pages: Mapping[str, Dialect] = NOT_OF_PAGES,
+        visitors: Visitors | None = None,
         calls_max: int = CALLS_MAX,
     ) -> None:
         """dialects: path below the API base ("/chat/completions") to the dialect spoken there.
         counters: the same for paths that only count tokens. explained: for paths that only tell how a call
-            would be routed.
+            would be routed. of_pages: whole paths, for calls from our own pages by `visitors`.
         """
         served: dict[str, _Served] = {}
         for path, dialect in dialects.items():
@@ -61,6 +65,11 @@ class DataPlane:
             for prefix in API_PREFIXES
             for slash in ("", "/")
         }
+        if visitors is not None:
+            find = partial(_find_visitor, visitors)
+            for path, dialect in of_pages.items():
+                serve = partial(serve_chat, dialect=dialect, services=services, find_caller=find)
+                self._routes[path.encode()] = (dialect, serve)
         self._fallback = fallback
         self._calls_max = calls_max
         self._calls = 0
@@ -91,3 +100,7 @@ class DataPlane:
             await serve(side)
         finally:
             self._calls -= 1
+
+
+async def _find_visitor(visitors: Visitors, side: CallerSide, _services: Services) -> Caller:
+    return await visitors.find(side.fields, side.client)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
 from hashlib import sha256
 from typing import Final
 
@@ -22,16 +23,27 @@ from fairlead.gateway.ports import Caller
 from fairlead.gateway.services import Services
 from fairlead.gateway.telling import tell
 
-__all__ = ["authenticate", "serve_chat"]
+__all__ = ["FindCaller", "authenticate", "serve_chat"]
 
 _log = logging.getLogger(__name__)
 
+FindCaller = Callable[[CallerSide, Services], Awaitable[Caller]]
 
-async def serve_chat(caller_side: CallerSide, *, dialect: Dialect, services: Services) -> None:
-    """Serve one call completely. Only a shutdown's cancellation comes out of here."""
+
+async def serve_chat(
+    caller_side: CallerSide,
+    *,
+    dialect: Dialect,
+    services: Services,
+    find_caller: FindCaller | None = None,
+) -> None:
+    """Serve one call completely. Only a shutdown's cancellation comes out of here.
+
+    find_caller: None: by the key that is sent.
+    """
     call: Call | None = None
     try:
-        caller = await authenticate(caller_side, services)
+        caller = await (find_caller or authenticate)(caller_side, services)
         services.generations.check()
         body = await caller_side.body(services.body_bytes_max)
         request = dialect.decode(body, caller_side.headers)

@@ -38,6 +38,7 @@ __all__ = [
     "KeyRefused",
     "RateLimits",
     "TokenCounter",
+    "Visitors",
     "Wallet",
 ]
 
@@ -51,6 +52,20 @@ class KeyDirectory(Protocol):
 
     async def find(self, digest: bytes) -> Caller | KeyRefused:
         """Asks the store. Raises Overloaded if it is away and the key is not known."""
+        ...
+
+
+class Visitors(Protocol):
+    """Finds the caller behind a request from a page of ours, which brings a session instead of a key."""
+
+    async def find(
+        self, fields: Sequence[tuple[bytes, bytes]], client: tuple[str, int] | None
+    ) -> Caller:
+        """fields: the headers of a POST, names in lower case. client: the address of the peer.
+
+        Raises NotAuthenticated for nobody, PermissionDenied for what other sites could have sent or who may
+        not call, Overloaded if we cannot tell.
+        """
         ...
 
 

@@ -42,7 +42,7 @@ from fairlead.gateway.admission import Admission
 from fairlead.gateway.app import CALLS_MAX, DataPlane
 from fairlead.gateway.caller_side import CallerSide
 from fairlead.gateway.own_keys import OwnKeys
-from fairlead.gateway.ports import Hold, Wallet
+from fairlead.gateway.ports import Hold, Visitors, Wallet
 from fairlead.gateway.server.connection import Connections, ServerBounds
 from fairlead.gateway.services import Services, Timeouts
 from fairlead.gateway.upstream import UpstreamClient
@@ -270,6 +270,7 @@ class GatewayInMemory:
         body_bytes_max: int = 1 << 20,
         wallet: Wallet | None = None,
         belongings: BelongingsInMemory | None = None,
+        visitors: Visitors | None = None,
     ) -> None:
         self.keys = KeysInMemory()
         self.journal = JournalInMemory()
@@ -312,6 +313,8 @@ class GatewayInMemory:
             _not_found,
             counters={"/messages/count_tokens": AnthropicMessages()},
             explained={"/routing/explain": OpenAIChat()},
+            of_pages={"/chat/completions": OpenAIChat()},
+            visitors=visitors,
             calls_max=calls_max,
         )
         self.connections = Connections(

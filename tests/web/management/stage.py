@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Coroutine, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 import msgspec
@@ -40,6 +40,7 @@ from fairlead.web.sessions import COOKIE
 
 ADDRESS = "198.51.100.7"
 PREFIX = "/api/v1"
+_Answer = TypeVar("_Answer")
 
 
 class OpenProviders:
@@ -179,6 +180,10 @@ class Stage:
                 return await one.request(method, url, params=query, content=content, headers=sent)
 
         return self._runner.run(call())
+
+    def run(self, asking: Coroutine[Any, Any, _Answer]) -> _Answer:
+        """In the event loop that everything here belongs to."""
+        return self._runner.run(asking)
 
     def refresh_keys(self) -> None:
         """What a second of waiting does: every key in use is looked at again."""

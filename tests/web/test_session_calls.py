@@ -1,0 +1,80 @@
+"""Calls from our own pages: a session counts as a key of its own, and only with the proof of our pages."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pytest
+
+from fairlead.compose.visitors import build_visitors
+from fairlead.control.keys.types import ApiKey
+from fairlead.core.caller import Caller
+from fairlead.core.errors import NotAuthenticated, PermissionDenied
+from fairlead.core.ids import AccountId
+from tests.web.management.stage import ADDRESS, Stage
+
+
+def found(stage: Stage, headers: Mapping[str, str]) -> Caller:
+    visitors = build_visitors(stage.control, stage.people.auth, clock=stage.clock)
+    fields = [(name.encode(), value.encode()) for name, value in headers.items()]
+    return stage.run(visitors.find(fields, (ADDRESS, 40000)))
+
+
+def chat_keys(stage: Stage, account: AccountId) -> list[ApiKey]:
+    return [key for key in stage.control.keys.page(account) if key.name == "Chat"]
+
+
+def test_who_is_signed_in_calls_for_their_account_within_its_budgets(stage: Stage):
+    ada = stage.signed_in(stage.ada.user)
+    caller = found(stage, ada)
+    assert (caller.account, caller.user) == (stage.ada.account, stage.ada.user)
+    assert caller.is_prepaid
+    assert [one.id for one in caller.budgets] == [f"account:{stage.ada.account}"]
+    assert found(stage, ada) == caller
+    assert [key.id for key in chat_keys(stage, stage.ada.account)] == [caller.key]
+    entries = stage.control.audit.page(stage.ada.account)
+    made = [one for one in entries if one.subject == caller.key]
+    assert [(one.action, one.actor.name) for one in made] == [("key.create", stage.ada.user)]
+
+
+def test_who_acts_for_an_organisation_calls_for_it(stage: Stage):
+    crew = stage.organisation(stage.ada, stage.bob)
+    caller = found(stage, stage.signed_in(stage.bob.user, crew))
+    assert (caller.account, caller.user) == (crew, stage.bob.user)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"x-csrf-token": ""},
+        {"x-csrf-token": "another's"},
+        {"sec-fetch-site": "cross-site"},
+        {"sec-fetch-site": "same-site"},
+        {"origin": "https://evil.example"},
+    ],
+)
+def test_other_sites_cannot_call_in_their_name(stage: Stage, changed: dict[str, str]):
+    with pytest.raises(PermissionDenied):
+        found(stage, stage.signed_in(stage.ada.user) | changed)
+    assert chat_keys(stage, stage.ada.account) == []
+
+
+def test_a_key_is_no_session(stage: Stage):
+    with pytest.raises(NotAuthenticated):
+        found(stage, {"authorization": f"Bearer {stage.ada.key.secret}"})
+
+
+def test_the_digest_in_lists_opens_nothing(stage: Stage):
+    """Whoever manages an account sees the digests of its keys."""
+    found(stage, stage.signed_in(stage.ada.user))
+    digest = chat_keys(stage, stage.ada.account)[0].digest
+    assert stage.ask("GET /key", key=digest.hex()).status_code == 401
+
+
+def test_an_admin_can_switch_it_off(stage: Stage):
+    ada = stage.signed_in(stage.ada.user)
+    key = found(stage, ada).key
+    stage.control.keys.disable(stage.ada.account, key)
+    stage.refresh_keys()
+    with pytest.raises(PermissionDenied, match="key named Chat"):
+        found(stage, ada)
