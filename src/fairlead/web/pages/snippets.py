@@ -297,7 +297,7 @@ class _Notation:
     def braced(
         self, parts: Sequence[str], *, depth: int, is_broken: bool = False, braces: str = "{}"
     ) -> str:
-        before, after = braces
+        before, after = braces[0], braces[1]
         is_spaced = braces == "{}" and self.has_bare_names
         inside = ", ".join(parts)
         line = f"{before} {inside} {after}" if is_spaced and parts else f"{before}{inside}{after}"
