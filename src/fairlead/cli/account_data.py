@@ -15,8 +15,9 @@ from fairlead.cli.opening import Installation, Place, located
 if TYPE_CHECKING:
     from fairlead.control.accounts.types import Account
     from fairlead.control.privacy.service import Privacy
+    from fairlead.core.ids import AccountId
 
-__all__ = ["delete", "export"]
+__all__ = ["delete", "export", "leave"]
 
 
 @click.command("export")
@@ -55,24 +56,30 @@ def delete(place: Place, email: str, *, yes: bool) -> None:
     anybody. Credits that are left are lost. What it used and paid stays in the books, under an id that leads
     to nobody.
     """
+    with opening.opened(place) as here:
+        account = _found(here, email)
+        if not yes:
+            click.confirm(f"Delete the account of {account.email} for good?", abort=True, err=True)
+        leave(here, account.id, agent="fairlead accounts delete")
+    opening.note(f"The account of {email} is deleted. Running servers follow within two seconds.")
+
+
+def leave(here: Installation, account: AccountId, *, agent: str) -> None:
+    """Delete a person's account. agent: which command it was, for the audit log. Raises Stop."""
     from fairlead.control.people.types import LastAdmin, OwnerStays
     from fairlead.control.people.types import Place as Whence
 
-    with opening.opened(place) as here:
-        database, account, privacy = here.database, _found(here, email), _privacy(here)
-        if not yes:
-            click.confirm(f"Delete the account of {account.email} for good?", abort=True, err=True)
-        people = opening.people_in(database, here.settings, forget=(privacy.forget,))
-        user = people.people.of_account(account.id)
-        if user is None:
-            raise Stop(f"{email} is no person's account")
-        try:
-            people.leaving.delete(user, Whence(user_agent="fairlead accounts delete"))
-        except (LastAdmin, OwnerStays) as error:
-            raise Stop(str(error).rstrip(".")) from error
-        with opening.progress("Scrubbing records") as show:
-            privacy.scrub(account.id, lambda _what, count: show(f"Scrubbing records: {count}"))
-    opening.note(f"The account of {email} is deleted. Running servers follow within two seconds.")
+    privacy = _privacy(here)
+    people = opening.people_in(here.database, here.settings, forget=(privacy.forget,))
+    user = people.people.of_account(account)
+    if user is None:
+        raise Stop(f"{account} is no person's account")
+    try:
+        people.leaving.delete(user, Whence(user_agent=agent))
+    except (LastAdmin, OwnerStays) as error:
+        raise Stop(str(error).rstrip(".")) from error
+    with opening.progress("Scrubbing records") as show:
+        privacy.scrub(account, lambda _what, count: show(f"Scrubbing records: {count}"))
 
 
 def _found(here: Installation, email: str) -> Account:

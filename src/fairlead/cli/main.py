@@ -31,6 +31,7 @@ _COMMANDS: Final[Mapping[str, str]] = {
     "models": "fairlead.cli.models",
     "providers": "fairlead.cli.providers",
     "route": "fairlead.cli.route",
+    "demo": "fairlead.cli.demo",
     "twin": "fairlead.cli.twin",
     "secrets": "fairlead.cli.secrets",
     "doctor": "fairlead.cli.doctor",

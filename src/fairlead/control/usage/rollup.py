@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from fairlead.control.usage import app_queries, keeping
 from fairlead.control.usage.apps import APPS_PER_ACCOUNT_MAX, Claim, claim, merged
-from fairlead.control.usage.rules import MS_PER_S, roll
+from fairlead.control.usage.rules import MS_PER_S, Rolled, negated, roll
 from fairlead.control.usage.samples import Sample, sample
 from fairlead.control.usage.series import SeriesBook
 from fairlead.core.generation import Attribution
@@ -43,16 +43,28 @@ class UsageRollup:
 
         Raises RecordUnreadable.
         """
+        rolled = self._rolled(connection, records)
+        if rolled is not None:
+            keeping.add(connection, rolled)
+
+    def subtract_within(self, connection: sa.Connection, records: Sequence[bytes]) -> None:
+        """Take them out again: of generations that are in the sums. Rows stay, some with nothing in them; what
+        keys used stays as it is. Raises RecordUnreadable.
+        """
+        rolled = self._rolled(connection, records)
+        if rolled is not None:
+            keeping.add(connection, negated(rolled))
+
+    def _rolled(self, connection: sa.Connection, records: Sequence[bytes]) -> Rolled | None:
         samples = list(map(sample, records))
         if not samples:
-            return
-        rolled = roll(
+            return None
+        return roll(
             samples,
             self._book,
             apps=self._apps(connection, samples),
             sheets=self._sheets_of(connection, samples),
         )
-        keeping.add(connection, rolled)
 
     def _sheets_of(
         self, connection: sa.Connection, samples: Sequence[Sample]
