@@ -8,7 +8,7 @@ from typing import Final
 import sqlalchemy as sa
 
 from fairlead.core.generation import Generation
-from fairlead.core.ids import AccountId, GenerationId
+from fairlead.core.ids import AccountId, GenerationId, KeyId
 from fairlead.store.database import Database, in_chunks
 from fairlead.store.journal_format import Position
 from fairlead.store.records import Front, unpack
@@ -18,6 +18,7 @@ __all__ = [
     "find",
     "forget_position",
     "insert_new",
+    "listed",
     "position",
     "records_after",
     "row",
@@ -75,6 +76,61 @@ def records_after(
         .limit(limit)
     )
     return [(GenerationId(row.id), bytes(row.record)) for row in rows]
+
+
+def listed(
+    connection: sa.Connection,
+    account: AccountId,
+    *,
+    start_ms: int,
+    end_ms: int,
+    model: str | None,
+    provider: str | None,
+    key: KeyId | None,
+    behind: tuple[int, str] | None,
+    look_at: int,
+    limit: int,
+) -> tuple[list[bytes], int, tuple[int, str] | None]:
+    """An account's calls, the newest first, those behind `behind` (when it began, and its id).
+
+    Returns the records of at most `limit` of the next `look_at` calls; how many those were; and the
+    last of them, None: there are none behind.
+    """
+    columns = generations.c
+    next_ones = (
+        sa.select(columns.id, columns.created_ms, columns.model, columns.provider, columns.key_id)
+        .where(
+            columns.account_id == account,
+            columns.created_ms >= start_ms,
+            columns.created_ms < end_ms,
+        )
+        .order_by(columns.created_ms.desc(), columns.id.desc())
+        .limit(look_at)
+    )
+    if behind is not None:
+        created_ms, last = behind
+        next_ones = next_ones.where(
+            columns.created_ms <= created_ms,
+            sa.or_(columns.created_ms < created_ms, columns.id < last),
+        )
+    near = next_ones.subquery("near")
+    chosen = sa.select(columns.record).join(near, near.c.id == columns.id)
+    for column, value in ((near.c.model, model), (near.c.provider, provider), (near.c.key_id, key)):
+        if value is not None:
+            chosen = chosen.where(column == value)
+    rows = connection.execute(
+        chosen.order_by(columns.created_ms.desc(), columns.id.desc()).limit(limit)
+    )
+    found = [bytes(record) for record in rows.scalars()]
+    passed = sa.func.count().over().label("passed")
+    end = connection.execute(
+        sa.select(near.c.created_ms, near.c.id, passed)
+        .order_by(near.c.created_ms, near.c.id)
+        .limit(1)
+    ).one_or_none()
+    if end is None or end.passed < look_at:
+        return found, 0 if end is None else int(end.passed), None
+    return found, int(end.passed), (int(end.created_ms), end.id)
 
 
 def position(connection: sa.Connection, journal: str) -> Position | None:

@@ -1,0 +1,122 @@
+"""An account's finished calls, a page at a time, the newest first."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from fairlead.control.generations import queries
+from fairlead.control.usage.apps import claim
+from fairlead.core.generation import Generation
+from fairlead.core.ids import AccountId, KeyId, UserId
+from fairlead.store.database import Database
+from fairlead.store.records import unpack
+
+__all__ = ["PAGE_MAX", "Cursor", "GenerationList", "Page", "Wanted"]
+
+PAGE_MAX: Final = 500
+LOOKED_AT_MAX: Final = 5000  # of calls that are passed over for one page; some 50 ms
+READ_AT_ONCE: Final = 250  # whole records, where only they tell
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """A place in the list: behind the call that began then and has this id."""
+
+    created_ms: int
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which calls. From start_ms to before end_ms; None: any. app: its identity, see control.usage.apps.
+
+    user: who made the key.
+    """
+
+    start_ms: int
+    end_ms: int
+    model: str | None = None
+    provider: str | None = None
+    key: KeyId | None = None
+    app: str | None = None
+    user: UserId | None = None
+
+    @property
+    def needs_records(self) -> bool:
+        """Columns alone do not tell."""
+        return self.app is not None or self.user is not None
+
+    def look_at(self, limit: int) -> int:
+        """How many calls at once. Those that columns refuse are passed over in the database."""
+        if self.needs_records:
+            return READ_AT_ONCE
+        if self.model is None and self.provider is None and self.key is None:
+            return limit
+        return LOOKED_AT_MAX
+
+    def holds(self, one: Generation) -> bool:
+        """As far as columns do not tell."""
+        if self.user is not None and one.user != self.user:
+            return False
+        if self.app is None:
+            return True
+        claimed = claim(one.attribution)
+        return claimed is not None and claimed.identity == self.app
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """after: where the next page begins; None: these were the last. A page may be short, or empty, and still
+    have one after it: only so many calls are looked at for a page."""
+
+    generations: tuple[Generation, ...]
+    after: Cursor | None
+
+
+class GenerationList:
+    """Methods block; DatabaseUnreadable."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def page(
+        self, account: AccountId, wanted: Wanted, *, behind: Cursor | None = None, limit: int
+    ) -> Page:
+        """limit: at most PAGE_MAX."""
+        limit = min(limit, PAGE_MAX)
+        found: list[Generation] = []
+        looked_at = 0
+        with self._database.read() as connection:
+            while looked_at < LOOKED_AT_MAX:
+                look_at = wanted.look_at(limit + 1)
+                rows, passed, last = queries.listed(
+                    connection,
+                    account,
+                    start_ms=wanted.start_ms,
+                    end_ms=wanted.end_ms,
+                    model=wanted.model,
+                    provider=wanted.provider,
+                    key=wanted.key,
+                    behind=None if behind is None else (behind.created_ms, behind.id),
+                    look_at=look_at,
+                    limit=look_at if wanted.needs_records else limit + 1,
+                )
+                for record in rows:
+                    one = unpack(record)
+                    if not wanted.holds(one):
+                        continue
+                    if len(found) == limit:
+                        last_shown = found[-1]
+                        return Page(tuple(found), Cursor(_began_ms(last_shown), last_shown.id))
+                    found.append(one)
+                looked_at += passed
+                if last is None:
+                    return Page(tuple(found), None)
+                behind = Cursor(*last)
+        return Page(tuple(found), behind)
+
+
+def _began_ms(one: Generation) -> int:
+    """As its row has it."""
+    return round(one.created_s * 1000)
