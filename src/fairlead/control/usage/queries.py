@@ -116,10 +116,11 @@ def endpoint_sums(
     model: str | None,
     start_ms: int,
     end_ms: int,
+    provider: str | None = None,
     counts: Sequence[str] = ENDPOINT_COLUMNS,
 ) -> list[sa.Row[Any]]:
-    """Rows of a model's endpoints, or of all, in the order of time: model, start_ms, endpoint, provider and
-    `counts`."""
+    """Rows of a model's or a provider's endpoints, or of all, in the order of time: model, start_ms, endpoint,
+    provider and `counts`."""
     table = endpoint_hours if resolution is Resolution.HOUR else endpoint_days
     columns = table.c
     query = (
@@ -131,9 +132,32 @@ def endpoint_sums(
             *(columns[name] for name in counts),
         )
         .where(columns.start_ms >= start_ms, columns.start_ms < end_ms)
-        .order_by(columns.start_ms, columns.model, columns.endpoint)
+        # From the end: should there be more than anybody reads, the oldest are missing.
+        .order_by(columns.start_ms.desc(), columns.model.desc(), columns.endpoint.desc())
         .limit(ENDPOINT_ROWS_MAX)
     )
     if model is not None:
         query = query.where(columns.model == model)
+    if provider is not None:
+        query = query.where(columns.provider == provider)
+    return list(connection.execute(query))[::-1]
+
+
+def provider_outcomes(
+    connection: sa.Connection, resolution: Resolution, *, start_ms: int, end_ms: int
+) -> list[sa.Row[Any]]:
+    """provider, start_ms, successes and outages, of all its endpoints together."""
+    table = endpoint_hours if resolution is Resolution.HOUR else endpoint_days
+    columns = table.c
+    query = (
+        sa.select(
+            columns.provider,
+            columns.start_ms,
+            # Sums of BIGINT are NUMERIC in PostgreSQL.
+            sa.cast(sa.func.sum(columns.successes), sa.BigInteger).label("successes"),
+            sa.cast(sa.func.sum(columns.outages), sa.BigInteger).label("outages"),
+        )
+        .where(columns.start_ms >= start_ms, columns.start_ms < end_ms)
+        .group_by(columns.provider, columns.start_ms)
+    )
     return list(connection.execute(query))
