@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 
 from starlette.types import ASGIApp
@@ -9,6 +10,7 @@ from starlette.types import ASGIApp
 from fairlead.compose.control_plane import ControlPlane
 from fairlead.compose.system import SystemClock
 from fairlead.control.catalog.benchmarks import load_benchmarks
+from fairlead.control.demo.service import Demo
 from fairlead.control.standings.service import Standings
 from fairlead.core.health import EndpointFigures, HealthBook
 from fairlead.core.ids import EndpointId, ProviderSlug
@@ -19,6 +21,7 @@ from fairlead.web.app import build_web_app
 from fairlead.web.asking import Desk
 from fairlead.web.auth.services import AuthServices
 from fairlead.web.billing import BillingEdge
+from fairlead.web.demo_sign import DemoSign
 from fairlead.web.key_desk import KeyDesk
 from fairlead.web.management import Management
 from fairlead.web.services import WebServices
@@ -76,6 +79,13 @@ def build_web_edge(
                 control.usage, control.workspaces, control.prices, in_thread=threads.run
             ),
             benchmarks=load_benchmarks(),
+            demo=DemoSign(
+                Desk(
+                    Demo(control.database, now_ms=clock.now_ms, entropy=os.urandom),
+                    in_thread=threads.run,
+                ),
+                clock.now_s,
+            ),
             standings=Desk(Standings(control.usage, now_ms=clock.now_ms), in_thread=threads.run),
         )
     )

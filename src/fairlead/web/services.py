@@ -31,6 +31,7 @@ from fairlead.core.routing.preferences import AccountPreferences
 from fairlead.web.asking import Desk
 from fairlead.web.auth.services import AuthServices
 from fairlead.web.billing import BillingEdge
+from fairlead.web.demo_sign import NO_DEMO, Demonstration
 from fairlead.web.management import Management
 from fairlead.web.usage_desk import UsageDesk
 
@@ -184,3 +185,4 @@ class WebServices:
     billing: BillingEdge | None = None
     standings: Desk[Standings] | None = None
     benchmarks: Benchmarks = NO_BENCHMARKS
+    demo: Demonstration = NO_DEMO

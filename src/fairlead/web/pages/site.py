@@ -70,7 +70,7 @@ class Frame:
     """What `base.html` shows around a page.
 
     path: of the page, for links that lead back. section: which link of the navigation is current.
-    scripts: of the bundle, besides the shell. feed: an RSS feed of the page.
+    scripts: of the bundle, besides the shell. feed: an RSS feed of the page. is_demo: figures are made up.
     """
 
     title: str
@@ -84,6 +84,7 @@ class Frame:
     is_indexed: bool
     scripts: tuple[str, ...] = ()
     feed: str | None = None
+    is_demo: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +159,7 @@ class Site:
             is_indexed=is_indexed and not visitor.is_signed_in,
             scripts=tuple(scripts),
             feed=feed,
+            is_demo=await self.services.demo.is_there(),
         )
         # A big table takes milliseconds, and the process that writes it also relays streams.
         html = await run_in_threadpool(_render, name, {"frame": frame, **shown})
