@@ -117,7 +117,8 @@ def window(
 def sign_in(page: Page, link: str) -> None:
     """By a link from the program; it works once, so keep `page.context.storage_state()`."""
     page.goto(link)
-    page.get_by_role("button").first.click()
+    page.locator("main").get_by_role("button").first.click()
+    page.get_by_label(re.compile("^Account: ")).wait_for()
 
 
 def serious_findings(page: Page) -> list[str]:
