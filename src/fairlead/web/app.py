@@ -55,19 +55,20 @@ _API_REFUSALS: Final[dict[int | type[Exception], ExceptionHandler]] = {
 
 def build_web_app(services: WebServices) -> ASGIApp:
     """The app for all paths that the data plane does not serve itself."""
+    operations = [
+        *generation_operations(services),
+        *content_operations(services.contents),
+        *routing_operations(services),
+        *byok_operations(services.byok),
+        *preference_operations(services.accounts, services.catalog),
+        *management_operations(services),
+        *usage_operations(services),
+        *billing_operations(services.billing),
+    ]
     api_routes: list[Route] = [
         *model_routes(services),
         *operation_routes(
-            [
-                *generation_operations(services),
-                *content_operations(services.contents),
-                *routing_operations(services),
-                *byok_operations(services.byok),
-                *preference_operations(services.accounts, services.catalog),
-                *management_operations(services),
-                *usage_operations(services),
-                *billing_operations(services.billing),
-            ],
+            operations,
             Doors(
                 services.keys,
                 services.sessions,
@@ -77,7 +78,7 @@ def build_web_app(services: WebServices) -> ASGIApp:
     ]
     # Errors are answered inside of `AnyOrigin`, so that browser apps may read them too.
     api = AnyOrigin(_application(api_routes, _API_REFUSALS))
-    site = Site.of(services)
+    site = Site.of(services, operations)
     return _application(
         [
             *(Mount(prefix, api) for prefix in API_PREFIXES),

@@ -137,12 +137,13 @@ Handler: TypeAlias = Callable[[Asked], Awaitable[Response]]
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One method of one path."""
+    """One method of one path. body: what the handler reads; None: nothing, or not by a type."""
 
     method: str
     path: str
     handler: Handler
     who: Who
+    body: type | None = None
 
 
 def operation_routes(operations: Iterable[Operation], doors: Doors) -> list[Route]:

@@ -118,7 +118,7 @@ def analytics_operations(desk: UsageDesk, catalog: CatalogFeed, clock: Clock) ->
 
     return [
         Operation("GET", "/analytics/meta", meta, Who.MANAGER_ELSE_403),
-        Operation("POST", "/analytics/query", query, Who.MANAGER_ELSE_403),
+        Operation("POST", "/analytics/query", query, Who.MANAGER_ELSE_403, body=_Body),
     ]
 
 

@@ -79,24 +79,30 @@ def billing_operations(edge: BillingEdge | None) -> list[Operation]:
     it = _Endpoints(edge)
     operations = [
         Operation("GET", "/billing", it.overview, _WHO),
-        Operation("POST", "/billing/quote", it.quote, _WHO),
+        Operation("POST", "/billing/quote", it.quote, _WHO, body=_Wanted),
         Operation("GET", "/billing/purchases", it.purchases, _WHO),
-        Operation("POST", "/billing/purchases", it.buy, _WHO),
+        Operation("POST", "/billing/purchases", it.buy, _WHO, body=_Purchase),
         Operation("GET", "/billing/purchases/{id}", it.purchase, _WHO),
         Operation("POST", "/billing/purchases/{id}/refund", it.refund, _WHO),
         Operation("GET", "/billing/purchases/{id}/receipt", it.receipt, _WHO),
-        Operation("PUT", "/billing/top-up", it.set_top_up, _WHO),
+        Operation("PUT", "/billing/top-up", it.set_top_up, _WHO, body=_TopUp),
         Operation("POST", "/billing/card", it.save_card, _WHO),
         Operation("GET", "/billing/card", it.card, _WHO),
         Operation("DELETE", "/billing/card", it.forget_card, _WHO),
-        Operation("PUT", "/billing/profile", it.describe, _WHO),
+        Operation("PUT", "/billing/profile", it.describe, _WHO, body=_Profile),
         Operation("GET", "/billing/documents", it.documents, _WHO),
         Operation("GET", "/billing/documents/{number}", it.document, _WHO),
-        Operation("POST", "/billing/documents/{number}/pay", it.pay_invoice, _WHO),
+        Operation(
+            "POST",
+            "/billing/documents/{number}/pay",
+            it.pay_invoice,
+            _WHO,
+            body=_InvoicePayment,
+        ),
     ]
     if edge.pretended is not None:
         operations.append(
-            Operation("POST", "/billing/test-payments/{id}", it.decide, _WHO),
+            Operation("POST", "/billing/test-payments/{id}", it.decide, _WHO, body=_Decision),
         )
     return operations
 

@@ -83,9 +83,9 @@ def byok_operations(byok: Desk[Credentials] | None) -> list[Operation]:
     api = _Byok(byok)
     return [
         Operation("GET", "/byok", api.listed, Who.MANAGER_ELSE_401),
-        Operation("POST", "/byok", api.created, Who.MANAGER_ELSE_403),
+        Operation("POST", "/byok", api.created, Who.MANAGER_ELSE_403, body=_New),
         Operation("GET", "/byok/{id}", api.found, Who.MANAGER_ELSE_401),
-        Operation("PATCH", "/byok/{id}", api.changed, Who.MANAGER_ELSE_401),
+        Operation("PATCH", "/byok/{id}", api.changed, Who.MANAGER_ELSE_401, body=_Changed),
         Operation("DELETE", "/byok/{id}", api.deleted, Who.MANAGER_ELSE_401),
     ]
 

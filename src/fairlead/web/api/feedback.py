@@ -45,4 +45,4 @@ def feedback_operations(generations: Generations, management: Management) -> lis
         )
         return answer({"data": {"success": True}})
 
-    return [Operation("POST", "/generation/feedback", said, Who.PEOPLE_ELSE_401)]
+    return [Operation("POST", "/generation/feedback", said, Who.PEOPLE_ELSE_401, body=_Said)]

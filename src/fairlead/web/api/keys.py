@@ -59,9 +59,9 @@ def key_operations(management: Management) -> list[Operation]:
     api = _Keys(management)
     return [
         Operation("GET", "/keys", api.listed, Who.PEOPLE_ELSE_401),
-        Operation("POST", "/keys", api.created, Who.PEOPLE_ELSE_403),
+        Operation("POST", "/keys", api.created, Who.PEOPLE_ELSE_403, body=_New),
         Operation("GET", "/keys/{hash}", api.found, Who.PEOPLE_ELSE_401),
-        Operation("PATCH", "/keys/{hash}", api.changed, Who.PEOPLE_ELSE_401),
+        Operation("PATCH", "/keys/{hash}", api.changed, Who.PEOPLE_ELSE_401, body=_Changed),
         Operation("DELETE", "/keys/{hash}", api.deleted, Who.PEOPLE_ELSE_401),
     ]
 

@@ -88,8 +88,8 @@ def oauth_operations(management: Management) -> list[Operation]:
         return answer({"key": new.secret, "user_id": new.key.creator})
 
     return [
-        Operation("POST", "/auth/keys", exchange, Who.ANYONE),
-        Operation("POST", "/auth/keys/code", consent, Who.ACCOUNT),
+        Operation("POST", "/auth/keys", exchange, Who.ANYONE, body=_Exchange),
+        Operation("POST", "/auth/keys/code", consent, Who.ACCOUNT, body=_Consent),
     ]
 
 

@@ -72,19 +72,33 @@ def workspace_operations(management: Management) -> list[Operation]:
     api = _Workspaces(management)
     return [
         Operation("GET", "/workspaces", api.listed, Who.MANAGER_ELSE_401),
-        Operation("POST", "/workspaces", api.created, Who.MANAGER_ELSE_403),
+        Operation("POST", "/workspaces", api.created, Who.MANAGER_ELSE_403, body=_Wanted),
         Operation("GET", "/workspaces/{id}", api.found, Who.MANAGER_ELSE_401),
-        Operation("PATCH", "/workspaces/{id}", api.changed, Who.MANAGER_ELSE_403),
+        Operation("PATCH", "/workspaces/{id}", api.changed, Who.MANAGER_ELSE_403, body=_Wanted),
         Operation("DELETE", "/workspaces/{id}", api.deleted, Who.MANAGER_ELSE_403),
         Operation("GET", "/workspaces/{id}/members", api.members, Who.MANAGER_ELSE_403),
-        Operation("POST", "/workspaces/{id}/members/add", api.members_added, Who.MANAGER_ELSE_403),
         Operation(
-            "POST", "/workspaces/{id}/members/remove", api.members_removed, Who.MANAGER_ELSE_403
+            "POST",
+            "/workspaces/{id}/members/add",
+            api.members_added,
+            Who.MANAGER_ELSE_403,
+            body=_Members,
+        ),
+        Operation(
+            "POST",
+            "/workspaces/{id}/members/remove",
+            api.members_removed,
+            Who.MANAGER_ELSE_403,
+            body=_Members,
         ),
         Operation("GET", "/workspaces/{id}/budgets", api.budgets, Who.MANAGER_ELSE_401),
         Operation("GET", "/workspaces/{id}/budgets/{interval}", api.budget, Who.MANAGER_ELSE_401),
         Operation(
-            "PUT", "/workspaces/{id}/budgets/{interval}", api.budget_set, Who.MANAGER_ELSE_401
+            "PUT",
+            "/workspaces/{id}/budgets/{interval}",
+            api.budget_set,
+            Who.MANAGER_ELSE_401,
+            body=_Budget,
         ),
         Operation(
             "DELETE",

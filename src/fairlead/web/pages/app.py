@@ -11,8 +11,10 @@ from typing import Final
 
 from starlette.routing import Route
 
+from fairlead.web.pages.api_reference import api_reference_pages
 from fairlead.web.pages.compare import compare_pages
 from fairlead.web.pages.design_system import design_system_pages
+from fairlead.web.pages.documentation import documentation_pages
 from fairlead.web.pages.home import home_pages
 from fairlead.web.pages.model import model_pages
 from fairlead.web.pages.models import models_pages
@@ -26,6 +28,8 @@ PAGES: Final[tuple[Callable[[Site], list[Route]], ...]] = (
     models_pages,
     compare_pages,
     design_system_pages,
+    api_reference_pages,
+    documentation_pages,  # `/docs/...`: after what is there by itself
 )
 
 

@@ -21,6 +21,7 @@ from starlette.responses import RedirectResponse, Response
 from fairlead.control.people.types import SignedIn
 from fairlead.core.errors import NotAuthenticated
 from fairlead.web.auth.exchange import Form, read_form
+from fairlead.web.operations import Operation
 from fairlead.web.pages.environment import templates
 from fairlead.web.pages.headers import send_page
 from fairlead.web.pages.notices import Notice, notice_of, with_notice
@@ -89,14 +90,15 @@ class Frame:
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """services: what pages ask. bundle: scripts and styles."""
+    """services: what pages ask. bundle: scripts and styles. operations: of the management API, to document."""
 
     services: WebServices
     bundle: Bundle
+    operations: tuple[Operation, ...] = ()
 
     @classmethod
-    def of(cls, services: WebServices) -> Site:
-        return cls(services, read_bundle())
+    def of(cls, services: WebServices, operations: Sequence[Operation] = ()) -> Site:
+        return cls(services, read_bundle(), tuple(operations))
 
     def origin(self, request: Request) -> str:
         """The address of this installation, as "https://gate.example.com": as configured, else as called."""
