@@ -19,7 +19,7 @@ def test_who_is_disabled_gets_no_link_until_they_are_enabled(
     assert (refused.code, refused.out) == (REFUSED, "")
     enabled = fairlead("accounts", "enable", "ada@example.com")
     assert (enabled.code, enabled.out) == (0, "")
-    assert "/auth/link/" in fairlead("accounts", "link", "ada@example.com").out
+    assert "/sign-in/" in fairlead("accounts", "link", "ada@example.com").out
 
 
 def test_who_is_not_there_is_refused_in_one_line(fairlead: Callable[..., Ended]) -> None:

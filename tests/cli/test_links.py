@@ -16,7 +16,7 @@ from tests.cli.conftest import ANSWER_S, Ended
 from tests.cli.test_serving import READY, stopped, until
 
 Program = Callable[..., subprocess.Popen[str]]
-LINK = re.compile(r"Sign in, once and within 24 hours: (http://\S+/auth/link/[\w-]{43})\n")
+LINK = re.compile(r"Sign in, once and within 24 hours: (http://\S+/sign-in/[\w-]{43})\n")
 
 
 def test_the_first_start_prints_a_link_by_which_its_owner_signs_in_once(program: Program) -> None:
@@ -39,7 +39,7 @@ def test_the_first_start_prints_a_link_by_which_its_owner_signs_in_once(program:
 
         again, _ = program("accounts", "link", "--owner").communicate(timeout=ANSWER_S)
         path = urlsplit(again.strip()).path
-        assert browser.post(f"{address}{path}").status_code == 200
+        assert browser.post(f"{address}{path}").status_code == 303
         # Mail is printed, for there is no mail server.
         sent = browser.post(f"{address}/auth/link", data={"email": "ada@example.com"})
         assert sent.status_code == 202
@@ -55,9 +55,9 @@ def test_mail_is_printed_where_there_is_no_mail_server(program: Program) -> None
     address = until(server.stdout, READY)[1]
     httpx.post(f"{address}/auth/link", data={"email": "ada@example.com"}, trust_env=False)
     until(server.stderr, re.compile(r"MAIL that would have gone to ada@example.com .*\n"))
-    link = until(server.stderr, re.compile(r"(http://\S+/auth/link/[\w-]{43})\n"))[1]
+    link = until(server.stderr, re.compile(r"(http://\S+/sign-in/[\w-]{43})\n"))[1]
     assert link.startswith(address)
-    assert httpx.post(link, trust_env=False).status_code == 200
+    assert httpx.post(link, trust_env=False).status_code == 303
     assert stopped(server, signal.SIGTERM)[0] == 0
 
 
@@ -72,8 +72,8 @@ def test_who_signs_up_begins_with_the_free_allowance(program: Program, tmp_path:
     address = until(server.stdout, READY)[1]
     with httpx.Client(trust_env=False) as browser:
         browser.post(f"{address}/auth/sign-up", data={"email": "ada@example.com"})
-        link = until(server.stderr, re.compile(r"(http://\S+/auth/link/[\w-]{43})\n"))[1]
-        assert browser.post(link, data={"password": "correct horse battery"}).status_code == 200
+        link = until(server.stderr, re.compile(r"(http://\S+/sign-in/[\w-]{43})\n"))[1]
+        assert browser.post(link, data={"password": "correct horse battery"}).status_code == 303
         # Whoever is signed in needs no key.
         shown = browser.get(f"{address}/api/v1/credits").json()["data"]
         assert shown == {"total_credits": 0.25, "total_usage": 0}

@@ -64,4 +64,4 @@ def new_link_path(database: Database, account: AccountId) -> str:
             valid_ms=LINK_VALID_HOURS * 3_600_000,
         )
         audit.note(connection, account, OPERATOR, "link.print", user.id)
-    return f"/auth/link/{token}"
+    return f"/sign-in/{token}"

@@ -275,6 +275,7 @@ def build_auth(
         people=people.people,
         audit=audit,
         in_thread=threads.run,
+        rules=people.rules,
     )
 
 

@@ -11,6 +11,7 @@ from fairlead.compose.control_plane import ControlPlane
 from fairlead.compose.system import SystemClock
 from fairlead.control.catalog.benchmarks import load_benchmarks
 from fairlead.control.demo.service import Demo
+from fairlead.control.privacy.service import Privacy
 from fairlead.control.standings.service import Standings
 from fairlead.core.health import EndpointFigures, HealthBook
 from fairlead.core.ids import EndpointId, ProviderSlug
@@ -24,7 +25,7 @@ from fairlead.web.billing import BillingEdge
 from fairlead.web.demo_sign import DemoSign
 from fairlead.web.key_desk import KeyDesk
 from fairlead.web.management import Management
-from fairlead.web.services import WebServices
+from fairlead.web.services import Terms, WebServices
 from fairlead.web.usage_desk import UsageDesk
 
 __all__ = ["build_web_edge"]
@@ -87,6 +88,16 @@ def build_web_edge(
                 clock.now_s,
             ),
             standings=Desk(Standings(control.usage, now_ms=clock.now_ms), in_thread=threads.run),
+            privacy=Desk(
+                Privacy(control.database, control.private.contents), in_thread=threads.run
+            ),
+            terms=Terms(
+                discount_percent=settings.privacy.discount_percent,
+                content_retention_days=settings.privacy.content_retention_days,
+                byok_fee_percent=settings.byok.fee_percent,
+                byok_allowance_usd=settings.byok.allowance_usd,
+                byok_allowance_requests=settings.byok.allowance_requests,
+            ),
         )
     )
 

@@ -35,7 +35,6 @@ from fairlead.web.health import health_routes
 from fairlead.web.hooks.payments import hook_routes
 from fairlead.web.operations import operation_routes
 from fairlead.web.pages.app import page_routes
-from fairlead.web.pages.consent import consent_routes
 from fairlead.web.pages.pretended_payment import pretended_payment_routes
 from fairlead.web.pages.refusals import page_refusals
 from fairlead.web.pages.site import Site
@@ -86,7 +85,6 @@ def build_web_app(services: WebServices) -> ASGIApp:
             *hook_routes(services.billing),
             *pretended_payment_routes(services.billing, services.auth),
             *health_routes(services),
-            *consent_routes(services),
             *page_routes(site),
         ],
         page_refusals(site),

@@ -29,7 +29,7 @@ from fairlead.core.ids import WorkspaceId
 from fairlead.web.doors import Doors, Requester, check_may_manage
 from fairlead.web.reading import BODY_BYTES_MAX, body_of, content_of, is_keepable
 
-__all__ = ["Asked", "Handler", "Operation", "Page", "Who", "operation_routes"]
+__all__ = ["Asked", "Handler", "Operation", "Page", "Who", "operation_routes", "workspace_id"]
 
 PAGE_DEFAULT: Final = 50
 PAGE_MAX: Final = 100
@@ -104,12 +104,7 @@ class Asked:
     def workspace(self, name: str = "workspace_id") -> WorkspaceId | None:
         """The id in a parameter; None: not given."""
         text = self.parameter(name)
-        if text is None:
-            return None
-        try:
-            return WorkspaceId(str(UUID(text)))
-        except ValueError:
-            raise RequestInvalid(f"`{name}` is a UUID.", param=name) from None
+        return None if text is None else workspace_id(text, name)
 
     async def body(self, kind: type[_Body], *, bytes_max: int = BODY_BYTES_MAX) -> _Body:
         """Raises RequestInvalid, which names the field, and PayloadTooLarge."""
@@ -130,6 +125,14 @@ class Asked:
             bounds = f"{least} or more" if most is None else f"from {least} to {most}"
             raise RequestInvalid(f"`{name}` is {bounds}.", param=name)
         return number
+
+
+def workspace_id(text: str, name: str = "workspace_id") -> WorkspaceId:
+    """As somebody wrote it. Raises RequestInvalid."""
+    try:
+        return WorkspaceId(str(UUID(text)))
+    except ValueError:
+        raise RequestInvalid(f"`{name}` is a UUID.", param=name) from None
 
 
 Handler: TypeAlias = Callable[[Asked], Awaitable[Response]]

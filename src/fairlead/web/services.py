@@ -13,6 +13,7 @@ from fairlead.control.catalog.benchmarks import NO_BENCHMARKS, Benchmarks
 from fairlead.control.contents.service import Contents
 from fairlead.control.credentials.service import Credentials
 from fairlead.control.people.types import SignedIn
+from fairlead.control.privacy.service import Privacy
 from fairlead.control.standings.service import Standings
 from fairlead.core.catalog import Snapshot
 from fairlead.core.generation import Generation
@@ -44,6 +45,7 @@ __all__ = [
     "Generations",
     "Keys",
     "Sessions",
+    "Terms",
     "WebServices",
 ]
 
@@ -154,12 +156,27 @@ def _always_ready() -> bool:
 
 
 @dataclass(frozen=True, slots=True)
+class Terms:
+    """The operator's numbers, for pages to say before somebody agrees to them.
+
+    discount_percent: taken off for those who share what they send. byok_*: of calls with own keys, and what of
+    them is free of the fee each month: so many requests if there is such a number, else so much.
+    """
+
+    discount_percent: float = 1.0
+    content_retention_days: int = 92
+    byok_fee_percent: float = 5.0
+    byok_allowance_usd: float = 25_000.0
+    byok_allowance_requests: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class WebServices:
     """Everything behind the web edge.
 
     management: None: accounts cannot be managed here. sessions: None: nobody can sign in.
-    auth: None: nobody can sign in. accounts, byok, contents, usage, billing, standings: None: there are none
-    here.
+    auth: None: nobody can sign in. accounts, byok, contents, usage, billing, standings, privacy: None: there
+    are none here.
     is_ready: whether calls can be served.
     metrics: in Prometheus's text format.
     metrics_token: a bearer token that opens `/metrics` from elsewhere; None: only this machine may ask.
@@ -184,5 +201,7 @@ class WebServices:
     usage: UsageDesk | None = None
     billing: BillingEdge | None = None
     standings: Desk[Standings] | None = None
+    privacy: Desk[Privacy] | None = None
+    terms: Terms = Terms()
     benchmarks: Benchmarks = NO_BENCHMARKS
     demo: Demonstration = NO_DEMO

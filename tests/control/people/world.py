@@ -35,7 +35,7 @@ CHEAP = HashCost(memory_kib=8, passes=1)
 PLACE = Place("192.0.2.7", "a test")
 PASSWORD = "correct horse battery staple"
 ADDRESS = "https://gate.example.com"
-LINK = re.compile(rf"{ADDRESS}(/auth/\w+/)([A-Za-z0-9_-]+)\n")
+LINK = re.compile(rf"{ADDRESS}(/[\w-]+/)([A-Za-z0-9_-]{{43}})\n")
 
 
 class Clock:

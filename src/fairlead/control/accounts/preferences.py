@@ -40,7 +40,7 @@ SEEN_CHARACTERS_MAX: Final = 60  # of a wrong name, in a message
 _PRESET_NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 # A wish of the installation's that no account can take back.
 _FOR_ALL: Final = ("data_collection_deny",)
-_PROVIDER_LISTS: Final = ("allowed_providers", "ignored_providers")
+_PROVIDER_LISTS: Final = ("allowed_providers", "ignored_providers", "default_provider_order")
 
 _Fields = dict[str, msgspec.Raw]
 _read_fields: Final = msgspec.json.Decoder(_Fields)

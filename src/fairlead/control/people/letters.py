@@ -102,12 +102,13 @@ class Letters:
         return msgspec.structs.replace(letter, kind=kind, values=values)
 
 
+# Pages of the web app; each only looks until its button is pressed.
 _PATHS: Final = {
-    Purpose.SIGN_IN: "/auth/link/",
-    Purpose.SIGN_UP: "/auth/link/",
-    Purpose.VERIFY_EMAIL: "/auth/verify/",
-    Purpose.RESET_PASSWORD: "/auth/reset/",
-    Purpose.INVITATION: "/auth/invitations/",
+    Purpose.SIGN_IN: "/sign-in/",
+    Purpose.SIGN_UP: "/sign-up/",
+    Purpose.VERIFY_EMAIL: "/verify/",
+    Purpose.RESET_PASSWORD: "/reset/",
+    Purpose.INVITATION: "/join/",
 }
 
 

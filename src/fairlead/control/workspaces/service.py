@@ -5,7 +5,7 @@ Who may do it is decided by those who ask: a management key may, and an organisa
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Final
 from uuid import UUID
@@ -258,6 +258,36 @@ class Workspaces:
                 connection, found, actor, "workspace.budget_set", span=span.value, limit_nano=limit
             )
         return found, next(one for one in budgets if one.span is span)
+
+    def set_budgets(
+        self,
+        account: AccountId,
+        workspace: str,
+        limits: Mapping[BudgetSpan, NanoUSD],
+        *,
+        include_byok: bool,
+        actor: Actor,
+    ) -> None:
+        """All of them in place of those there were; a span that is not named has none. Raises BudgetInvalid."""
+        rules.check_budgets(limits)
+        now_ms = self._now_ms()
+        with self._changing(account) as connection:
+            found = _found(connection, account, workspace)
+            for one in queries.budgets(connection, found.id):
+                if one.span not in limits:
+                    self._forget_limit(connection, one)
+                    queries.delete_budget(connection, found.id, one.span)
+            for span, limit in limits.items():
+                queries.put_budget(
+                    self._database, connection, found.id, span, limit=limit, now_ms=now_ms
+                )
+            if include_byok is not found.include_byok_in_budgets:
+                queries.set_byok(connection, found.id, counts=include_byok, now_ms=now_ms)
+                found = _found(connection, account, found.id)
+            for one in queries.budgets(connection, found.id):
+                self._keep_limit(connection, found, one)
+            kept = {span.value: limit for span, limit in limits.items()}
+            self._note(connection, found, actor, "workspace.budgets_set", **kept)
 
     def delete_budget(
         self, account: AccountId, workspace: str, span: BudgetSpan, *, actor: Actor

@@ -133,7 +133,10 @@ class Preset(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, forbid_u
 class AccountPreferences(
     msgspec.Struct, frozen=True, gc=False, omit_defaults=True, forbid_unknown_fields=True
 ):
-    """What an account has set for all of its calls. Names as in the public documentation."""
+    """What an account has set for all of its calls. Names as in the public documentation.
+
+    default_provider_order: tried first, in this order, by calls that say neither an order nor a sort.
+    """
 
     allowed_providers: tuple[str, ...] | None = None
     ignored_providers: tuple[str, ...] = ()
@@ -147,6 +150,7 @@ class AccountPreferences(
     enable_free_model_publication: bool = True
     enforce_distillable_text: bool = False
     default_provider_sort: Sort | None = None
+    default_provider_order: tuple[str, ...] = ()
     default_model: str | None = None
     continue_streams: bool = False
     hedge: bool = False

@@ -89,8 +89,11 @@ def preferences_of(
     if partition is None:
         partition = Partition.MODEL if route is None else _one_of(_ROUTES, route, "route")
     only = _names(wishes.only, "provider.only")
+    order = _names(wishes.order, "provider.order")
+    if not order and sort is None:
+        order = _lowered(account.default_provider_order)
     return Preferences(
-        order=_names(wishes.order, "provider.order"),
+        order=order,
         only=only or None,  # an empty list is what clients send for none
         ignore=_names(wishes.ignore, "provider.ignore"),
         allow_fallbacks=wishes.allow_fallbacks is not False,

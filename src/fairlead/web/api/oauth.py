@@ -22,7 +22,7 @@ from fairlead.web.management import Management
 from fairlead.web.operations import Asked, Operation, Who
 from fairlead.web.reading import Moment, nano_dollars, sentence, utc_ms
 
-__all__ = ["oauth_operations"]
+__all__ = ["check_may_give", "oauth_operations"]
 
 CODE_CHARACTERS_MAX: Final = 200
 VERIFIER_CHARACTERS_MAX: Final = 200  # RFC 7636 has 128
@@ -57,7 +57,7 @@ def oauth_operations(management: Management) -> list[Operation]:
 
         def consented() -> dict[str, object]:
             try:
-                _check_may_give(management, requester, request)
+                check_may_give(management, requester, request)
                 new = management.apps.consent(
                     requester.account,
                     requester.user,
@@ -109,7 +109,7 @@ def _request(wanted: _Consent) -> CodeRequest:
     )
 
 
-def _check_may_give(management: Management, requester: Requester, request: CodeRequest) -> None:
+def check_may_give(management: Management, requester: Requester, request: CodeRequest) -> None:
     """A key can be given away in its owner's name, but not more than it is itself. Blocks.
 
     Raises PermissionDenied.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from html import escape
 from typing import Final
 from urllib.parse import quote
 
@@ -105,9 +104,8 @@ class _Entering:
         if request.method != "POST":
             opened = await self._sign_in.look(token, Purpose.SIGN_IN)
             is_new = opened.purpose is Purpose.SIGN_UP
-            if wants_json(request):
-                return done(request, {"is_new": is_new, "email": opened.email})
-            return _new_account_page(opened.email) if is_new else _button_page("Sign in")
+            shown = {"is_new": is_new, "email": opened.email}
+            return done(request, shown, to=f"/sign-in/{token}")
         check_own_origin(request.headers, self._doorway)
         form = await read_form(request)
         new = await self._sign_in.with_link(
@@ -122,9 +120,7 @@ class _Entering:
         token = request.path_params["token"]
         if request.method != "POST":
             opened = await self._sign_in.look(token, Purpose.RESET_PASSWORD)
-            if wants_json(request):
-                return done(request, {"email": opened.email})
-            return _password_page(opened.email)
+            return done(request, {"email": opened.email}, to=f"/reset/{token}")
         check_own_origin(request.headers, self._doorway)
         form = await read_form(request)
         new = await self._sign_in.reset_password(
@@ -200,30 +196,3 @@ def _unquoted(path: str) -> str:
     from urllib.parse import unquote
 
     return unquote(path)
-
-
-def _button_page(title: str) -> Response:
-    return page(title, f'<form method="post"><button>{escape(title)}</button></form>')
-
-
-def _new_account_page(email: str | None) -> Response:
-    return page(
-        "Create your account",
-        f"<p>For {escape(email or '')}.</p>\n"
-        '<form method="post">\n'
-        '<p><label>Your name <input name="name" autocomplete="name"></label></p>\n'
-        "<p><label>Password, if you want one"
-        ' <input name="password" type="password" autocomplete="new-password"></label></p>\n'
-        "<button>Create it</button>\n</form>",
-    )
-
-
-def _password_page(email: str | None) -> Response:
-    return page(
-        "Choose a new password",
-        f"<p>For {escape(email or '')}.</p>\n"
-        '<form method="post">\n'
-        "<p><label>Password"
-        ' <input name="password" type="password" autocomplete="new-password" required></label></p>\n'
-        "<button>Change it</button>\n</form>",
-    )

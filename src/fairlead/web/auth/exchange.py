@@ -46,7 +46,16 @@ from fairlead.web.answers import answer, problem_answer
 from fairlead.web.reading import is_keepable
 from fairlead.web.sessions import local_path
 
-__all__ = ["Form", "answering", "done", "page", "read_form", "wants_json"]
+__all__ = [
+    "EXPECTED",
+    "Form",
+    "answering",
+    "done",
+    "page",
+    "read_form",
+    "refusal_of",
+    "wants_json",
+]
 
 FORM_BYTES_MAX: Final = 16 * 1024
 FIELDS_MAX: Final = 50
@@ -184,8 +193,8 @@ def answering(
             return await endpoint(request)
         except FairleadError as error:
             refusal = error
-        except _EXPECTED as error:
-            refusal = _refusal(error)
+        except EXPECTED as error:
+            refusal = refusal_of(error)
         problem = refusal.problem()
         response = problem_answer(problem)
         if not wants_json(request):
@@ -199,7 +208,7 @@ def answering(
     return answered
 
 
-_EXPECTED: Final = (
+EXPECTED: Final = (
     EmailInvalid,
     EmailTaken,
     EmailUnverified,
@@ -217,7 +226,8 @@ _EXPECTED: Final = (
 )
 
 
-def _refusal(error: Exception) -> FairleadError:
+def refusal_of(error: Exception) -> FairleadError:
+    """What a person sees of one of `EXPECTED`."""
     match error:
         case SignInRefused():
             return NotAuthenticated("This did not fit: check the address and the password.")

@@ -12,7 +12,7 @@ from fairlead.control.people.types import SignedIn, SignInRefused
 from fairlead.core.errors import NotFound
 from fairlead.core.ids import AccountId
 from fairlead.web.auth import shapes
-from fairlead.web.auth.exchange import Form, answering, done, page, read_form, wants_json
+from fairlead.web.auth.exchange import Form, answering, done, read_form
 from fairlead.web.auth.services import AuthServices
 
 __all__ = ["self_service_routes"]
@@ -122,14 +122,8 @@ class _SelfService:
         signed_in = await self._sessions.signed_in(request) if request.method != "POST" else None
         token = request.path_params["token"]
         if request.method != "POST":
-            if wants_json(request) or signed_in is None:
-                return done(request, {"is_signed_in": signed_in is not None}, to="/")
-            return page(
-                "Confirm your address",
-                '<form method="post">'
-                f'<input type="hidden" name="csrf" value="{signed_in.csrf}">'
-                "<button>Confirm it</button></form>",
-            )
+            shown = {"is_signed_in": signed_in is not None}
+            return done(request, shown, to=f"/verify/{token}")
         signed_in, form = await self._asked(request)
         user = await self._sign_in.verify_email(token, signed_in, self._doorway.place(request))
         return done(request, shapes.user(user), to=form.next_path)

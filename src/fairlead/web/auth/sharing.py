@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 from functools import partial
-from html import escape
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -17,7 +16,7 @@ from fairlead.core.errors import RequestInvalid
 from fairlead.core.ids import AccountId, UserId
 from fairlead.core.money import parse_amount
 from fairlead.web.auth import shapes
-from fairlead.web.auth.exchange import Form, answering, done, page, read_form, wants_json
+from fairlead.web.auth.exchange import Form, answering, done, read_form
 from fairlead.web.auth.services import AuthServices
 from fairlead.web.sessions import check_own_origin
 
@@ -229,15 +228,8 @@ class _Sharing:
         token = request.path_params["token"]
         if request.method != "POST":
             found, account = await self._in_thread(partial(self._organisations.look, token))
-            if wants_json(request):
-                return done(request, {**shapes.invitation(found), "organisation": account.name})
-            return page(
-                f"Join {account.name}",
-                f"<p>As {escape(found.email)}.</p>\n"
-                '<form method="post">\n'
-                '<p><label>Your name <input name="name" autocomplete="name"></label></p>\n'
-                "<button>Join</button>\n</form>",
-            )
+            shown = {**shapes.invitation(found), "organisation": account.name}
+            return done(request, shown, to=f"/join/{token}")
         check_own_origin(request.headers, self._doorway)
         form = await read_form(request)
         before = self._sessions.token(request)
@@ -253,8 +245,8 @@ class _Sharing:
         )
         if before is not None:
             await self._services.sign_in.end(before)
-        shown = shapes.session(new.session, current=new.session.id)
-        response = done(request, shown, to=form.next_path)
+        entered = shapes.session(new.session, current=new.session.id)
+        response = done(request, entered, to=form.next_path)
         self._sessions.keep(response, new)
         return response
 

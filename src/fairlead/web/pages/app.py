@@ -13,11 +13,14 @@ from starlette.routing import Route
 
 from fairlead.web.pages.api_reference import api_reference_pages
 from fairlead.web.pages.compare import compare_pages
+from fairlead.web.pages.consent import consent_pages
 from fairlead.web.pages.design_system import design_system_pages
 from fairlead.web.pages.documentation import documentation_pages
+from fairlead.web.pages.entering import entering_pages
 from fairlead.web.pages.home import home_pages
 from fairlead.web.pages.model import model_pages
 from fairlead.web.pages.models import models_pages
+from fairlead.web.pages.settings.app import settings_pages
 from fairlead.web.pages.site import Site
 from fairlead.web.pages.static import static_routes
 
@@ -25,6 +28,9 @@ __all__ = ["PAGES", "page_routes"]
 
 PAGES: Final[tuple[Callable[[Site], list[Route]], ...]] = (
     home_pages,
+    entering_pages,
+    consent_pages,
+    settings_pages,
     models_pages,
     compare_pages,
     design_system_pages,

@@ -1,56 +1,284 @@
-"""`GET /auth`: an app asks a person for a key. What the consent page shows, as JSON.
+"""`/auth`: an app asks a person for a key (OAuth with PKCE).
 
     /auth?callback_url=https://app.example/back&code_challenge=...&code_challenge_method=S256
 
-Nothing happens here: the page shows who asks for what, and the person's answer is `POST /api/v1/auth/keys/code`
-with their session, which returns where to send the browser. A question that makes no sense is refused here, and
-never by sending anybody anywhere.
+A browser sees who asks for what, chooses the workspace, a limit and how long, and allows or denies. Allowed: it
+is sent to the app's callback with a code; an app without one has the code shown, for copying. Programs
+(`Accept` without HTML) are told the same as JSON, and answer with `POST /api/v1/auth/keys/code`.
+
+Asking changes nothing. A question that makes no sense is refused here, and never by sending anybody anywhere: a
+callback is gone to only after `describe` has found it good.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Final, TypeVar
+from urllib.parse import urlencode, urlsplit, urlunsplit
 
 import msgspec
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from fairlead.control.apps.types import AskingApp, ChallengeMethod, CodeRequest
+from fairlead.control.apps.types import (
+    AskingApp,
+    Callback,
+    ChallengeMethod,
+    CodeRequest,
+    NewCode,
+)
+from fairlead.control.audit.types import Actor
 from fairlead.control.keys.types import LimitReset
 from fairlead.control.people.types import SignedIn
+from fairlead.control.workspaces.types import Workspace
 from fairlead.core.errors import RequestInvalid
 from fairlead.core.money import NanoUSD, usd
 from fairlead.web.answers import answer, timestamp_or_none
+from fairlead.web.api.oauth import check_may_give
+from fairlead.web.auth.exchange import Form
+from fairlead.web.doors import Requester, peer_address
 from fairlead.web.management import Management
-from fairlead.web.operations import Asked
+from fairlead.web.operations import Asked, workspace_id
+from fairlead.web.pages import shown
+from fairlead.web.pages.attempts import Refused, attempted
+from fairlead.web.pages.refusals import wants_page
+from fairlead.web.pages.site import Site
 from fairlead.web.reading import nano_dollars, utc_ms
-from fairlead.web.services import WebServices
 
-__all__ = ["consent_routes"]
+__all__ = ["consent_pages"]
 
 WORKSPACES_SHOWN: Final = 100
+DAY_MS: Final = 86_400_000
+
+_ASKED: Final = (
+    "callback_url",
+    "code_challenge",
+    "code_challenge_method",
+    "key_label",
+    "expires_at",
+)
+_AS_ASKED: Final = "asked"
+_LIFETIMES: Final = (("", "Never"), ("1", "In a day"), ("7", "In 7 days"), ("30", "In 30 days"),
+                     ("90", "In 90 days"), ("365", "In a year"))  # fmt: skip
+_RESETS: Final = (
+    ("", "In total"),
+    ("daily", "Each day"),
+    ("weekly", "Each week"),
+    ("monthly", "Each month"),
+)
 
 _Words = TypeVar("_Words", bound=StrEnum)
 
 
-def consent_routes(services: WebServices) -> list[Route]:
-    management, sessions = services.management, services.sessions
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """What the page shows. hidden: what the form sends back as it was asked. lifetimes, workspaces: pairs."""
+
+    app: AskingApp
+    key_name: str
+    hidden: Mapping[str, str]
+    limit: str
+    limit_reset: str
+    lifetime: str
+    lifetimes: Sequence[tuple[str, str]]
+    workspace: str
+    workspaces: Sequence[tuple[str, str]]
+    resets: Sequence[tuple[str, str]] = _RESETS
+
+
+def consent_pages(site: Site) -> list[Route]:
+    management = site.services.management
     if management is None:
         return []
+    sessions = site.services.sessions
 
-    async def consent(request: Request) -> Response:
+    async def asked(request: Request) -> Response:
         wanted = _request(Asked(request, None))
         app = await management.do(lambda: management.apps.describe(wanted))
+        if wants_page(request) and sessions is not None:
+            member = await site.member(request)
+            return await ask(request, member, wanted, app, dict(request.query_params))
         signed_in = None if sessions is None else await sessions.signed_in(request)
-        shown = await management.do(lambda: _shown(management, app, wanted, signed_in))
-        response = answer({"data": shown})
-        response.headers["cache-control"] = "no-store"
-        return response
+        told = await management.do(lambda: _shown(management, app, wanted, signed_in))
+        return answer({"data": told})
 
-    return [Route("/auth", consent)]
+    async def ask(
+        request: Request,
+        member: SignedIn,
+        wanted: CodeRequest,
+        app: AskingApp,
+        said: Mapping[str, str],
+        refused: Refused | None = None,
+    ) -> Response:
+        workspaces = await management.do(lambda: _workspaces(management, member))
+        return await site.page(
+            request,
+            "consent/ask.html",
+            member,
+            title=f"Allow {app.title}?",
+            is_indexed=False,
+            status=200 if refused is None else refused.status,
+            goes_to=() if app.callback is None else (app.callback.origin,),
+            question=_question(wanted, app, said, workspaces),
+            account=member.account.name or member.user.email or "your account",
+            problems={} if refused is None else refused.problems,
+        )
+
+    async def answered(request: Request) -> Response:
+        member, form = await site.posted(request)
+        as_asked = _as_asked(form)
+        app = await management.do(lambda: management.apps.describe(as_asked))
+        if form.fields.get("answer") != "allow":
+            if app.callback is None:
+                return await site.page(
+                    request, "consent/denied.html", member, title="Denied", is_indexed=False
+                )
+            return _away(_denied(app.callback))
+        now_ms = round(site.services.clock.now_s() * 1000)
+
+        async def consented() -> NewCode:
+            wanted = _chosen(form, as_asked, now_ms=now_ms)
+            requester = Requester(
+                account=member.account.id,
+                actor=Actor.user(member.user.id, _place(site, request)),
+                user=member.user.id,
+                may_manage=member.is_admin,
+            )
+
+            def given() -> NewCode:
+                check_may_give(management, requester, wanted)
+                return management.apps.consent(
+                    member.account.id, member.user.id, wanted, actor=requester.actor
+                )
+
+            return await management.do(given)
+
+        made = await attempted(consented())
+        if isinstance(made, Refused):
+            return await ask(request, member, as_asked, app, form.fields, made)
+        if made.redirect_to is not None:
+            return _away(made.redirect_to)
+        return await site.page(
+            request,
+            "consent/code.html",
+            member,
+            title="Your code",
+            is_indexed=False,
+            code=made.code,
+        )
+
+    async def serve(request: Request) -> Response:
+        return await (answered(request) if request.method == "POST" else asked(request))
+
+    return [Route("/auth", serve, methods=["GET", "POST"])]
+
+
+def _away(address: str) -> Response:
+    """To the app. address: of a callback that was found good."""
+    return RedirectResponse(
+        address, 303, {"cache-control": "no-store", "referrer-policy": "no-referrer"}
+    )
+
+
+def _denied(callback: Callback) -> str:
+    """RFC 6749, section 4.1.2.1."""
+    parts = urlsplit(callback.url)
+    query = "&".join(one for one in (parts.query, urlencode({"error": "access_denied"})) if one)
+    return urlunsplit((parts.scheme, parts.netloc, parts.path or "/", query, ""))
+
+
+def _place(site: Site, request: Request) -> str:
+    auth = site.services.auth
+    return peer_address(request) if auth is None else auth.doorway.place(request).address
+
+
+def _question(
+    wanted: CodeRequest,
+    app: AskingApp,
+    said: Mapping[str, str],
+    workspaces: Sequence[Workspace],
+) -> _Question:
+    """said: the fields of the form, where somebody has chosen already; else the question's own."""
+    lifetimes = list(_LIFETIMES)
+    lifetime = said.get("lifetime", "")
+    if wanted.expires_ms is not None:
+        lifetimes.insert(0, (_AS_ASKED, shown.moment(wanted.expires_ms / 1000)))
+        lifetime = said.get("lifetime", _AS_ASKED)
+    default = next((one.id for one in workspaces if one.is_default), "")
+    return _Question(
+        app=app,
+        key_name=wanted.key_name or app.title,
+        hidden={name: said[name] for name in _ASKED if said.get(name)},
+        limit=said.get("limit", ""),
+        limit_reset=said.get("usage_limit_type", ""),
+        lifetime=lifetime,
+        lifetimes=lifetimes,
+        workspace=said.get("workspace_id", "") or default,
+        workspaces=[(one.id, one.name) for one in workspaces],
+    )
+
+
+def _workspaces(management: Management, member: SignedIn) -> Sequence[Workspace]:
+    """Those that they may give a key of. Blocks."""
+    account = member.account.id
+    found = management.workspaces.page(account, limit=WORKSPACES_SHOWN).workspaces
+    if member.is_admin:
+        return found
+    return [
+        one
+        for one in found
+        if one.is_default or management.works_in(account, member.user.id, one.id)
+    ]
+
+
+class _Sent:
+    """A form's fields, read as the parameters of an address are."""
+
+    def __init__(self, form: Form) -> None:
+        self._form = form
+
+    def parameter(self, name: str) -> str | None:
+        return self._form.text_or_none(name)
+
+
+def _as_asked(form: Form) -> CodeRequest:
+    """What the app asked, as the form sends it back; nothing of what the person chose."""
+    sent = _Sent(form)
+    expires_at = sent.parameter("expires_at")
+    return CodeRequest(
+        callback_url=sent.parameter("callback_url"),
+        challenge=sent.parameter("code_challenge"),
+        method=_word(sent, "code_challenge_method", ChallengeMethod),
+        key_name=sent.parameter("key_label"),
+        expires_ms=None if expires_at is None else _moment_ms(expires_at),
+    )
+
+
+def _chosen(form: Form, asked: CodeRequest, *, now_ms: int) -> CodeRequest:
+    """With the limits that the person has set. Raises RequestInvalid."""
+    sent = _Sent(form)
+    limit, workspace = sent.parameter("limit"), sent.parameter("workspace_id")
+    reset = _word(sent, "usage_limit_type", LimitReset)
+    amount = None if limit is None else _dollars(limit)
+    return replace(
+        asked,
+        limit=amount,
+        limit_reset=None if amount is None else reset,
+        expires_ms=_lifetime_ms(form.fields.get("lifetime", ""), asked, now_ms=now_ms),
+        workspace=None if workspace is None else workspace_id(workspace),
+    )
+
+
+def _lifetime_ms(days: str, asked: CodeRequest, *, now_ms: int) -> int | None:
+    if days == _AS_ASKED:
+        return asked.expires_ms
+    if days not in dict(_LIFETIMES):
+        raise RequestInvalid("Choose one of these.", param="lifetime")
+    return now_ms + int(days) * DAY_MS if days else None
 
 
 def _request(asked: Asked) -> CodeRequest:
@@ -103,7 +331,7 @@ def _account(management: Management, signed_in: SignedIn) -> dict[str, object]:
     }
 
 
-def _word(asked: Asked, name: str, kind: type[_Words]) -> _Words | None:
+def _word(asked: Asked | _Sent, name: str, kind: type[_Words]) -> _Words | None:
     text = asked.parameter(name)
     if text is None:
         return None

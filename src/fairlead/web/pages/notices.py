@@ -27,6 +27,20 @@ NOTICES: Final = MappingProxyType(
         "deleted": Notice("success", "Deleted."),
         "signed-in": Notice("success", "You are signed in."),
         "signed-out": Notice("success", "You are signed out."),
+        "password-changed": Notice(
+            "success", "Your password is changed, and you are signed out elsewhere."
+        ),
+        "email-verified": Notice("success", "This address is yours now."),
+        "link-sent": Notice(
+            "info", "A message with a link is on its way. Nothing changes until you follow it."
+        ),
+        "session-ended": Notice("success", "That session is over."),
+        "sessions-ended": Notice("success", "You are signed out everywhere else."),
+        "account-deleted": Notice("success", "Your account is deleted."),
+        "joined": Notice("success", "You belong to this organisation now."),
+        "switched": Notice("success", "You act for this account now."),
+        "invited": Notice("success", "An invitation is on its way."),
+        "left": Notice("success", "You do not belong to that organisation any more."),
     }
 )
 

@@ -1,0 +1,140 @@
+"""`/settings/privacy`: what providers may do with prompts, what is kept here, what is shared for a discount.
+
+The policies hold for the account; what is kept and shared is set for each workspace.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal, InvalidOperation
+from typing import Final
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from fairlead.control.people.types import SignedIn
+from fairlead.control.workspaces.types import Workspace, WorkspaceChange
+from fairlead.core.errors import NotFound, RequestInvalid
+from fairlead.web.pages.attempts import Refused, attempted
+from fairlead.web.pages.settings.desk import SettingsDesk, check_admin, named
+from fairlead.web.pages.settings.preferences import (
+    Fields,
+    change_preferences,
+    put_list,
+    put_switch,
+    read_preferences,
+)
+
+__all__ = ["privacy_pages"]
+
+_PATH = "/settings/privacy"
+_SWITCHES: Final = (
+    "enable_paid_model_training",
+    "enable_free_model_training",
+    "enable_free_model_publication",
+    "data_collection_deny",
+    "zdr",
+    "enforce_distillable_text",
+)
+_PERCENT: Final = 100
+
+
+def privacy_pages(desk: SettingsDesk) -> list[Route]:
+    services = desk.site.services
+    accounts, catalog, terms = services.accounts, services.catalog, services.terms
+    if accounts is None:
+        return []
+
+    async def show(
+        request: Request,
+        member: SignedIn,
+        problem: Refused | None = None,
+        values: Mapping[str, str] | None = None,
+    ) -> Response:
+        found = await read_preferences(accounts, member.account.id)
+        workspaces = await desk.workspaces(member)
+        wanted = (values or {}).get("workspace") or request.query_params.get("workspace")
+        workspace = named(workspaces, wanted)
+        if workspace is None:
+            raise NotFound("You have no such workspace.")
+        return await desk.page(
+            request,
+            "privacy",
+            member,
+            title="Privacy and logging",
+            refused=problem,
+            values=values or {},
+            policies=found.value,
+            zdr_authors="\n".join(found.value.enforce_zdr_authors),
+            workspace=workspace,
+            workspaces=[
+                (one.id, one.name, f"{_PATH}?workspace={one.slug}#logging") for one in workspaces
+            ],
+            rate=_percent(workspace.io_logging_sampling_rate),
+            retention_days=terms.content_retention_days,
+            discount=f"{terms.discount_percent:g}",
+        )
+
+    async def privacy(request: Request) -> Response:
+        return await show(request, await desk.site.member(request))
+
+    async def change_policies(request: Request) -> Response:
+        member, form = await desk.site.posted(request)
+        check_admin(member)
+
+        def changed(fields: Fields) -> None:
+            for name in _SWITCHES:
+                put_switch(fields, name, is_on=form.fields.get(name) == "true")
+            put_list(
+                fields, "enforce_zdr_authors", form.fields.get("enforce_zdr_authors", "").lower()
+            )
+
+        done = await change_preferences(accounts, catalog, member.account.id, changed)
+        if done is not None:
+            return await show(request, member, done, form.fields)
+        return desk.site.go(_PATH, notice="saved")
+
+    async def change_logging(request: Request) -> Response:
+        member, form = await desk.site.posted(request)
+        check_admin(member)
+        service = desk.management.workspaces
+        actor, account = desk.actor(request, member), member.account.id
+
+        async def save() -> Workspace:
+            change = WorkspaceChange(
+                io_logging=form.fields.get("io_logging") == "true",
+                io_logging_sampling_rate=_rate(form.fields.get("sampling", "")),
+                data_discount_logging=form.fields.get("data_discount_logging") == "true",
+            )
+            name = form.fields.get("workspace", "")
+            return await desk.management.do(
+                lambda: service.update(account, name, change, actor=actor)
+            )
+
+        done = await attempted(save())
+        if isinstance(done, Refused):
+            renamed = done.renamed({"io_logging_sampling_rate": "sampling"})
+            return await show(request, member, renamed, form.fields)
+        return desk.site.go(f"{_PATH}?workspace={done.slug}", notice="saved")
+
+    return [
+        Route(_PATH, privacy),
+        Route(f"{_PATH}/policies", change_policies, methods=["POST"]),
+        Route(f"{_PATH}/logging", change_logging, methods=["POST"]),
+    ]
+
+
+def _rate(text: str) -> float:
+    """From percent. Raises RequestInvalid."""
+    try:
+        rate = Decimal(text.strip().rstrip("%").strip() or "100") / _PERCENT
+    except InvalidOperation:
+        raise RequestInvalid("A number of percent.", param="sampling") from None
+    if not (rate.is_finite() and Decimal("0.0001") <= rate <= 1):
+        raise RequestInvalid("From 0.01 to 100 percent.", param="sampling")
+    return float(rate)
+
+
+def _percent(rate: float) -> str:
+    return f"{Decimal(repr(rate)) * _PERCENT:f}".rstrip("0").rstrip(".") if rate != 1 else "100"
