@@ -191,6 +191,29 @@ def test_endpoints_have_histories_and_uptimes_that_agree(standings: Standings):
     assert {one.model for one in every} == {one.model for one in SAMPLES if age_days(one) < 7}
 
 
+def test_a_providers_endpoints_together_are_the_provider(standings: Standings):
+    at_azure = standings.histories_at("azure", Window.MONTH)
+    assert {one.provider for one in at_azure.endpoints} == {"azure"}
+    assert at_azure.endpoints == standings.histories("openai/o1", Window.MONTH).endpoints[:1]
+    every = standings.uptimes(Window.MONTH).endpoints
+    providers = standings.provider_uptimes(Window.MONTH)
+    assert [one.provider for one in providers.providers] == sorted({one.provider for one in every})
+    for provider in providers.providers:
+        own = [one for one in every if one.provider == provider.provider]
+        assert provider.outages == tuple(map(sum, zip(*(one.outages for one in own), strict=True)))
+        assert sum(provider.successes) == sum(sum(one.successes) for one in own)
+    slow = next(one for one in providers.providers if one.provider == "slow")
+    assert slow.uptime == 0.0
+    assert slow.uptime_at(-1) in (0.0, None)
+
+
+def test_shares_can_be_of_one_category(standings: Standings):
+    found = standings.shares(Subject.APP, Period.MONTH, category="coding")
+    assert found.names == ("Cline",)
+    assert sum(found.tokens[0]) == sum(tokens(one) for one in SAMPLES if is_clines(one))
+    assert sum(found.rest) == 0
+
+
 def test_nobody_is_named(standings: Standings):
     said = repr(
         [

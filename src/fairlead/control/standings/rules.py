@@ -11,6 +11,7 @@ from fairlead.control.standings.types import (
     EndpointHistory,
     EndpointUptime,
     Period,
+    ProviderUptime,
     PublicApp,
     Ranked,
     Rankings,
@@ -36,6 +37,7 @@ __all__ = [
     "Counted",
     "categories_in",
     "histories",
+    "provider_uptimes",
     "public",
     "rankings",
     "share_starts_ms",
@@ -207,6 +209,20 @@ def uptimes(
         EndpointUptime(endpoint, provider, model, tuple(good), tuple(bad))
         for (model, endpoint, provider), (good, bad) in sorted(counts.items())
     )
+
+
+def provider_uptimes(
+    rows: Iterable[tuple[str, int, int, int]], starts_ms: Sequence[int]
+) -> tuple[ProviderUptime, ...]:
+    """rows: provider, start of the span, successes, outages."""
+    of_endpoints = uptimes(
+        (
+            ("", start_ms, "", provider, successes, outages)
+            for provider, start_ms, successes, outages in rows
+        ),
+        starts_ms,
+    )
+    return tuple(ProviderUptime(one.provider, one.successes, one.outages) for one in of_endpoints)
 
 
 def _counts_for(subject: Subject, counted: Counted) -> tuple[_Ranked, ...]:

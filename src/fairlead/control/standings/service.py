@@ -18,6 +18,7 @@ from fairlead.control.standings.types import (
     Histories,
     ModelActivity,
     Period,
+    ProviderUptimes,
     PublicApp,
     Rankings,
     Shares,
@@ -62,12 +63,23 @@ class Standings:
         wanted = None if category is None else rules.categories_in(category)
         return self._rankings(subject, period, wanted=wanted)
 
-    def shares(self, subject: Subject, period: Period, *, shown: int = SHARES_SHOWN) -> Shares:
-        """Over 30 days, 52 weeks or 24 months; see Period.shared_by. shown: at most SHARED_MAX."""
+    def shares(
+        self,
+        subject: Subject,
+        period: Period,
+        *,
+        shown: int = SHARES_SHOWN,
+        category: str | None = None,
+    ) -> Shares:
+        """Over 30 days, 52 weeks or 24 months; see Period.shared_by. shown: at most SHARED_MAX. category: as
+        for `rankings`."""
         assert 0 < shown <= SHARED_MAX
+        wanted = None if category is None else rules.categories_in(category)
         granularity = period.shared_by
         starts_ms = rules.share_starts_ms(granularity, self._now_ms())
-        counted = self._counted(subject, starts_ms[0], self._tomorrow_ms(), granularity=granularity)
+        counted = self._counted(
+            subject, starts_ms[0], self._tomorrow_ms(), granularity=granularity, wanted=wanted
+        )
         return rules.shares(subject, granularity, starts_ms, counted, shown=shown)
 
     def apps_of_model(self, model: str, period: Period = Period.WEEK) -> Rankings:
@@ -106,6 +118,15 @@ class Standings:
         )
         return Histories(window, starts_ms, rules.histories(spans))
 
+    def histories_at(self, provider: str, window: Window) -> Histories:
+        """As histories, of the endpoints of one provider."""
+        starts_ms = rules.window_starts_ms(window, self._now_ms())
+        resolution, end_ms = _read_as(window, starts_ms)
+        spans = self._usage.endpoint_history(
+            resolution, start_ms=starts_ms[0], end_ms=end_ms, provider=provider
+        )
+        return Histories(window, starts_ms, rules.histories(spans))
+
     def uptimes(self, window: Window, *, model: str | None = None) -> Uptimes:
         """Of all endpoints, or of a model's."""
         starts_ms = rules.window_starts_ms(window, self._now_ms())
@@ -114,6 +135,12 @@ class Standings:
             resolution, start_ms=starts_ms[0], end_ms=end_ms, model=model
         )
         return Uptimes(window, starts_ms, rules.uptimes(rows, starts_ms))
+
+    def provider_uptimes(self, window: Window) -> ProviderUptimes:
+        starts_ms = rules.window_starts_ms(window, self._now_ms())
+        resolution, end_ms = _read_as(window, starts_ms)
+        rows = self._usage.provider_outcomes(resolution, start_ms=starts_ms[0], end_ms=end_ms)
+        return ProviderUptimes(window, starts_ms, rules.provider_uptimes(rows, starts_ms))
 
     def _rankings(
         self,

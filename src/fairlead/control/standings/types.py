@@ -21,6 +21,8 @@ __all__ = [
     "Histories",
     "ModelActivity",
     "Period",
+    "ProviderUptime",
+    "ProviderUptimes",
     "PublicApp",
     "Ranked",
     "Rankings",
@@ -230,7 +232,8 @@ class EndpointHistory:
 
 @dataclass(frozen=True, slots=True)
 class Histories:
-    """A model's endpoints, most calls first. starts_ms: of the window's hours or days, in order."""
+    """A model's or a provider's endpoints, most calls first. starts_ms: of the window's hours or days, in
+    order."""
 
     window: Window
     starts_ms: tuple[int, ...]
@@ -263,6 +266,31 @@ class Uptimes:
     window: Window
     starts_ms: tuple[int, ...]
     endpoints: tuple[EndpointUptime, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderUptime:
+    """As EndpointUptime, of all endpoints of a provider together."""
+
+    provider: str
+    successes: tuple[int, ...]
+    outages: tuple[int, ...]
+
+    @property
+    def uptime(self) -> float | None:
+        return _share(sum(self.successes), sum(self.outages))
+
+    def uptime_at(self, bucket: int) -> float | None:
+        return _share(self.successes[bucket], self.outages[bucket])
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderUptimes:
+    """Of every provider that had calls, by name. starts_ms: of the window's hours or days."""
+
+    window: Window
+    starts_ms: tuple[int, ...]
+    providers: tuple[ProviderUptime, ...]
 
 
 def _share(part: int, rest: int) -> float | None:
