@@ -5,27 +5,36 @@ A new page is one line in `PAGES`. `ARGS="models"` takes only the pages with tha
 
 from __future__ import annotations
 
+import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
+
+from playwright.sync_api import Browser
 
 from tests.browser.chromium import running_chromium
-from tests.browser.stage import DESKTOP, PHONE, serving, sign_in, window
+from tests.browser.stage import DESKTOP, PHONE, Served, serving, sign_in, window
 
 OUT = Path(".screenshots")
 SIZES = (("desktop", DESKTOP), ("phone", PHONE))
 THEMES = ("light", "dark")
+DEMO = "northwind@demo.invalid"
 
 
 @dataclass(frozen=True)
 class Shot:
-    """name: of the file. as_owner: signed in as the owner."""
+    """name: of the file. as_owner: signed in as the owner. has_demo: among
+    made-up calls; as_demo: and signed in to an account that made them."""
 
     name: str
     path: str
     as_owner: bool = False
+    has_demo: bool = False
+    as_demo: bool = False
 
 
 PAGES = (
@@ -48,34 +57,64 @@ PAGES = (
     Shot("model-router", "/fairlead/auto"),
     Shot("compare", "/compare?models=openai/o1,openai/o3-mini,openai/o4-mini"),
     Shot("compare-none", "/compare"),
+    Shot("providers", "/providers", has_demo=True),
+    Shot("providers-none", "/providers?q=nobody"),
+    Shot("provider", "/providers/anthropic", has_demo=True),
+    Shot("provider-empty", "/providers/openai"),
+    Shot("rankings", "/rankings", has_demo=True),
+    Shot("rankings-apps", "/rankings?by=app&period=month&chart=tokens", has_demo=True),
+    Shot("rankings-empty", "/rankings"),
+    Shot("apps", "/apps?period=month", has_demo=True),
+    Shot("apps-empty", "/apps"),
+    Shot("app", "/apps?url=https://code-pilot.demo.invalid", has_demo=True),
+    Shot("status", "/status", has_demo=True),
+    Shot("status-empty", "/status"),
 )
 
 
 def main(wanted: str = "") -> None:
     OUT.mkdir(exist_ok=True)
+    shots = [shot for shot in PAGES if wanted in shot.name]
     with (
         tempfile.TemporaryDirectory() as place,
         serving(Path(place)) as served,
         running_chromium(Path(place)) as browser,
     ):
-        state: Any = None
-        shots = [shot for shot in PAGES if wanted in shot.name]
-        if any(shot.as_owner for shot in shots):
-            with window(browser, served.url) as (page, _):
-                sign_in(page, served.link)
-                state = page.context.storage_state()
-        for size_name, size in SIZES:
-            for theme in THEMES:
-                for shot in shots:
-                    kept = state if shot.as_owner else None
-                    with window(browser, served.url, size=size, theme=theme, state=kept) as (
-                        page,
-                        watched,
-                    ):
-                        page.goto(shot.path, wait_until="networkidle")
-                        path = OUT / f"{shot.name}-{size_name}-{theme}.png"
-                        page.screenshot(path=path, full_page=True)
-                        print(path, *watched.wrongs, sep="\n  ")
+        owner = signed_in(browser, served, served.link)
+        take(browser, served, [shot for shot in shots if not shot.has_demo], owner)
+        if any(shot.has_demo for shot in shots):
+            fairlead("demo", served)
+            demo = signed_in(browser, served, fairlead("accounts", served, "link", DEMO))
+            take(browser, served, [shot for shot in shots if shot.has_demo], owner, demo)
+
+
+def fairlead(command: str, served: Served, *more: str) -> str:
+    """What it prints."""
+    words = (sys.executable, "-m", "fairlead", command, *more, "--data", str(served.data))
+    return subprocess.run(words, check=True, capture_output=True, text=True).stdout.strip()
+
+
+def signed_in(browser: Browser, served: Served, link: str) -> Any:
+    with window(browser, served.url) as (page, _):
+        sign_in(page, served.url + urlsplit(link).path)
+        return page.context.storage_state()
+
+
+def take(
+    browser: Browser, served: Served, shots: Sequence[Shot], owner: Any, demo: Any = None
+) -> None:
+    for size_name, size in SIZES:
+        for theme in THEMES:
+            for shot in shots:
+                kept = demo if shot.as_demo else owner if shot.as_owner else None
+                with window(browser, served.url, size=size, theme=theme, state=kept) as (
+                    page,
+                    watched,
+                ):
+                    page.goto(shot.path, wait_until="networkidle")
+                    path = OUT / f"{shot.name}-{size_name}-{theme}.png"
+                    page.screenshot(path=path, full_page=True)
+                    print(path, *watched.wrongs, sep="\n  ")
 
 
 if __name__ == "__main__":

@@ -21,8 +21,11 @@ from fairlead.web.pages.home import home_pages
 from fairlead.web.pages.model import model_pages
 from fairlead.web.pages.models import models_pages
 from fairlead.web.pages.settings.app import settings_pages
+from fairlead.web.pages.providers import providers_pages
+from fairlead.web.pages.rankings import rankings_pages
 from fairlead.web.pages.site import Site
 from fairlead.web.pages.static import static_routes
+from fairlead.web.pages.status import status_pages
 
 __all__ = ["PAGES", "page_routes"]
 
@@ -32,6 +35,9 @@ PAGES: Final[tuple[Callable[[Site], list[Route]], ...]] = (
     consent_pages,
     settings_pages,
     models_pages,
+    providers_pages,
+    rankings_pages,
+    status_pages,
     compare_pages,
     design_system_pages,
     api_reference_pages,

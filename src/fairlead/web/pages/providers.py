@@ -1,0 +1,123 @@
+"""`/providers`: who can be asked, and what they do with prompts. `/providers/{slug}`: one of them, with its
+models, prices and how it did here."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from fairlead.control.standings.types import Histories, ProviderUptimes, Window
+from fairlead.core.errors import NotFound, Overloaded
+from fairlead.core.ids import ProviderSlug
+from fairlead.web.pages import provider_view
+from fairlead.web.pages.provider_view import Catalogue
+from fairlead.web.pages.remembered import Remembered
+from fairlead.web.pages.site import Site
+
+__all__ = ["providers_pages"]
+
+
+def providers_pages(site: Site) -> list[Route]:
+    services = site.services
+    uptimes: Remembered[ProviderUptimes] = Remembered(services.clock)
+    histories: Remembered[Histories] = Remembered(services.clock)
+    held = _Held()
+
+    async def of_today() -> ProviderUptimes | None:
+        desk = services.standings
+        if desk is None:
+            return None
+        ask = partial(desk.service.provider_uptimes, Window.DAY)
+        try:
+            return await uptimes.get((), lambda: desk.do(ask))
+        except Overloaded:  # what the catalogue says is worth showing without it
+            return None
+
+    async def of_month(slug: str) -> Histories | None:
+        desk = services.standings
+        if desk is None:
+            return None
+        ask = partial(desk.service.histories_at, slug, Window.MONTH)
+        try:
+            return await histories.get(slug, lambda: desk.do(ask))
+        except Overloaded:
+            return None
+
+    async def providers(request: Request) -> Response:
+        visitor = await site.visitor(request)
+        catalogue = await held.current(site)
+        usable = frozenset(
+            slug for slug in catalogue.snapshot.providers if services.health.can_serve(slug)
+        )
+        return await site.page(
+            request,
+            "providers/list.html",
+            visitor,
+            title="Providers",
+            description="Who serves the models: what they do with prompts, where they are, how they do.",
+            section="providers",
+            fragment="providers/results.html",
+            is_indexed=not request.query_params,
+            listing=provider_view.listing(
+                catalogue, usable, await of_today(), request.query_params
+            ),
+            policies=provider_view.POLICIES,
+            sorts=provider_view.SORTS,
+        )
+
+    async def provider(request: Request) -> Response:
+        visitor = await site.visitor(request)
+        catalogue = await held.current(site)
+        slug = ProviderSlug(request.path_params["slug"])
+        info = catalogue.snapshot.providers.get(slug)
+        if info is None:
+            raise NotFound("There is no provider of that name.")
+        history, today = await of_month(slug), await of_today()
+        offered = catalogue.offered.get(slug, ())
+        training, keeping = provider_view.policy_facts(info.data_policy)
+        return await site.page(
+            request,
+            "providers/provider.html",
+            visitor,
+            title=info.name,
+            description=f"Models, prices, data policy and uptime of {info.name}.",
+            section="providers",
+            fragment="providers/offers.html",
+            scripts=("charts",),
+            is_indexed=not request.query_params,
+            info=info,
+            path=provider_view.provider_path(slug),
+            kind=provider_view.kind_of(info),
+            headquarters=provider_view.headquarters_of(info),
+            regions=sorted({one.data_region.upper() for _, one in offered if one.data_region}),
+            model_count=len({model.id for model, _ in offered}),
+            training=training,
+            keeping=keeping,
+            is_usable=services.health.can_serve(slug),
+            uptime=next((one.uptime for one in today.providers if one.provider == slug), None)
+            if today is not None
+            else None,
+            performance=None
+            if history is None
+            else await run_in_threadpool(provider_view.performance, slug, history),
+            offers=provider_view.offers(info, offered, history, request.query_params),
+        )
+
+    return [Route("/providers", providers), Route("/providers/{slug}", provider)]
+
+
+class _Held:
+    """What follows from the snapshot in force; made anew by the first to ask after it changed."""
+
+    def __init__(self) -> None:
+        self._catalogue: Catalogue | None = None
+
+    async def current(self, site: Site) -> Catalogue:
+        snapshot = site.services.catalog.snapshot
+        if self._catalogue is None or self._catalogue.snapshot is not snapshot:
+            self._catalogue = await run_in_threadpool(provider_view.catalogue_of, snapshot)
+        return self._catalogue

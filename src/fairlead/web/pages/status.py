@@ -1,0 +1,74 @@
+"""`/status`: whether providers answer, as calls made here tell. `/status/feed.xml`: incidents as RSS."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Final
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from fairlead.control.standings.incidents import Incident, incidents
+from fairlead.control.standings.service import Standings
+from fairlead.control.standings.types import ProviderUptimes, Window
+from fairlead.core.errors import NotFound
+from fairlead.web.pages import status_view
+from fairlead.web.pages.environment import templates
+from fairlead.web.pages.remembered import Remembered
+from fairlead.web.pages.site import Site
+from fairlead.web.pages.status_view import Status
+
+__all__ = ["status_pages"]
+
+_FEED: Final = "application/rss+xml"
+
+
+def status_pages(site: Site) -> list[Route]:
+    remembered: Remembered[tuple[ProviderUptimes, ProviderUptimes, tuple[Incident, ...]]] = (
+        Remembered(site.services.clock)
+    )
+
+    async def current() -> Status:
+        desk = site.services.standings
+        if desk is None:
+            raise NotFound("Nothing is measured here.")
+        today, quarter, found = await remembered.get(
+            (), lambda: desk.do(partial(_asked, desk.service))
+        )
+        snapshot = site.services.catalog.snapshot
+        return await run_in_threadpool(status_view.status, snapshot, today, quarter, found)
+
+    async def status(request: Request) -> Response:
+        visitor = await site.visitor(request)
+        return await site.page(
+            request,
+            "status/status.html",
+            visitor,
+            title="Status",
+            description="Whether the providers answer, and when they did not, as calls made here tell.",
+            feed="/status/feed.xml",
+            status_now=await current(),
+        )
+
+    async def feed(request: Request) -> Response:
+        now = await current()
+        text = await run_in_threadpool(
+            templates().get_template("status/feed.xml").render,
+            incidents=(*now.ongoing, *now.past),
+            origin=site.origin(request),
+        )
+        return Response(text, media_type=_FEED, headers={"cache-control": "no-cache"})
+
+    return [Route("/status", status), Route("/status/feed.xml", feed)]
+
+
+def _asked(
+    standings: Standings,
+) -> tuple[ProviderUptimes, ProviderUptimes, tuple[Incident, ...]]:
+    return (
+        standings.provider_uptimes(Window.DAY),
+        standings.provider_uptimes(Window.QUARTER),
+        incidents(standings.uptimes(Window.WEEK)),
+    )
