@@ -1,0 +1,71 @@
+/** The request builder's "Run": the call of the code beside it, by the session of who is signed in. */
+
+import { parsed, record } from "../chat/asking.ts";
+import { stream } from "../chat/calling.ts";
+import { isUnderWay, newAnswer } from "../chat/conversation.ts";
+import { part } from "../chat/dom.ts";
+import type { Prose } from "../chat/prose.ts";
+import type { Answer } from "../chat/types.ts";
+import { costText, usageText } from "../chat/words.ts";
+
+const APP = { path: "/request-builder", title: "Request builder" };
+
+const place = document.querySelector<HTMLElement>("[data-run]");
+const button = document.querySelector<HTMLButtonElement>("#builder-run");
+const stopper = document.querySelector<HTMLButtonElement>("#builder-stop");
+if (place !== null && button !== null && stopper !== null) listen(place, button, stopper);
+
+function listen(place: HTMLElement, button: HTMLButtonElement, stopper: HTMLButtonElement): void {
+  let stopping = new AbortController();
+  const stop = () => stopping.abort();
+  button.addEventListener("click", () => {
+    const body = record(parsed(document.getElementById("result")?.dataset["body"] ?? ""));
+    if (body === null) return;
+    stopping = new AbortController();
+    button.hidden = true;
+    stopper.hidden = false;
+    void run(place, body, stopping.signal).then(() => {
+      stopper.hidden = true;
+      button.hidden = false;
+    });
+  });
+  stopper.addEventListener("click", stop);
+  document.addEventListener("keydown", (event) => {
+    if (event.key === "Escape") stop();
+  });
+}
+
+async function run(place: HTMLElement, body: Record<string, unknown>, signal: AbortSignal): Promise<void> {
+  const answer = newAnswer(String(body["model"]));
+  part(place, "prose").replaceChildren();
+  const loaded = import("../chat/prose.ts").then(({ Prose }) => new Prose(part(place, "prose")));
+  let prose: Prose | null = null;
+  void loaded.then((made) => {
+    prose = made;
+    show(place, answer, prose);
+  });
+  show(place, answer, prose);
+  await stream(answer, body, { ...APP, csrf: place.dataset["csrf"] ?? "" }, signal, () => show(place, answer, prose));
+  await loaded;
+  show(place, answer, prose);
+}
+
+function show(place: HTMLElement, answer: Answer, prose: Prose | null): void {
+  part(place, "hint").hidden = true;
+  part(place, "prose").setAttribute("aria-busy", String(isUnderWay(answer)));
+  prose?.show(answer.text);
+  part(place, "reasoning").hidden = answer.reasoning === "";
+  part(place, "reasoning-text").textContent = answer.reasoning;
+  part(place, "failed").hidden = answer.state !== "failed";
+  part(place, "error").textContent = answer.error ?? "";
+  part(place, "facts").textContent = factsOf(answer);
+}
+
+function factsOf(answer: Answer): string {
+  if (answer.state === "waiting") return "Waiting for an answer…";
+  if (answer.state === "stopped") return "Stopped.";
+  if (answer.usage === null) return "";
+  const cost = answer.usage.costUsd === null ? [] : [costText(answer.usage.costUsd)];
+  const by = answer.provider === null ? [] : [`by ${answer.provider}`];
+  return [usageText(answer.usage), ...cost, ...by].join(" · ");
+}

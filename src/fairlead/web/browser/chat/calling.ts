@@ -1,0 +1,75 @@
+/** The call for one answer, as it streams in. */
+
+import { Events, messageOf, parsed, record, take, type Body } from "./asking.ts";
+import type { Answer } from "./types.ts";
+import { refusalText } from "./words.ts";
+
+export interface App {
+  path: string;
+  title: string;
+  csrf: string;
+}
+
+/** Fill the answer until it is over, however it ends; `changed` is told of each piece. Raises nothing. */
+export async function stream(
+  answer: Answer,
+  body: Body | Record<string, unknown>,
+  app: App,
+  signal: AbortSignal,
+  changed: () => void,
+): Promise<void> {
+  try {
+    const response = await fetch("/chat/completions", {
+      method: "POST",
+      headers: {
+        "content-type": "application/json",
+        "x-csrf-token": app.csrf,
+        "http-referer": location.origin + app.path,
+        "x-title": app.title,
+      },
+      body: JSON.stringify(body),
+      signal,
+    });
+    if (!response.ok || response.body === null) {
+      answer.state = "failed";
+      answer.error = messageOf(parsed(await response.text())) ?? refusalText(response.status);
+      if (response.status === 401) answer.error = refusalText(401);
+      return;
+    }
+    await follow(answer, response.body, changed);
+  } catch (error) {
+    answer.state = signal.aborted ? "stopped" : "failed";
+    if (!signal.aborted) {
+      answer.error = "The connection broke off. Check the network, then retry.";
+      if (!(error instanceof TypeError)) console.warn(error);
+    }
+  }
+}
+
+async function follow(answer: Answer, body: ReadableStream<Uint8Array>, changed: () => void): Promise<void> {
+  const events = new Events();
+  const decoder = new TextDecoder();
+  const reader = body.getReader();
+  let isOver = false;
+  while (!isOver) {
+    const { done, value } = await reader.read();
+    if (done) break;
+    for (const data of events.feed(decoder.decode(value, { stream: true }))) isOver = take(answer, data) || isOver;
+    changed();
+  }
+  if (isOver) void reader.cancel();
+  if (answer.state === "failed") return;
+  answer.state = isOver ? "done" : "failed";
+  if (!isOver) answer.error = "The answer broke off.";
+}
+
+/** The record of a call, which is there a moment after its end. null: it is not. */
+export async function recordOf(path: string, triesMax = 6): Promise<Record<string, unknown> | null> {
+  for (let attempt = 1; attempt <= triesMax; attempt += 1) {
+    const response = await fetch(path, { headers: { accept: "application/json" } });
+    if (response.ok) return record(record(await response.json())?.["data"]);
+    if (response.status !== 404) return null;
+    await new Promise((wake) => setTimeout(wake, 250 * attempt));
+  }
+  return null;
+}

@@ -1,0 +1,266 @@
+/** The chat as a whole: one conversation on the page, its calls under way, and what is kept of it. */
+
+import { bodyOf } from "./asking.ts";
+import { stream } from "./calling.ts";
+import {
+  askedAgain,
+  edited,
+  isBusy,
+  isUnderWay,
+  newConversation,
+  path,
+  said,
+  switched,
+} from "./conversation.ts";
+import { announce, cloned, modelAddress, part } from "./dom.ts";
+import { newId } from "./ids.ts";
+import { Scrolling } from "./scrolling.ts";
+import { countSet, type Settings } from "./settings.ts";
+import { showHeads } from "./side.ts";
+import { headOf, type Head, type Store } from "./store.ts";
+import { TurnView } from "./turns.ts";
+import { MODELS_MAX, type Attachment, type Conversation, type Turn } from "./types.ts";
+
+const KEEP_EVERY_MS = 1500; // of a conversation that grows
+const APP = { path: "/chat", title: "Chat" };
+
+export class Chat {
+  conversation: Conversation;
+  readonly #root: HTMLElement;
+  readonly #store: Store;
+  readonly #scrolling: Scrolling;
+  #heads: Head[] = [];
+  #views: TurnView[] = [];
+  #stopping = new AbortController();
+  #keeping: number | undefined;
+
+  constructor(root: HTMLElement, store: Store, models: readonly string[]) {
+    this.#root = root;
+    this.#store = store;
+    this.#scrolling = new Scrolling(part(root, "log"), part(root, "latest"));
+    this.conversation = newConversation(newId(), Date.now(), models);
+  }
+
+  async start(): Promise<void> {
+    this.#heads = await this.#store.heads();
+    const wanted = location.hash.slice(1);
+    if (this.#heads.some((one) => one.id === wanted)) await this.open(wanted);
+    else this.#show();
+  }
+
+  get isBusy(): boolean {
+    return isBusy(this.conversation);
+  }
+
+  // --- conversations ---
+
+  begin(): void {
+    this.stop();
+    this.conversation = newConversation(newId(), Date.now(), this.conversation.models);
+    history.replaceState(null, "", location.pathname);
+    this.#show();
+  }
+
+  async open(id: string): Promise<void> {
+    const found = await this.#store.find(id);
+    if (found === null) return;
+    this.stop();
+    this.conversation = found;
+    history.replaceState(null, "", `#${id}`);
+    this.#show();
+    this.#scrolling.toEnd();
+  }
+
+  async forget(id: string): Promise<void> {
+    this.#heads = this.#heads.filter((one) => one.id !== id);
+    if (id === this.conversation.id) this.begin();
+    await this.#store.forget(id);
+    this.#showHeads();
+    announce("Deleted.");
+  }
+
+  async clear(): Promise<void> {
+    this.#heads = [];
+    this.begin();
+    await this.#store.clear();
+    this.#showHeads();
+    announce("All conversations are deleted.");
+  }
+
+  async all(): Promise<Conversation[]> {
+    const found = await Promise.all(this.#heads.map((one) => this.#store.find(one.id)));
+    return found.filter((one) => one !== null);
+  }
+
+  /** Those that are here already are not overwritten. Returns how many are new. */
+  async add(conversations: readonly Conversation[]): Promise<number> {
+    const known = new Set(this.#heads.map((one) => one.id));
+    const fresh = conversations.filter((one) => !known.has(one.id));
+    for (const one of fresh) {
+      await this.#store.keep(one);
+      this.#heads.push(headOf(one));
+    }
+    this.#showHeads();
+    return fresh.length;
+  }
+
+  // --- what is said ---
+
+  send(text: string, files: Readonly<Record<string, Attachment>>): void {
+    this.#branch(said(this.conversation, newId(), text, files));
+  }
+
+  stop(): void {
+    this.#stopping.abort();
+    this.#stopping = new AbortController();
+  }
+
+  toggleModel(id: string): void {
+    const { models } = this.conversation;
+    const is = models.includes(id);
+    if (!is && models.length >= MODELS_MAX) {
+      this.problem(`At most ${MODELS_MAX} models answer side by side. Take one away first.`);
+      return;
+    }
+    this.conversation = { ...this.conversation, models: is ? models.filter((one) => one !== id) : [...models, id] };
+    try {
+      localStorage.setItem("chat-models", JSON.stringify(this.conversation.models));
+    } catch {
+      // Storage is forbidden: the next visit begins with the usual one.
+    }
+    this.#showChips();
+    this.#keepSoon();
+  }
+
+  set(settings: Settings): void {
+    this.conversation = { ...this.conversation, ...settings };
+    this.#showCount();
+    this.#keepSoon();
+  }
+
+  problem(text: string): void {
+    const place = part(this.#root, "problem");
+    place.hidden = text === "";
+    place.textContent = text;
+  }
+
+  // --- details ---
+
+  #branch(conversation: Conversation): void {
+    if (this.conversation.models.length === 0) {
+      this.problem("Choose a model first.");
+      return;
+    }
+    this.problem("");
+    this.conversation = { ...conversation, changedMs: Date.now() };
+    const turn = path(this.conversation).at(-1);
+    if (turn === undefined) return;
+    this.#show();
+    this.#scrolling.toEnd();
+    const signal = this.#stopping.signal;
+    turn.answers.forEach((answer, index) => {
+      if (isUnderWay(answer)) void this.#ask(this.conversation, turn, index, signal);
+    });
+    this.#showBusy();
+  }
+
+  async #ask(conversation: Conversation, turn: Turn, index: number, signal: AbortSignal): Promise<void> {
+    const answer = turn.answers[index];
+    if (answer === undefined) return;
+    const view = () => this.#views.find((one) => one.turn === turn)?.answers[index];
+    const app = { ...APP, csrf: this.#root.dataset["csrf"] ?? "" };
+    await stream(answer, bodyOf(conversation, turn, answer.model), app, signal, () => {
+      view()?.changed();
+      if (this.conversation.id === conversation.id) this.#keepSoon();
+    });
+    view()?.changed();
+    announce(`${answer.model}: ${answer.state === "failed" ? "failed" : answer.state}.`);
+    if (this.conversation.id === conversation.id) {
+      this.#showBusy();
+      await this.#keep();
+    } else {
+      // One has gone on to another conversation: what came till then belongs to this one.
+      await this.#store.keep(conversation);
+    }
+  }
+
+  #keepSoon(): void {
+    if (this.conversation.turns.length === 0) return;
+    this.#keeping ??= window.setTimeout(() => void this.#keep(), KEEP_EVERY_MS);
+  }
+
+  async #keep(): Promise<void> {
+    window.clearTimeout(this.#keeping);
+    this.#keeping = undefined;
+    const { conversation } = this;
+    try {
+      await this.#store.keep(conversation);
+    } catch {
+      this.problem("This browser cannot keep the conversation: there may be no room left. Export what matters.");
+    }
+    this.#heads = [...this.#heads.filter((one) => one.id !== conversation.id), headOf(conversation)];
+    this.#showHeads();
+  }
+
+  #show(): void {
+    const turns = path(this.conversation);
+    const wishes = {
+      edit: (turn: Turn, text: string) => this.#branch(edited(this.conversation, turn, newId(), text)),
+      again: (turn: Turn, index: number) =>
+        this.#branch(askedAgain(this.conversation, turn, newId(), index)),
+      switchTo: (turn: Turn) => {
+        this.conversation = switched(this.conversation, turn);
+        this.#show();
+        this.#keepSoon();
+      },
+      grown: () => this.#scrolling.grown(),
+    };
+    const known = new Map(this.#views.map((view) => [view.turn, view]));
+    this.#views = turns.map((turn) => known.get(turn) ?? new TurnView(turn, this.conversation, wishes));
+    part(this.#root, "turns").replaceChildren(...this.#views.map((view) => view.place));
+    part(this.#root, "empty").hidden = turns.length > 0;
+    this.#showChips();
+    this.#showCount();
+    this.#showHeads();
+    this.#showBusy();
+  }
+
+  #showBusy(): void {
+    const busy = this.isBusy;
+    part(this.#root, "stop").hidden = !busy;
+    part(this.#root, "send").hidden = busy;
+    for (const view of this.#views) view.refresh(this.conversation);
+  }
+
+  #showHeads(): void {
+    showHeads(this.#root, this.#heads, this.conversation.id, {
+      open: (id) => {
+        delete this.#root.dataset["sideOpen"];
+        void this.open(id);
+      },
+      forget: (id) => void this.forget(id),
+    });
+  }
+
+  #showCount(): void {
+    const count = countSet(this.conversation);
+    const place = part(this.#root, "settings-count");
+    place.hidden = count === 0;
+    place.textContent = String(count);
+  }
+
+  #showChips(): void {
+    part(this.#root, "chips").replaceChildren(
+      ...this.conversation.models.map((id) => {
+        const chip = cloned("chat-chip");
+        const name = part<HTMLAnchorElement>(chip, "name");
+        name.textContent = id;
+        name.href = modelAddress(id);
+        const remove = part(chip, "remove");
+        remove.setAttribute("aria-label", `Remove ${id}`);
+        remove.addEventListener("click", () => this.toggleModel(id));
+        return chip;
+      }),
+    );
+  }
+}

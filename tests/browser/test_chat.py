@@ -1,0 +1,174 @@
+"""The chat and the request builder: models side by side, branches, files of conversations, what is hostile."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import Browser, Page, expect
+
+from tests.browser.stage import PHONE, Served, window
+
+HOSTILE = (
+    '<img src=x onerror="document.title=1"> <script>document.title=1</script>'
+    " [a link](javascript:document.title=1) ![a picture](https://evil.example/x.png)"
+    ' <a href="/auth/sign-out" style="position:fixed">signs out</a>'
+)
+RICH = "# Title\n\n- **bold**\n\n```python\nprint(1)\n```\n\nEuler: $e^{i\\pi}=-1$\n\n|a|b|\n|-|-|\n|1|2|"
+
+
+def ask(page: Page, text: str, *, model: str = "") -> None:
+    if model or "/chat" not in page.url:
+        page.goto(f"/chat?model={model}" if model else "/chat")
+    page.get_by_label("Message", exact=True).fill(text)
+    page.keyboard.press("Enter")
+
+
+def test_two_models_answer_side_by_side_with_cost_and_reasons(owner_page: Page) -> None:
+    owner_page.goto("/chat")
+    owner_page.keyboard.press("Control+k")
+    owner_page.get_by_placeholder("Name or id").fill("sandbox reasoner")
+    owner_page.get_by_placeholder("Name or id").press("Enter")
+    expect(owner_page.get_by_text("2 chosen.")).to_be_visible()
+    owner_page.keyboard.press("Escape")
+    ask(owner_page, "Hello, you two")
+    answers = owner_page.get_by_role("article")
+    expect(answers).to_have_count(2)
+    expect(answers.first.get_by_text("Hello, you two")).to_be_visible()
+    for answer in (answers.first, answers.last):
+        expect(answer.get_by_text(re.compile(r"^\$0\.\d+$"))).to_be_visible()
+        expect(answer.get_by_text(re.compile(r"\d+ in · \d+ out"))).to_be_visible()
+    answers.last.get_by_text("Reasoning", exact=True).click()
+    expect(answers.last.locator("[data-reasoning-text]")).not_to_be_empty()
+    answers.first.get_by_role("button", name="Why this provider?").click()
+    expect(answers.first.get_by_text("answered", exact=True)).to_be_visible()
+
+
+def test_what_models_write_is_shown_and_does_nothing(owner_page: Page) -> None:
+    """The page's own watch fails the test for any script, foreign request or refused style."""
+    ask(owner_page, HOSTILE, model="sandbox/echo")
+    answer = owner_page.get_by_role("article")
+    expect(answer.get_by_role("link", name="a picture")).to_have_attribute(
+        "rel", re.compile("noopener")
+    )
+    expect(answer.get_by_text("<img src=x")).to_be_visible()
+    expect(answer.locator("[data-prose] :is(img, script, [style], [onerror])")).to_have_count(0)
+    expect(
+        answer.locator('[data-prose] a[href^="javascript"], [data-prose] a[href^="/"]')
+    ).to_have_count(0)
+    ask(owner_page, RICH)
+    rich = owner_page.get_by_role("article").last
+    expect(rich.get_by_role("heading", name="Title")).to_be_visible()
+    expect(rich.locator(".hljs-built_in")).to_have_text("print")
+    expect(rich.locator("math")).to_be_visible()
+    expect(rich.locator("annotation")).to_have_count(0)
+    expect(rich.get_by_role("cell", name="2")).to_be_visible()
+    expect(owner_page).to_have_title("Chat · Fairlead")
+
+
+def test_messages_branch_when_they_are_edited_or_answered_again(owner_page: Page) -> None:
+    ask(owner_page, "First words", model="sandbox/echo")
+    expect(owner_page.get_by_role("article").get_by_text("First words")).to_be_visible()
+    owner_page.get_by_role("button", name="Edit").click()
+    owner_page.locator(".chat-editor textarea").fill("Second words")
+    owner_page.keyboard.press("Enter")
+    expect(owner_page.get_by_role("article").get_by_text("Second words")).to_be_visible()
+    expect(owner_page.get_by_text("2 / 2")).to_be_visible()
+    owner_page.get_by_role("button", name="Regenerate").click()
+    expect(owner_page.get_by_text("3 / 3")).to_be_visible()
+    expect(owner_page.get_by_role("button", name="Regenerate")).to_be_enabled()
+    owner_page.get_by_role("button", name="Branch before").click()
+    owner_page.get_by_role("button", name="Branch before").click()
+    expect(owner_page.get_by_role("article").get_by_text("First words")).to_be_visible()
+    owner_page.reload()
+    expect(owner_page.get_by_role("article")).to_have_count(1)
+
+
+def test_an_answer_is_stopped_and_what_failed_is_tried_again(
+    browser: Browser, served: Served, owner_state: Any
+) -> None:
+    with window(browser, served.url, state=owner_state) as (page, watched):
+        watched.expect("503")
+        ask(page, "Take your time", model="sandbox/slow")
+        expect(page.get_by_role("button", name="Stop")).to_be_visible()
+        page.keyboard.press("Escape")
+        expect(page.get_by_text("Stopped.")).to_be_visible()
+        refusal = {"error": {"message": "Nobody <b>answers</b> now.", "code": 503}}
+        page.route(
+            "/chat/completions", lambda route: route.fulfill(status=503, json=refusal), times=1
+        )
+        ask(page, "Again?", model="sandbox/echo")
+        expect(page.get_by_role("alert").get_by_text("Nobody <b>answers</b> now.")).to_be_visible()
+        page.get_by_role("button", name="Retry").click()
+        expect(page.get_by_role("article").get_by_text("Again?")).to_be_visible()
+        assert watched.unexpected == []
+
+
+def test_conversations_leave_as_a_file_and_come_back(owner_page: Page, tmp_path: Path) -> None:
+    ask(owner_page, "Keep this", model="sandbox/echo")
+    expect(owner_page.get_by_role("button", name="Delete Keep this")).to_be_visible()
+    with owner_page.expect_download() as download:
+        owner_page.get_by_role("button", name="Export").click()
+    file = tmp_path / "chat.json"
+    download.value.save_as(file)
+    owner_page.get_by_role("button", name="Clear all").click()
+    owner_page.get_by_role("button", name="Delete all").click()
+    expect(owner_page.get_by_text("What do you want to ask?")).to_be_visible()
+    kept = json.loads(file.read_text("utf-8"))
+    kept["conversations"][0]["title"] = HOSTILE
+    kept["conversations"][0]["models"] = [HOSTILE[:200]]
+    kept["conversations"][0]["turns"][0]["answers"][0] |= {"model": HOSTILE[:200], "text": HOSTILE}
+    file.write_text(json.dumps(kept), "utf-8")
+    owner_page.get_by_label("File with conversations").set_input_files(file)
+    expect(owner_page.get_by_role("article").get_by_text("<img src=x").last).to_be_visible()
+    expect(owner_page.get_by_text("Keep this").last).to_be_visible()
+    expect(owner_page.locator("[data-chat] [onerror], [data-chat] script")).to_have_count(0)
+    file.write_text('{"format": "fairlead-chat", "version": 1, "conversations": [7]}', "utf-8")
+    owner_page.get_by_label("File with conversations").set_input_files(file)
+    expect(owner_page.get_by_text("Conversation 1 is none.")).to_be_visible()
+
+
+def test_on_a_phone_conversations_are_beside_the_page(
+    browser: Browser, served: Served, owner_state: Any
+) -> None:
+    with window(browser, served.url, size=PHONE, state=owner_state) as (page, watched):
+        page.goto("/chat")
+        expect(page.get_by_role("button", name="New chat")).to_be_hidden()
+        page.get_by_role("button", name="Conversations").click()
+        expect(page.get_by_role("button", name="New chat")).to_be_visible()
+        assert page.evaluate("document.documentElement.scrollWidth") <= page.evaluate("innerWidth")
+        assert watched.unexpected == []
+
+
+def test_code_follows_the_form_and_runs(owner_page: Page) -> None:
+    owner_page.goto("/request-builder")
+    owner_page.get_by_label("Message").fill("Say this")
+    expect(owner_page.get_by_text('"content": "Say this"')).to_be_visible()
+    owner_page.get_by_label("Seed").fill("x")
+    expect(owner_page.get_by_text("Not in the code")).to_be_visible()
+    owner_page.get_by_label("Seed").fill("7")
+    owner_page.get_by_role("link", name="curl").click()
+    expect(owner_page.get_by_text('"seed": 7')).to_be_visible()
+    expect(owner_page).to_have_url(re.compile(r"language=curl"))
+    owner_page.get_by_role("button", name="Run").click()
+    expect(owner_page.locator("[data-run]").get_by_text("Say this")).to_be_visible()
+    expect(
+        owner_page.get_by_text(re.compile(r"\d+ in · \d+ out · \$0\.\d+ · by Sandbox"))
+    ).to_be_visible()
+
+
+def test_code_is_written_without_scripts(unscripted: Page) -> None:
+    unscripted.goto("/request-builder")
+    unscripted.get_by_label("Temperature").fill("0.5")
+    unscripted.get_by_role("button", name="Write the code").click()
+    expect(unscripted.get_by_text("temperature=0.5")).to_be_visible()
+    unscripted.get_by_role("link", name="curl").click()
+    expect(unscripted.get_by_text('"temperature": 0.5')).to_be_visible()
+
+
+def test_chat_and_builder_are_accessible(check_accessible, owner_state: Any) -> None:
+    check_accessible("/chat", state=owner_state)
+    check_accessible("/chat")
+    check_accessible("/request-builder", state=owner_state)
