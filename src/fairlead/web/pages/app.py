@@ -13,6 +13,8 @@ from starlette.routing import Route
 
 from fairlead.web.pages.api_reference import api_reference_pages
 from fairlead.web.pages.compare import compare_pages
+from fairlead.web.pages.builder import builder_pages
+from fairlead.web.pages.chat import chat_pages
 from fairlead.web.pages.consent import consent_pages
 from fairlead.web.pages.design_system import design_system_pages
 from fairlead.web.pages.documentation import documentation_pages
@@ -39,6 +41,8 @@ PAGES: Final[tuple[Callable[[Site], list[Route]], ...]] = (
     rankings_pages,
     status_pages,
     compare_pages,
+    chat_pages,
+    builder_pages,
     design_system_pages,
     api_reference_pages,
     documentation_pages,  # `/docs/...`: after what is there by itself
