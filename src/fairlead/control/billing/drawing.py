@@ -1,4 +1,4 @@
-"""Receipts and invoices as PDF. The same document is always the same bytes."""
+"""Documents as PDF, and the pen that writes them. The same document is always the same bytes."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ from fairlead.control.billing.letters import dollars
 if TYPE_CHECKING:
     from fpdf import FPDF
 
-__all__ = ["drawn"]
+__all__ = ["Pen", "drawn", "opened"]
 
 _MARGIN_MM: Final = 20
 _HALF_MM: Final = 82
 _LINE_MM: Final = 5.5
 _AMOUNT_MM: Final = 35
+_NUMBER_MM: Final = 30  # of a table
 _TITLES: Final = {"receipt": "Receipt", "invoice": "Invoice"}
 _PRETENDED: Final = "TEST PAYMENT. NO MONEY HAS MOVED. THIS IS NOT A RECEIPT."
 
@@ -26,23 +27,12 @@ _PRETENDED: Final = "TEST PAYMENT. NO MONEY HAS MOVED. THIS IS NOT A RECEIPT."
 def drawn(document: Document, *, font_file: str | None = None) -> bytes:
     """One page, or more if it must be. font_file: for other than Latin letters; without it, what cannot be
     written is left out."""
-    # Imported here: it is needed seldom, and takes a while.
-    from fpdf import FPDF
-
-    page = FPDF(format="A4")
-    page.set_creation_date(datetime.fromtimestamp(document.issued_ms / 1000, UTC))
-    page.set_producer("Fairlead")
-    page.set_title(f"{_TITLES[document.kind]} {document.number}")
-    page.set_margin(_MARGIN_MM)
-    page.set_auto_page_break(auto=True, margin=_MARGIN_MM)
-    if font_file is not None:
-        page.add_font("text", fname=font_file)
-    pen = _Pen(page, "text" if font_file is not None else None)
-    page.add_page()
+    title = f"{_TITLES[document.kind]} {document.number}"
+    pen = opened(title, created_s=document.issued_ms / 1000, font_file=font_file)
     if document.is_pretended:
         pen.text(_PRETENDED, size=12)
         pen.gap()
-    pen.text(f"{_TITLES[document.kind]} {document.number}", size=18)
+    pen.text(title, size=18)
     pen.text(f"Date: {_day(document.issued_ms)}")
     if document.reference:
         pen.text(f"Reference: {document.reference}")
@@ -60,7 +50,24 @@ def drawn(document: Document, *, font_file: str | None = None) -> bytes:
     pen.gap()
     for note in (*document.notes, *seller.tax_lines):
         pen.text(note)
-    return bytes(page.output())
+    return pen.finished()
+
+
+def opened(title: str, *, created_s: float, font_file: str | None = None) -> Pen:
+    """A pen at the beginning of the first page. font_file: as in `drawn`."""
+    # Imported here: it is needed seldom, and takes a while.
+    from fpdf import FPDF
+
+    page = FPDF(format="A4")
+    page.set_creation_date(datetime.fromtimestamp(created_s, UTC))
+    page.set_producer("Fairlead")
+    page.set_title(title)
+    page.set_margin(_MARGIN_MM)
+    page.set_auto_page_break(auto=True, margin=_MARGIN_MM)
+    if font_file is not None:
+        page.add_font("text", fname=font_file)
+    page.add_page()
+    return Pen(page, "text" if font_file is not None else None)
 
 
 def _party(title: str, name: str, address: str, tax_ids: Sequence[str]) -> list[str]:
@@ -68,8 +75,8 @@ def _party(title: str, name: str, address: str, tax_ids: Sequence[str]) -> list[
     return lines + [f"Tax ID: {one}" for one in tax_ids]
 
 
-class _Pen:
-    """Writes down the page. font: None: one that every reader has, for Latin letters."""
+class Pen:
+    """Writes down pages. font: None: one that every reader has, for Latin letters."""
 
     def __init__(self, page: FPDF, font: str | None) -> None:
         self._page = page
@@ -107,6 +114,22 @@ class _Pen:
         self._page.set_xy(_MARGIN_MM + width, top)
         self._page.cell(_AMOUNT_MM, _LINE_MM, amount, align="R")
         self._page.set_xy(_MARGIN_MM, end)
+
+    def row(self, cells: Sequence[str]) -> None:
+        """A name, cut to its column, and numbers."""
+        self._set(9)
+        name, *numbers = cells
+        room = self._page.epw - _NUMBER_MM * len(numbers)
+        written = self._written(name)
+        while written and self._page.get_string_width(written) > room - 2:
+            written = written[:-1]
+        self._page.cell(room, _LINE_MM, written)
+        for number in numbers:
+            self._page.cell(_NUMBER_MM, _LINE_MM, number, align="R")
+        self._page.ln(_LINE_MM)
+
+    def finished(self) -> bytes:
+        return bytes(self._page.output())
 
     def rule(self) -> None:
         y = self._page.get_y() + 1

@@ -71,6 +71,7 @@ class Payments(Protocol):
     """A payment company. All but `read_event` raise PaymentsAway and PaymentsRefused.
 
     name: as it is kept with purchases. methods: what it takes. is_pretended: no money moves.
+    pages_at: origins of the pages on which people pay, as "https://pay.example"; none: they are ours.
     """
 
     @property
@@ -81,6 +82,9 @@ class Payments(Protocol):
 
     @property
     def is_pretended(self) -> bool: ...
+
+    @property
+    def pages_at(self) -> tuple[str, ...]: ...
 
     def begin(self, purchase: Purchase, *, customer: str | None, email: str | None) -> Hosted:
         """Have a page made on which it can be paid; the same one each time."""

@@ -41,6 +41,7 @@ class PretendedPayments:
     name = "test"
     methods = (Method.CARD, Method.ALIPAY, Method.CRYPTO)
     is_pretended = True
+    pages_at: tuple[str, ...] = ()
 
     def __init__(self, database: Database, *, address: str, now_ms: Callable[[], int]) -> None:
         self._database = database

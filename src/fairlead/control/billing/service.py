@@ -252,12 +252,16 @@ class Billing:
 
     def refundable_cents(self, purchase: Purchase) -> int:
         """How much would be paid back now; 0: nothing."""
-        with self._database.read() as connection:
-            lot = queries.lot_of(connection, purchase)
         try:
-            return rules.refundable(purchase, lot, now_ms=self._now_ms(), terms=self.terms)
+            return self.refund_offer(purchase)
         except RefundRefused:
             return 0
+
+    def refund_offer(self, purchase: Purchase) -> int:
+        """The same; raises RefundRefused, which says why nothing would be."""
+        with self._database.read() as connection:
+            lot = queries.lot_of(connection, purchase)
+        return rules.refundable(purchase, lot, now_ms=self._now_ms(), terms=self.terms)
 
     # --- what was seen ---
 

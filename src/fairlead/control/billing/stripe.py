@@ -86,6 +86,7 @@ class StripePayments:
     name = "stripe"
     methods = (Method.CARD, Method.ALIPAY, Method.CRYPTO)
     is_pretended = False
+    pages_at: tuple[str, ...] = ("https://checkout.stripe.com",)
 
     def __init__(
         self,
