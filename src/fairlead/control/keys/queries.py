@@ -33,6 +33,7 @@ __all__ = [
     "count_live",
     "insert",
     "page",
+    "page_of_management",
     "page_of_workspace",
     "person_of",
     "save",
@@ -204,6 +205,22 @@ def page_of_workspace(
         query = query.where(sa.not_(api_keys.c.is_disabled), api_keys.c.revoked_ms.is_(None))
     rows = connection.execute(query.order_by(api_keys.c.id.desc()).offset(offset).limit(limit))
     return [_key(row) for row in rows]
+
+
+def page_of_management(
+    connection: sa.Connection, account: AccountId, *, offset: int, limit: int
+) -> list[ApiKey]:
+    """Those for managing, the newest first; revoked ones too, but none that was deleted."""
+    query = (
+        sa.select(api_keys)
+        .where(
+            api_keys.c.account_id == account,
+            api_keys.c.deleted_ms.is_(None),
+            api_keys.c.is_management,
+        )
+        .order_by(api_keys.c.id.desc())
+    )
+    return [_key(row) for row in connection.execute(query.offset(offset).limit(limit))]
 
 
 def count_live(

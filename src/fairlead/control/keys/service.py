@@ -193,6 +193,15 @@ class Keys:
                 limit=min(limit, PAGE_MAX),
             )
 
+    def page_of_management(
+        self, account: AccountId, *, offset: int = 0, limit: int = PAGE_MAX
+    ) -> list[ApiKey]:
+        """The account's keys for managing, the newest first, disabled and revoked ones too."""
+        with self._database.read() as connection:
+            return queries.page_of_management(
+                connection, account, offset=offset, limit=min(limit, PAGE_MAX)
+            )
+
     def update(
         self,
         account: AccountId,
