@@ -11,6 +11,7 @@ from fairlead.compose.control_plane import ControlPlane
 from fairlead.compose.system import SystemClock
 from fairlead.control.catalog.benchmarks import load_benchmarks
 from fairlead.control.demo.service import Demo
+from fairlead.control.generations.listing import GenerationList
 from fairlead.control.privacy.service import Privacy
 from fairlead.control.standings.service import Standings
 from fairlead.core.health import EndpointFigures, HealthBook
@@ -87,6 +88,7 @@ def build_web_edge(
                 ),
                 clock.now_s,
             ),
+            generation_list=Desk(GenerationList(control.database), in_thread=threads.run),
             standings=Desk(Standings(control.usage, now_ms=clock.now_ms), in_thread=threads.run),
             privacy=Desk(
                 Privacy(control.database, control.private.contents), in_thread=threads.run

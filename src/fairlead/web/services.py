@@ -12,6 +12,7 @@ from fairlead.control.accounts.service import Accounts
 from fairlead.control.catalog.benchmarks import NO_BENCHMARKS, Benchmarks
 from fairlead.control.contents.service import Contents
 from fairlead.control.credentials.service import Credentials
+from fairlead.control.generations.listing import GenerationList
 from fairlead.control.people.types import SignedIn
 from fairlead.control.privacy.service import Privacy
 from fairlead.control.standings.service import Standings
@@ -175,8 +176,8 @@ class WebServices:
     """Everything behind the web edge.
 
     management: None: accounts cannot be managed here. sessions: None: nobody can sign in.
-    auth: None: nobody can sign in. accounts, byok, contents, usage, billing, standings, privacy: None: there
-    are none here.
+    auth: None: nobody can sign in. accounts, byok, contents, usage, billing, standings, privacy,
+    generation_list: None: there are none here.
     is_ready: whether calls can be served.
     metrics: in Prometheus's text format.
     metrics_token: a bearer token that opens `/metrics` from elsewhere; None: only this machine may ask.
@@ -201,6 +202,7 @@ class WebServices:
     usage: UsageDesk | None = None
     billing: BillingEdge | None = None
     standings: Desk[Standings] | None = None
+    generation_list: Desk[GenerationList] | None = None
     privacy: Desk[Privacy] | None = None
     terms: Terms = Terms()
     benchmarks: Benchmarks = NO_BENCHMARKS

@@ -19,6 +19,7 @@ from fairlead.core.errors import NotFound
 from fairlead.core.generation import Generation
 from fairlead.core.ids import AccountId, UserId, WorkspaceId
 from fairlead.core.money import NanoUSD
+from fairlead.core.pricing import PriceSheet
 from fairlead.web.asking import InThread, answered
 
 __all__ = ["Answered", "Beside", "UsageDesk"]
@@ -67,6 +68,14 @@ class UsageDesk:
         self._prices = prices
         self._workspaces = workspaces
         self._in_thread = in_thread
+
+    async def ask(self, question: Callable[[Usage], _Answer]) -> _Answer:
+        """Whatever the sums can answer, for pages. Raises RequestInvalid, Overloaded."""
+        return await self._do(partial(question, self._usage))
+
+    async def prices(self, version: str) -> PriceSheet | None:
+        """The price sheet of that name. Raises Overloaded if we cannot tell."""
+        return await self._do(partial(self._prices.find, version))
 
     async def activity(
         self,

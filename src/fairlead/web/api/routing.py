@@ -18,7 +18,7 @@ from fairlead.web.api.generations import ID_CHARACTERS_MAX, generation_of
 from fairlead.web.operations import Asked, Operation, Who
 from fairlead.web.services import WebServices
 
-__all__ = ["routing_object", "routing_operations"]
+__all__ = ["routing_object", "routing_operations", "snapshot_of"]
 
 _MS_PER_S: Final = 1000
 
@@ -32,7 +32,7 @@ def routing_operations(services: WebServices) -> list[Operation]:
         decision = found.decision
         if decision is None:
             raise NotFound(f"How {wanted} was routed was not kept: an earlier version served it.")
-        snapshot = await _snapshot_of(found, services)
+        snapshot = await snapshot_of(found, services)
         return answer({"data": routing_object(found, decision, snapshot)})
 
     return [Operation("GET", "/generation/{id}/routing", routing, Who.ACCOUNT)]
@@ -60,7 +60,8 @@ def routing_object(
     }
 
 
-async def _snapshot_of(generation: Generation, services: WebServices) -> Snapshot | None:
+async def snapshot_of(generation: Generation, services: WebServices) -> Snapshot | None:
+    """The catalogue that it was routed with; None: it is not kept. Raises Overloaded if we cannot tell."""
     version = generation.catalog_version
     at_ms = round(generation.created_s * _MS_PER_S)
     kept = None

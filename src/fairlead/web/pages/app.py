@@ -11,20 +11,23 @@ from typing import Final
 
 from starlette.routing import Route
 
+from fairlead.web.pages.activity import activity_pages
 from fairlead.web.pages.api_reference import api_reference_pages
-from fairlead.web.pages.compare import compare_pages
 from fairlead.web.pages.builder import builder_pages
 from fairlead.web.pages.chat import chat_pages
+from fairlead.web.pages.compare import compare_pages
 from fairlead.web.pages.consent import consent_pages
+from fairlead.web.pages.credits import credits_pages
 from fairlead.web.pages.design_system import design_system_pages
 from fairlead.web.pages.documentation import documentation_pages
 from fairlead.web.pages.entering import entering_pages
 from fairlead.web.pages.home import home_pages
+from fairlead.web.pages.keys import key_pages
 from fairlead.web.pages.model import model_pages
 from fairlead.web.pages.models import models_pages
-from fairlead.web.pages.settings.app import settings_pages
 from fairlead.web.pages.providers import providers_pages
 from fairlead.web.pages.rankings import rankings_pages
+from fairlead.web.pages.settings.app import settings_pages
 from fairlead.web.pages.site import Site
 from fairlead.web.pages.static import static_routes
 from fairlead.web.pages.status import status_pages
@@ -36,6 +39,9 @@ PAGES: Final[tuple[Callable[[Site], list[Route]], ...]] = (
     entering_pages,
     consent_pages,
     settings_pages,
+    key_pages,
+    credits_pages,
+    activity_pages,
     models_pages,
     providers_pages,
     rankings_pages,

@@ -25,6 +25,12 @@ NOTICES: Final = MappingProxyType(
     {
         "saved": Notice("success", "Saved."),
         "deleted": Notice("success", "Deleted."),
+        "key-deleted": Notice("success", "The key is deleted. Calls with it are refused."),
+        "key-disabled": Notice("success", "The key is disabled. Calls with it are refused."),
+        "key-enabled": Notice("success", "The key is enabled."),
+        "refunded": Notice("success", "It is on its way back to how it was paid."),
+        "card-saved": Notice("success", "The card is saved."),
+        "card-forgotten": Notice("success", "The card is forgotten, and auto top-up is off."),
         "signed-in": Notice("success", "You are signed in."),
         "signed-out": Notice("success", "You are signed out."),
         "password-changed": Notice(
