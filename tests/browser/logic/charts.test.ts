@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { alone } from "../../../src/fairlead/web/browser/charts/alone.ts";
 import { stacked } from "../../../src/fairlead/web/browser/charts/stacking.ts";
 import { countText, formatOf, millisecondsText, shareText, tickText, usdText } from "../../../src/fairlead/web/browser/charts/words.ts";
 
@@ -22,4 +23,10 @@ test("ticks say what changes from one to the next, in UTC", () => {
   assert.equal(tickText(start + 40 * 86_400, 31 * 86_400), "Feb");
   assert.equal(tickText(start + 86_400, 86_400), "Jan 2");
   assert.deepEqual([0, 3600].map((more) => tickText(start + more, 3600)), ["Jan 1", "01:00"]);
+});
+
+test("a value between unknown ones is drawn by itself", () => {
+  assert.deepEqual(alone([null, 1, null, 2, 3, null, 4]), [1, 6]);
+  assert.deepEqual(alone([5]), [0]);
+  assert.deepEqual(alone([]), []);
 });

@@ -8,6 +8,7 @@
 
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
+import { alone } from "./alone.ts";
 import { read, type Table } from "./table.ts";
 import { stacked } from "./stacking.ts";
 import { formatOf, momentText, tickText } from "./words.ts";
@@ -94,7 +95,7 @@ function draw(figure: HTMLElement, place: HTMLElement, table: Table): uPlot {
               label: table.series[index] ?? "",
               stroke: colour,
               width: kind === "areas" ? 1 : 2,
-              points: { show: table.times.length === 1 },
+              points: { show: false, filter: () => alone(shown[index] ?? []) },
               ...(lines === undefined ? {} : { paths: lines }),
               ...(kind === "areas" ? { fill: colour } : {}),
             };
