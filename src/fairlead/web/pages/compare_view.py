@@ -15,7 +15,14 @@ from fairlead.web.api.model_query import parse_query, select
 from fairlead.web.api.model_shapes import listed_endpoints
 from fairlead.web.pages import shown
 from fairlead.web.pages.model_list import Catalogue, ModelRow, author_name, model_path, row_of
-from fairlead.web.pages.model_view import Known, found_model, modalities, short_name
+from fairlead.web.pages.model_view import (
+    Known,
+    day_text,
+    found_model,
+    modalities,
+    month_text,
+    short_name,
+)
 
 __all__ = [
     "COMPARED_MAX",
@@ -179,7 +186,9 @@ def _offers(
     if q:
         wanted = parse_query({"output_modalities": "all", "q": q}, catalogue.snapshot, now_s=now_s)
         models = select(catalogue.models, wanted)
-    free = (one for one in models if one.id not in names and (q or one.endpoints))
+    free = (
+        one for one in models if one.id not in names and (q or one.id in catalogue.snapshot.models)
+    )
     return tuple(
         Offer(row_of(one), _address((*names, one.id)))
         for one, _ in zip(free, range(FOUND_MAX), strict=False)
@@ -259,7 +268,9 @@ def _here(models: Sequence[Model], known: Known, weekly: Mapping[str, int]) -> t
         figures = [known.figures(one) for one in endpoints]
         offered = {one.provider for one in endpoints}
         ready = {one.provider for one in endpoints if known.can_serve(one)}
-        providers.append(f"{len(offered)}, {len(ready)} with a key" if offered else shown.UNKNOWN)
+        providers.append(
+            f"{len(offered)}, {len(ready) or 'none'} with a key" if offered else shown.UNKNOWN
+        )
         latencies.append(
             min((one.latency_30m.p50 for one in figures if one.latency_30m), default=None)
         )
@@ -328,11 +339,12 @@ def _about(models: Sequence[Model]) -> tuple[Line, ...]:
     return (
         Line("Released", tuple(Cell(shown.date(one.created)) for one in models)),
         Line(
-            "Knowledge until", tuple(Cell(one.knowledge_cutoff or shown.UNKNOWN) for one in models)
+            "Knowledge until",
+            tuple(Cell(month_text(one.knowledge_cutoff) or shown.UNKNOWN) for one in models),
         ),
         Line("Weights", tuple(Cell(weights[one.open_weights]) for one in models)),
         Line("Tokenizer", tuple(Cell(one.tokenizer or shown.UNKNOWN) for one in models)),
-        Line("Switched off", tuple(Cell(one.expiration_date or shown.UNKNOWN) for one in models)),
+        Line("Switched off", tuple(Cell(day_text(one.expiration_date)) for one in models)),
     )
 
 

@@ -176,7 +176,8 @@ class _ModelPage:
         match tab:
             case "overview":
                 rows = endpoint_rows(model, snapshot, known, now_s=now_s)
-                return overview_of(found, snapshot, catalogue.models), rows
+                usual = tuple(row for row in rows if row.tier is None)[:OVERVIEW_ENDPOINTS]
+                return overview_of(found, snapshot, catalogue.models), usual
             case "providers":
                 return None, endpoint_rows(model, snapshot, known, now_s=now_s)
             case "pricing":
@@ -230,9 +231,9 @@ def _ways(head: Head, tab: str, languages: Iterable[tuple[str, str]]) -> list[tu
 
 def _window(query: Mapping[str, str]) -> Window:
     try:
-        return Window(query.get("window", "week"))
+        return Window(query.get("window", "month"))
     except ValueError:
-        return Window.WEEK
+        return Window.MONTH
 
 
 def _days(query: Mapping[str, str]) -> int:

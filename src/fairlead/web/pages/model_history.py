@@ -44,7 +44,7 @@ WINDOWS: Final = (
     ("quarter", "90 days"),
 )
 ACTIVITY_DAYS: Final = (("30", "30 days"), ("90", "90 days"), ("365", "One year"))
-DRAWN_MAX: Final = 8  # endpoints in one chart; there are as many colours
+DRAWN_MAX: Final = 5  # endpoints in one chart; more lines cannot be told apart
 # How good a day was: from this uptime on, the word for it.
 _LEVELS: Final = ((0.999, "good"), (0.99, "fair"), (0.95, "poor"), (0.0, "bad"))
 _MS_PER_S: Final = 1000
@@ -68,7 +68,7 @@ class PerformanceRow:
 
 @dataclass(frozen=True, slots=True)
 class Performance:
-    """rows: most calls first. is_part: the charts show only the first of them."""
+    """rows: most calls first. latency, throughput: means; is_part: only of the first of them."""
 
     rows: tuple[PerformanceRow, ...]
     latency: Chart
@@ -94,8 +94,8 @@ def performance_of(histories: Histories, model: Model, snapshot: Snapshot) -> Pe
 
     return Performance(
         rows=tuple(_performance_row(one, names[one.endpoint]) for one in histories.endpoints),
-        latency=charted(lambda span: _ms(span.latency_percentile_s(0.5)), shown.duration),
-        throughput=charted(lambda span: span.pace_percentile(0.5), shown.throughput),
+        latency=charted(lambda span: _ms(span.latency_s), shown.duration),
+        throughput=charted(lambda span: span.tokens_per_s, shown.throughput),
         is_part=len(drawn) < len(histories.endpoints),
     )
 

@@ -29,11 +29,13 @@ __all__ = [
     "Known",
     "Overview",
     "Policy",
+    "day_text",
     "endpoint_rows",
     "found_model",
     "head_of",
     "known_now",
     "modalities",
+    "month_text",
     "overview_of",
     "policy_of",
     "short_name",
@@ -254,13 +256,13 @@ def _shutdown(model: Model, endpoints: list[Endpoint], now_s: float) -> str | No
     if day is None:
         return None
     if not _is_past(day, now_s):
-        return f"It is announced to be switched off on {_day(day)}. After that it may be gone."
+        return f"It is announced to be switched off on {day_text(day)}. After that it may be gone."
     left = {
         one.provider
         for one in endpoints
         if one.deprecation_date is None or not _is_past(one.deprecation_date, now_s)
     }
-    text = f"Its author announced to switch it off on {_day(day)}."
+    text = f"Its author announced to switch it off on {day_text(day)}."
     if left:
         count = shown.plural(len(left), "provider")
         text += f" {count} with no such date, or a later one, still offer{'s' if len(left) == 1 else ''} it."
@@ -272,7 +274,10 @@ def _is_past(day: str, now_s: float) -> bool:
     return day < f"{datetime.fromtimestamp(now_s, UTC):%Y-%m-%d}"
 
 
-def _day(day: str) -> str:
+def day_text(day: str | None) -> str:
+    """A date of the catalogue: "Oct 23, 2026"."""
+    if day is None:
+        return shown.UNKNOWN
     try:
         return shown.date(datetime.strptime(day, "%Y-%m-%d").replace(tzinfo=UTC).timestamp())
     except ValueError:
@@ -371,7 +376,7 @@ def _endpoint_row(
     ends = None
     if endpoint.deprecation_date is not None:
         word = "Ended" if _is_past(endpoint.deprecation_date, now_s) else "Ends"
-        ends = f"{word} {_day(endpoint.deprecation_date)}"
+        ends = f"{word} {day_text(endpoint.deprecation_date)}"
     tool_calls = figures.tool_requests_2h
     cache_read = endpoint.prices.input_cache_read
     return EndpointRow(
@@ -418,7 +423,11 @@ class Overview:
 def overview_of(found: Found, snapshot: Snapshot, models: Iterable[Model]) -> Overview:
     """models: those that are listed, newest first."""
     model = found.model
-    siblings = [one for one in models if one.author == model.author and one.id != model.id]
+    siblings = [
+        one
+        for one in models
+        if one.author == model.author and one.id != model.id and one.id not in snapshot.families
+    ]
     return Overview(
         facts=tuple((label, value) for label, value in _facts(model) if value),
         hugging_face=model.hugging_face_id,
@@ -437,7 +446,7 @@ def _facts(model: Model) -> Iterable[tuple[str, str]]:
     reasoning = model.reasoning
     yield "Author", author_name(model)
     yield "Released", shown.date(model.created) if model.created else ""
-    yield "Knowledge until", _month(model.knowledge_cutoff)
+    yield "Knowledge until", month_text(model.knowledge_cutoff)
     yield "Context", f"{shown.count(model.context_length)} tokens" if model.context_length else ""
     most = model.max_completion_tokens
     yield "Longest answer", f"{shown.count(most)} tokens" if most else ""
@@ -454,7 +463,8 @@ def _facts(model: Model) -> Iterable[tuple[str, str]]:
     yield "Weights", {True: "open", False: "closed", None: ""}[model.open_weights]
 
 
-def _month(text: str | None) -> str:
+def month_text(text: str | None) -> str:
+    """A month of the catalogue: "Oct 2023"; nothing where none is known."""
     if text is None or len(text) != len("2023-10"):
         return text or ""
     try:
