@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 from playwright.sync_api import Browser
 
 from tests.browser.chromium import running_chromium
-from tests.browser.stage import DESKTOP, PHONE, Served, serving, sign_in, window
+from tests.browser.stage import DESKTOP, PHONE, TEST_PAYMENTS, Served, serving, sign_in, window
 
 OUT = Path(".screenshots")
 SIZES = (("desktop", DESKTOP), ("phone", PHONE))
@@ -28,13 +28,15 @@ DEMO = "northwind@demo.invalid"
 @dataclass(frozen=True)
 class Shot:
     """name: of the file. as_owner: signed in as the owner. has_demo: among
-    made-up calls; as_demo: and signed in to an account that made them."""
+    made-up calls; as_demo: and signed in to an account that made them. follow: a link on that page, which
+    leads to the one that is wanted."""
 
     name: str
     path: str
     as_owner: bool = False
     has_demo: bool = False
     as_demo: bool = False
+    follow: str = ""
 
 
 PAGES = (
@@ -51,12 +53,6 @@ PAGES = (
         as_owner=True,
     ),
     Shot("design-system", "/docs/design-system"),
-    Shot("docs", "/docs"),
-    Shot("docs-quickstart", "/docs/quickstart"),
-    Shot("docs-errors", "/docs/errors"),
-    Shot("docs-search", "/docs/search?q=retry+after"),
-    Shot("docs-api", "/docs/api"),
-    Shot("docs-api-keys", "/docs/api/keys"),
     Shot("docs", "/docs"),
     Shot("docs-quickstart", "/docs/quickstart"),
     Shot("docs-errors", "/docs/errors"),
@@ -88,6 +84,26 @@ PAGES = (
     Shot("app", "/apps?url=https://code-pilot.demo.invalid", has_demo=True),
     Shot("status", "/status", has_demo=True),
     Shot("status-empty", "/status"),
+    Shot("activity", "/activity", has_demo=True, as_demo=True),
+    Shot("activity-keys", "/activity?by=key&period=week", has_demo=True, as_demo=True),
+    Shot(
+        "activity-call",
+        "/activity",
+        has_demo=True,
+        as_demo=True,
+        follow="tbody th a[href^='/activity/']",
+    ),
+    Shot("activity-empty", "/activity", as_owner=True),
+    Shot("credits", "/credits", has_demo=True, as_demo=True),
+    Shot("credits-empty", "/credits", as_owner=True),
+    Shot("credits-buy", "/credits/buy?amount=3&method=card", as_owner=True),
+    Shot("credits-top-up", "/credits/top-up", has_demo=True, as_demo=True),
+    Shot("credits-invoices", "/credits/invoices", has_demo=True, as_demo=True),
+    Shot("credits-ledger", "/credits/history", has_demo=True, as_demo=True),
+    Shot("keys", "/settings/keys", has_demo=True, as_demo=True),
+    Shot("keys-new", "/settings/keys/new", as_owner=True),
+    Shot("keys-one", "/settings/keys", as_owner=True, follow="tbody th a"),
+    Shot("keys-management", "/settings/keys?kind=management", as_owner=True),
 )
 
 
@@ -96,7 +112,7 @@ def main(wanted: str = "") -> None:
     shots = [shot for shot in PAGES if wanted in shot.name]
     with (
         tempfile.TemporaryDirectory() as place,
-        serving(Path(place)) as served,
+        serving(Path(place), TEST_PAYMENTS) as served,
         running_chromium(Path(place)) as browser,
     ):
         owner = signed_in(browser, served, served.link)
@@ -131,6 +147,9 @@ def take(
                     watched,
                 ):
                     page.goto(shot.path, wait_until="networkidle")
+                    if shot.follow:
+                        page.locator(shot.follow).first.click()
+                        page.wait_for_load_state("networkidle")
                     path = OUT / f"{shot.name}-{size_name}-{theme}.png"
                     page.screenshot(path=path, full_page=True)
                     print(path, *watched.wrongs, sep="\n  ")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +16,7 @@ from fairlead.testing.serving import running_program
 from tests.browser.chromium import AXE
 
 Theme = Literal["light", "dark"]
+TEST_PAYMENTS = {"FAIRLEAD_BILLING__TEST_PAYMENTS": "true"}
 DESKTOP = ViewportSize(width=1280, height=860)
 PHONE = ViewportSize(width=390, height=844)
 WAIT_MS = 5_000
@@ -36,11 +37,11 @@ class Served:
 
 
 @contextmanager
-def serving(place: Path) -> Iterator[Served]:
-    """An empty installation, until the block ends."""
+def serving(place: Path, environment: Mapping[str, str] | None = None) -> Iterator[Served]:
+    """An empty installation, until the block ends. environment: its settings."""
     data = place / "data"
     arguments = ["serve", "--port", "0", "--data", str(data)]
-    with running_program(arguments, place / "serve.log") as program:
+    with running_program(arguments, place / "serve.log", environment) as program:
         url = program.wait_for(_ADDRESS)
         said = {}
         for _ in range(2):  # in whichever order they are printed

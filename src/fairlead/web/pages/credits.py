@@ -69,16 +69,15 @@ def credits_pages(site: Site) -> list[Route]:
     if edge is None or site.services.auth is None:
         return []
     pages = _Pages(site, edge)
-    purchase = "/credits/purchases/{id}"
     return [
         Route("/credits", pages.credits),
         Route("/credits/buy", pages.quoted, methods=["GET"]),
         Route("/credits/buy", pages.buy, methods=["POST"]),
-        Route(purchase, pages.purchase, methods=["GET"]),
-        Route(f"{purchase}/look", pages.look, methods=["POST"]),
-        Route(f"{purchase}/refund", pages.refund_asked, methods=["GET"]),
-        Route(f"{purchase}/refund", pages.refund, methods=["POST"]),
-        Route(f"{purchase}/receipt", pages.receipt, methods=["GET"]),
+        Route("/credits/purchases/{id}", pages.purchase, methods=["GET"]),
+        Route("/credits/purchases/{id}/look", pages.look, methods=["POST"]),
+        Route("/credits/purchases/{id}/refund", pages.refund_asked, methods=["GET"]),
+        Route("/credits/purchases/{id}/refund", pages.refund, methods=["POST"]),
+        Route("/credits/purchases/{id}/receipt", pages.receipt, methods=["GET"]),
         Route("/credits/top-up", pages.top_up, methods=["GET"]),
         Route("/credits/top-up", pages.set_top_up, methods=["POST"]),
         Route("/credits/card", pages.save_card, methods=["POST"]),

@@ -54,13 +54,13 @@ def key_pages(site: Site) -> list[Route]:
         return []
     desk = _Desk(site, management)
     return [
-        Route(_PATH, desk.listed, methods=["GET"]),
-        Route(_PATH, desk.created, methods=["POST"]),
-        Route(f"{_PATH}/new", desk.new),
-        Route(f"{_PATH}/{{hash}}", desk.shown, methods=["GET"]),
-        Route(f"{_PATH}/{{hash}}", desk.changed, methods=["POST"]),
-        Route(f"{_PATH}/{{hash}}/{{action}}", desk.asked, methods=["GET"]),
-        Route(f"{_PATH}/{{hash}}/{{action}}", desk.done, methods=["POST"]),
+        Route("/settings/keys", desk.listed, methods=["GET"]),
+        Route("/settings/keys", desk.created, methods=["POST"]),
+        Route("/settings/keys/new", desk.new),
+        Route("/settings/keys/{hash}", desk.shown, methods=["GET"]),
+        Route("/settings/keys/{hash}", desk.changed, methods=["POST"]),
+        Route("/settings/keys/{hash}/{action}", desk.asked, methods=["GET"]),
+        Route("/settings/keys/{hash}/{action}", desk.done, methods=["POST"]),
     ]
 
 
