@@ -40,7 +40,7 @@ class Builder:
     draft: Draft
     numbers: tuple[Field, ...]
     models: tuple[tuple[str, str], ...]
-    languages: tuple[tuple[str, str, str], ...]
+    languages: tuple[tuple[str, str], ...]
     label: str
     code: str
     body: str
@@ -105,7 +105,7 @@ def _built(draft: Draft, models: tuple[Model, ...], found: object, origin: str) 
             for one in builder_form.NUMBERS
         ),
         models=tuple((one.id, one.name) for one in models if one.kind is ModelKind.CHAT),
-        languages=tuple((name, said, draft.address(language=name)) for name, said in LANGUAGES),
+        languages=LANGUAGES,
         label=dict(LANGUAGES)[draft.language],
         code=code,
         body=msgspec.json.encode(body | dict(draft.parameters) | {"stream": True}).decode(),

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
-from urllib.parse import urlencode
 
 from fairlead.core.catalog import Model
 from fairlead.web.pages.snippets import LANGUAGES
@@ -71,11 +70,6 @@ class Draft:
     parameters: Mapping[str, object]
     is_streamed: bool
     is_asked: bool
-
-    def address(self, **changes: str) -> str:
-        """Of the builder with the same choices, but for some."""
-        given = {name: value for name, value in {**self.values, **changes}.items() if value}
-        return f"/request-builder?{urlencode(given)}"
 
 
 def draft_of(query: Mapping[str, str], *, model: str) -> Draft:

@@ -42,6 +42,10 @@ export class Chat {
   }
 
   async start(): Promise<void> {
+    // Whoever leaves in the middle finds what there was.
+    window.addEventListener("pagehide", () => {
+      if (this.#keeping !== undefined) void this.#keep();
+    });
     this.#heads = await this.#store.heads();
     const wanted = location.hash.slice(1);
     if (this.#heads.some((one) => one.id === wanted)) await this.open(wanted);
@@ -66,7 +70,7 @@ export class Chat {
     if (found === null) return;
     this.stop();
     this.conversation = found;
-    history.replaceState(null, "", `#${id}`);
+    history.replaceState(null, "", `${location.pathname}#${id}`);
     this.#show();
     this.#scrolling.toEnd();
   }
@@ -153,6 +157,7 @@ export class Chat {
     }
     this.problem("");
     this.conversation = { ...conversation, changedMs: Date.now() };
+    history.replaceState(null, "", `${location.pathname}#${conversation.id}`);
     const turn = path(this.conversation).at(-1);
     if (turn === undefined) return;
     this.#show();
