@@ -185,6 +185,10 @@ def test_links_out_of_the_documentation_become_words() -> None:
     assert 'href="/docs/errors#statuses-and-words"' in html
 
 
+def test_a_line_ends_in_a_table_where_it_says_so() -> None:
+    assert "<td>a<br />\nb</td>" in made_up("| x |\n|---|\n| a<br>b |")
+
+
 def test_code_of_no_known_language_is_shown_as_it_is() -> None:
     assert highlighted("<a> & b", "nothing") == "&lt;a&gt; &amp; b"
     assert '<span class="hl-' in highlighted("x = 1", "python")

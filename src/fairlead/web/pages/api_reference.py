@@ -46,7 +46,7 @@ class FieldRow:
 @dataclass(frozen=True, slots=True)
 class AnswerRow:
     status: str
-    about: str
+    about: Markup
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +192,7 @@ def _entry(one: Described, group: Group, document: Mapping[str, Any], origin: st
         body=tuple(_rows(body.get("schema", {}), schemas)),
         answer=tuple(_rows(good.get("application/json", {}).get("schema", {}), schemas)),
         answers=tuple(
-            AnswerRow(status, said["description"])
+            AnswerRow(status, inline(said["description"]))
             for status, said in operation["responses"].items()
         ),
         examples=() if group.at_root else _examples(one, operation, f"{origin}{base}"),

@@ -1,7 +1,8 @@
 """A page of the documentation, from Markdown to HTML. Pure but for the templates of the components.
 
-Markdown may hold no HTML: it would be shown as text. A link to another file of the documentation becomes a link
-to its page, one to any other file of the repository becomes plain words. Code is coloured by classes.
+Markdown may hold no HTML but `<br>`: it would be shown as text. A link to another file of the documentation
+becomes a link to its page, one to any other file of the repository becomes plain words. Code is coloured by
+classes.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from fairlead.web.pages.environment import templates
 
 if TYPE_CHECKING:
     from markdown_it import MarkdownIt
+    from markdown_it.rules_inline import StateInline
     from markdown_it.token import Token
 
 __all__ = ["EXAMPLE_ORIGIN", "Heading", "Rendered", "highlighted", "inline", "render"]
@@ -33,6 +35,7 @@ _LABELS: Final[Mapping[str, str]] = {
     "http": "HTTP",
 }  # fmt: skip
 _LEVELS_SHOWN: Final = ("h2", "h3")
+_BREAK: Final = "<br>"
 _PNG_SIZE: Final = struct.Struct(">II")
 _PNG_SIZE_AT: Final = 16
 
@@ -116,7 +119,18 @@ def _markdown() -> MarkdownIt:
         ("heading_close", _heading_close),
     ):
         markdown.add_render_rule(name, rule)
+    markdown.inline.ruler.before("autolink", "line_break", _line_break)
     return markdown
+
+
+def _line_break(state: StateInline, silent: bool) -> bool:
+    """`<br>` ends a line inside of a table, where nothing else can."""
+    if not state.src.startswith(_BREAK, state.pos):
+        return False
+    if not silent:
+        state.push("hardbreak", "br", 0)
+    state.pos += len(_BREAK)
+    return True
 
 
 def _fence(

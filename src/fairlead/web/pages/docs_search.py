@@ -17,7 +17,7 @@ HITS_MAX: Final = 30
 EXCERPT_CHARACTERS: Final = 180
 _HEADING: Final = re.compile(r"^(#{1,4}) (.+)$")
 _LINK: Final = re.compile(r"!?\[([^\]]*)\]\([^)]*\)")
-_MARKS: Final = re.compile(r"[`*|>]+|^-{3,}.*$|^\s*[-+] ", re.MULTILINE)
+_MARKS: Final = re.compile(r"^\|[-:| ]+\|$|<br>|[`*|>]+|^-{3,}.*$|^\s*[-+] ", re.MULTILINE)
 _SPACE: Final = re.compile(r"\s+")
 
 

@@ -46,6 +46,9 @@ _WHO: Final[Mapping[Who, str]] = {
     Who.PEOPLE_ELSE_403: "manager",
 }
 _SAID: Final[Mapping[int, str]] = {
+    200: "As asked.",
+    201: "It was made.",
+    410: "Gone.",
     400: "The request is wrong; `param` says where.",
     401: "The key is missing, unknown or revoked.",
     402: "No credit is left.",
@@ -261,10 +264,7 @@ def _responses(one: Described, who: str, operation: Operation | None) -> dict[st
     if one.also:
         content[one.also] = {"schema": {"type": "string"}}
     shown: dict[str, Any] = {
-        str(one.status): {
-            "description": "Gone" if one.status >= 400 else one.title,
-            "content": content,
-        }
+        str(one.status): {"description": _SAID[one.status], "content": content}
     }
     is_read = bool(one.parameters or one.body or one.fields)
     has_body = operation is not None and operation.body is not None
