@@ -140,8 +140,9 @@ async def test_the_head_says_what_it_is_and_costs(
         assert f"<dd>{value}</dd>" in head
     assert f">{reads} → text<" in head
     assert f'href="/compare?models={model}"' in head
-    assert f'href="/chat?models={model}"' in head
+    assert f'href="/chat?model={model}"' in head
     assert "switch it off on Oct 23, 2026" in head
+    assert f'<meta property="og:title" content="{name}">' in text
 
 
 async def test_every_tab_has_an_address_and_is_a_part_for_htmx(client: httpx.AsyncClient) -> None:

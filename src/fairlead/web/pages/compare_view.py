@@ -174,7 +174,7 @@ def _column(model: Model, names: Sequence[str]) -> Column:
         path=model_path(model.id),
         name=short_name(model),
         author_name=author_name(model),
-        chat_path=f"/chat?{urlencode({'models': model.id}, safe='/:~')}",
+        chat_path=f"/chat?{urlencode({'model': model.id}, safe='/:~')}",
         without=_address(one for one in names if one != model.id),
     )
 

@@ -217,7 +217,7 @@ def head_of(
         alias_of=(meant.name, model_path(meant.id)) if is_alias and meant is not None else None,
         provider_count=len({one.provider for one in endpoints}),
         ready_count=len({one.provider for one in endpoints if known.can_serve(one)}),
-        chat_path=f"/chat?{urlencode({'models': found.name}, safe='/:~')}",
+        chat_path=f"/chat?{urlencode({'model': found.name}, safe='/:~')}",
         compare_path=f"/compare?{urlencode({'models': model.id}, safe='/:~')}",
     )
 
