@@ -47,7 +47,8 @@ START_KILLS_SHARE = 0.15  # of a server's deaths: it dies before it serves
 EARLY_KILLS_SHARE = 0.2  # of all deaths under load: while it settles what the last one left
 DEATHS_BETWEEN_SHARE = 0.25  # of the rounds that a server survives: it dies before the next one
 ORDERLY_ENDS_SHARE = 0.25  # ... it is stopped in order
-PATIENCE_S = 30.0
+ANSWERED_MIN = 20  # calls, before one dies who does not die early
+PATIENCE_S = 60.0
 LOOK_S = 0.01
 
 
@@ -153,25 +154,26 @@ class _Story:
 
     def _play_under_load(self, program: Program, number: int, victim: Victim) -> None:
         chance, calls = self._chance, self._stage.calls
+        begun = len(calls)
         prefix, seed = f"r{number}", self._seed + number
         with calling(self._fairlead, calls, parallel=PARALLEL, seed=seed, prefix=prefix):
             if chance.random() < EARLY_KILLS_SHARE:
                 time.sleep(chance.uniform(0.0, 0.03))
             else:
-                self._wait_until_served(len(calls))
+                self._wait_until_served(begun, count=ANSWERED_MIN)
                 time.sleep(chance.uniform(0.0, 1.0))
             self._strike(program, victim)
             if victim.leaves_server:
-                self._wait_until_served(len(calls))
+                self._wait_until_served(len(calls), count=1)
                 time.sleep(chance.uniform(0.0, 0.5))
         if victim in (Victim.DATABASE, Victim.BACKEND):
             self._stage.unbroken.add(prefix)
 
-    def _wait_until_served(self, begun: int) -> None:
-        """Somebody who called since then."""
+    def _wait_until_served(self, begun: int, *, count: int) -> None:
+        """So many of the calls since then."""
         calls = self._stage.calls
         give_up_s = time.monotonic() + PATIENCE_S
-        while not any(call.is_finished for call in calls[begun:]):
+        while sum(call.is_finished for call in calls[begun:]) < count:
             assert time.monotonic() < give_up_s, "nobody is served any more"
             time.sleep(LOOK_S)
 

@@ -28,8 +28,8 @@ from fairlead.testing.serving import (
     running_program,
 )
 from tests.crash.calls import MODEL, PRICES_NANO, Call
-from tests.crash.forked import forked_program
 from tests.crash.victims import Victim
+from tests.forked import forked_program
 from tests.replay.gateway import configuration
 
 __all__ = ["CUSTOMER", "Report", "Stage", "stage"]
@@ -100,7 +100,7 @@ class Stage:
         data, config = self.directory / "data", self.directory / "fairlead.toml"
         arguments = ["serve", "--port", "0", "--data", str(data), "--config", str(config)]
         arguments += ["--workers", str(self.workers)]
-        environment = {"FAIRLEAD_DATABASE__URL": self.where} if "://" in self.where else {}
+        environment = {"FAIRLEAD_DATABASE__URL": self.where} if "://" in self.where else None
         run = forked_program if self.workers == 1 else running_program
         with run(arguments, self.directory / "serve.log", environment) as program:
             yield program
@@ -130,7 +130,7 @@ def stage(directory: Path, *, workers: int, seed: int, database_url: str | None)
     with contextlib.closing(open_database(where)) as database:
         migrate.prepare(database)
         key = _customers_key(database)
-    with running_program(["twin", "--port", "0"], directory / "twin.log") as twin_program:
+    with forked_program(["twin", "--port", "0"], directory / "twin.log") as twin_program:
         twin = RunningTwinProcess(twin_program.wait_for(_ADDRESS))
         prompt, completion = (price / 1_000 for price in PRICES_NANO)
         (directory / "fairlead.toml").write_text(

@@ -58,11 +58,10 @@ class Outcome:
 
 def outage(directory: Path, kind: str, *, away_s: float = 0.0) -> Outcome:
     """Fails if anything is not as it should be. away_s: it lasts so long at least."""
-    with postgres_server(is_durable=True) as server:
-        with closing(server.admin()) as admin:
-            admin.execute("CREATE DATABASE bank")
+    with postgres_server(is_durable=True, is_synced=False) as server:
+        address = server.create("bank")
         fault = _Fault(server, kind)
-        with bank(directory, server.url("bank"), served_from=fault.address("bank")) as made:
+        with bank(directory, address, served_from=fault.address("bank")) as made:
             return asyncio.run(_Outage(made, fault, away_s).run())
 
 

@@ -36,6 +36,7 @@ from fairlead.store.records import unpack
 from fairlead.store.tables.budgets import budget_periods, budgets, leases
 from fairlead.store.tables.generations import generations
 from fairlead.testing.serving import Program, RunningTwinProcess, running_program
+from tests.forked import forked_program
 from tests.replay.gateway import configuration
 
 __all__ = ["MODEL", "PRICES_NANO", "Bank", "Customer", "bank", "usd"]
@@ -133,12 +134,14 @@ class Bank:
         arguments = ["serve", "--port", "0", "--data", str(self.data), "--config", str(config)]
         has_url = "://" in self.served_from
         environment = {"FAIRLEAD_DATABASE__URL": self.served_from} if has_url else {}
-        module = "fairlead"
-        if clock is not None:
-            module, arguments = "tests.faults.jumping", [str(clock), *arguments]
-            environment["PYTHONPATH"] = str(_REPOSITORY)
         log = self.directory / "serve.log"
-        with running_program(arguments, log, environment, module=module) as program:
+        if clock is None:
+            running = forked_program(arguments, log, environment)
+        else:
+            arguments = [str(clock), *arguments]
+            environment["PYTHONPATH"] = str(_REPOSITORY)
+            running = running_program(arguments, log, environment, module="tests.faults.jumping")
+        with running as program:
             yield program.wait_for(_ADDRESS), program
 
     def generations(self) -> list[Generation]:
@@ -232,7 +235,7 @@ def bank(
     address = address or str(directory / "data" / DATABASE_FILE)
     with closing(open_database(address)) as database:
         migrate.prepare(database)
-    with running_program(["twin", "--port", "0"], directory / "twin.log") as program:
+    with forked_program(["twin", "--port", "0"], directory / "twin.log") as program:
         twin = RunningTwinProcess(program.wait_for(_ADDRESS))
         yield Bank(directory, address, served_from or address, twin)
 

@@ -26,6 +26,7 @@ from fairlead.core.ids import AccountId, BudgetId
 from fairlead.core.money import NanoUSD
 from fairlead.store.database import DATABASE_FILE, Database, open_database
 from fairlead.testing.serving import running_program
+from tests.forked import forked_program
 from tests.replay.gateway import configuration
 
 __all__ = ["PRICE", "Customer", "Stage", "stage"]
@@ -128,7 +129,7 @@ def stage(directory: Path, *, postgres_url: str | None, now_ms: int) -> Iterator
     """postgres_url: four servers, each with a directory of its own; None: one of four workers, on SQLite."""
     with ExitStack() as stack:
         twin = stack.enter_context(
-            running_program(["twin", "--port", "0"], directory / "twin.log")
+            forked_program(["twin", "--port", "0"], directory / "twin.log")
         ).wait_for(_ADDRESS)
         config = directory / "fairlead.toml"
         config.write_text(
@@ -138,11 +139,12 @@ def stage(directory: Path, *, postgres_url: str | None, now_ms: int) -> Iterator
             f"usd_per_unit = {{ request = {PRICE / 10**9} }}\n"
         )
         count = 1 if postgres_url is None else PROCESSES
+        run = running_program if postgres_url is None else forked_program
         more = ["--workers", str(PROCESSES)] if postgres_url is None else []
         environment = {} if postgres_url is None else {"FAIRLEAD_DATABASE__URL": postgres_url}
         programs = [
             stack.enter_context(
-                running_program(
+                run(
                     [
                         "serve",
                         "--port",
