@@ -9,6 +9,7 @@ from __future__ import annotations
 import random  # noqa: TID251 - only for its type: callers bring a seeded one
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from math import exp, log
 from typing import Final
 
@@ -45,6 +46,7 @@ CHARACTERS_PER_TOKEN: Final = 4
 FAVOUR: Final = 3.0  # how much more an app asks for models of authors that it favours
 EARLY_S: Final = 6 * DAY_S  # a new model is found by and by
 CANCELLED: Final = 0.008
+STEEPNESS: Final = 1.5
 OFFICE_HOURS: Final = tuple(0.25 + exp(-((hour - 14) ** 2) / 22) for hour in range(24))
 LEISURE_HOURS: Final = tuple(0.3 + exp(-((hour - 20) ** 2) / 14) for hour in range(24))
 OFFICE_WEEKEND: Final = 0.45
@@ -125,7 +127,9 @@ class Drawing:
         self._begin_s = end_s - days * DAY_S
         self._apps = (*APPS, *UNNAMED)
         self._models = [
-            (snapshot.models[one.id], one.weights) for one in MODELS if one.id in snapshot.models
+            (snapshot.models[one.id], _steeper(one.weights))
+            for one in MODELS
+            if one.id in snapshot.models
         ]
         if not self._models:
             raise Impossible("the catalogue has none of the demonstration's models")
@@ -134,6 +138,7 @@ class Drawing:
         ]
         self._access: Access = dict.fromkeys(PROVIDERS, INSTALLATION)
         self._characters: dict[EndpointId, _Character] = {}
+        self._model_weights: dict[tuple[int, int], list[float]] = {}  # by app and day, added up
         self._sizes = self._day_sizes(calls)
         self._troubles = troubles(source, PROVIDERS, begin_s=self._begin_s, end_s=end_s)
 
@@ -186,14 +191,22 @@ class Drawing:
         )
 
     def _model(self, app: int, at_s: float) -> Model:
+        day = int((at_s - self._begin_s) // DAY_S)
+        weights = self._model_weights.get((app, day))
+        if weights is None:
+            weights = self._model_weights[app, day] = self._weights(
+                app, self._begin_s + day * DAY_S
+            )
+        return self._source.choices(self._models, cum_weights=weights)[0][0]
+
+    def _weights(self, app: int, at_s: float) -> list[float]:
         passed = self._passed(at_s)
         weights = [
             _between(span, passed) * taste * max(0.0, min(1.0, (at_s - model.created) / EARLY_S))
             for (model, span), taste in zip(self._models, self._tastes[app], strict=True)
         ]
-        if not any(weights):  # of an older catalogue's time
-            weights = self._tastes[app]
-        return self._source.choices(self._models, weights)[0][0]
+        # Should the catalogue be newer than all of these days, whatever there is.
+        return list(accumulate(weights if any(weights) else self._tastes[app]))
 
     def _passed(self, at_s: float) -> float:
         return (at_s - self._begin_s) / (self._end_s - self._begin_s)
@@ -361,6 +374,11 @@ class Drawing:
                 error_rate=source.choice((0.001, 0.002, 0.004, 0.012)),
             )
         return found
+
+
+def _steeper(weights: tuple[float, float]) -> tuple[float, float]:
+    """What is liked is liked much more: so rankings have a top."""
+    return weights[0] ** STEEPNESS, weights[1] ** STEEPNESS
 
 
 def _between(span: tuple[float, float], passed: float) -> float:

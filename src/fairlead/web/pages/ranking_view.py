@@ -48,6 +48,7 @@ SHOWN_FIRST: Final = 25
 SERIES_SHOWN: Final = 8  # as many as there are colours
 OTHERS: Final = "Others"
 BUCKETS_MIN: Final = 8  # of a chart, however young the installation
+MANIFOLD_FROM: Final = 10  # growth of 1,000% and more is said as so many times
 PLAIN_TOKENS: Final = "tokens"
 _MS_PER_S: Final = 1000
 
@@ -236,9 +237,10 @@ def _line(question: Question, ranked: Ranked, snapshot: Snapshot) -> Line:
 def _growth(growth: float | None) -> str:
     if growth is None:
         return "new"
-    if growth >= 10:
+    if growth >= MANIFOLD_FROM:
         return f"\N{MULTIPLICATION SIGN}{growth + 1:,.0f}"
-    return f"{growth * 100:+,.0f}%".replace("-", "\N{MINUS SIGN}")
+    percent = round(growth * 100)
+    return f"{percent:+}%".replace("-", "\N{MINUS SIGN}") if percent else "0%"
 
 
 def _called(
