@@ -299,6 +299,9 @@ async def test_more_cannot_be_cached_than_there_is(read: Ask) -> None:
 
 
 async def test_results_of_benchmarks_name_their_source(read: Ask) -> None:
+    text = await read("/openai/o3-mini?tab=benchmarks")
+    assert text.count('<th scope="row">DROP</th>') == 1
+    assert "plain 79.2%, low 77.6%" in text
     text = await read("/openai/o1?tab=benchmarks")
     assert "91.8%" in text
     assert "https://github.com/openai/simple-evals" in text

@@ -19,6 +19,7 @@ from fairlead.control.standings.types import ModelActivity, Window
 from fairlead.core.catalog import UnknownModel
 from fairlead.core.errors import NotFound, Overloaded
 from fairlead.web.pages import model_history
+from fairlead.web.pages.model_benchmarks import benchmark_rows
 from fairlead.web.pages.model_code import Calling, calling_of
 from fairlead.web.pages.model_list import Catalogue, model_path, row_of
 from fairlead.web.pages.model_prices import pricing_of
@@ -183,8 +184,7 @@ class _ModelPage:
             case "pricing":
                 return pricing_of(model, snapshot, query, now_s=now_s), ()
             case "benchmarks":
-                benchmarks = self._site.services.benchmarks
-                return [(one, benchmarks.place(one)) for one in benchmarks.of(found.meant)], ()
+                return benchmark_rows(self._site.services.benchmarks, found.meant), ()
             case "api":
                 language = query.get("language", "")
                 return calling_of(model, found.name, origin=origin, language=language), ()

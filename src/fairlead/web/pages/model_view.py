@@ -464,9 +464,11 @@ def _facts(model: Model) -> Iterable[tuple[str, str]]:
 
 
 def month_text(text: str | None) -> str:
-    """A month of the catalogue: "Oct 2023"; nothing where none is known."""
-    if text is None or len(text) != len("2023-10"):
-        return text or ""
+    """A month of the catalogue, or a day: "Oct 2023"; nothing where none is known."""
+    if text is None:
+        return ""
+    if len(text) != len("2023-10"):
+        return day_text(text)
     try:
         return f"{datetime.strptime(text, '%Y-%m').replace(tzinfo=UTC):%b %Y}"
     except ValueError:

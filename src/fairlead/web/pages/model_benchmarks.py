@@ -1,0 +1,65 @@
+"""What others measured of a model: one row for each benchmark and reporter, the best result first. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from fairlead.control.catalog.benchmarks import BenchmarkResult, Benchmarks
+
+__all__ = ["BenchmarkRow", "benchmark_rows"]
+
+_PERCENT: Final = 100
+
+
+@dataclass(frozen=True, slots=True)
+class BenchmarkRow:
+    """fraction: of the whole, where the score is a share. others: results in other settings, in words.
+
+    place, count: among the best of all models that the same reporter measured so.
+    """
+
+    benchmark: str
+    score: str
+    fraction: float | None
+    setting: str
+    others: str
+    place: int
+    count: int
+    reporter: str
+    source_url: str
+    date: str
+
+
+def benchmark_rows(benchmarks: Benchmarks, model: str) -> tuple[BenchmarkRow, ...]:
+    grouped: dict[tuple[str, str | None], list[BenchmarkResult]] = {}
+    for one in benchmarks.of(model):
+        grouped.setdefault((one.benchmark, one.reported_by), []).append(one)
+    return tuple(_row(results, *benchmarks.place(results[0])) for results in grouped.values())
+
+
+def _row(results: list[BenchmarkResult], place: int, count: int) -> BenchmarkRow:
+    """results: of one benchmark and reporter, best first."""
+    best = results[0]
+    is_share = best.unit == "%" and 0 <= best.score <= _PERCENT
+    return BenchmarkRow(
+        benchmark=best.benchmark,
+        score=_score(best),
+        fraction=best.score / _PERCENT if is_share else None,
+        setting=_setting(best) or "\N{EN DASH}",
+        others=", ".join(f"{_setting(one) or 'plain'} {_score(one)}" for one in results[1:]),
+        place=place,
+        count=count,
+        reporter=best.reported_by or "Source",
+        source_url=best.source_url,
+        date=best.date or "\N{EN DASH}",
+    )
+
+
+def _score(one: BenchmarkResult) -> str:
+    return f"{one.score:g}{one.unit}"
+
+
+def _setting(one: BenchmarkResult) -> str:
+    """Efforts of reasoning are written in two ways."""
+    return (one.variant or "").removeprefix("reasoning effort ")
