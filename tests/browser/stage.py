@@ -119,7 +119,7 @@ def sign_in(page: Page, link: str) -> None:
     """By a link from the program; it works once, so keep `page.context.storage_state()`."""
     page.goto(link)
     page.locator("main").get_by_role("button").first.click()
-    page.get_by_label(re.compile("^Account: ")).wait_for()
+    page.get_by_text(re.compile("^Account: ")).wait_for()
 
 
 def serious_findings(page: Page) -> list[str]:
