@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from collections.abc import Callable
 from html import unescape
 from html.parser import HTMLParser
 from itertools import pairwise
+from pathlib import Path
 from types import MappingProxyType
 
 import httpx
@@ -14,7 +16,7 @@ import pytest
 
 from fairlead.web.pages.docs_rendering import highlighted, render
 from fairlead.web.pages.docs_search import found, passages_of
-from fairlead.web.pages.docs_shelf import DocPage, Shelf, read_shelf
+from fairlead.web.pages.docs_shelf import PACKAGED, DocPage, Shelf, docs_folder, read_shelf
 
 pytestmark = pytest.mark.anyio
 
@@ -194,7 +196,28 @@ def test_code_of_no_known_language_is_shown_as_it_is() -> None:
     assert '<span class="hl-' in highlighted("x = 1", "python")
 
 
-def test_an_installation_without_documentation_still_serves(tmp_path) -> None:
+def test_every_page_is_on_the_shelf() -> None:
+    folder = docs_folder()
+    written = {path.relative_to(folder).as_posix() for path in folder.rglob("*.md")}
+    assert written - {page.source for page in SHELF.pages.values()} == {"README.md"}
+
+
+def test_a_page_that_nobody_listed_comes_last_in_its_section(tmp_path: Path) -> None:
+    for name in ("api/new.md", "operate/new.md", "new.md", "api/errors.md"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("# Something `new`\n", "utf-8")
+    shelf = read_shelf(tmp_path)
+    assert set(shelf.pages) == {"new", "operate/new", "more/new", "errors"}
+    assert shelf.pages["operate/new"].label == "Something new"
+
+
+def test_a_package_carries_the_documentation_where_it_is_looked_for() -> None:
+    project = tomllib.loads((docs_folder().parent / "pyproject.toml").read_text("utf-8"))
+    carried = project["tool"]["hatch"]["build"]["targets"]["wheel"]["force-include"]
+    assert carried == {"docs": f"fairlead/web/{PACKAGED}"}
+
+
+def test_an_installation_without_documentation_still_serves(tmp_path: Path) -> None:
     assert read_shelf(tmp_path) == Shelf((), MappingProxyType({}), MappingProxyType({}))
 
 

@@ -6,6 +6,7 @@ import json
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Final
 
 import msgspec
@@ -19,7 +20,7 @@ from fairlead.core.errors import NotFound
 from fairlead.web.api.shelf import Document, send
 from fairlead.web.api.shelf import document as ready
 from fairlead.web.operations import Operation
-from fairlead.web.pages.docs_rendering import highlighted, inline
+from fairlead.web.pages.docs_rendering import EXAMPLE_ORIGIN, here, highlighted, inline
 from fairlead.web.pages.docs_shelf import read_shelf
 from fairlead.web.pages.site import Site
 from fairlead.web.reference.document import API_BASE, Described, Group, build_document, groups
@@ -98,8 +99,7 @@ def api_reference_pages(site: Site) -> list[Route]:
         )
         if found is None:
             raise NotFound("The reference has no such page.")
-        origin = site.origin(request)
-        entries = await run_in_threadpool(_entries, found, document, origin)
+        entries = await run_in_threadpool(reference.entries, found)
         return await site.page(
             request,
             "docs/reference_group.html",
@@ -112,6 +112,7 @@ def api_reference_pages(site: Site) -> list[Route]:
             groups=_shown_groups(document),
             about=inline(found.about),
             entries=entries,
+            here=partial(here, origin=site.origin(request)),
         )
 
     async def as_json(request: Request) -> Response:
@@ -137,6 +138,7 @@ class _Reference:
         self._operations: Sequence[Operation] = site.operations
         self._has_sign_in = site.services.auth is not None
         self._document: dict[str, Any] | None = None
+        self._entries: dict[str, tuple[Entry, ...]] = {}  # by group; there are some fifteen
 
     async def document(self) -> dict[str, Any]:
         return await run_in_threadpool(self.made)
@@ -146,6 +148,14 @@ class _Reference:
             # Two that come at once make it twice; the same comes out.
             self._document = build_document(self._operations, has_sign_in=self._has_sign_in)
         return self._document
+
+    def entries(self, group: Group) -> tuple[Entry, ...]:
+        """Colouring takes its time, so each group's are made once."""
+        found = self._entries.get(group.name)
+        if found is None:
+            found = tuple(_entry(one, group, self.made()) for one in group.operations)
+            self._entries[group.name] = found
+        return found
 
     def encoded(self, origin: str) -> Document:
         """For programs, which may keep it elsewhere: its server is this one, by its whole address."""
@@ -173,11 +183,7 @@ def _shown_groups(document: Mapping[str, Any]) -> list[Group]:
     return [group for group in shown if group.operations]
 
 
-def _entries(group: Group, document: Mapping[str, Any], origin: str) -> tuple[Entry, ...]:
-    return tuple(_entry(one, group, document, origin) for one in group.operations)
-
-
-def _entry(one: Described, group: Group, document: Mapping[str, Any], origin: str) -> Entry:
+def _entry(one: Described, group: Group, document: Mapping[str, Any]) -> Entry:
     operation = document["paths"][one.path][one.method.lower()]
     schemas = document["components"]["schemas"]
     body = operation.get("requestBody", {}).get("content", {}).get("application/json", {})
@@ -195,7 +201,7 @@ def _entry(one: Described, group: Group, document: Mapping[str, Any], origin: st
             AnswerRow(status, inline(said["description"]))
             for status, said in operation["responses"].items()
         ),
-        examples=() if group.at_root else _examples(one, operation, f"{origin}{base}"),
+        examples=() if group.at_root else _examples(one, operation, f"{EXAMPLE_ORIGIN}{base}"),
     )
 
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from markdown_it.rules_inline import StateInline
     from markdown_it.token import Token
 
-__all__ = ["EXAMPLE_ORIGIN", "Heading", "Rendered", "highlighted", "inline", "render"]
+__all__ = ["EXAMPLE_ORIGIN", "Heading", "Rendered", "here", "highlighted", "inline", "render"]
 
 EXAMPLE_ORIGIN: Final = "http://127.0.0.1:8400"  # in the files; pages show where one is
 _ELSEWHERE: Final = re.compile(r"[a-z][a-z0-9+.-]*:")
@@ -99,6 +99,11 @@ def highlighted(code: str, language: str) -> Markup:
         return Markup(escape(code))  # noqa: S704
     formatter: Any = HtmlFormatter(nowrap=True, classprefix="hl-")
     return Markup(highlight(code, lexer, formatter).rstrip("\n"))  # noqa: S704 - it escapes
+
+
+def here(html: Markup, origin: str) -> Markup:
+    """With the address of an installation in what one would paste."""
+    return Markup(str(html).replace(EXAMPLE_ORIGIN, escape(origin)))  # noqa: S704 - both are escaped
 
 
 def inline(text: str) -> Markup:

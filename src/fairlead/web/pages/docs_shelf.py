@@ -15,9 +15,19 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
-__all__ = ["ADDRESS", "DocPage", "Section", "Shelf", "docs_folder", "read_shelf", "slug_of"]
+__all__ = [
+    "ADDRESS",
+    "PACKAGED",
+    "DocPage",
+    "Section",
+    "Shelf",
+    "docs_folder",
+    "read_shelf",
+    "slug_of",
+]
 
 ADDRESS: Final = "/docs"
+PACKAGED: Final = "documentation"  # the folder in a package
 PAGE_BYTES_MAX: Final = 256 * 1024
 PAGES_MAX: Final = 400
 IMAGE_BYTES_MAX: Final = 4 * 1024 * 1024
@@ -28,12 +38,14 @@ _NOT_IN_ANCHORS: Final = re.compile(r"[^\w\- ]")
 @dataclass(frozen=True, slots=True)
 class _Shown:
     """title: of the section in the navigation. about_calls: its examples call this installation.
-    pages: name in the address, file, and in the navigation what it is called."""
+    pages: name in the address, file, and in the navigation what it is called. folder: whatever else is in it
+    comes last, under its own title."""
 
     title: str
     about: str
     about_calls: bool
     pages: tuple[tuple[str, str, str], ...]
+    folder: str | None = None
 
 
 _SECTIONS: Final = (
@@ -65,6 +77,7 @@ _SECTIONS: Final = (
             ("responses", "api/responses.md", "OpenAI's Responses"),
             ("embeddings", "api/embeddings.md", "Embeddings and ranking"),
         ),
+        folder="api",
     ),
     _Shown(
         "Your account",
@@ -114,6 +127,7 @@ _SECTIONS: Final = (
             ("operate/twin", "operate/twin.md", "Simulated provider"),
             ("operate/demo", "operate/demo.md", "Made-up traffic"),
         ),
+        folder="operate",
     ),
     _Shown(
         "How it is built",
@@ -125,8 +139,13 @@ _SECTIONS: Final = (
             ("decisions", "decisions/README.md", "Decisions"),
             ("web", "web.md", "Writing a page"),
         ),
+        folder="",
     ),
 )
+
+
+# Where those are whom nobody gave a name: no two pages have the same.
+_STRAYS: Final = {"operate": "operate/", "": "more/"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +197,7 @@ class Shelf:
 
 
 def docs_folder() -> Path:
-    packaged = Path(__file__).parents[1] / "documentation"
+    packaged = Path(__file__).parents[1] / PACKAGED
     return packaged if packaged.is_dir() else Path(__file__).parents[4] / "docs"
 
 
@@ -192,7 +211,7 @@ def read_shelf(folder: Path | None = None) -> Shelf:
             shown.about,
             tuple(
                 _read(folder, name, source, label, shown)
-                for name, source, label in shown.pages
+                for name, source, label in (*shown.pages, *_others(folder, shown))
                 if (folder / source).is_file()
             ),
         )
@@ -208,6 +227,19 @@ def read_shelf(folder: Path | None = None) -> Shelf:
     assert all(len(image) <= IMAGE_BYTES_MAX for image in images.values())
     shown_sections = tuple(section for section in sections if section.pages)
     return Shelf(shown_sections, MappingProxyType(pages), MappingProxyType(images))
+
+
+def _others(folder: Path, shown: _Shown) -> list[tuple[str, str, str]]:
+    """Pages of the section's folder that nobody has put on the shelf."""
+    if shown.folder is None:
+        return []
+    known = {source for section in _SECTIONS for _, source, _ in section.pages} | {"README.md"}
+    found = sorted(path.relative_to(folder) for path in (folder / shown.folder).glob("*.md"))
+    return [
+        (f"{_STRAYS.get(shown.folder, '')}{one.stem}", one.as_posix(), "")
+        for one in found
+        if one.as_posix() not in known
+    ]
 
 
 def slug_of(heading: str) -> str:

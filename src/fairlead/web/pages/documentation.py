@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from html import escape
 from typing import Final
 
 from markupsafe import Markup
@@ -19,7 +18,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from fairlead.core.errors import NotFound
-from fairlead.web.pages.docs_rendering import EXAMPLE_ORIGIN, Heading, Rendered, render
+from fairlead.web.pages.docs_rendering import Heading, Rendered, here, render
 from fairlead.web.pages.docs_search import Hit, Passage, found, passages_of
 from fairlead.web.pages.docs_shelf import PAGES_MAX, DocPage, Shelf, read_shelf
 from fairlead.web.pages.site import Site
@@ -86,7 +85,8 @@ def documentation_pages(site: Site) -> list[Route]:
             raise NotFound("The documentation has no such page.")
         one = await run_in_threadpool(rendered, page.name)
         before, after = shelf.beside(page)
-        reading = Reading(page, _here(one, page, site, request), one.headings, before, after)
+        body = here(one.body, site.origin(request)) if page.about_calls else one.body
+        reading = Reading(page, body, one.headings, before, after)
         return await site.page(
             request,
             "docs/page.html",
@@ -120,11 +120,3 @@ def _rendering(shelf: Shelf) -> Callable[[str], Rendered]:
         return render(shelf.pages[name], shelf)
 
     return rendered
-
-
-def _here(rendered: Rendered, page: DocPage, site: Site, request: Request) -> Markup:
-    """With the address of this installation in what one would paste."""
-    if not page.about_calls:
-        return rendered.body
-    origin = escape(site.origin(request))
-    return Markup(rendered.body.replace(EXAMPLE_ORIGIN, origin))  # noqa: S704 - both are escaped
