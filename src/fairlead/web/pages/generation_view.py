@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from fairlead.control.usage.apps import claim
 from fairlead.core.catalog import Snapshot
+from fairlead.core.errors import FailureKind
 from fairlead.core.explanation import Explanation, Offer, explained
 from fairlead.core.generation import Attempt, AttemptKind, Attribution, Generation, Outcome
 from fairlead.core.ids import ProviderSlug
@@ -66,6 +67,17 @@ _KINDS: Final = {
     AttemptKind.PROBE: "In its turn, to see whether it is up again",
     AttemptKind.HEDGE: "Beside one that was slow to begin",
     AttemptKind.CONTINUATION: "To go on with an answer that broke off",
+}
+# Where the word itself says too little.
+_FAILURES: Final[Mapping[str, str]] = {
+    FailureKind.IMAGE: "Refused an image",
+    FailureKind.AUTHENTICATION: "Refused the credential",
+    FailureKind.RATE_LIMIT: "Too many requests",
+    FailureKind.TIMEOUT: "Took too long",
+    FailureKind.CUT: "Broke off",
+    FailureKind.GARBAGE: "Made no sense",
+    FailureKind.EMPTY: "Empty answer",
+    FailureKind.SERVER: "Server error",
 }
 _STRATEGIES: Final = {"direct": "The request named the model itself."}
 _SOURCES: Final = {
@@ -212,7 +224,10 @@ def _attempt(number: int, one: Attempt, generation: Generation, snapshot: Snapsh
     elif one.failure is None:
         result, tone = "Answered", "success"
     else:
-        result, tone = one.failure.replace("_", " ").capitalize(), "danger"
+        result, tone = (
+            _FAILURES.get(one.failure) or one.failure.replace("_", " ").capitalize(),
+            "danger",
+        )
     if one.status is not None and one.failure is not None:
         result = f"{result} ({one.status})"
     return AttemptRow(
@@ -342,6 +357,11 @@ class CallView:
     routing: Routing | None
     splices: tuple[str, ...]
     facts: tuple[tuple[str, str], ...]
+
+    @property
+    def has_extra(self) -> bool:
+        """Some attempt cost the installation what nobody is charged for."""
+        return any(one.extra for one in self.attempts)
 
 
 def call_view(

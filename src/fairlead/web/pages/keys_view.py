@@ -26,7 +26,7 @@ __all__ = [
 ]
 
 LIMIT_RESETS: Final = (
-    ("", "Never: it is for ever"),
+    ("", "Never"),
     ("daily", "Every day"),
     ("weekly", "Every Monday"),
     ("monthly", "Every month"),
