@@ -17,7 +17,14 @@ from fairlead.web.pages.static import BUILT, read_bundle
 pytestmark = pytest.mark.anyio
 
 HTML = {"accept": "text/html,application/xhtml+xml;q=0.9,*/*;q=0.8"}
-PAGES = ["/", "/models", "/models?view=table", "/docs/design-system"]
+PAGES = [
+    "/",
+    "/models",
+    "/models?view=table",
+    "/docs/design-system",
+    "/openai/o1?tab=pricing",
+    "/compare?models=o1,o3-mini",
+]
 
 
 class Elements(HTMLParser):
