@@ -132,7 +132,7 @@ class Question:
 @dataclass(frozen=True, slots=True)
 class Line:
     """A row of a ranking. path: "": nothing is there to see. detail: below the name.
-    growth_tone: success, danger or ""."""
+    growth_tone: success, falling or ""."""
 
     place: int
     name: str
@@ -230,7 +230,7 @@ def _line(question: Question, ranked: Ranked, snapshot: Snapshot) -> Line:
         if growth is None or abs(growth) < 0.005
         else "success"
         if growth > 0
-        else "danger",
+        else "falling",
     )
 
 
