@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, replace
 from html import unescape
@@ -29,7 +30,9 @@ from fairlead.control.standings.types import (
 from fairlead.control.usage.endpoints import EndpointSpan
 from fairlead.core.catalog import Snapshot
 from fairlead.core.errors import Overloaded
+from fairlead.core.health import EndpointFigures
 from fairlead.core.ids import ModelId
+from fairlead.core.routing.facts import Percentiles, Standing
 from fairlead.store.tables.usage import ENDPOINT_COUNTS, LATENCY_BUCKETS, PACE_BUCKETS
 from fairlead.web.asking import Desk
 from fairlead.web.pages.model_view import TABS
@@ -152,6 +155,7 @@ async def test_every_tab_has_an_address_and_is_a_part_for_htmx(client: httpx.Asy
         part = await client.get(address, headers=PART)
         assert (whole.status_code, part.status_code) == (200, 200)
         assert part.text.startswith("<title>OpenAI: o1")
+        assert not re.search(r"<[^>]* (style|on\w+)=", part.text)
         view = part.text[part.text.index('<div id="model-view">') :]
         assert view.strip() in whole.text
         assert view.count('aria-current="page"') == 1
@@ -244,13 +248,32 @@ async def test_providers_are_told_with_price_policy_and_end(read: Ask) -> None:
     assert text.count('<th scope="row">') == 6
 
 
+async def test_what_is_known_now_is_beside_each_endpoint(
+    browse: Callable[..., httpx.AsyncClient],
+) -> None:
+    fast = Percentiles(0.25, 0.3, 0.4, 0.9)
+
+    class Busy:
+        def figures(self, _endpoint: object) -> EndpointFigures:
+            return EndpointFigures(Standing.DEGRADED, None, None, 90.25, fast, fast, 200, 3)
+
+        def can_serve(self, _provider: object) -> bool:
+            return True
+
+    standings: Any = Desk(Standings(), in_thread=at_once)
+    async with browse(health=Busy(), standings=standings) as client:
+        providers = (await client.get("/openai/o1?tab=providers", headers=HTML)).text
+        performance = (await client.get("/openai/o1?tab=performance", headers=HTML)).text
+    for said in ("Degraded", "250 ms", "90.25%", "1.5%"):
+        assert said in providers
+    assert "1.5%" in performance
+
+
 async def test_a_provider_without_a_key_is_not_called_up(
     browse: Callable[..., httpx.AsyncClient],
 ) -> None:
     class Keyless:
-        def figures(self, _endpoint: object) -> Any:
-            from fairlead.core.health import EndpointFigures
-
+        def figures(self, _endpoint: object) -> EndpointFigures:
             return EndpointFigures()
 
         def can_serve(self, _provider: object) -> bool:

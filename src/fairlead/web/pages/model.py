@@ -6,7 +6,6 @@ Another name of a model leads to its own. A name that nobody knows is a 404 with
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from functools import partial
 from typing import Final
 
 from starlette.concurrency import run_in_threadpool
@@ -82,7 +81,7 @@ class _ModelPage:
         query = dict(request.query_params)
         now_s = self._site.services.clock.now_s()
         known = known_now(self._site.services.health, [found.model])
-        activity, past = await self._past(found, catalogue, tab, query)
+        activity, past = await self._past(found, catalogue, known, tab, query)
         head = head_of(found, catalogue.snapshot, known, activity, now_s=now_s)
         view, rows = await run_in_threadpool(
             self._view, found, catalogue, known, tab, query, self._site.origin(request), now_s
@@ -115,7 +114,12 @@ class _ModelPage:
         return response
 
     async def _past(
-        self, found: Found, catalogue: Catalogue, tab: str, query: Mapping[str, str]
+        self,
+        found: Found,
+        catalogue: Catalogue,
+        known: Known,
+        tab: str,
+        query: Mapping[str, str],
     ) -> tuple[ModelActivity | None, object]:
         """What is counted: tokens for the head, and what the tab tells. One question to the database."""
         desk = self._site.services.standings
@@ -137,11 +141,10 @@ class _ModelPage:
                     return activity, {"activity": drawn, "apps": apps}
                 case "performance":
                     histories = standings.histories(model, window)
-                    drawn_of = partial(model_history.performance_of, histories)
-                    return activity, {
-                        "view": drawn_of(found.model, snapshot),
-                        "window": window.value,
-                    }
+                    view = model_history.performance_of(
+                        histories, found.model, snapshot, known.health
+                    )
+                    return activity, {"view": view, "window": window.value}
                 case "uptime":
                     uptimes = standings.uptimes(Window.QUARTER, model=model)
                     return activity, model_history.uptime_of(uptimes, found.model, snapshot)

@@ -20,6 +20,8 @@ from fairlead.control.standings.types import (
 )
 from fairlead.control.usage.endpoints import EndpointSpan
 from fairlead.core.catalog import Model, Snapshot
+from fairlead.core.health import EndpointFigures
+from fairlead.core.ids import EndpointId
 from fairlead.web.pages import shown
 from fairlead.web.pages.charts import Chart, chart
 
@@ -55,7 +57,10 @@ _MS_PER_S: Final = 1000
 
 @dataclass(frozen=True, slots=True)
 class PerformanceRow:
-    """One endpoint in the window. slow: the latency that 95 of 100 calls did not exceed."""
+    """One endpoint in the window. slow: the latency that 95 of 100 calls did not exceed.
+
+    tool_calls: answers with any. tool_errors: the share of those with one that was not valid, of two hours.
+    """
 
     name: str
     calls: str
@@ -64,6 +69,7 @@ class PerformanceRow:
     throughput: str
     uptime: str
     tool_calls: str
+    tool_errors: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +82,13 @@ class Performance:
     is_part: bool
 
 
-def performance_of(histories: Histories, model: Model, snapshot: Snapshot) -> Performance:
+def performance_of(
+    histories: Histories,
+    model: Model,
+    snapshot: Snapshot,
+    health: Mapping[EndpointId, EndpointFigures],
+) -> Performance:
+    """health: what is known now, by endpoint."""
     names = _names(((one.endpoint, one.provider) for one in histories.endpoints), model, snapshot)
     drawn = histories.endpoints[:DRAWN_MAX]
     series = [names[one.endpoint] for one in drawn]
@@ -93,15 +105,21 @@ def performance_of(histories: Histories, model: Model, snapshot: Snapshot) -> Pe
         return chart(_unit(histories.window), series, rows if drawn else [], written=written)
 
     return Performance(
-        rows=tuple(_performance_row(one, names[one.endpoint]) for one in histories.endpoints),
+        rows=tuple(
+            _performance_row(one, names[one.endpoint], health.get(EndpointId(one.endpoint)))
+            for one in histories.endpoints
+        ),
         latency=charted(lambda span: _ms(span.latency_s), shown.duration),
         throughput=charted(lambda span: span.tokens_per_s, shown.throughput),
         is_part=len(drawn) < len(histories.endpoints),
     )
 
 
-def _performance_row(history: EndpointHistory, name: str) -> PerformanceRow:
+def _performance_row(
+    history: EndpointHistory, name: str, figures: EndpointFigures | None
+) -> PerformanceRow:
     whole = history.whole
+    judged = 0 if figures is None else figures.tool_requests_2h
     return PerformanceRow(
         name=name,
         calls=shown.count(whole.calls),
@@ -110,6 +128,7 @@ def _performance_row(history: EndpointHistory, name: str) -> PerformanceRow:
         throughput=shown.throughput(whole.pace_percentile(0.5)),
         uptime=shown.share(whole.uptime, places=2),
         tool_calls=shown.count(whole.count("tool_calls")),
+        tool_errors=shown.share(figures.tool_errors_2h / judged if figures and judged else None),
     )
 
 
