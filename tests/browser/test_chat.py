@@ -19,15 +19,20 @@ HOSTILE = (
 RICH = "# Title\n\n- **bold**\n\n```python\nprint(1)\n```\n\nEuler: $e^{i\\pi}=-1$\n\n|a|b|\n|-|-|\n|1|2|"
 
 
+def open_chat(page: Page, path: str = "/chat") -> None:
+    page.goto(path)
+    page.locator("[data-chat][data-ready]").wait_for()
+
+
 def ask(page: Page, text: str, *, model: str = "") -> None:
-    if model or "/chat" not in page.url:
-        page.goto(f"/chat?model={model}" if model else "/chat")
+    if model:
+        open_chat(page, f"/chat?model={model}")
     page.get_by_label("Message", exact=True).fill(text)
     page.keyboard.press("Enter")
 
 
 def test_two_models_answer_side_by_side_with_cost_and_reasons(owner_page: Page) -> None:
-    owner_page.goto("/chat")
+    open_chat(owner_page)
     owner_page.keyboard.press("Control+k")
     owner_page.get_by_placeholder("Name or id").fill("sandbox reasoner")
     owner_page.get_by_placeholder("Name or id").press("Enter")
@@ -91,10 +96,14 @@ def test_an_answer_is_stopped_and_what_failed_is_tried_again(
 ) -> None:
     with window(browser, served.url, state=owner_state) as (page, watched):
         watched.expect("503")
+        watched.expect("404")  # the record of what was stopped is there a moment later
         ask(page, "Take your time", model="sandbox/slow")
-        expect(page.get_by_role("button", name="Stop")).to_be_visible()
+        expect(page.get_by_role("article").locator("[data-prose] p")).to_be_visible()
         page.keyboard.press("Escape")
         expect(page.get_by_text("Stopped. What came till then is paid.")).to_be_visible()
+        expect(page.get_by_role("article").locator("[data-cost]")).to_have_text(
+            re.compile(r"\$0\.")
+        )
         refusal = {"error": {"message": "Nobody <b>answers</b> now.", "code": 503}}
         page.route(
             "/chat/completions", lambda route: route.fulfill(status=503, json=refusal), times=1
@@ -134,7 +143,7 @@ def test_on_a_phone_conversations_are_beside_the_page(
     browser: Browser, served: Served, owner_state: Any
 ) -> None:
     with window(browser, served.url, size=PHONE, state=owner_state) as (page, watched):
-        page.goto("/chat")
+        open_chat(page)
         expect(page.get_by_role("button", name="New chat")).to_be_hidden()
         page.get_by_role("button", name="Conversations").click()
         expect(page.get_by_role("button", name="New chat")).to_be_visible()

@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { bodyOf, Events, messageOf, take } from "../../../src/fairlead/web/browser/chat/asking.ts";
+import { bodyOf, Events, messageOf, take, usageOf } from "../../../src/fairlead/web/browser/chat/asking.ts";
 import { FILE_BYTES_MAX, FILES_MAX, refusal } from "../../../src/fairlead/web/browser/chat/attaching.ts";
 import * as conversation from "../../../src/fairlead/web/browser/chat/conversation.ts";
+import * as dom from "../../../src/fairlead/web/browser/chat/dom.ts";
 import { read, Unreadable, written } from "../../../src/fairlead/web/browser/chat/exchange.ts";
 import { mathAt } from "../../../src/fairlead/web/browser/chat/formula.ts";
 import { matching, type Choice } from "../../../src/fairlead/web/browser/chat/models.ts";
@@ -207,6 +208,19 @@ test("why a provider was asked is read from what is told, whatever is missing", 
     removed: [{ who: "b", why: "zdr (keeps)", isChosen: false }],
   });
   assert.deepEqual(lines({}), { plan: [], removed: [] });
+});
+
+test("a model's page is a path of ours, whatever is called a model", () => {
+  const { modelAddress } = dom;
+  assert.equal(modelAddress("openai/o1:nitro"), "/openai/o1:nitro");
+  for (const name of ["//evil.example/x", "/\\evil.example", "javascript:x", "https://evil.example"])
+    assert.match(new URL(modelAddress(name), "https://gate.example").href, /^https:\/\/gate\.example\//, name);
+});
+
+test("what was stopped costs what its record says", () => {
+  assert.equal(usageOf(null), null);
+  const told = { tokens_prompt: 3, tokens_completion: 5, native_tokens_reasoning: null, total_cost: 0.5 };
+  assert.deepEqual(usageOf(told), { prompt: 3, completion: 5, reasoning: 0, costUsd: 0.5 });
 });
 
 test("costs are exact, and days are those of the calendar", () => {

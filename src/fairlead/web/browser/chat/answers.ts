@@ -16,6 +16,15 @@ export interface AnswerWishes {
   grown: () => void;
 }
 
+function detailsLink(id: string): HTMLElement {
+  const link = document.createElement("a");
+  link.href = `/activity/${id}`;
+  link.textContent = "The whole call in activity";
+  const line = document.createElement("p");
+  line.append(link);
+  return line;
+}
+
 export class AnswerView {
   readonly place: HTMLElement;
   readonly #answer: Answer;
@@ -96,7 +105,7 @@ export class AnswerView {
     const id = encodeURIComponent(this.#answer.generation);
     const found = await recordOf(`/api/v1/generation/${id}/routing`);
     if (found === null) place.textContent = "How this was routed is not known here.";
-    else place.replaceChildren(...explain(found));
+    else place.replaceChildren(...explain(found), detailsLink(id));
     this.#wishes.grown();
   }
 }

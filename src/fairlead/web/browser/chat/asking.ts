@@ -1,7 +1,7 @@
 /** What is sent for an answer, and what its stream says. Pure. */
 
 import { path, remembered } from "./conversation.ts";
-import type { Answer, Attachment, Conversation, Turn } from "./types.ts";
+import type { Answer, Attachment, Conversation, Turn, Usage } from "./types.ts";
 
 export interface Part {
   type: string;
@@ -91,6 +91,17 @@ export function take(answer: Answer, data: string): boolean {
     answer.error = messageOf(chunk) ?? "The answer broke off.";
   }
   return false;
+}
+
+/** Of the record of a call, where its stream did not say. */
+export function usageOf(generation: Record<string, unknown> | null): Usage | null {
+  if (generation === null) return null;
+  return {
+    prompt: number(generation["tokens_prompt"]),
+    completion: number(generation["tokens_completion"]),
+    reasoning: number(generation["native_tokens_reasoning"]),
+    costUsd: typeof generation["total_cost"] === "number" ? generation["total_cost"] : null,
+  };
 }
 
 /** What an error's body says; null: nothing that can be read. */

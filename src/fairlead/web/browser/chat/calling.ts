@@ -4,6 +4,8 @@ import { Events, messageOf, parsed, record, take, type Body } from "./asking.ts"
 import type { Answer } from "./types.ts";
 import { refusalText } from "./words.ts";
 
+const TRY_AFTER_MS = 150;
+
 export interface App {
   path: string;
   title: string;
@@ -66,10 +68,10 @@ async function follow(answer: Answer, body: ReadableStream<Uint8Array>, changed:
 /** The record of a call, which is there a moment after its end. null: it is not. */
 export async function recordOf(path: string, triesMax = 6): Promise<Record<string, unknown> | null> {
   for (let attempt = 1; attempt <= triesMax; attempt += 1) {
+    await new Promise((wake) => setTimeout(wake, TRY_AFTER_MS * attempt));
     const response = await fetch(path, { headers: { accept: "application/json" } });
     if (response.ok) return record(record(await response.json())?.["data"]);
     if (response.status !== 404) return null;
-    await new Promise((wake) => setTimeout(wake, 250 * attempt));
   }
   return null;
 }

@@ -1,7 +1,7 @@
 /** The chat as a whole: one conversation on the page, its calls under way, and what is kept of it. */
 
-import { bodyOf } from "./asking.ts";
-import { stream } from "./calling.ts";
+import { bodyOf, usageOf } from "./asking.ts";
+import { recordOf, stream } from "./calling.ts";
 import {
   askedAgain,
   edited,
@@ -59,7 +59,7 @@ export class Chat {
   // --- conversations ---
 
   begin(): void {
-    this.stop();
+    this.#leave();
     this.conversation = newConversation(newId(), Date.now(), this.conversation.models);
     history.replaceState(null, "", location.pathname);
     this.#show();
@@ -68,7 +68,7 @@ export class Chat {
   async open(id: string): Promise<void> {
     const found = await this.#store.find(id);
     if (found === null) return;
-    this.stop();
+    this.#leave();
     this.conversation = found;
     history.replaceState(null, "", `${location.pathname}#${id}`);
     this.#show();
@@ -150,6 +150,12 @@ export class Chat {
 
   // --- details ---
 
+  /** Before another conversation comes into its place. */
+  #leave(): void {
+    if (this.#keeping !== undefined || this.isBusy) void this.#keep();
+    this.stop();
+  }
+
   #branch(conversation: Conversation): void {
     if (this.conversation.models.length === 0) {
       this.problem("Choose a model first.");
@@ -179,14 +185,18 @@ export class Chat {
       if (this.conversation.id === conversation.id) this.#keepSoon();
     });
     view()?.changed();
-    announce(`${answer.model}: ${answer.state === "failed" ? "failed" : answer.state}.`);
-    if (this.conversation.id === conversation.id) {
-      this.#showBusy();
-      await this.#keep();
-    } else {
-      // One has gone on to another conversation: what came till then belongs to this one.
-      await this.#store.keep(conversation);
+    if (this.conversation.id === conversation.id) this.#showBusy();
+    if (answer.state === "stopped" && answer.generation !== null) {
+      answer.usage = usageOf(await recordOf(`/api/v1/generation?id=${encodeURIComponent(answer.generation)}`));
+      view()?.changed();
     }
+    if (this.conversation.id === conversation.id) {
+      await this.#keep();
+      return;
+    }
+    // One has gone on to another conversation: what came till then belongs to this one, if it is still there.
+    const kept = await this.#store.find(conversation.id);
+    if (kept !== null) await this.#store.keep({ ...kept, turns: conversation.turns });
   }
 
   #keepSoon(): void {

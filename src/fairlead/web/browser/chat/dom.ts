@@ -25,9 +25,9 @@ export function element(tag: string, className: string, text = ""): HTMLElement 
   return made;
 }
 
-/** Where a model's page is. */
+/** Where a model's page is. Whatever is called a model, it is a path of ours. */
 export function modelAddress(id: string): string {
-  return `/${id.split("/").map(encodeURIComponent).join("/").replaceAll("%3A", ":").replaceAll("%7E", "~")}`;
+  return `/${id.split("/").filter(Boolean).map(encodeURIComponent).join("/").replaceAll("%3A", ":").replaceAll("%7E", "~")}`;
 }
 
 /** Says it to screen readers, once. */

@@ -23,7 +23,8 @@ export class Picker {
       }
       if (event.key !== "Enter") return;
       event.preventDefault();
-      part(this.#dialog, "choices").querySelector<HTMLButtonElement>("button")?.click();
+      // The list may still be on its way.
+      void this.#show().then(() => part(this.#dialog, "choices").querySelector<HTMLButtonElement>("button")?.click());
     });
   }
 
