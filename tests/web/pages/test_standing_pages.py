@@ -358,6 +358,7 @@ def test_a_strip_says_in_words_what_it_shows() -> None:
         "poor",
     ]
     shown = strip([None, 1.0, 0.5], [0, DAY_S * 1000, 2 * DAY_S * 1000], unit="day")
+    assert [name for name, _ in shown.paths] == ["good", "none", "poor"]
     assert shown.words == "2 days with calls; lowest 50% (Jan 3, 1970)."
     assert strip([None], [0], unit="day").words == "No calls."
     assert strip([1.0], [0], unit="hour").words == "1 hour with calls, none below 99%."

@@ -10,9 +10,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from fairlead.control.standings.incidents import Incident, incidents
+from fairlead.control.standings.incidents import incidents
 from fairlead.control.standings.service import Standings
-from fairlead.control.standings.types import ProviderUptimes, Window
+from fairlead.control.standings.types import Window
+from fairlead.core.catalog import Snapshot
 from fairlead.core.errors import NotFound
 from fairlead.web.pages import status_view
 from fairlead.web.pages.environment import templates
@@ -26,19 +27,16 @@ _FEED: Final = "application/rss+xml"
 
 
 def status_pages(site: Site) -> list[Route]:
-    remembered: Remembered[tuple[ProviderUptimes, ProviderUptimes, tuple[Incident, ...]]] = (
-        Remembered(site.services.clock)
-    )
+    remembered: Remembered[Status] = Remembered(site.services.clock)
 
     async def current() -> Status:
         desk = site.services.standings
         if desk is None:
             raise NotFound("Nothing is measured here.")
-        today, quarter, found = await remembered.get(
-            (), lambda: desk.do(partial(_asked, desk.service))
-        )
         snapshot = site.services.catalog.snapshot
-        return await run_in_threadpool(status_view.status, snapshot, today, quarter, found)
+        return await remembered.get(
+            snapshot.version, lambda: desk.do(partial(_asked, desk.service, snapshot))
+        )
 
     async def status(request: Request) -> Response:
         visitor = await site.visitor(request)
@@ -64,10 +62,9 @@ def status_pages(site: Site) -> list[Route]:
     return [Route("/status", status), Route("/status/feed.xml", feed)]
 
 
-def _asked(
-    standings: Standings,
-) -> tuple[ProviderUptimes, ProviderUptimes, tuple[Incident, ...]]:
-    return (
+def _asked(standings: Standings, snapshot: Snapshot) -> Status:
+    return status_view.status(
+        snapshot,
         standings.provider_uptimes(Window.DAY),
         standings.provider_uptimes(Window.QUARTER),
         incidents(standings.uptimes(Window.WEEK)),
