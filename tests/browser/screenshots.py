@@ -53,6 +53,25 @@ PAGES = (
         as_owner=True,
     ),
     Shot("design-system", "/docs/design-system"),
+    Shot("sign-in", "/sign-in"),
+    Shot("sign-up", "/sign-up"),
+    Shot("reset", "/reset"),
+    Shot("consent", "/auth?callback_url=https://editor.example/back&limit=5", as_owner=True),
+    *(
+        Shot(f"settings-{name}", f"/settings/{name}", as_owner=True)
+        for name in (
+            "profile",
+            "sessions",
+            "byok",
+            "routing",
+            "presets",
+            "privacy",
+            "notifications",
+            "organisation",
+            "workspaces",
+            "account",
+        )
+    ),
     Shot("docs", "/docs"),
     Shot("docs-quickstart", "/docs/quickstart"),
     Shot("docs-errors", "/docs/errors"),

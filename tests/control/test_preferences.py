@@ -45,6 +45,7 @@ EVERYTHING = {
     "enable_free_model_publication": False,
     "enforce_distillable_text": True,
     "default_provider_sort": "throughput",
+    "default_provider_order": ["openai"],
     "default_model": "openai/o1",
     "continue_streams": True,
     "hedge": True,

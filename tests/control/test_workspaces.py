@@ -312,6 +312,28 @@ def test_budgets_grow_with_their_span_and_there_is_one_for_each(
     assert list(limits.limits) == [f"workspace:{workspace.id}:lifetime"]
 
 
+def test_all_budgets_are_set_at_once_or_none_is(
+    workspaces: Workspaces, account: Account, limits: LimitsKept
+):
+    def put(*, include_byok: bool, **dollars: int) -> None:
+        wanted = {BudgetSpan(name): NanoUSD(one * DOLLAR) for name, one in dollars.items()}
+        workspaces.set_budgets(
+            account.id, "default", wanted, include_byok=include_byok, actor=OPERATOR
+        )
+
+    put(daily=5, monthly=20, include_byok=True)
+    # One by one, the first would be more than the other.
+    put(daily=30, monthly=40, lifetime=50, include_byok=True)
+    for wrong in ({"daily": 5, "weekly": 5}, {"monthly": 0}):
+        with pytest.raises(BudgetInvalid):
+            put(include_byok=False, **wrong)
+    put(monthly=40, include_byok=False)
+    workspace, budgets = workspaces.budgets(account.id, "default")
+    assert [(one.span, one.limit) for one in budgets] == [(BudgetSpan.MONTHLY, 40 * DOLLAR)]
+    assert not workspace.include_byok_in_budgets
+    assert limits.limits == {f"workspace:{workspace.id}:monthly": (40 * DOLLAR, "monthly", False)}
+
+
 def test_what_was_done_is_in_the_audit_log_without_secrets(
     workspaces: Workspaces, account: Account, audit: Audit, database: Database
 ):

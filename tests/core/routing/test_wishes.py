@@ -128,6 +128,14 @@ def test_a_variant_of_the_whole_request_is_a_sort_unless_one_is_named() -> None:
     assert read({"sort": "latency"}, variants=("nitro",)).sort is Sort.LATENCY
 
 
+def test_an_accounts_order_holds_where_a_request_says_neither_an_order_nor_a_sort() -> None:
+    account = AccountPreferences(default_provider_order=("Azure", "openai"))
+    assert read({}, account=account).order == ("azure", "openai")
+    assert read({"order": ["groq"]}, account=account).order == ("groq",)
+    assert read({"sort": "price"}, account=account).order == ()
+    assert preferences_of(None, account, variants=("nitro",)).order == ()
+
+
 def test_an_account_is_a_ceiling_in_every_field_that_protects() -> None:
     account = AccountPreferences(
         allowed_providers=("Azure", "groq"),

@@ -83,9 +83,9 @@ def leaving_pages(desk: SettingsDesk) -> list[Route]:
         return response
 
     return [
-        Route(_PATH, account),
-        Route(f"{_PATH}/export", export, methods=["POST"]),
-        Route(f"{_PATH}/delete", delete, methods=["POST"]),
+        Route("/settings/account", account),
+        Route("/settings/account/export", export, methods=["POST"]),
+        Route("/settings/account/delete", delete, methods=["POST"]),
     ]
 
 

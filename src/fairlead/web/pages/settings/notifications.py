@@ -81,7 +81,10 @@ def notification_pages(desk: SettingsDesk) -> list[Route]:
             return await show(request, member, done, dict(form.fields))
         return desk.site.go(_PATH, notice="saved")
 
-    return [Route(_PATH, notifications), Route(f"{_PATH}/balance", change, methods=["POST"])]
+    return [
+        Route("/settings/notifications", notifications),
+        Route("/settings/notifications/balance", change, methods=["POST"]),
+    ]
 
 
 async def _profile(edge: BillingEdge | None, member: SignedIn) -> Profile | None:

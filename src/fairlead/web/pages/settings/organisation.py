@@ -63,22 +63,32 @@ class _Shared:
 
 def organisation_pages(desk: SettingsDesk) -> list[Route]:
     it = _Organisation(desk)
-    ways: tuple[tuple[str, _Change, str], ...] = (
-        ("/create", it.create, "switched"),
-        ("/switch", it.switch, "switched"),
-        ("/name", it.rename, "saved"),
-        ("/leave", it.leave, "left"),
-        ("/invite", it.invite, "invited"),
-        ("/invitations/{invitation}/resend", it.resend, "invited"),
-        ("/invitations/{invitation}/revoke", it.revoke, "deleted"),
-        ("/members/{user}", it.set_member, "saved"),
-        ("/members/{user}/remove", it.remove, "saved"),
-    )
     return [
-        Route(_PATH, it.organisation),
-        *(
-            Route(f"{_PATH}{path}", it.changing(change, notice), methods=["POST"])
-            for path, change, notice in ways
+        Route("/settings/organisation", it.organisation),
+        Route("/settings/organisation/create", it.form(it.create, "switched"), methods=["POST"]),
+        Route("/settings/organisation/switch", it.form(it.switch, "switched"), methods=["POST"]),
+        Route("/settings/organisation/name", it.form(it.rename, "saved"), methods=["POST"]),
+        Route("/settings/organisation/leave", it.form(it.leave, "left"), methods=["POST"]),
+        Route("/settings/organisation/invite", it.form(it.invite, "invited"), methods=["POST"]),
+        Route(
+            "/settings/organisation/invitations/{invitation}/resend",
+            it.form(it.resend, "invited"),
+            methods=["POST"],
+        ),
+        Route(
+            "/settings/organisation/invitations/{invitation}/revoke",
+            it.form(it.revoke, "deleted"),
+            methods=["POST"],
+        ),
+        Route(
+            "/settings/organisation/members/{user}",
+            it.form(it.set_member, "saved"),
+            methods=["POST"],
+        ),
+        Route(
+            "/settings/organisation/members/{user}/remove",
+            it.form(it.remove, "saved"),
+            methods=["POST"],
         ),
     ]
 
@@ -137,7 +147,7 @@ class _Organisation:
     async def organisation(self, request: Request) -> Response:
         return await self.show(request, await self._desk.site.member(request))
 
-    def changing(self, change: _Change, notice: str) -> Callable[[Request], Awaitable[Response]]:
+    def form(self, change: _Change, notice: str) -> Callable[[Request], Awaitable[Response]]:
         """A form of this page; what it was refused for is said on the page."""
 
         async def changed(request: Request) -> Response:

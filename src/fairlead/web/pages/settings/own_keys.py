@@ -76,10 +76,10 @@ def own_key_pages(desk: SettingsDesk) -> list[Route]:
         return []
     it = _OwnKeys(desk, byok)
     return [
-        Route(_PATH, it.listed),
-        Route(f"{_PATH}/new", it.new, methods=["GET", "POST"]),
-        Route(f"{_PATH}/{{id}}", it.one, methods=["GET", "POST"]),
-        Route(f"{_PATH}/{{id}}/delete", it.delete, methods=["POST"]),
+        Route("/settings/byok", it.listed),
+        Route("/settings/byok/new", it.new, methods=["GET", "POST"]),
+        Route("/settings/byok/{id}", it.one, methods=["GET", "POST"]),
+        Route("/settings/byok/{id}/delete", it.delete, methods=["POST"]),
     ]
 
 

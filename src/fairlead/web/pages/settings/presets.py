@@ -52,10 +52,10 @@ def preset_pages(desk: SettingsDesk) -> list[Route]:
         return []
     it = _Presets(desk, accounts)
     return [
-        Route(_PATH, it.listed),
-        Route(f"{_PATH}/new", it.new, methods=["GET", "POST"]),
-        Route(f"{_PATH}/{{name}}", it.one, methods=["GET", "POST"]),
-        Route(f"{_PATH}/{{name}}/delete", it.delete, methods=["POST"]),
+        Route("/settings/presets", it.listed),
+        Route("/settings/presets/new", it.new, methods=["GET", "POST"]),
+        Route("/settings/presets/{name}", it.one, methods=["GET", "POST"]),
+        Route("/settings/presets/{name}/delete", it.delete, methods=["POST"]),
     ]
 
 

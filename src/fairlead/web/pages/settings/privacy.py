@@ -119,9 +119,9 @@ def privacy_pages(desk: SettingsDesk) -> list[Route]:
         return desk.site.go(f"{_PATH}?workspace={done.slug}", notice="saved")
 
     return [
-        Route(_PATH, privacy),
-        Route(f"{_PATH}/policies", change_policies, methods=["POST"]),
-        Route(f"{_PATH}/logging", change_logging, methods=["POST"]),
+        Route("/settings/privacy", privacy),
+        Route("/settings/privacy/policies", change_policies, methods=["POST"]),
+        Route("/settings/privacy/logging", change_logging, methods=["POST"]),
     ]
 
 

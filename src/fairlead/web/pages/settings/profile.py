@@ -91,11 +91,11 @@ def profile_pages(desk: SettingsDesk) -> list[Route]:
         return response
 
     return [
-        Route(_PATH, profile),
-        Route(f"{_PATH}/name", change_name, methods=["POST"]),
-        Route(f"{_PATH}/email", change_email, methods=["POST"]),
-        Route(f"{_PATH}/email/verify", verify_email, methods=["POST"]),
-        Route(f"{_PATH}/password", change_password, methods=["POST"]),
+        Route("/settings/profile", profile),
+        Route("/settings/profile/name", change_name, methods=["POST"]),
+        Route("/settings/profile/email", change_email, methods=["POST"]),
+        Route("/settings/profile/email/verify", verify_email, methods=["POST"]),
+        Route("/settings/profile/password", change_password, methods=["POST"]),
     ]
 
 

@@ -90,7 +90,7 @@ def routing_pages(desk: SettingsDesk) -> list[Route]:
     async def serve(request: Request) -> Response:
         return await (change(request) if request.method == "POST" else routing(request))
 
-    return [Route(_PATH, serve, methods=["GET", "POST"])]
+    return [Route("/settings/routing", serve, methods=["GET", "POST"])]
 
 
 def _values(found: Preferences) -> dict[str, str]:

@@ -71,9 +71,9 @@ def session_pages(desk: SettingsDesk) -> list[Route]:
         return desk.site.go(_PATH, notice="sessions-ended")
 
     return [
-        Route(_PATH, listed),
-        Route(f"{_PATH}/end-others", end_others, methods=["POST"]),
-        Route(f"{_PATH}/{{session}}/end", end, methods=["POST"]),
+        Route("/settings/sessions", listed),
+        Route("/settings/sessions/end-others", end_others, methods=["POST"]),
+        Route("/settings/sessions/{session}/end", end, methods=["POST"]),
     ]
 
 

@@ -73,13 +73,15 @@ class _Inside:
 def workspace_pages(desk: SettingsDesk) -> list[Route]:
     it = _Workspaces(desk)
     return [
-        Route(_PATH, it.listed, methods=["GET", "POST"]),
-        Route(f"{_PATH}/{{workspace}}", it.one),
-        Route(f"{_PATH}/{{workspace}}/general", it.change, methods=["POST"]),
-        Route(f"{_PATH}/{{workspace}}/budgets", it.set_budgets, methods=["POST"]),
-        Route(f"{_PATH}/{{workspace}}/members/add", it.add_member, methods=["POST"]),
-        Route(f"{_PATH}/{{workspace}}/members/remove", it.remove_member, methods=["POST"]),
-        Route(f"{_PATH}/{{workspace}}/delete", it.delete, methods=["POST"]),
+        Route("/settings/workspaces", it.listed, methods=["GET", "POST"]),
+        Route("/settings/workspaces/{workspace}", it.one),
+        Route("/settings/workspaces/{workspace}/general", it.change, methods=["POST"]),
+        Route("/settings/workspaces/{workspace}/budgets", it.set_budgets, methods=["POST"]),
+        Route("/settings/workspaces/{workspace}/members/add", it.add_member, methods=["POST"]),
+        Route(
+            "/settings/workspaces/{workspace}/members/remove", it.remove_member, methods=["POST"]
+        ),
+        Route("/settings/workspaces/{workspace}/delete", it.delete, methods=["POST"]),
     ]
 
 
