@@ -35,7 +35,7 @@ from fairlead.web.health import health_routes
 from fairlead.web.hooks.payments import hook_routes
 from fairlead.web.operations import operation_routes
 from fairlead.web.pages.app import page_routes
-from fairlead.web.pages.pretended_payment import pretended_payment_routes
+from fairlead.web.pages.pretended_payment import pretended_payment_pages
 from fairlead.web.pages.refusals import page_refusals
 from fairlead.web.pages.site import Site
 from fairlead.web.services import WebServices
@@ -83,7 +83,7 @@ def build_web_app(services: WebServices) -> ASGIApp:
             *(Mount(prefix, api) for prefix in API_PREFIXES),
             *([] if services.auth is None else auth_routes(services.auth)),
             *hook_routes(services.billing),
-            *pretended_payment_routes(services.billing, services.auth),
+            *pretended_payment_pages(site),
             *health_routes(services),
             *page_routes(site),
         ],

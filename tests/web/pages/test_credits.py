@@ -248,6 +248,8 @@ def test_what_is_on_documents_is_theirs_to_say(stage: Stage, ada: Visit) -> None
 def test_what_is_another_accounts_is_not_there(stage: Stage, ada: Visit) -> None:
     bob = Visit(stage, stage.bob)
     path = bought(ada)
+    paying = f"/billing/test-payment/{path.rpartition('/')[2]}"
+    assert "No money moves." in ada.get(paying).text
     (number,) = set(re.findall(r'/credits/documents/(\d+)"', ada.get("/credits/invoices").text))
     for answer in (
         bob.get(path),
@@ -255,6 +257,8 @@ def test_what_is_another_accounts_is_not_there(stage: Stage, ada: Visit) -> None
         bob.get(f"{path}/refund"),
         bob.post(f"{path}/refund"),
         bob.post(f"{path}/look"),
+        bob.get(paying),
+        bob.post(paying, outcome="pay"),
         bob.get(f"/credits/documents/{number}"),
         bob.post(f"/credits/documents/{number}/pay", method="card"),
         bob.get("/credits/purchases/pay-nothing"),
@@ -270,6 +274,7 @@ def test_what_is_another_accounts_is_not_there(stage: Stage, ada: Visit) -> None
 def test_members_and_other_sites_move_no_money(stage: Stage, ada: Visit) -> None:
     path = bought(ada)
     posts = (
+        f"/billing/test-payment/{path.rpartition('/')[2]}",
         "/credits/buy",
         f"{path}/refund",
         "/credits/top-up",

@@ -187,7 +187,7 @@ def _groups(sums: Sums, label: Label) -> list[tuple[str, Sequence[int]]]:
 
 
 def _buckets(sums: Sums, time: Stretch) -> list[tuple[str, Sequence[int]]]:
-    found = []
+    found: list[tuple[str, Sequence[int]]] = []
     for start_ms in time.starts:
         here = [counted for (start, _), counted in sums.sums.items() if start == start_ms]
         whole = _added([*here, *([sums.rest[start_ms]] if start_ms in sums.rest else [])])

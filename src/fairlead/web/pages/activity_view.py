@@ -204,7 +204,7 @@ def stretch(period: Period, now_ms: int) -> Stretch:
             days = 7 if period is Period.WEEK else 30
             end_ms = day_start_ms(now_ms) + DAY_MS
             start_ms, granularity = end_ms - days * DAY_MS, Granularity.DAY
-        case Period.YEAR:
+        case _:
             end_ms = month_after_ms(now_ms)
             start_ms, granularity = month_start_ms(now_ms), Granularity.MONTH
             for _ in range(11):

@@ -54,12 +54,12 @@ def typed_dollars(amount: NanoUSD | int | None) -> str:
 
 
 def day_end_ms(text: str, name: str) -> int:
-    """When that day is over in UTC; "2027-01-31". Raises RequestInvalid."""
+    """The last moment of that day in UTC; "2027-01-31". Raises RequestInvalid."""
     try:
         day = date.fromisoformat(text.strip()) + timedelta(days=1)
     except (ValueError, OverflowError):
         raise RequestInvalid("This is a day, as 2027-01-31.", param=name) from None
-    return int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()) * 1000
+    return int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()) * 1000 - 1
 
 
 def page_number(text: str | None) -> int:
