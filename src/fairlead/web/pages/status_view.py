@@ -130,7 +130,7 @@ def _provider_line(
     if incident is not None:
         word, tone = _WORDS[incident.severity]
     elif today is None or today.uptime is None:
-        word, tone = "Not called today", ""
+        word, tone = "Not called lately", ""
     else:
         word, tone = "Answers", "success"
     uptime = None if today is None else today.uptime
