@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from base64 import b64decode
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ HOSTILE = (
     " [a link](javascript:document.title=1) ![a picture](https://evil.example/x.png)"
     ' <a href="/auth/sign-out" style="position:fixed">signs out</a>'
 )
+DOT = b64decode("R0lGODlhAQABAAAAACH5BAEKAAEALAAAAAABAAEAAAICTAEAOw==")
 RICH = "# Title\n\n- **bold**\n\n```python\nprint(1)\n```\n\nEuler: $e^{i\\pi}=-1$\n\n|a|b|\n|-|-|\n|1|2|"
 
 
@@ -137,6 +139,21 @@ def test_conversations_leave_as_a_file_and_come_back(owner_page: Page, tmp_path:
     file.write_text('{"format": "fairlead-chat", "version": 1, "conversations": [7]}', "utf-8")
     owner_page.get_by_label("File with conversations").set_input_files(file)
     expect(owner_page.get_by_text("Conversation 1 is none.")).to_be_visible()
+
+
+def test_images_go_along_and_other_files_are_refused(owner_page: Page) -> None:
+    open_chat(owner_page, "/chat?model=sandbox/echo")
+    chooser = owner_page.get_by_label("Images and PDFs")
+    chooser.set_input_files({"name": "a.html", "mimeType": "text/html", "buffer": b"<p>"})
+    expect(owner_page.get_by_role("alert")).to_contain_text("a.html is neither an image")
+    chooser.set_input_files({"name": "dot.gif", "mimeType": "image/gif", "buffer": DOT})
+    expect(owner_page.get_by_role("button", name="Remove dot.gif")).to_be_visible()
+    with owner_page.expect_request("/chat/completions") as request:
+        ask(owner_page, "What is this?")
+    parts = request.value.post_data_json["messages"][0]["content"]
+    assert [part["type"] for part in parts] == ["text", "image_url"]
+    expect(owner_page.get_by_role("img", name="dot.gif")).to_be_visible()
+    expect(owner_page.get_by_role("article").get_by_text("What is this?")).to_be_visible()
 
 
 def test_on_a_phone_conversations_are_beside_the_page(

@@ -85,9 +85,9 @@ async def test_what_cannot_be_is_said_at_its_field_and_is_not_in_the_code(
 ) -> None:
     page = await built(client, status=422, temperature="hot", top_p="7", seed="1.5")
     for name, problem in (
-        ("temperature", "A number."),
-        ("top_p", "From 0 to 1."),
-        ("seed", "A whole number."),
+        ("temperature", "Must be a number."),
+        ("top_p", "Must be from 0 to 1."),
+        ("seed", "Must be a whole number."),
     ):
         assert f'<p class="problem" id="field-{name}-problem">{problem}</p>' in page.text
         assert name not in code_of(page)

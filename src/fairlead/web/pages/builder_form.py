@@ -170,7 +170,7 @@ class _Reading:
         found = [one.strip() for one in self.text(name).split(separator)]
         found = [one for one in found if one]
         if len(found) > most:
-            self.problems[name] = f"At most {most}."
+            self.problems[name] = f"Must be at most {most}."
         return found[:most]
 
     def number(self, of: Number) -> float | None:
@@ -181,11 +181,15 @@ class _Reading:
         try:
             value = convert(text)
         except ValueError:
-            self.problems[of.name] = "A whole number." if of.is_whole else "A number."
+            self.problems[of.name] = (
+                "Must be a whole number." if of.is_whole else "Must be a number."
+            )
             return None
         if not of.low <= value <= of.high:
             self.problems[of.name] = (
-                f"From {of.low:g} to {of.high:g}." if abs(of.high) < 100 else "Out of range."
+                f"Must be from {of.low:g} to {of.high:g}."
+                if abs(of.high) < 100
+                else "Out of range."
             )
             return None
         return value
