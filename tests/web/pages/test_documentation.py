@@ -202,6 +202,21 @@ def test_every_page_is_on_the_shelf() -> None:
     assert written - {page.source for page in SHELF.pages.values()} == {"README.md"}
 
 
+async def test_links_from_other_pages_lead_to_pages_that_are_there(
+    client: httpx.AsyncClient,
+) -> None:
+    web = docs_folder().parent / "src" / "fairlead" / "web"
+    named = {
+        link
+        for path in (*web.rglob("*.html"), *(web / "pages").rglob("*.py"))
+        for link in re.findall(r'href="(/docs[a-z/-]*)["#]', path.read_text("utf-8"))
+        + re.findall(r'"(/docs/[a-z/-]+)["#]', path.read_text("utf-8"))
+    } - {"/docs/images/"}
+    assert "/docs/quickstart" in named
+    for link in sorted(named):
+        assert (await client.get(link, headers=HTML)).status_code == 200, link
+
+
 def test_a_page_that_nobody_listed_comes_last_in_its_section(tmp_path: Path) -> None:
     for name in ("api/new.md", "operate/new.md", "new.md", "api/errors.md"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
