@@ -136,9 +136,9 @@ async def test_without_calls_each_says_so(empty: httpx.AsyncClient, path: str) -
     words = {
         "/providers": "54 providers",
         "/providers/openai": "Nothing was called here lately",
-        "/rankings": "Nothing was called yet",
+        "/rankings": "Nothing was called in the last 7 days",
         "/apps": "No app yet",
-        "/status": "Nothing was called yet",
+        "/status": "Nothing was called lately",
     }
     assert words[path] in page
     assert "made up" not in page

@@ -108,7 +108,7 @@ def status(
 
 def _headline(ongoing: Sequence[IncidentRow], *, has_calls: bool) -> tuple[str, str]:
     if not has_calls:
-        return "Nothing was called yet, so nothing is known of the providers.", "info"
+        return "Nothing was called lately, so nothing is known of the providers.", "info"
     if not ongoing:
         return "Every provider that was called answers.", "success"
     names = sorted({one.provider.name for one in ongoing})
