@@ -72,6 +72,24 @@ PAGES = (
             "account",
         )
     ),
+    *(
+        Shot(
+            f"admin-{name or 'overview'}",
+            f"/admin/{name}".rstrip("/"),
+            as_owner=True,
+            has_demo=True,
+        )
+        for name in (
+            "",
+            "providers",
+            "endpoints",
+            "accounts",
+            "payments",
+            "ledger",
+            "configuration",
+            "audit",
+        )
+    ),
     Shot("docs", "/docs"),
     Shot("docs-quickstart", "/docs/quickstart"),
     Shot("docs-errors", "/docs/errors"),

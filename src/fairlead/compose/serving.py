@@ -14,6 +14,11 @@ from typing import Final
 
 import uvloop
 
+from fairlead.compose.administration import (
+    LedgerChecker,
+    ProviderChecker,
+    build_administration,
+)
 from fairlead.compose.billing import billing_edge, build_billing_plane
 from fairlead.compose.control_plane import build_control_plane
 from fairlead.compose.management import build_management
@@ -176,6 +181,7 @@ async def _serve(
             address=address,
         )
     )
+    ledger_checker = LedgerChecker(control, clock=clock)
     web = build_web_edge(
         settings,
         control,
@@ -185,6 +191,15 @@ async def _serve(
         auth=people.auth,
         billing=billing_edge(billing, control.ledger),
         management=management,
+        administration=build_administration(
+            control,
+            people.services,
+            clock=clock,
+            settings=lambda: orders.settings,
+            calls_under_way=lambda: app.calls_under_way,
+            providers=ProviderChecker(lambda: catalog.snapshot, lambda: orders.settings, upstream),
+            ledger_checks=ledger_checker.job,
+        ),
         samples=lambda: (
             counted.samples() | wallet.samples() | {"fairlead_calls_under_way": app.calls_under_way}
         ),
@@ -220,6 +235,7 @@ async def _serve(
                 tasks.create_task(keeper.run()),
                 tasks.create_task(people.run()),
                 tasks.create_task(billing.jobs.run()),
+                tasks.create_task(ledger_checker.run()),
                 tasks.create_task(_follow_settings(reread, orders, catalog, credentials)),
                 tasks.create_task(_discover(catalog, EngineLists(upstream, credentials), orders)),
             ]

@@ -19,6 +19,7 @@ from fairlead.core.ids import EndpointId, ProviderSlug
 from fairlead.gateway.figures import exposition
 from fairlead.gateway.keyring import Keyring
 from fairlead.settings import Settings, revealed
+from fairlead.web.administration import Administration
 from fairlead.web.app import build_web_app
 from fairlead.web.asking import Desk
 from fairlead.web.auth.services import AuthServices
@@ -43,6 +44,7 @@ def build_web_edge(
     samples: Callable[[], Mapping[str, float]],
     auth: AuthServices | None = None,
     billing: BillingEdge | None = None,
+    administration: Administration | None = None,
 ) -> ASGIApp:
     """samples: the gateway's figures for /metrics, by name. auth: None: nobody can sign in."""
     threads, catalog, settler = control.threads, control.catalog, control.settler
@@ -75,6 +77,7 @@ def build_web_edge(
             metrics_token=revealed(settings.metrics.token),
             auth=auth,
             billing=billing,
+            administration=administration,
             sessions=None if auth is None else auth.sessions,
             management=management,
             usage=UsageDesk(

@@ -139,6 +139,7 @@ def load(
         oidc={name: _oidc(name, value) for name, value in oidc_values.items()},
         providers={slug: _provider(value) for slug, value in provider_values.items()},
         models=models,
+        sources={".".join(path): one.name for path, one in given.items()},
     )
     _check_addresses(settings, given)
     if settings.mail.transport == "smtp" and not settings.mail.smtp_host:

@@ -13,8 +13,8 @@ from fairlead.settings.types import Settings
 
 __all__ = ["Fingerprint", "fingerprint", "needs_restart"]
 
-# Sections that a running server takes over; all others are read at start.
-_SWAPPED_WHILE_RUNNING: Final = frozenset({"providers", "models"})
+# What a running server takes over; all else is read at start. `sources` only says where values are from.
+_SWAPPED_WHILE_RUNNING: Final = frozenset({"providers", "models", "sources"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -322,7 +322,8 @@ class ProviderSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """All settings. providers: only those that anything was said about. models: `[[models]]` tables as
-    written, for the catalogue to check."""
+    written, for the catalogue to check. sources: who gave a value, by dotted name, as "server.port": a flag,
+    a variable, or the file; defaults are missing."""
 
     server: Server = Server()
     timeouts: Timeouts = Timeouts()
@@ -346,6 +347,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     oidc: Mapping[str, OidcSettings] = {}
     providers: Mapping[ProviderSlug, ProviderSettings] = {}
     models: tuple[Mapping[str, object], ...] = ()
+    sources: Mapping[str, str] = {}
 
 
 SECTIONS: Final[dict[str, type[msgspec.Struct]]] = {

@@ -30,6 +30,7 @@ from fairlead.core.ids import (
 )
 from fairlead.core.limits import KeyPace
 from fairlead.core.routing.preferences import AccountPreferences
+from fairlead.web.administration import Administration
 from fairlead.web.asking import Desk
 from fairlead.web.auth.services import AuthServices
 from fairlead.web.billing import BillingEdge
@@ -176,8 +177,8 @@ class WebServices:
     """Everything behind the web edge.
 
     management: None: accounts cannot be managed here. sessions: None: nobody can sign in.
-    auth: None: nobody can sign in. accounts, byok, contents, usage, billing, standings, privacy,
-    generation_list: None: there are none here.
+    auth: None: nobody can sign in. administration: None: no pages for the operator. accounts, byok, contents,
+    usage, billing, standings, privacy, generation_list: None: there are none here.
     is_ready: whether calls can be served.
     metrics: in Prometheus's text format.
     metrics_token: a bearer token that opens `/metrics` from elsewhere; None: only this machine may ask.
@@ -207,3 +208,4 @@ class WebServices:
     terms: Terms = Terms()
     benchmarks: Benchmarks = NO_BENCHMARKS
     demo: Demonstration = NO_DEMO
+    administration: Administration | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 import sqlalchemy as sa
@@ -15,6 +16,7 @@ from fairlead.store.tables.people import users, workspaces
 __all__ = [
     "by_email",
     "by_id",
+    "by_ids",
     "insert_default_workspace",
     "insert_if_free",
     "insert_user",
@@ -107,6 +109,12 @@ def by_email(connection: sa.Connection, email: str) -> Account | None:
 
 def by_id(connection: sa.Connection, account: AccountId) -> Account | None:
     return _one(connection, accounts.c.id == account)
+
+
+def by_ids(connection: sa.Connection, ids: Collection[AccountId]) -> dict[AccountId, Account]:
+    """Unknown ones are missing."""
+    rows = connection.execute(sa.select(accounts).where(accounts.c.id.in_(ids)))
+    return {row.id: _account(row) for row in rows}
 
 
 def page(connection: sa.Connection, *, after: AccountId, limit: int) -> list[Account]:

@@ -30,14 +30,26 @@ def insert(connection: sa.Connection, entry: AuditEntry) -> None:
 
 
 def page(
-    connection: sa.Connection, account: AccountId | None, *, before: str | None, limit: int
+    connection: sa.Connection,
+    account: AccountId | None,
+    *,
+    before: str | None,
+    limit: int,
+    actor: str | None = None,
+    action: str | None = None,
 ) -> list[AuditEntry]:
-    """The newest first. account: None: everybody's."""
+    """The newest first. account: None: everybody's. actor: done by them. action: that, or what begins with it
+    and a dot."""
     query = sa.select(audit_entries).order_by(audit_entries.c.id.desc()).limit(limit)
     if account is not None:
         query = query.where(audit_entries.c.account_id == account)
     if before is not None:
         query = query.where(audit_entries.c.id < before)
+    if actor is not None:
+        query = query.where(audit_entries.c.actor == actor)
+    if action is not None:
+        name = audit_entries.c.action
+        query = query.where((name == action) | name.startswith(f"{action}.", autoescape=True))
     return [_entry(row) for row in connection.execute(query)]
 
 

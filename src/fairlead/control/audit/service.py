@@ -70,10 +70,26 @@ class Audit:
         with self._database.read() as connection:
             return queries.page(connection, account, before=before, limit=min(limit, PAGE_MAX))
 
-    def page_of_all(self, *, before: str | None = None, limit: int = PAGE_MAX) -> list[AuditEntry]:
-        """The same of all accounts, for the operator."""
+    def page_of_all(
+        self,
+        *,
+        account: AccountId | None = None,
+        actor: str | None = None,
+        action: str | None = None,
+        before: str | None = None,
+        limit: int = PAGE_MAX,
+    ) -> list[AuditEntry]:
+        """The same of all accounts, for the operator. actor: a user's or a key's id, or "operator".
+        action: as "key.create", or what it begins with, as "key"."""
         with self._database.read() as connection:
-            return queries.page(connection, None, before=before, limit=min(limit, PAGE_MAX))
+            return queries.page(
+                connection,
+                account,
+                before=before,
+                limit=min(limit, PAGE_MAX),
+                actor=actor,
+                action=action,
+            )
 
     def sweep(self, *, kept_ms: int) -> int:
         """Delete some entries older than that. Returns how many."""

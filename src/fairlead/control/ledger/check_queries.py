@@ -14,6 +14,8 @@ from fairlead.control.ledger.types import Entry, Lot, Posting, Totals
 from fairlead.core.budgets.types import account_budget
 from fairlead.core.ids import AccountId
 from fairlead.core.money import NanoUSD
+from fairlead.store.database import Database
+from fairlead.store.tables.installation import meta
 from fairlead.store.tables.ledger import lots
 
 __all__ = [
@@ -25,12 +27,15 @@ __all__ = [
     "generations_of",
     "hash_of",
     "lot_rows",
+    "save_standing",
+    "standing",
     "strays",
     "sums_of_generations",
     "uncharged",
 ]
 
 PAGE_ROWS: Final = 5000
+_STANDING: Final = "ledger_check"
 FOUND_MAX: Final = 100  # rows of one kind that are named
 
 _ENTRIES: Final = sa.text(
@@ -186,3 +191,16 @@ def account_rows(connection: sa.Connection) -> Iterator[AccountRow]:
                 spent=row.spent_nano,
             )
         after = rows[-1].id
+
+
+def standing(connection: sa.Connection) -> str | None:
+    """How the server's last check stands, as JSON; None: there was none."""
+    query = sa.select(meta.c.value).where(meta.c.name == _STANDING)
+    return connection.execute(query).scalar()
+
+
+def save_standing(database: Database, connection: sa.Connection, text: str) -> None:
+    query = database.insert(meta).values(name=_STANDING, value=text)
+    connection.execute(
+        query.on_conflict_do_update(index_elements=["name"], set_={"value": query.excluded.value})
+    )

@@ -12,6 +12,7 @@ from typing import Final
 from starlette.routing import Route
 
 from fairlead.web.pages.activity import activity_pages
+from fairlead.web.pages.admin.app import admin_pages
 from fairlead.web.pages.api_reference import api_reference_pages
 from fairlead.web.pages.builder import builder_pages
 from fairlead.web.pages.chat import chat_pages
@@ -42,6 +43,7 @@ PAGES: Final[tuple[Callable[[Site], list[Route]], ...]] = (
     key_pages,
     credits_pages,
     activity_pages,
+    admin_pages,
     models_pages,
     providers_pages,
     rankings_pages,

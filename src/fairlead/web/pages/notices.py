@@ -46,6 +46,13 @@ NOTICES: Final = MappingProxyType(
         "joined": Notice("success", "You belong to this organisation now."),
         "switched": Notice("success", "You act for this account now."),
         "invited": Notice("success", "An invitation is on its way."),
+        "granted": Notice("success", "The credit is given."),
+        "person-disabled": Notice(
+            "success", "They are shut out: signed out, and their keys refused."
+        ),
+        "person-enabled": Notice("success", "They are let in again."),
+        "ledger-check-begun": Notice("info", "The check has begun. You may leave this page."),
+        "ledger-check-runs": Notice("info", "A check is under way already."),
         "left": Notice("success", "You do not belong to that organisation any more."),
     }
 )
