@@ -36,6 +36,8 @@ __all__ = [
     "Offers",
     "Performance",
     "catalogue_of",
+    "headquarters_of",
+    "kind_of",
     "listing",
     "offers",
     "performance",
