@@ -16,6 +16,9 @@ from fairlead.control.ledger.types import AddCredit, Charge, LotKind
 from fairlead.core.health import HealthBook
 from fairlead.core.money import NanoUSD
 from fairlead.settings import Billing
+from fairlead.settings.money import Stripe
+from fairlead.settings.types import Secret
+from tests.stripe_server import SECRET_KEY, StripeServer, stripe_server
 from tests.web.management.stage import OpenProviders, Person, Stage
 from tests.web.pages.visits import HOSTILE, HTML, Visit
 
@@ -26,10 +29,13 @@ PAGES = ("/credits", "/credits/top-up", "/credits/invoices", "/credits/history",
 class Shop:
     """The same installation, on which people can pretend to pay."""
 
-    def __init__(self, stage: Stage, **billing: object) -> None:
+    def __init__(self, stage: Stage, stripe: StripeServer | None = None, **billing: object) -> None:
         settings = msgspec.structs.replace(
             stage.settings, billing=Billing(test_payments=True, **billing)
         )
+        if stripe is not None:
+            company = Stripe(secret_key=Secret(SECRET_KEY), api_base=stripe.url)
+            settings = msgspec.structs.replace(settings, stripe=company)
         self.plane = build_billing_plane(
             stage.control, settings, outbox=stage.people.services.outbox, clock=stage.clock,
             address="http://fairlead.test",
@@ -322,3 +328,34 @@ def test_where_nothing_can_be_bought_the_page_says_so(stage: Stage) -> None:
         assert shop.plane.billing.page(stage.ada.account) == []
     finally:
         stage.app = before
+
+
+def test_a_payment_company_has_its_own_page_and_the_policy_lets_people_there(stage: Stage) -> None:
+    before = stage.app
+    with stripe_server() as stripe:
+        shop = Shop(stage, stripe)
+        stage.app = shop.app
+        try:
+            ada = Visit(stage, stage.ada)
+            page = ada.get("/credits/buy?amount=20&method=card")
+            policy = page.headers["content-security-policy"]
+            assert policy.endswith("form-action 'self' https://checkout.stripe.com")
+            assert "test" not in re.sub(r"<[^>]*>", "", page.text).lower()
+            key = hidden(page.text, "key")
+            begun = ada.post("/credits/buy", amount="20", method="card", key=key)
+            (purchase,) = shop.plane.billing.page(stage.ada.account)
+            assert begun.status_code == 303
+            place = f"/credits/purchases/{purchase.id}"
+            # Where the policy does not let a form lead, a link does.
+            assert begun.headers["location"] == f"/credits/purchases/{purchase.id}"
+            waiting = ada.get(place).text
+            assert "We have not heard of a payment yet." in waiting
+            assert f'href="{purchase.url}"' in waiting
+            assert ada.post(f"{place}/look").headers["location"] == place
+            company = shop.plane.payments
+            assert company is not None
+            company.pages_at = ("https://checkout.example",)  # type: ignore[misc]
+            begun = ada.post("/credits/buy", amount="30", method="card", key="another")
+            assert begun.headers["location"].startswith("https://checkout.example/cs_")
+        finally:
+            stage.app = before
