@@ -90,6 +90,13 @@ PAGES = (
             "audit",
         )
     ),
+    Shot(
+        "admin-account",
+        "/admin/accounts?q=northwind",
+        as_owner=True,
+        has_demo=True,
+        follow="Demo: Northwind",
+    ),
     Shot("docs", "/docs"),
     Shot("docs-quickstart", "/docs/quickstart"),
     Shot("docs-errors", "/docs/errors"),

@@ -30,6 +30,7 @@ STATES: Final = (
     ("trouble", "In trouble"),
     ("own", "Changed by the configuration"),
 )
+_CLOSED: Final = ("No credential", "No price")
 QUERY_CHARACTERS_MAX: Final = 200
 
 
@@ -59,12 +60,14 @@ def endpoint_pages(desk: AdminDesk) -> list[Route]:
         }
 
         def read() -> list[EndpointRow]:
+            """What calls may go to comes first."""
             snapshot = services.catalog.snapshot
-            return [
+            rows = [
                 row
                 for row in _rows(snapshot, services.health, own)
                 if _matches(row, q) and _is_in(row, state)
             ]
+            return sorted(rows, key=lambda row: row.state in _CLOSED)
 
         rows = await run_in_threadpool(read)
 
