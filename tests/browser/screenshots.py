@@ -95,7 +95,7 @@ PAGES = (
         "/admin/accounts?q=northwind",
         as_owner=True,
         has_demo=True,
-        follow="Demo: Northwind",
+        follow="tbody th a",
     ),
     Shot("docs", "/docs"),
     Shot("docs-quickstart", "/docs/quickstart"),

@@ -110,7 +110,7 @@ def _source(path: str, sources: Mapping[str, str]) -> str:
 
 def _text(value: object) -> str:
     match value:
-        case None:
+        case None | "":
             return UNSET
         case Secret():
             return HIDDEN
