@@ -72,7 +72,7 @@ def test_who_signs_up_begins_with_the_free_allowance(program: Program, tmp_path:
     address = until(server.stdout, READY)[1]
     with httpx.Client(trust_env=False) as browser:
         browser.post(f"{address}/auth/sign-up", data={"email": "ada@example.com"})
-        link = until(server.stderr, re.compile(r"(http://\S+/sign-in/[\w-]{43})\n"))[1]
+        link = until(server.stderr, re.compile(r"(http://\S+/sign-up/[\w-]{43})\n"))[1]
         assert browser.post(link, data={"password": "correct horse battery"}).status_code == 303
         # Whoever is signed in needs no key.
         shown = browser.get(f"{address}/api/v1/credits").json()["data"]

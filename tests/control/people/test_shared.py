@@ -25,7 +25,7 @@ pytestmark = pytest.mark.anyio
 LATE = """
 import sys
 import fairlead.compose.serving
-late = {"argon2", "joserfc", "smtplib", "aiohttp", "authlib", "jinja2"}
+late = {"argon2", "joserfc", "smtplib", "aiohttp", "authlib"}
 print(sorted(late & set(sys.modules)))
 """
 

@@ -22,7 +22,7 @@ from tests.web.pages.visits import HOSTILE, HTML, Visit
 SHEET = PriceSheet(
     prompt=PicoUSD(15_000_000), completion=PicoUSD(60_000_000), input_cache_read=PicoUSD(7_500_000)
 )
-APP = Attribution(referer="https://app.example", title="The App")
+APP = Attribution(referer="https://the-app.example", title="The App")
 
 
 @pytest.fixture
@@ -227,7 +227,7 @@ def test_hostile_titles_and_names_are_only_text(stage: Stage, ada: Visit) -> Non
     call = stage.settle(
         stage.ada, key=key.id, outcome=Outcome.FAILED, requested_model=HOSTILE,
         attribution=Attribution(
-            referer=f"https://app.example/{HOSTILE}", title=HOSTILE, user_agent=HOSTILE
+            referer=f"https://hostile.example/{HOSTILE}", title=HOSTILE, user_agent=HOSTILE
         ),
         session_id=HOSTILE, external_user=HOSTILE, native_finish_reason=HOSTILE,
         error_type=HOSTILE, upstream_id=HOSTILE,
