@@ -18,6 +18,7 @@ import pytest
 from fairlead.cli import main as cli_main
 from fairlead.cli.main import commands, run
 from fairlead.cli.running import claimed, is_claimed, server_process
+from fairlead.store.database import DatabaseUnreadable
 from tests.cli.conftest import Ended
 
 Call = Callable[..., Ended]
@@ -367,3 +368,16 @@ def test_the_version_needs_none_of_the_heavy_parts() -> None:
     )
     assert ended.stderr == ""
     assert ended.stdout == f"fairlead {metadata.version('fairlead')}\n"
+
+
+def test_a_database_that_goes_away_during_the_start_is_one_line(
+    fairlead: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gone(*_: object, **__: object) -> int:
+        raise DatabaseUnreadable("postgresql://***@/x: connection is bad")
+
+    monkeypatch.setattr("fairlead.compose.serving.serve", gone)
+    ended = fairlead("serve", "--port", "0")
+    assert ended.code != 0
+    assert "connection is bad; `fairlead doctor` looks closer" in ended.err
+    assert "unexpected" not in ended.err

@@ -81,9 +81,12 @@ def _serve(settings: Settings, seed: Snapshot, place: Place, reread: _Reread) ->
         # Most of a start is this import, and only who serves needs it.
         from fairlead.compose.serving import serve as serve_here
 
-        return serve_here(
-            settings, seed=seed, data=data, listener=listener, on_ready=ready, reread=reread
-        )
+        with (
+            opening.stop_on_database_trouble()
+        ):  # it may go away between the look at it and the first question
+            return serve_here(
+                settings, seed=seed, data=data, listener=listener, on_ready=ready, reread=reread
+            )
 
 
 def _supervise(
@@ -120,7 +123,7 @@ def _work(
 
     pipes = WorkerPipes.parse(descriptors)
     pipes.end_with_parent()
-    with pipes.socket() as listener:
+    with pipes.socket() as listener, opening.stop_on_database_trouble():
         return serve_here(
             settings,
             seed=seed,
