@@ -240,13 +240,11 @@ class Histories:
     endpoints: tuple[EndpointHistory, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class EndpointUptime:
-    """successes, outages: beside the window's starts; other calls tell nothing of the endpoint."""
+class _Uptime:
+    """What follows from successes and outages."""
 
-    endpoint: str
-    provider: str
-    model: str
+    __slots__ = ()
+
     successes: tuple[int, ...]
     outages: tuple[int, ...]
 
@@ -260,6 +258,17 @@ class EndpointUptime:
 
 
 @dataclass(frozen=True, slots=True)
+class EndpointUptime(_Uptime):
+    """successes, outages: beside the window's starts; other calls tell nothing of the endpoint."""
+
+    endpoint: str
+    provider: str
+    model: str
+    successes: tuple[int, ...]
+    outages: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Uptimes:
     """Of every endpoint that had calls, by model and endpoint. starts_ms: of the window's hours or days."""
 
@@ -269,19 +278,12 @@ class Uptimes:
 
 
 @dataclass(frozen=True, slots=True)
-class ProviderUptime:
+class ProviderUptime(_Uptime):
     """As EndpointUptime, of all endpoints of a provider together."""
 
     provider: str
     successes: tuple[int, ...]
     outages: tuple[int, ...]
-
-    @property
-    def uptime(self) -> float | None:
-        return _share(sum(self.successes), sum(self.outages))
-
-    def uptime_at(self, bucket: int) -> float | None:
-        return _share(self.successes[bucket], self.outages[bucket])
 
 
 @dataclass(frozen=True, slots=True)
