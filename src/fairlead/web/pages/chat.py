@@ -19,6 +19,7 @@ from starlette.routing import Route
 
 from fairlead.control.people.types import SignedIn
 from fairlead.core.catalog import Model, ModelKind
+from fairlead.web.pages.builder_form import EFFORTS
 from fairlead.web.pages.headers import accepts
 from fairlead.web.pages.model_list import Catalogue, row_of
 from fairlead.web.pages.models import CatalogueHolder
@@ -34,14 +35,6 @@ _SUGGESTIONS: Final = (
     ("Write", "Write a friendly note to a customer whose delivery is two days late."),
     ("Calculate", "Derive the quadratic formula step by step."),
 )
-_EFFORTS: Final = (
-    ("", "The model's own"),
-    ("none", "None"),
-    ("minimal", "Minimal"),
-    ("low", "Low"),
-    ("medium", "Medium"),
-    ("high", "High"),
-)
 _NO_PRICE: Final = "Price varies"
 
 
@@ -52,7 +45,7 @@ class Chat:
     owner: str
     default_model: str
     suggestions: tuple[tuple[str, str], ...] = _SUGGESTIONS
-    efforts: tuple[tuple[str, str], ...] = _EFFORTS
+    efforts: tuple[tuple[str, str], ...] = EFFORTS
 
 
 class ChatModel(msgspec.Struct, frozen=True):

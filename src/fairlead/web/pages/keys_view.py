@@ -9,7 +9,7 @@ from typing import Final
 from fairlead.control.budgets.types import Spending
 from fairlead.control.keys.types import ApiKey, LimitReset
 from fairlead.control.usage.types import KeyUsage
-from fairlead.core.money import NanoUSD
+from fairlead.web.api.keys import spent_under_limit
 from fairlead.web.pages.form_fields import typed_dollars
 from fairlead.web.pages.shown import dollars
 
@@ -153,7 +153,7 @@ def key_row(
     """standing: of its limit, if it has one."""
     usage = usage or KeyUsage()
     state, tone = _state(key, now_ms)
-    spent = _spent(key, usage) if standing is None else standing.spent
+    spent = spent_under_limit(key, usage) if standing is None else standing.spent
     limit = key.limit
     return KeyRow(
         path=key_path(key),
@@ -191,16 +191,6 @@ def _state(key: ApiKey, now_ms: int) -> tuple[str, str]:
     if key.is_disabled:
         return "Disabled", "warning"
     return "Active", "success"
-
-
-def _spent(key: ApiKey, usage: KeyUsage) -> NanoUSD:
-    span = {
-        None: usage.total,
-        LimitReset.DAILY: usage.daily,
-        LimitReset.WEEKLY: usage.weekly,
-        LimitReset.MONTHLY: usage.monthly,
-    }[key.limit_reset]
-    return NanoUSD(span.cost + (span.byok if key.includes_byok else 0))
 
 
 def _pace(key: ApiKey) -> str:
