@@ -117,6 +117,20 @@ def test_an_answer_is_stopped_and_what_failed_is_tried_again(
         assert watched.unexpected == []
 
 
+def test_what_is_open_goes_on_and_what_is_deleted_stays_deleted(owner_page: Page) -> None:
+    ask(owner_page, "Take your time", model="sandbox/slow")
+    expect(owner_page.get_by_role("article").locator("[data-prose] p")).to_be_visible()
+    listed = owner_page.get_by_role("navigation", name="Conversations").get_by_role("listitem")
+    listed.get_by_role("link").click()
+    expect(owner_page.get_by_role("button", name="Stop", exact=True)).to_be_visible()
+    listed.get_by_role("button", name="Delete Take your time").click()
+    expect(owner_page.get_by_text("What do you want to ask?")).to_be_visible()
+    expect(listed).to_have_count(0)
+    # What was under way while it was deleted brings nothing back.
+    ask(owner_page, "Something else", model="sandbox/echo")
+    expect(listed).to_have_count(1)
+
+
 def test_conversations_leave_as_a_file_and_come_back(owner_page: Page, tmp_path: Path) -> None:
     ask(owner_page, "Keep this", model="sandbox/echo")
     expect(owner_page.get_by_role("button", name="Delete Keep this")).to_be_visible()

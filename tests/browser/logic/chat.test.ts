@@ -230,3 +230,25 @@ test("costs are exact, and days are those of the calendar", () => {
   const days = [now, now - 10 * 3_600_000, new Date(2026, 10, 1).getTime(), new Date(2025, 0, 5).getTime()];
   assert.deepEqual(days.map((ms) => dayText(ms, now)), ["Today", "Yesterday", "Nov 1", "Jan 5, 2025"]);
 });
+
+test("what two windows said in one conversation is both kept", () => {
+  const before = talk();
+  const here = conversation.said(before, "here", "here");
+  const there = conversation.said(structuredClone(before), "there", "there");
+  const both = conversation.together(there, { ...here, title: "Named here" }, new Set(["here"]));
+  assert.deepEqual(both.turns.map((turn) => turn.id), ["first", "second", "there", "here"]);
+  assert.deepEqual([both.title, both.current], ["Named here", "here"]);
+  // Of a turn that the other window asked, what it has counts; of ours, what we have.
+  const [first, second] = structuredClone(both).turns;
+  assert.ok(first?.answers[0] && second?.answers[0]);
+  first.answers[0].text = second.answers[0].text = "more of it";
+  const again = conversation.together({ ...both, turns: [first, second] }, both, new Set(["second", "here"]));
+  assert.deepEqual(again.turns.map((turn) => turn.answers[0]?.text), ["more of it", "a/one on second", "", ""]);
+});
+
+test("a turn that went on elsewhere is amended in its place alone", () => {
+  const made = talk();
+  const stopped = { ...last(made), text: "second, as it became" };
+  const amended = conversation.withTurns(made, [stopped, { ...stopped, id: "of another" }]);
+  assert.deepEqual(amended.turns.map((turn) => turn.text), ["first", "second, as it became"]);
+});

@@ -6,7 +6,7 @@ import { refusalText } from "./words.ts";
 
 const TRY_AFTER_MS = 150;
 
-export interface App {
+interface App {
   path: string;
   title: string;
   csrf: string;
@@ -40,6 +40,7 @@ export async function stream(
     }
     await follow(answer, response.body, changed);
   } catch (error) {
+    if (answer.state === "failed") return; // the stream said why before it broke off
     answer.state = signal.aborted ? "stopped" : "failed";
     if (!signal.aborted) {
       answer.error = "The connection broke off. Check the network, then retry.";
@@ -65,13 +66,17 @@ async function follow(answer: Answer, body: ReadableStream<Uint8Array>, changed:
   if (!isOver) answer.error = "The answer broke off.";
 }
 
-/** The record of a call, which is there a moment after its end. null: it is not. */
+/** The record of a call, which is there a moment after its end. null: it is not, or cannot be had now. */
 export async function recordOf(path: string, triesMax = 6): Promise<Record<string, unknown> | null> {
   for (let attempt = 1; attempt <= triesMax; attempt += 1) {
     await new Promise((wake) => setTimeout(wake, TRY_AFTER_MS * attempt));
-    const response = await fetch(path, { headers: { accept: "application/json" } });
-    if (response.ok) return record(record(await response.json())?.["data"]);
-    if (response.status !== 404) return null;
+    try {
+      const response = await fetch(path, { headers: { accept: "application/json" } });
+      if (response.ok) return record(record(await response.json())?.["data"]);
+      if (response.status !== 404) return null;
+    } catch {
+      return null;
+    }
   }
   return null;
 }

@@ -10,6 +10,7 @@ import {
   newConversation,
   path,
   said,
+  settled,
   switched,
 } from "./conversation.ts";
 import { announce, cloned, modelAddress, part } from "./dom.ts";
@@ -33,6 +34,7 @@ export class Chat {
   #views: TurnView[] = [];
   #stopping = new AbortController();
   #keeping: number | undefined;
+  #asked = new Set<string>(); // turns of the conversation that were asked in this window
 
   constructor(root: HTMLElement, store: Store, models: readonly string[]) {
     this.#root = root;
@@ -46,10 +48,14 @@ export class Chat {
     window.addEventListener("pagehide", () => {
       if (this.#keeping !== undefined) void this.#keep();
     });
-    this.#heads = await this.#store.heads();
+    // Another window may have added and deleted meanwhile.
+    document.addEventListener("visibilitychange", () => {
+      if (document.visibilityState === "visible") void this.#readHeads().then(() => this.#showHeads());
+    });
+    await this.#readHeads();
+    this.#show();
     const wanted = location.hash.slice(1);
     if (this.#heads.some((one) => one.id === wanted)) await this.open(wanted);
-    else this.#show();
   }
 
   get isBusy(): boolean {
@@ -60,14 +66,25 @@ export class Chat {
 
   begin(): void {
     this.#leave();
-    this.conversation = newConversation(newId(), Date.now(), this.conversation.models);
-    history.replaceState(null, "", location.pathname);
-    this.#show();
+    this.#beginAnew();
   }
 
   async open(id: string): Promise<void> {
-    const found = await this.#store.find(id);
-    if (found === null) return;
+    if (id === this.conversation.id) return;
+    let found: Conversation | null;
+    try {
+      found = await this.#store.find(id);
+    } catch {
+      this.problem("This browser does not give the conversation out. Reload the page and try again.");
+      return;
+    }
+    if (found === null) {
+      this.problem("This conversation is not here any more.");
+      this.#heads = this.#heads.filter((one) => one.id !== id);
+      this.#showHeads();
+      return;
+    }
+    this.problem("");
     this.#leave();
     this.conversation = found;
     history.replaceState(null, "", `${location.pathname}#${id}`);
@@ -76,35 +93,35 @@ export class Chat {
   }
 
   async forget(id: string): Promise<void> {
-    this.#heads = this.#heads.filter((one) => one.id !== id);
-    if (id === this.conversation.id) this.begin();
-    await this.#store.forget(id);
-    this.#showHeads();
-    announce("Deleted.");
+    if (id === this.conversation.id) this.#abandon();
+    await this.#deleted(this.#store.forget(id), (head) => head.id === id, "Deleted.");
   }
 
   async clear(): Promise<void> {
-    this.#heads = [];
-    this.begin();
-    await this.#store.clear();
-    this.#showHeads();
-    announce("All conversations are deleted.");
+    this.#abandon();
+    await this.#deleted(this.#store.clear(), () => true, "All conversations are deleted.");
   }
 
+  /** With the one that is open as it is now: it may be the one that could not be kept. Rejects if storage does. */
   async all(): Promise<Conversation[]> {
-    const found = await Promise.all(this.#heads.map((one) => this.#store.find(one.id)));
-    return found.filter((one) => one !== null);
+    const others = this.#heads.filter((one) => one.id !== this.conversation.id);
+    const found = await Promise.all(others.map((one) => this.#store.find(one.id)));
+    const open = this.conversation.turns.length === 0 ? [] : [settled(this.conversation)];
+    return [...open, ...found.filter((one) => one !== null)];
   }
 
-  /** Those that are here already are not overwritten. Returns how many are new. */
+  /** Those that are here already are not overwritten. Returns how many are new. Rejects if storage does. */
   async add(conversations: readonly Conversation[]): Promise<number> {
-    const known = new Set(this.#heads.map((one) => one.id));
+    const known = new Set([this.conversation.id, ...this.#heads.map((one) => one.id)]);
     const fresh = conversations.filter((one) => !known.has(one.id));
-    for (const one of fresh) {
-      await this.#store.keep(one);
-      this.#heads.push(headOf(one));
+    try {
+      for (const one of fresh) {
+        await this.#store.keep(one, new Set());
+        this.#heads.push(headOf(one));
+      }
+    } finally {
+      this.#showHeads();
     }
-    this.#showHeads();
     return fresh.length;
   }
 
@@ -154,6 +171,42 @@ export class Chat {
   #leave(): void {
     if (this.#keeping !== undefined || this.isBusy) void this.#keep();
     this.stop();
+    this.#asked = new Set();
+  }
+
+  /** The conversation is to be deleted: nothing more of it is kept. */
+  #abandon(): void {
+    window.clearTimeout(this.#keeping);
+    this.#keeping = undefined;
+    this.stop();
+    this.#asked = new Set();
+    this.#beginAnew();
+  }
+
+  #beginAnew(): void {
+    this.conversation = newConversation(newId(), Date.now(), this.conversation.models);
+    history.replaceState(null, "", location.pathname);
+    this.#show();
+  }
+
+  async #deleted(deleting: Promise<void>, isGone: (head: Head) => boolean, said: string): Promise<void> {
+    try {
+      await deleting;
+    } catch {
+      this.problem("This browser does not let go of it. Reload the page and try again.");
+      return;
+    }
+    this.#heads = this.#heads.filter((one) => !isGone(one));
+    this.#showHeads();
+    announce(said);
+  }
+
+  async #readHeads(): Promise<void> {
+    try {
+      this.#heads = await this.#store.heads();
+    } catch {
+      this.problem("This browser does not give out what it has kept for this page.");
+    }
   }
 
   #branch(conversation: Conversation): void {
@@ -166,8 +219,10 @@ export class Chat {
     history.replaceState(null, "", `${location.pathname}#${conversation.id}`);
     const turn = path(this.conversation).at(-1);
     if (turn === undefined) return;
+    this.#asked.add(turn.id);
     this.#show();
     this.#scrolling.toEnd();
+    this.#keepSoon();
     const signal = this.#stopping.signal;
     turn.answers.forEach((answer, index) => {
       if (isUnderWay(answer)) void this.#ask(this.conversation, turn, index, signal);
@@ -182,21 +237,20 @@ export class Chat {
     const app = { ...APP, csrf: this.#root.dataset["csrf"] ?? "" };
     await stream(answer, bodyOf(conversation, turn, answer.model), app, signal, () => {
       view()?.changed();
-      if (this.conversation.id === conversation.id) this.#keepSoon();
+      if (this.#asked.has(turn.id)) this.#keepSoon();
     });
     view()?.changed();
-    if (this.conversation.id === conversation.id) this.#showBusy();
+    this.#showBusy();
     if (answer.state === "stopped" && answer.generation !== null) {
       answer.usage = usageOf(await recordOf(`/api/v1/generation?id=${encodeURIComponent(answer.generation)}`));
       view()?.changed();
     }
-    if (this.conversation.id === conversation.id) {
+    if (this.#asked.has(turn.id)) {
       await this.#keep();
       return;
     }
     // One has gone on to another conversation: what came till then belongs to this one, if it is still there.
-    const kept = await this.#store.find(conversation.id);
-    if (kept !== null) await this.#store.keep({ ...kept, turns: conversation.turns });
+    await this.#store.amend(conversation.id, [turn]).catch(() => undefined);
   }
 
   #keepSoon(): void {
@@ -208,13 +262,14 @@ export class Chat {
     window.clearTimeout(this.#keeping);
     this.#keeping = undefined;
     const { conversation } = this;
+    // Before it is written: whoever deletes it meanwhile has the last word.
+    this.#heads = [...this.#heads.filter((one) => one.id !== conversation.id), headOf(conversation)];
+    this.#showHeads();
     try {
-      await this.#store.keep(conversation);
+      await this.#store.keep(conversation, this.#asked);
     } catch {
       this.problem("This browser cannot keep the conversation: there may be no room left. Export what matters.");
     }
-    this.#heads = [...this.#heads.filter((one) => one.id !== conversation.id), headOf(conversation)];
-    this.#showHeads();
   }
 
   #show(): void {

@@ -129,6 +129,20 @@ export function settled(conversation: Conversation): Conversation {
   };
 }
 
+/** One conversation as two windows have it: of turns in `asked` our own counts, of all others what is kept. */
+export function together(kept: Conversation, own: Conversation, asked: ReadonlySet<string>): Conversation {
+  const known = new Set(kept.turns.map((turn) => turn.id));
+  const turns = [...kept.turns, ...own.turns.filter((turn) => !known.has(turn.id))];
+  const ours = own.turns.filter((turn) => asked.has(turn.id));
+  return withTurns({ ...own, turns, files: { ...kept.files, ...own.files } }, ours);
+}
+
+/** With these turns in the places of those of the same id. */
+export function withTurns(conversation: Conversation, changed: readonly Turn[]): Conversation {
+  const byId = new Map(changed.map((turn) => [turn.id, turn]));
+  return { ...conversation, turns: conversation.turns.map((turn) => byId.get(turn.id) ?? turn) };
+}
+
 function titleOf(text: string, files: Readonly<Record<string, Attachment>>): string {
   const line = text.trim().replace(/\s+/g, " ") || Object.values(files)[0]?.name || "";
   const characters = [...line];

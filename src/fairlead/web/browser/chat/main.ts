@@ -10,7 +10,7 @@ import { Picker } from "./picker.ts";
 import { fill, read as readSettings } from "./settings.ts";
 import { openStore } from "./store.ts";
 import { showFiles } from "./turns.ts";
-import { MODELS_MAX, type Attachment } from "./types.ts";
+import { MODELS_MAX, type Attachment, type Conversation } from "./types.ts";
 
 const root = document.querySelector<HTMLElement>("[data-chat]");
 if (root !== null) void start(root);
@@ -53,13 +53,14 @@ function compose(root: HTMLElement, chat: Chat): void {
   const field = part<HTMLTextAreaElement>(form, "text");
   const chosen = part<HTMLInputElement>(form, "attach-file");
   let files: Attachment[] = [];
+  let reading = Promise.resolve(); // of files, one after the other; what is sent waits for it
 
   const show = () =>
     showFiles(part(form, "files"), files, (index) => {
       files = files.filter((_one, at) => at !== index);
       show();
     });
-  const attach = async (added: Iterable<File>) => {
+  const readAll = async (added: readonly File[]) => {
     chat.problem("");
     for (const file of added) {
       const problem = refusal(file, files.length);
@@ -68,14 +69,19 @@ function compose(root: HTMLElement, chat: Chat): void {
         continue;
       }
       try {
-        files = [...files, await attached(file)];
+        const read = await attached(file);
+        files = [...files, read];
       } catch (error) {
         chat.problem(String((error as Error).message));
       }
     }
     show();
   };
-  const send = () => {
+  /** added: copied at once, for the list of an event is empty afterwards. */
+  const attach = (added: readonly File[]) => {
+    reading = reading.then(() => readAll(added));
+  };
+  const sendNow = () => {
     const text = field.value.trim();
     if (chat.isBusy || (text === "" && files.length === 0)) return;
     if (chat.conversation.models.length === 0) {
@@ -88,6 +94,8 @@ function compose(root: HTMLElement, chat: Chat): void {
     show();
   };
 
+  const send = () => void reading.then(sendNow);
+
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     send();
@@ -98,19 +106,19 @@ function compose(root: HTMLElement, chat: Chat): void {
     send();
   });
   field.addEventListener("paste", (event) => {
-    const pasted = event.clipboardData?.files ?? [];
+    const pasted = [...(event.clipboardData?.files ?? [])];
     if (pasted.length === 0) return;
     event.preventDefault();
-    void attach(pasted);
+    attach(pasted);
   });
   form.addEventListener("dragover", (event) => event.preventDefault());
   form.addEventListener("drop", (event) => {
     event.preventDefault();
-    void attach(event.dataTransfer?.files ?? []);
+    attach([...(event.dataTransfer?.files ?? [])]);
   });
   part(form, "attach").addEventListener("click", () => chosen.click());
   chosen.addEventListener("change", () => {
-    void attach([...(chosen.files ?? [])]);
+    attach([...(chosen.files ?? [])]);
     chosen.value = "";
   });
   part(form, "stop").addEventListener("click", () => {
@@ -172,16 +180,7 @@ function look(root: HTMLElement, chat: Chat, picker: Picker): void {
 function exchange(root: HTMLElement, chat: Chat): void {
   const chosen = part<HTMLInputElement>(root, "import-file");
   part(document, "clear").addEventListener("click", () => void chat.clear());
-  part(root, "export").addEventListener("click", () => {
-    void chat.all().then((conversations) => {
-      const nowMs = Date.now();
-      const link = document.createElement("a");
-      link.href = URL.createObjectURL(new Blob([written(conversations, nowMs)], { type: "application/json" }));
-      link.download = `chat-${new Date(nowMs).toISOString().slice(0, 10)}.json`;
-      link.click();
-      window.setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
-    });
-  });
+  part(root, "export").addEventListener("click", () => void save(chat));
   part(root, "import").addEventListener("click", () => chosen.click());
   chosen.addEventListener("change", () => {
     const file = chosen.files?.[0];
@@ -190,15 +189,37 @@ function exchange(root: HTMLElement, chat: Chat): void {
   });
 }
 
+async function save(chat: Chat): Promise<void> {
+  let conversations: Conversation[];
+  try {
+    conversations = await chat.all();
+  } catch {
+    chat.problem("This browser does not give all conversations out. Reload the page and try again.");
+    return;
+  }
+  const nowMs = Date.now();
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(new Blob([written(conversations, nowMs)], { type: "application/json" }));
+  link.download = `chat-${new Date(nowMs).toISOString().slice(0, 10)}.json`;
+  link.click();
+  window.setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
+}
+
 async function load(chat: Chat, file: File): Promise<void> {
+  let found: Conversation[];
   try {
     if (file.size > FILE_BYTES_MAX) throw new Unreadable("This file is too big.");
-    const found = readFile(await file.text());
+    found = readFile(await file.text());
+  } catch (error) {
+    chat.problem(error instanceof Unreadable ? error.message : "This file cannot be read.");
+    return;
+  }
+  try {
     const count = await chat.add(found);
     const first = found[0];
     if (count === 0) chat.problem("All conversations of this file are here already.");
     else if (first !== undefined) await chat.open(first.id);
-  } catch (error) {
-    chat.problem(error instanceof Unreadable ? error.message : "This file cannot be read.");
+  } catch {
+    chat.problem("This browser cannot keep all of them: there may be no room left.");
   }
 }

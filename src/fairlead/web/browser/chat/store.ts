@@ -1,7 +1,11 @@
-/** Conversations in this browser: IndexedDB, one database for each person and account. */
+/** Conversations in this browser: IndexedDB, one database for each person and account.
+ *
+ * Several windows may have it open, even with the same conversation. So what is written is put together with what is
+ * there, in one transaction: nobody's turns are lost.
+ */
 
-import { settled } from "./conversation.ts";
-import type { Conversation } from "./types.ts";
+import { settled, together, withTurns } from "./conversation.ts";
+import type { Conversation, Turn } from "./types.ts";
 
 /** Enough to list it. */
 export interface Head {
@@ -14,7 +18,10 @@ export interface Store {
   readonly isKept: boolean;
   heads(): Promise<Head[]>;
   find(id: string): Promise<Conversation | null>;
-  keep(conversation: Conversation): Promise<void>;
+  /** asked: ids of the turns that were asked in this window; of every other one, what is there already counts. */
+  keep(conversation: Conversation, asked: ReadonlySet<string>): Promise<void>;
+  /** Turns as they became, in a conversation that may have gone on since; nothing, if it is not there any more. */
+  amend(id: string, turns: readonly Turn[]): Promise<void>;
   forget(id: string): Promise<void>;
   clear(): Promise<void>;
 }
@@ -59,10 +66,20 @@ class Kept implements Store {
     return found === undefined ? null : settled(found);
   }
 
-  async keep(conversation: Conversation): Promise<void> {
+  async keep(conversation: Conversation, asked: ReadonlySet<string>): Promise<void> {
     await this.#change((heads, whole) => {
-      heads.put(headOf(conversation));
-      whole.put(conversation);
+      found(whole, conversation.id, (there) => {
+        heads.put(headOf(conversation));
+        whole.put(there === undefined ? conversation : together(there, conversation, asked));
+      });
+    });
+  }
+
+  async amend(id: string, turns: readonly Turn[]): Promise<void> {
+    await this.#change((_heads, whole) => {
+      found(whole, id, (there) => {
+        if (there !== undefined) whole.put(withTurns(there, turns));
+      });
     });
   }
 
@@ -107,6 +124,12 @@ class Forgetful implements Store {
     return Promise.resolve();
   }
 
+  amend(id: string, turns: readonly Turn[]): Promise<void> {
+    const there = this.#held.get(id);
+    if (there !== undefined) this.#held.set(id, withTurns(there, turns));
+    return Promise.resolve();
+  }
+
   forget(id: string): Promise<void> {
     this.#held.delete(id);
     return Promise.resolve();
@@ -116,6 +139,12 @@ class Forgetful implements Store {
     this.#held.clear();
     return Promise.resolve();
   }
+}
+
+/** `then` runs in the transaction of `whole`. */
+function found(whole: IDBObjectStore, id: string, then: (there: Conversation | undefined) => void): void {
+  const reading = whole.get(id);
+  reading.onsuccess = () => then(reading.result as Conversation | undefined);
 }
 
 function answer<Value>(request: IDBRequest<Value>): Promise<Value> {
