@@ -24,7 +24,7 @@ function listen(place: HTMLElement, button: HTMLButtonElement, stopper: HTMLButt
     stopping = new AbortController();
     button.hidden = true;
     stopper.hidden = false;
-    void run(place, body, stopping.signal).then(() => {
+    void run(place, body, stopping.signal).finally(() => {
       stopper.hidden = true;
       button.hidden = false;
     });
@@ -37,16 +37,17 @@ function listen(place: HTMLElement, button: HTMLButtonElement, stopper: HTMLButt
 
 async function run(place: HTMLElement, body: Record<string, unknown>, signal: AbortSignal): Promise<void> {
   const answer = newAnswer(String(body["model"]));
-  part(place, "prose").replaceChildren();
-  const loaded = import("../chat/prose.ts").then(({ Prose }) => new Prose(part(place, "prose")));
+  const written = part(place, "prose");
+  written.replaceChildren();
   let prose: Prose | null = null;
-  void loaded.then((made) => {
-    prose = made;
-    show(place, answer, prose);
-  });
+  const loading = import("../chat/prose.ts").then(
+    ({ Prose }) => (prose = new Prose(written)),
+    () => null,
+  );
+  void loading.then(() => show(place, answer, prose));
   show(place, answer, prose);
   await stream(answer, body, { ...APP, csrf: place.dataset["csrf"] ?? "" }, signal, () => show(place, answer, prose));
-  await loaded;
+  if ((await loading) === null) written.textContent = answer.text; // plain, if its part cannot be loaded
   show(place, answer, prose);
 }
 
