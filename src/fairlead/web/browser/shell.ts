@@ -1,6 +1,6 @@
-/** On every page: partial updates, the theme, copying, menus, dialogs, local times. Nothing here is needed to read. */
+/** On every page: partial updates, the theme, copying, menus, dialogs, forms, shortcuts. Nothing here is needed to read. */
 
-import "./htmx.ts";
+import "htmx.org/dist/htmx.esm.js"; // its settings are in the page's head
 import { startCopying } from "./shell/copying.ts";
 import { startDialogs } from "./shell/dialogs.ts";
 import { startForms } from "./shell/forms.ts";

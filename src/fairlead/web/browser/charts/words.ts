@@ -26,7 +26,7 @@ export function shareText(value: number): string {
   return `${digits(value * 100)}%`;
 }
 
-export function rateText(value: number): string {
+function rateText(value: number): string {
   return `${countText(value)}/s`;
 }
 

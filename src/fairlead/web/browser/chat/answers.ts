@@ -10,7 +10,7 @@ import { costText, usageText } from "./words.ts";
 
 const SHOW_EVERY_MS = 80; // of a growing answer: often enough to seem steady
 
-export interface AnswerWishes {
+interface AnswerWishes {
   again: () => void;
   /** After something on the page has become longer. */
   grown: () => void;

@@ -3,14 +3,14 @@
 import { path, remembered } from "./conversation.ts";
 import type { Answer, Attachment, Conversation, Turn, Usage } from "./types.ts";
 
-export interface Part {
+interface Part {
   type: string;
   text?: string;
   image_url?: { url: string };
   file?: { filename: string; file_data: string };
 }
 
-export interface Message {
+interface Message {
   role: "system" | "user" | "assistant";
   content: string | Part[];
 }

@@ -15,8 +15,8 @@ import {
   type Usage,
 } from "./types.ts";
 
-export const FORMAT = "fairlead-chat";
-export const VERSION = 1;
+const FORMAT = "fairlead-chat";
+const VERSION = 1;
 export const FILE_BYTES_MAX = 64 * 1024 * 1024;
 const CONVERSATIONS_MAX = 1000;
 const TURNS_MAX = 2000;

@@ -7,6 +7,7 @@
 
 import DOMPurify from "dompurify";
 import { Marked, type Token, type Tokens } from "marked";
+import { cloned, part } from "./dom.ts";
 import { mathAt, type Formula } from "./formula.ts";
 
 const ELEMENTS = [
@@ -137,12 +138,9 @@ function languageOf(code: HTMLElement): string {
 
 /** A head with the language, and a button that copies. */
 function frame(pre: HTMLElement): void {
-  const made = document.querySelector<HTMLTemplateElement>("#chat-code")?.content.firstElementChild?.cloneNode(true);
-  if (!(made instanceof HTMLElement)) return;
-  const language = made.querySelector("[data-said]");
-  if (language !== null) language.textContent = pre.dataset["language"] ?? "";
-  const copy = made.querySelector<HTMLElement>("[data-copy]");
-  if (copy !== null) copy.dataset["copy"] = pre.textContent;
+  const made = cloned("chat-code");
+  part(made, "said").textContent = pre.dataset["language"] ?? "";
+  part(made, "copy").dataset["copy"] = pre.textContent;
   pre.tabIndex = 0;
   pre.replaceWith(made);
   made.append(pre);

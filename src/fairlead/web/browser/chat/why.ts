@@ -3,7 +3,7 @@
 import { list, record } from "./asking.ts";
 import { element } from "./dom.ts";
 
-export interface Line {
+interface Line {
   who: string;
   why: string;
   isChosen: boolean;

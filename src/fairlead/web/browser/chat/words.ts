@@ -9,10 +9,6 @@ export function costText(usd: number): string {
   return `$${Number(whole).toLocaleString("en-US")}.${fraction.padEnd(2, "0")}`;
 }
 
-export function tokensText(count: number): string {
-  return `${count.toLocaleString("en-US")} ${count === 1 ? "token" : "tokens"}`;
-}
-
 /** "12 in · 340 out (200 reasoning)". */
 export function usageText(usage: Usage): string {
   const reasoning = usage.reasoning > 0 ? ` (${usage.reasoning.toLocaleString("en-US")} reasoning)` : "";
