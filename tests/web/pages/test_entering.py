@@ -91,6 +91,13 @@ async def enter(browser: httpx.AsyncClient, email: str = ADA) -> httpx.Response:
     return await browser.post("/sign-in", data={"email": email, "password": PASSWORD})
 
 
+async def linked(world: World) -> str:
+    """The address in the mail that was sent last."""
+    mail = (await world.mail())[-1]
+    (link,) = [line for line in mail.text.splitlines() if line.startswith(ADDRESS)]
+    return link
+
+
 async def csrf(browser: httpx.AsyncClient) -> str:
     found = await browser.get("/auth/session", headers={"accept": "application/json"})
     return str(found.json()["data"]["csrf"])
@@ -151,8 +158,7 @@ async def test_a_link_of_a_mail_only_looks_until_its_button_is_pressed(
     await world.newcomer(ADA)
     sent = await browser.post("/sign-in/link", data={"email": ADA})
     assert "Look into your mailbox" in sent.text
-    (mail,) = await world.mail()
-    (link,) = [line for line in mail.text.splitlines() if line.startswith(ADDRESS)]
+    link = await linked(world)
     assert link.startswith(f"{ADDRESS}/sign-in/")
     for _ in range(2):
         looked = await browser.get(link)
@@ -166,6 +172,26 @@ async def test_a_link_of_a_mail_only_looks_until_its_button_is_pressed(
     for again in (await browser.get(link), await browser.post(link)):
         assert again.status_code == 410
         assert "does not work any more" in again.text
+
+
+@pytest.mark.parametrize("way", ["/sign-in/link", "/sign-up"])
+async def test_a_link_of_a_mail_goes_on_to_where_somebody_wanted(
+    browser: httpx.AsyncClient, world: World, way: str
+) -> None:
+    if way == "/sign-in/link":
+        await world.newcomer(ADA)
+    await browser.post(way, data={"email": ADA, "next": "/auth?a=b&c=%2F"})
+    link = await linked(world)
+    shown = await browser.get(link)
+    assert shown.status_code == 200
+    opened = await browser.post(link, data={"name": "Ada"})
+    assert (opened.status_code, opened.headers["location"]) == (303, "/auth?a=b&c=%2F")
+    # The address of a mail may have been changed on the way.
+    await browser.post(way, data={"email": ADA, "next": "https://evil.example/"})
+    link = await linked(world)
+    assert "?" not in link
+    opened = await browser.post(f"{link}?next=//evil.example")
+    assert (opened.status_code, opened.headers["location"]) == (303, "/")
 
 
 async def test_nobody_learns_who_has_an_account(browser: httpx.AsyncClient, world: World) -> None:

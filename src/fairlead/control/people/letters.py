@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Final
+from urllib.parse import urlencode
 
 import msgspec
 import sqlalchemy as sa
@@ -98,7 +99,10 @@ class Letters:
         token = self._tokens.mint(
             connection, purpose, subject, email=letter.recipient, valid_ms=valid_ms
         )
-        values = {**letter.values, "link": _PATHS[purpose] + token, "valid": _span(valid_ms)}
+        link = _PATHS[purpose] + token
+        if "next" in letter.values:
+            link += f"?{urlencode({'next': letter.values['next']})}"
+        values = {**letter.values, "link": link, "valid": _span(valid_ms)}
         return msgspec.structs.replace(letter, kind=kind, values=values)
 
 

@@ -131,15 +131,17 @@ class SignIn:
             raise SignInRefused
         return await self._ask(self._by_password, known, place, checked.new_hash)
 
-    async def ask_for_link(self, email: str, place: Place) -> None:
-        """A mail with a link, if there is somebody. Raises EmailInvalid."""
-        await self._write("sign_in", email, place)
+    async def ask_for_link(self, email: str, place: Place, *, next_path: str = "") -> None:
+        """A mail with a link, if there is somebody. next_path: of ours, where the link goes on to; "": nowhere
+        in particular. Raises EmailInvalid."""
+        await self._write("sign_in", email, place, next_path=next_path)
 
-    async def ask_for_account(self, email: str, place: Place) -> None:
-        """A mail with a link, if they may have an account, or have one. Raises EmailInvalid, SignUpClosed."""
+    async def ask_for_account(self, email: str, place: Place, *, next_path: str = "") -> None:
+        """A mail with a link, if they may have an account, or have one. next_path: as for `ask_for_link`.
+        Raises EmailInvalid, SignUpClosed."""
         if self._settings.sign_up is SignUp.CLOSED:
             raise SignUpClosed
-        await self._write("sign_up", email, place)
+        await self._write("sign_up", email, place, next_path=next_path)
 
     async def ask_for_reset(self, email: str, place: Place) -> None:
         """A mail with a link, if there is somebody. Raises EmailInvalid."""
@@ -238,10 +240,14 @@ class SignIn:
         rules.check_password(self._settings, password, email=email)
         return await self._passwords.hash(password)
 
-    async def _write(self, kind: str, email: str, place: Place, *, about: str = "") -> None:
+    async def _write(
+        self, kind: str, email: str, place: Place, *, about: str = "", next_path: str = ""
+    ) -> None:
         address = account_rules.email(email)
         await self._try(place, LimitName.MAIL_FROM, LimitName.MAIL_TO, email=address)
-        await self._ask(self._entrance.write, Letter(kind=kind, recipient=address, about=about))
+        values = {"next": next_path} if next_path else {}
+        letter = Letter(kind=kind, recipient=address, about=about, values=values)
+        await self._ask(self._entrance.write, letter)
 
     async def _try(self, place: Place, *names: LimitName, email: str = "") -> None:
         counts = {

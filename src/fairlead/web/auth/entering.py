@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from typing import Final
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -14,7 +14,7 @@ from fairlead.control.people.oidc_rules import OidcFailed
 from fairlead.control.people.rules import Purpose
 from fairlead.control.people.types import NewSession
 from fairlead.core.errors import CallerError, NotFound
-from fairlead.web.auth.exchange import answering, done, page, read_form, wants_json
+from fairlead.web.auth.exchange import Form, answering, done, page, read_form, wants_json
 from fairlead.web.auth.services import AuthServices
 from fairlead.web.auth.shapes import session as session_shape
 from fairlead.web.sessions import check_own_origin, local_path
@@ -83,13 +83,17 @@ class _Entering:
     async def ask_for_account(self, request: Request) -> Response:
         check_own_origin(request.headers, self._doorway)
         form = await read_form(request)
-        await self._sign_in.ask_for_account(form.text("email"), self._doorway.place(request))
+        await self._sign_in.ask_for_account(
+            form.text("email"), self._doorway.place(request), next_path=_beyond_home(form)
+        )
         return _sent(request)
 
     async def ask_for_link(self, request: Request) -> Response:
         check_own_origin(request.headers, self._doorway)
         form = await read_form(request)
-        await self._sign_in.ask_for_link(form.text("email"), self._doorway.place(request))
+        await self._sign_in.ask_for_link(
+            form.text("email"), self._doorway.place(request), next_path=_beyond_home(form)
+        )
         return _sent(request)
 
     async def ask_for_reset(self, request: Request) -> Response:
@@ -155,7 +159,7 @@ class _Entering:
         except OidcFailed as error:
             raise _elsewhere_failed(name, error) from error
         new = await self._sign_in.with_identity(elsewhere, self._doorway.place(request))
-        response = await self._entered(request, new, to=local_path(_unquoted(back)))
+        response = await self._entered(request, new, to=local_path(unquote(back)))
         response.delete_cookie(OIDC_COOKIE, path=f"/auth/oidc/{name}")
         return response
 
@@ -192,7 +196,6 @@ def _sent(request: Request) -> Response:
     return page("Look into your mailbox", f"<p>{SENT}</p>")
 
 
-def _unquoted(path: str) -> str:
-    from urllib.parse import unquote
-
-    return unquote(path)
+def _beyond_home(form: Form) -> str:
+    """Where a link is to go on to; "" for where one arrives anyway."""
+    return "" if form.next_path == "/" else form.next_path

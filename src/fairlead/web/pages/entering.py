@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -97,16 +97,18 @@ class _Entering:
 
     async def ask_for_link(self, request: Request) -> Response:
         form = await self._form(request)
+        to = _after(form.fields.get(NEXT))
         asked = await attempted(
             self._auth.sign_in.ask_for_link(
-                form.fields.get("email", ""), self._auth.doorway.place(request)
+                form.fields.get("email", ""),
+                self._auth.doorway.place(request),
+                next_path=_told(to),
             )
         )
         if isinstance(asked, Refused):
-            to = _after(form.fields.get(NEXT))
             renamed = asked.renamed({"email": "link_email", WHOLE: "link_email"})
             return await self._sign_in_page(request, to, form=form, refused=renamed)
-        return await self._sent(request, form, "sign-in")
+        return await self._sent(request, form, "sign-in", to)
 
     async def _sign_in_page(
         self,
@@ -127,7 +129,9 @@ class _Entering:
                 _Button(one.title, f"/auth/oidc/{quote(one.name)}?return_to={quote(to, safe='')}")
                 for one in self._auth.openid.providers.values()
             ],
-            may_sign_up=self._auth.rules.sign_up is not SignUp.CLOSED,
+            sign_up_path=None
+            if self._auth.rules.sign_up is SignUp.CLOSED
+            else _with_next("/sign-up", to),
         )
 
     # A new account.
@@ -136,23 +140,27 @@ class _Entering:
         rules = self._auth.rules
         form: Form | None = None
         refused: Refused | None = None
+        to = _after(request.query_params.get(NEXT))
         if request.method == "POST":
             form = await self._form(request)
+            to = _after(form.fields.get(NEXT))
             if rules.sign_up is SignUp.CLOSED:
                 raise PermissionDenied("This installation takes no new accounts.")
             asked = await attempted(
                 self._auth.sign_in.ask_for_account(
-                    form.fields.get("email", ""), self._auth.doorway.place(request)
+                    form.fields.get("email", ""),
+                    self._auth.doorway.place(request),
+                    next_path=_told(to),
                 )
             )
             if not isinstance(asked, Refused):
-                return await self._sent(request, form, "sign-up")
+                return await self._sent(request, form, "sign-up", to)
             refused = asked
         elif (await self._site.visitor(request)).is_signed_in:
-            return self._site.go("/")
+            return self._site.go(to)
         return await self._page(
             request, "sign_up", "Create an account", form=form, refused=refused,
-            sign_up=rules.sign_up.value,
+            sign_up=rules.sign_up.value, to=to, sign_in_path=_with_next("/sign-in", to),
         )  # fmt: skip
 
     async def link(self, request: Request) -> Response:
@@ -176,7 +184,7 @@ class _Entering:
                 )
             )
             if not isinstance(made, Refused):
-                return await self._entered(request, made, "/")
+                return await self._entered(request, made, _after(request.query_params.get(NEXT)))
             refused = made
         return await self._page(
             request,
@@ -201,7 +209,7 @@ class _Entering:
                 )
             )
             if not isinstance(asked, Refused):
-                return await self._sent(request, form, "reset")
+                return await self._sent(request, form, "reset", "/")
             refused = asked
         return await self._page(
             request, "ask_for_reset", "Choose a new password", form=form, refused=refused
@@ -336,11 +344,12 @@ class _Entering:
         self._auth.sessions.keep(response, new)
         return response
 
-    async def _sent(self, request: Request, form: Form, way: str) -> Response:
+    async def _sent(self, request: Request, form: Form, way: str, to: str) -> Response:
         """The same for whatever address: nobody learns here who has an account."""
         return await self._page(
-            request, "sent", "Look into your mailbox", way=way, email=form.fields.get("email", "")
-        )
+            request, "sent", "Look into your mailbox", way=way, again=_with_next(f"/{way}", to),
+            email=form.fields.get("email", ""),
+        )  # fmt: skip
 
     async def _worn_out(self, request: Request, again: str = "/sign-in") -> Response:
         return await self._page(
@@ -381,3 +390,12 @@ def _after(text: str | None) -> str:
     """Where to go on once somebody is signed in: a path of ours, and none of these pages."""
     path = local_path(text)
     return "/" if path.startswith(_DOORS) else path
+
+
+def _told(to: str) -> str:
+    """Where a link goes on to; "" for where one arrives anyway."""
+    return "" if to == "/" else to
+
+
+def _with_next(path: str, to: str) -> str:
+    return f"{path}?{urlencode({NEXT: to})}" if _told(to) else path
