@@ -30,6 +30,7 @@ from fairlead.control.billing.types import (
 )
 from fairlead.control.ledger import rules as ledger_rules
 from fairlead.control.ledger.types import AddCredit, Applied, Book, Lot, LotKind
+from fairlead.control.usage.calendar import month_start_ms
 from fairlead.core.ids import AccountId, LotId
 from fairlead.core.money import NANO_PER_USD, NanoUSD
 
@@ -115,7 +116,7 @@ def test_a_fee_is_the_exact_share_rounded_up_by_less_than_a_cent(
 
 @pytest.mark.parametrize("amount_cents", [499, 0, -1000, 1_000_001])
 def test_an_amount_beyond_the_bounds_is_refused_by_name(amount_cents: int):
-    with pytest.raises(BillingInvalid, match=r"\$5\.00 to \$10000\.00") as caught:
+    with pytest.raises(BillingInvalid, match=r"\$5\.00 to \$10,000\.00") as caught:
         rules.quote(amount_cents, Method.CARD, TERMS)
     assert caught.value.path == "amount"
 
@@ -345,8 +346,8 @@ def test_the_months_ceiling_holds_until_the_next_month():
         top_up(), balance=NanoUSD(0), bought_this_month_cents=3001, now_ms=PAID_MS
     )
     assert isinstance(found, rules.Paused)
-    assert rules.month_start_ms(found.until_ms) == found.until_ms
-    assert rules.month_start_ms(PAID_MS) < PAID_MS < found.until_ms
+    assert month_start_ms(found.until_ms) == found.until_ms
+    assert month_start_ms(PAID_MS) < PAID_MS < found.until_ms
 
 
 def test_declined_top_ups_are_tried_again_ever_later_and_then_no_more():

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Final
 
 import msgspec
 import sqlalchemy as sa
 
-from fairlead.control.billing.letters import BillingLetters, dollars
+from fairlead.control.billing.letters import BillingLetters
 from fairlead.control.billing.profiles import find_profile
 from fairlead.control.billing.types import (
     NANO_PER_CENT,
@@ -24,8 +23,10 @@ from fairlead.control.billing.types import (
     PurchaseId,
     Purpose,
 )
+from fairlead.control.billing.words import day_text, dollars
 from fairlead.control.ledger.service import Ledger
 from fairlead.control.ledger.types import AddCredit, LotKind
+from fairlead.control.usage.calendar import month_start_ms
 from fairlead.core.ids import AccountId
 from fairlead.core.money import NanoUSD
 from fairlead.store.database import Database
@@ -92,6 +93,7 @@ class Issued:
 
 
 _read: Final = msgspec.json.Decoder(Document)
+_OPEN: Final = sa.and_(invoices.c.kind == "invoice", invoices.c.paid_ms.is_(None))
 
 
 class Documents:
@@ -121,7 +123,7 @@ class Documents:
         lines = [Line(words, purchase.amount_cents)]
         if purchase.fee_cents:
             lines.append(Line(f"Fee ({purchase.method.value})", purchase.fee_cents))
-        notes = [f"Paid on {_day(paid_ms)} by {purchase.method.value}."]
+        notes = [f"Paid on {day_text(paid_ms)} by {purchase.method.value}."]
         self._issue(
             connection,
             purchase.account,
@@ -149,11 +151,7 @@ class Documents:
     def _owing(self, connection: sa.Connection) -> list[AccountId]:
         asked = (
             sa.select(sa.func.coalesce(sa.func.sum(invoices.c.total_cents), 0))
-            .where(
-                invoices.c.account_id == accounts.c.id,
-                invoices.c.kind == "invoice",
-                invoices.c.paid_ms.is_(None),
-            )
+            .where(invoices.c.account_id == accounts.c.id, _OPEN)
             .scalar_subquery()
         )
         query = (
@@ -187,9 +185,7 @@ class Documents:
             sa.select(ledger_accounts.c.debt_nano).where(ledger_accounts.c.account_id == account)
         ).scalar_one()
         asked = connection.execute(
-            sa.select(sa.func.coalesce(sa.func.sum(invoices.c.total_cents), 0)).where(
-                mine, invoices.c.kind == "invoice", invoices.c.paid_ms.is_(None)
-            )
+            sa.select(sa.func.coalesce(sa.func.sum(invoices.c.total_cents), 0)).where(mine, _OPEN)
         ).scalar_one()
         cents = debt // NANO_PER_CENT - int(asked)  # PostgreSQL's sums are decimals
         if cents <= 0:
@@ -198,7 +194,7 @@ class Documents:
             connection,
             account,
             "invoice",
-            lines=(Line(f"Usage up to {_day(self._now_ms())}", cents),),
+            lines=(Line(f"Usage up to {day_text(self._now_ms())}", cents),),
             notes=("Payable on receipt.",),
             reference=period,
             period=period,
@@ -341,6 +337,17 @@ class Documents:
         with self._database.read() as connection:
             return [_issued(row) for row in connection.execute(query)]
 
+    def unpaid(self, account: AccountId) -> list[Issued]:
+        """Its invoices that are open, the newest first; at most PAGE_MAX of them."""
+        query = (
+            sa.select(invoices)
+            .where(invoices.c.account_id == account, _OPEN)
+            .order_by(invoices.c.number.desc())
+            .limit(PAGE_MAX)
+        )
+        with self._database.read() as connection:
+            return [_issued(row) for row in connection.execute(query)]
+
     def _find(self, connection: sa.Connection, number: int) -> Issued | None:
         row = connection.execute(
             sa.select(invoices).where(invoices.c.number == number)
@@ -348,10 +355,8 @@ class Documents:
         return None if row is None else _issued(row)
 
     def _period(self) -> str:
-        """The month before this one."""
-        now = datetime.fromtimestamp(self._now_ms() / 1000, UTC)
-        year, month = (now.year - 1, 12) if now.month == 1 else (now.year, now.month - 1)
-        return f"{year:04d}-{month:02d}"
+        """The month before this one, as "2027-01"."""
+        return day_text(month_start_ms(self._now_ms()) - 1)[: len("2027-01")]
 
 
 def _issued(row: Any) -> Issued:  # noqa: ANN401 - a row
@@ -366,7 +371,3 @@ def _issued(row: Any) -> Issued:  # noqa: ANN401 - a row
         paid_ms=row.paid_ms,
         document=_read.decode(row.content),
     )
-
-
-def _day(unix_ms: int) -> str:
-    return datetime.fromtimestamp(unix_ms / 1000, UTC).date().isoformat()

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from fairlead.control.billing.documents import Document
-from fairlead.control.billing.letters import dollars
+from fairlead.control.billing.words import day_text, dollars
 
 if TYPE_CHECKING:
     from fpdf import FPDF
@@ -33,7 +33,7 @@ def drawn(document: Document, *, font_file: str | None = None) -> bytes:
         pen.text(_PRETENDED, size=12)
         pen.gap()
     pen.text(title, size=18)
-    pen.text(f"Date: {_day(document.issued_ms)}")
+    pen.text(f"Date: {day_text(document.issued_ms)}")
     if document.reference:
         pen.text(f"Reference: {document.reference}")
     pen.gap()
@@ -155,7 +155,3 @@ def _latin(letter: str) -> str:
         if kept:
             return kept
     return "?"
-
-
-def _day(unix_ms: int) -> str:
-    return datetime.fromtimestamp(unix_ms / 1000, UTC).date().isoformat()

@@ -15,11 +15,12 @@ from fairlead.control.billing.types import (
     TopUp,
     TopUpState,
 )
+from fairlead.control.billing.words import dollars
 from fairlead.control.mail.outbox import Outbox
 from fairlead.control.mail.types import Letter
 from fairlead.core.ids import AccountId
 
-__all__ = ["BillingLetters", "dollars"]
+__all__ = ["BillingLetters"]
 
 _DISPUTE_WORDS: Final = {
     SeenDisputeState.WARNED: "is being asked about by the bank",
@@ -161,9 +162,3 @@ class BillingLetters:
             return
         for recipient in recipients:
             self._outbox.put(connection, Letter(kind=kind, recipient=recipient, values=values))
-
-
-def dollars(cents: int) -> str:
-    """As "$1,234.50"."""
-    sign, cents = ("-", -cents) if cents < 0 else ("", cents)
-    return f"{sign}${cents // 100:,}.{cents % 100:02d}"

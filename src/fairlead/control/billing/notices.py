@@ -10,14 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any, Final
 
 import sqlalchemy as sa
 
-from fairlead.control.billing.letters import BillingLetters, dollars
+from fairlead.control.billing.letters import BillingLetters
 from fairlead.control.billing.profiles import find_profile
 from fairlead.control.billing.types import NANO_PER_CENT, BillingRules
+from fairlead.control.billing.words import day_text, dollars
 from fairlead.control.ledger.service import Ledger
 from fairlead.control.ledger.types import ExpireLot, Posted
 from fairlead.core.budgets.types import BudgetKind, Reset, kind_of, period_of
@@ -280,7 +280,7 @@ class Expiry:
             self._tell(_Expiring(row.id, row.account_id, row.remaining_nano, row.expires_ms), days)
 
     def _tell(self, lot: _Expiring, days: int) -> None:
-        day = datetime.fromtimestamp(lot.expires_ms / 1000, UTC).date().isoformat()
+        day = day_text(lot.expires_ms)
 
         def tell(connection: sa.Connection) -> None:
             statement = (

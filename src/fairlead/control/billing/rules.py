@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from typing import Final, TypeVar
 
 from msgspec import structs
@@ -38,6 +37,7 @@ from fairlead.control.billing.types import (
     TopUp,
     TopUpState,
 )
+from fairlead.control.billing.words import dollars
 from fairlead.control.ledger.types import (
     DISPUTES,
     AddCredit,
@@ -48,6 +48,7 @@ from fairlead.control.ledger.types import (
     RefundPurchase,
     refunds,
 )
+from fairlead.control.usage.calendar import month_after_ms
 from fairlead.core.money import NanoUSD
 
 __all__ = [
@@ -64,7 +65,6 @@ __all__ = [
     "known_refunds",
     "ledger_method",
     "look_again_ms",
-    "month_start_ms",
     "observed",
     "purchase_id",
     "quote",
@@ -120,8 +120,8 @@ def quote(amount_cents: int, method: Method, terms: BillingRules) -> Quote:
     """The fee comes on top of the amount, rounded up to the cent. Raises BillingInvalid beyond the bounds."""
     if not terms.purchase_cents_min <= amount_cents <= terms.purchase_cents_max:
         raise BillingInvalid(
-            f"a purchase is from {_dollars(terms.purchase_cents_min)}"
-            f" to {_dollars(terms.purchase_cents_max)}",
+            f"a purchase is from {dollars(terms.purchase_cents_min)}"
+            f" to {dollars(terms.purchase_cents_max)}",
             "amount",
         )
     return Quote(amount_cents, fee_cents(amount_cents, method, terms))
@@ -135,10 +135,6 @@ def fee_cents(amount_cents: int, method: Method, terms: BillingRules) -> int:
 
 def _share(cents: int, basis_points: int) -> int:
     return -(-cents * basis_points // _BASIS_POINTS)
-
-
-def _dollars(cents: int) -> str:
-    return f"${cents // 100}.{cents % 100:02d}"
 
 
 # --- what was seen ---
@@ -444,7 +440,7 @@ def wants_top_up(
     ):
         return None
     if bought_this_month_cents + top_up.amount_cents > top_up.month_cents_max:
-        return Paused(_next_month_ms(now_ms))
+        return Paused(month_after_ms(now_ms))
     return Quote(top_up.amount_cents, 0)
 
 
@@ -458,15 +454,3 @@ def after_top_up(top_up: TopUp, *, is_paid: bool, now_ms: int) -> TopUp:
         kept = TopUpState.STOPPED if over.state is TopUpState.ON else over.state
         return replace(over, failures=failures, state=kept)
     return replace(over, failures=failures, not_before_ms=now_ms + TOP_UP_PAUSES_MS[failures - 1])
-
-
-def month_start_ms(now_ms: int) -> int:
-    """Of the month in UTC."""
-    now = datetime.fromtimestamp(now_ms / 1000, UTC)
-    return int(datetime(now.year, now.month, 1, tzinfo=UTC).timestamp()) * 1000
-
-
-def _next_month_ms(now_ms: int) -> int:
-    now = datetime.fromtimestamp(now_ms / 1000, UTC)
-    year, month = (now.year + 1, 1) if now.month == 12 else (now.year, now.month + 1)
-    return int(datetime(year, month, 1, tzinfo=UTC).timestamp()) * 1000

@@ -46,6 +46,7 @@ from fairlead.control.billing.types import (
 )
 from fairlead.control.ledger.service import Ledger
 from fairlead.control.ledger.types import AlreadyDone, Posted, RefusalReason, Refused
+from fairlead.control.usage.calendar import month_start_ms
 from fairlead.core.ids import AccountId
 from fairlead.store.database import Database
 
@@ -442,7 +443,7 @@ class Billing:
             return None
         now_ms = self._now_ms()
         bought = queries.bought_since(
-            connection, account, Purpose.TOP_UP, since_ms=rules.month_start_ms(now_ms)
+            connection, account, Purpose.TOP_UP, since_ms=month_start_ms(now_ms)
         )
         balance = queries.balance(connection, account)
         wanted = rules.wants_top_up(
