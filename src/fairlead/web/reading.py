@@ -89,7 +89,7 @@ def nano_dollars(amount: float, name: str) -> NanoUSD:
     """A number of dollars in JSON, to the nanodollar below. Raises RequestInvalid."""
     number = Decimal(repr(amount))
     if not (number.is_finite() and 0 <= number <= DOLLARS_MAX):
-        raise RequestInvalid(f"`{name}` is from 0 to {DOLLARS_MAX} dollars.", param=name)
+        raise RequestInvalid(f"`{name}` is from 0 to {DOLLARS_MAX:,} dollars.", param=name)
     return NanoUSD(int(number * NANO_PER_USD))
 
 

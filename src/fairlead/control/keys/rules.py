@@ -69,7 +69,7 @@ def name(text: str) -> str:
 def check_limit(limit: NanoUSD | None) -> None:
     """Raises KeyInvalid for more than anybody could mean."""
     if limit is not None and not 0 <= limit <= LIMIT_MAX:
-        raise KeyInvalid(f"a limit is from 0 to {LIMIT_MAX // NANO_PER_USD} dollars", "limit")
+        raise KeyInvalid(f"a limit is from 0 to {LIMIT_MAX // NANO_PER_USD:,} dollars", "limit")
 
 
 def check_expiry(expires_ms: int | None, *, now_ms: int) -> None:

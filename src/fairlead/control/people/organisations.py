@@ -297,7 +297,7 @@ class Organisations:
             raise OrganisationInvalid(f"limit_reset is one of {', '.join(RESETS)}", "limit_reset")
         if limit is not None and not 0 <= limit <= LIMIT_MAX:
             raise OrganisationInvalid(
-                f"a limit is from 0 to {LIMIT_MAX // NANO_PER_USD} dollars", "limit"
+                f"a limit is from 0 to {LIMIT_MAX // NANO_PER_USD:,} dollars", "limit"
             )
         with self._led_by(who, account) as connection:
             self._role(connection, account, member)
