@@ -539,6 +539,7 @@ def test_a_model_that_does_not_chat_is_a_400_that_says_where_to_call_it() -> Non
         availability = answer.json()["error"]["availability"]
         assert availability["code"] == "wrong_endpoint"
         assert availability["constraint"]["detail"] == "/embeddings"
+        assert availability["docs_url"] == "https://gate.example/docs/errors"
         assert upstream.requests == []
 
     run_simulated(main())

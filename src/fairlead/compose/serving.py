@@ -38,6 +38,7 @@ from fairlead.control.serving.wallet import LeasedWallet
 from fairlead.core.affinity import WarmPlaces
 from fairlead.core.catalog import Snapshot
 from fairlead.core.catalog_overlay import ConfigurationInvalid
+from fairlead.core.errors import ERRORS_PAGE
 from fairlead.core.health import HealthBook
 from fairlead.core.hedging import HedgeBudgets
 from fairlead.core.money import NANO_PER_USD, NanoUSD
@@ -141,6 +142,7 @@ async def _serve(
         admission=Admission(wallet, EstimatingCounter(), credits_page=f"{address}/credits"),
         catalog=catalog,
         credentials=credentials,
+        errors_page=f"{address}{ERRORS_PAGE}",
         providers=PROVIDERS.get,
         upstream=upstream,
         health=health,

@@ -28,6 +28,7 @@ from math import ceil
 from typing import Final
 
 __all__ = [
+    "ERRORS_PAGE",
     "FAILURES",
     "HTTP_STATUS",
     "Availability",
@@ -115,11 +116,15 @@ HTTP_STATUS: Final[dict[ErrorType, int]] = {
     ErrorType.UNMAPPED: 500,
     ErrorType.TIMEOUT: 504,
 }
+ERRORS_PAGE: Final = "/docs/errors"  # of the web app
 
 
 @dataclass(frozen=True, slots=True)
 class Availability:
-    """Why no endpoint could answer, in the documented vocabulary (`error.availability`)."""
+    """Why no endpoint could answer, in the documented vocabulary (`error.availability`).
+
+    docs_url: where that is explained, for people; by itself, a path at this installation.
+    """
 
     code: str
     retryable: bool
@@ -129,6 +134,7 @@ class Availability:
     excluded_by: tuple[str, ...] | None = None
     fallback_models: tuple[str, ...] | None = None
     constraint: tuple[str, str] | None = None  # (field, detail)
+    docs_url: str = ERRORS_PAGE
 
 
 @dataclass(frozen=True, slots=True)

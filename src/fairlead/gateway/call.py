@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from dataclasses import replace
 from typing import Final, assert_never
 
 from fairlead.core.attempts import Attempts, GiveUp, Try, Wait
@@ -376,6 +377,9 @@ class Call:
     def problem_of(self, error: FairleadError) -> Problem:
         """The error as the caller sees it, with how he was routed if he asked for that."""
         course, problem = self._course, error.problem()
+        if problem.availability is not None:
+            explained = replace(problem.availability, docs_url=self._services.errors_page)
+            problem = replace(problem, availability=explained)
         if not course.wants_metadata or not course.is_decided:
             return problem
         return with_router_metadata(problem, course.metadata(selected=None))

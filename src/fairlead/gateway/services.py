@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from fairlead.core.affinity import WarmPlaces
 from fairlead.core.capability import Capability
+from fairlead.core.errors import ERRORS_PAGE
 from fairlead.core.hedging import HedgeBudgets
 from fairlead.core.ids import IdSource, ProviderSlug
 from fairlead.core.tool_calls import ToolJudge
@@ -51,6 +52,7 @@ class Services:
     """See the top of the file. spoken: whom we speak to, by what is asked; follows from `providers`.
 
     belongings, own_keys, contents: None: accounts bring nothing here, and nothing of their calls is kept.
+    errors_page: where refusals are explained to people, for the refusals to say.
     """
 
     keys: KeyDirectory
@@ -74,6 +76,7 @@ class Services:
     belongings: Belongings | None = None
     own_keys: OwnKeys | None = None
     contents: Contents | None = None
+    errors_page: str = ERRORS_PAGE
     spoken: Mapping[Capability, Spoken] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:

@@ -296,6 +296,7 @@ class GatewayInMemory:
             loop=asyncio.get_running_loop(),
             timeouts=timeouts or Timeouts(),
             body_bytes_max=body_bytes_max,
+            errors_page="https://gate.example/docs/errors",
             belongings=belongings,
             own_keys=OwnKeys(lambda: snapshot.providers, dict, client=upstream, clock=LoopClock()),
             contents=belongings,

@@ -57,7 +57,7 @@ def availability_fields(availability: Availability) -> dict[str, object]:
         "code": availability.code,
         "retryable": availability.retryable,
         "requested_models": availability.requested_models,
-        "docs_url": "docs/api/errors.md",
+        "docs_url": availability.docs_url,
     }
     if availability.retry_after_s is not None:
         fields["retry_after"] = availability.retry_after_s
