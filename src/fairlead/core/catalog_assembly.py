@@ -26,15 +26,17 @@ def assembled(
     models: Mapping[ModelId, Model],
     providers: Mapping[ProviderSlug, ProviderInfo],
     records: Mapping[ModelId, Record],
+    names: Mapping[str, ModelId] | None = None,
 ) -> Snapshot:
-    """models: without endpoints of tiers. records: what benchmarks say of them."""
+    """models: without endpoints of tiers. records: what benchmarks say of them. names: that they answer to;
+    None: as many as they can have."""
     models = with_tiers(models)
     return Snapshot(
         version=version,
         as_of=as_of,
         models=models,
         providers=providers,
-        names=accepted_names(models, providers),
+        names=accepted_names(models, providers) if names is None else names,
         records=records,
         families=families_of(models.values(), providers),
         contenders=contenders_of(models.values(), providers, records),

@@ -34,13 +34,19 @@ from fairlead.core.catalog_quality import Score, records_of
 from fairlead.core.catalog_sandbox import SANDBOX_MODELS, SANDBOX_PROVIDER
 from fairlead.core.ids import EndpointId, ModelId, ProviderSlug
 from fairlead.core.money import PicoUSD, PriceInvalid, parse_price
-from fairlead.core.pricing import PriceOverride, PriceSheet, price_version
+from fairlead.core.pricing import PRICE_NAMES, PriceOverride, PriceSheet, price_version
 
-__all__ = ["UNPRICED", "CatalogInvalid", "cheapest_first", "load_snapshot", "with_presets"]
+__all__ = [
+    "UNPRICED",
+    "CatalogInvalid",
+    "cheapest_first",
+    "is_of_a_preset",
+    "load_snapshot",
+    "with_presets",
+]
 
 FORMAT: Final = 1
 UNPRICED: Final = "unpriced"  # the price version of endpoints that have no price
-_PRICE_NAMES: Final = frozenset(PriceSheet.__struct_fields__) - {"overrides"}
 _EFFORTS_DESCENDING: Final = ("max", "xhigh", "high", "medium", "low", "minimal", "none")
 _PRESET_SUFFIX: Final = "-high"
 _PRESET_EFFORT: Final = "high"
@@ -375,7 +381,7 @@ _CONDITIONS: Final = frozenset(PriceOverride.__struct_fields__) - {"prices"}
 
 def _parsed(prices: Mapping[str, str]) -> dict[str, PicoUSD]:
     """Every price by its name. A name that we do not know is refused: it would be a price not charged."""
-    unknown = prices.keys() - _PRICE_NAMES
+    unknown = prices.keys() - PRICE_NAMES
     if unknown:
         raise PriceInvalid(f"no price is called {min(unknown)}")
     return {name: parse_price(text) for name, text in prices.items()}
@@ -401,6 +407,11 @@ def with_presets(models: dict[ModelId, Model]) -> dict[ModelId, Model]:
     `o3-mini-high` is `o3-mini` with effort high. Its own endpoints stay where that model has none.
     """
     return {slug: _preset(model, models) for slug, model in models.items()}
+
+
+def is_of_a_preset(model: Model, endpoint: Endpoint) -> bool:
+    """Whether it is an endpoint of the model that this one stands for."""
+    return model.preset_effort is not None and endpoint.id.endswith(_PRESET_MARK)
 
 
 def _preset(model: Model, models: Mapping[ModelId, Model]) -> Model:

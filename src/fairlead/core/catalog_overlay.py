@@ -29,6 +29,7 @@ from fairlead.core.catalog import (
     Snapshot,
     TierPrices,
 )
+from fairlead.core.catalog_amendments import with_prices
 from fairlead.core.catalog_assembly import assembled
 from fairlead.core.catalog_data import cheapest_first, with_presets
 from fairlead.core.catalog_tables import (
@@ -322,14 +323,10 @@ def _changed_endpoint(
     path: str, table: ExtraModel, endpoint: Endpoint, kind: ModelKind
 ) -> Endpoint:
     prices = prices_of(path, table)
-    sheet, version, status = endpoint.prices, endpoint.price_version, endpoint.status
     if prices:
-        # A price of one's own is the whole agreement: conditions of the list price end with it.
-        sheet = msgspec.structs.replace(sheet, overrides=(), **prices)
-        version = price_version(sheet)
-        if status is EndpointStatus.UNPRICED:
+        if endpoint.status is EndpointStatus.UNPRICED:
             _require_both_sides(path, prices, kind)
-            status = EndpointStatus.ACTIVE
+        endpoint = with_prices(endpoint, prices)
     native = table.provider_model_id or endpoint.provider_model_id
     parameters = table.supported_parameters
     return msgspec.structs.replace(
@@ -340,13 +337,9 @@ def _changed_endpoint(
         max_completion_tokens=table.max_completion_tokens or endpoint.max_completion_tokens,
         max_prompt_tokens=table.max_prompt_tokens or endpoint.max_prompt_tokens,
         quantization=table.quantization or endpoint.quantization,
-        prices=sheet,
-        price_version=version,
         supported_parameters=(
             endpoint.supported_parameters if parameters is None else frozenset(parameters)
         ),
-        status=status,
-        service_tiers=() if prices else endpoint.service_tiers,
         data_region=table.data_region or endpoint.data_region,
     )
 

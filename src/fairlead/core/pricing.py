@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from hashlib import blake2b
+from typing import Final
 
 import msgspec
 
@@ -16,6 +17,7 @@ from fairlead.core.money import NanoUSD, PicoUSD, nano_from_pico
 from fairlead.core.usage import Usage
 
 __all__ = [
+    "PRICE_NAMES",
     "Charge",
     "PriceOverride",
     "PriceSheet",
@@ -66,6 +68,9 @@ class PriceSheet(msgspec.Struct, frozen=True, omit_defaults=True):
     audio_second: PicoUSD | None = None
     character: PicoUSD | None = None
     overrides: tuple[PriceOverride, ...] = ()
+
+
+PRICE_NAMES: Final = frozenset(PriceSheet.__struct_fields__) - {"overrides"}
 
 
 class Charge(msgspec.Struct, frozen=True, gc=False):
