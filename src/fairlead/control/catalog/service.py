@@ -1,10 +1,10 @@
 """The catalogue in force: one snapshot, replaced as a whole while calls go on.
 
-Three things make a snapshot: the seed (the package's data, or a later sync), the configuration's tables,
-and what running engines offer. Whenever one of them changes, a new snapshot is made from all three. Its
-prices and what routing needs of it are recorded first and only then does it come into force: no call is ever
-charged by a price sheet, or routed by a catalogue, that nobody can look up. Who holds the old snapshot keeps
-it until the call ends.
+Four things make a snapshot: the seed (the package's data, or a later sync), the configuration's tables, what
+running engines offer, and over these the operator's amendments. Whenever one of them changes, a new snapshot
+is made from all four. Its prices and what routing needs of it are recorded first and only then does it come
+into force: no call is ever charged by a price sheet, or routed by a catalogue, that nobody can look up. Who
+holds the old snapshot keeps it until the call ends.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Final, Protocol
 
 from fairlead.control.catalog.rules import EngineListInvalid, offered_models
 from fairlead.core.catalog import EndpointStatus, ProviderInfo, Snapshot
+from fairlead.core.catalog_amendments import NO_AMENDMENTS, Amendments, amended
 from fairlead.core.catalog_overlay import Discovered, overlay
 from fairlead.core.errors import FairleadError
 from fairlead.core.ids import ProviderSlug
@@ -51,7 +52,8 @@ class EngineFetch(Protocol):
 
 
 class Catalog:
-    """`snapshot` is what is in force. One task at a time changes it; the others wait."""
+    """`snapshot` is what is in force, `unamended` the same without what the operator changed. One task at a
+    time changes them; the others wait."""
 
     def __init__(
         self,
@@ -65,6 +67,8 @@ class Catalog:
         """
         self._seed = seed
         self._snapshot = seed
+        self._unamended = seed
+        self._amendments = NO_AMENDMENTS
         self._prices = prices
         self._versions = versions
         self._recorded: set[str] = set()
@@ -76,6 +80,10 @@ class Catalog:
     @property
     def snapshot(self) -> Snapshot:
         return self._snapshot
+
+    @property
+    def unamended(self) -> Snapshot:
+        return self._unamended
 
     async def start(self) -> None:
         """Record what is in force already. Before the first call is served."""
@@ -95,6 +103,11 @@ class Catalog:
         """Put newer data into force. Raises ConfigurationInvalid if the tables do not fit it any more."""
         async with self._changing:
             await self._swap(seed=seed)
+
+    async def amend(self, amendments: Amendments) -> None:
+        """Put the operator's changes into force, in place of those before."""
+        async with self._changing:
+            await self._swap(amendments=amendments)
 
     async def discover(self, fetch: EngineFetch) -> Mapping[ProviderSlug, Sequence[Discovered]]:
         """Ask every local engine what it has. Those that are off, slow or strange are simply absent.
@@ -116,20 +129,35 @@ class Catalog:
         extra_models: Sequence[Mapping[str, object]] | None = None,
         extra_providers: Sequence[ProviderInfo] | None = None,
         discovered: Mapping[ProviderSlug, Sequence[Discovered]] | None = None,
+        amendments: Amendments | None = None,
     ) -> None:
         """Make a snapshot of what is given and of what stays; None stays. All or nothing."""
         seed = self._seed if seed is None else seed
         extra_models = self._extra_models if extra_models is None else extra_models
         extra_providers = self._extra_providers if extra_providers is None else extra_providers
         discovered = self._discovered if discovered is None else discovered
-        snapshot = overlay(seed, extra_models, discovered, extra_providers=extra_providers)
+        amendments = self._amendments if amendments is None else amendments
+        unamended = overlay(seed, extra_models, discovered, extra_providers=extra_providers)
+        if unamended.version == self._unamended.version:
+            unamended = self._unamended
+        snapshot = await self._amended(unamended, amendments)
         if snapshot.version != self._snapshot.version:
             await self._record(snapshot)
             self._snapshot = snapshot
+        self._unamended = unamended
+        self._amendments = amendments
         self._seed = seed
         self._extra_models = extra_models
         self._extra_providers = extra_providers
         self._discovered = discovered
+
+    async def _amended(self, unamended: Snapshot, amendments: Amendments) -> Snapshot:
+        if unamended is self._unamended and amendments == self._amendments:
+            return self._snapshot
+        if amendments == NO_AMENDMENTS:
+            return unamended
+        # Some 50 ms, in which the event loop relays streams.
+        return await asyncio.to_thread(amended, unamended, amendments)
 
     async def _record(self, snapshot: Snapshot) -> None:
         if self._prices is not None:
