@@ -150,6 +150,9 @@ def test_a_models_days_are_there_without_calls_too(standings: Standings):
     assert found.tokens == sum(map(tokens, own))
     assert found.days[-1].start_ms == NOW_MS - NOW_MS % DAY_MS
     assert found.week_tokens == standings.weekly_tokens()["openai/o1"]
+    speeds = standings.weekly_speeds()
+    assert speeds.keys() == standings.weekly_tokens().keys()
+    assert 0 < (speeds["openai/o1"].latency_s or 0) < 60
     assert sum(day.tool_calls for day in found.days) == sum(
         one.finish_reason == "tool_calls" for one in own
     )

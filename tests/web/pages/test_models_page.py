@@ -14,7 +14,8 @@ from starlette.datastructures import QueryParams
 
 from fairlead.core.catalog import Snapshot
 from fairlead.core.ids import ModelId
-from fairlead.web.pages.model_list import SORTS, Listing, catalogue_of, listing
+from fairlead.web.api.model_query import Measured
+from fairlead.web.pages.model_list import SORTS, Listing, catalogue_of, listing, row_of
 from tests.web.conftest import HeldCatalog
 
 pytestmark = pytest.mark.anyio
@@ -39,7 +40,7 @@ def seed() -> Snapshot:
 def test_what_is_shown_of_a_model_is_what_the_api_says(listed: Callable[[str], Listing]) -> None:
     row = next(row for row in listed("q=openai/o1").rows if row.id == "openai/o1")
     assert (row.name, row.author_name, row.path) == ("o1", "OpenAI", "/openai/o1")
-    assert (row.prompt, row.completion, row.context) == ("$15", "$60", "200K")
+    assert (row.price.prompt, row.price.completion, row.context) == ("$15", "$60", "200K")
 
 
 def test_boxes_of_a_group_come_one_by_one_or_with_commas(
@@ -76,6 +77,58 @@ def test_what_has_no_category_is_in_none(listed: Callable[[str], Listing]) -> No
 @pytest.mark.parametrize("sort", [value for value, _ in SORTS])
 def test_every_sort_keeps_every_model(listed: Callable[[str], Listing], sort: str) -> None:
     assert listed(f"sort={sort}").total == listed("").total
+
+
+def test_a_measured_sort_shows_its_figure_and_puts_the_others_last(seed: Snapshot) -> None:
+    fast, slow = ModelId("openai/o1"), ModelId("openai/o3-mini")
+    measured = Measured(
+        weekly_tokens={fast: 5, slow: 8_350_000_000},
+        latency_s={fast: 0.34, slow: 1.2},
+        tokens_per_s={fast: 82.4, slow: 20.0},
+    )
+    catalogue = catalogue_of(seed)
+
+    def shown(query: str) -> Listing:
+        return listing(catalogue, QueryParams(query), now_s=NOW_S, measured=measured)
+
+    for query, first, figure, text in (
+        ("sort=throughput-high-to-low", fast, "Throughput", "82.4 tok/s"),
+        ("sort=latency-low-to-high", fast, "Latency", "340 ms"),
+        ("sort=most-popular", slow, "Weekly tokens", "8.35B tokens"),
+        ("sort=top-weekly", slow, "Weekly tokens", "8.35B tokens"),
+    ):
+        found = shown(query)
+        assert (found.rows[0].id, found.figure, found.figures[first]) == (first, figure, text)
+        assert len(found.figures) == 2
+        assert "2 were called" in found.note
+        assert [row.id for row in found.rows[2:]] == [
+            row.id for row in shown("").rows if row.id not in (fast, slow)
+        ][: len(found.rows) - 2]
+    assert "None of these was called" in shown("q=claude&sort=most-popular").note
+    assert "published" in shown("sort=coding-high-to-low").note
+    assert not shown("sort=newest").note
+
+
+@pytest.mark.parametrize(
+    ("model", "text"),
+    [
+        ("openai/o1", "$15 in · $60 out"),
+        ("openai/tts-1", "$15 per million characters"),
+        ("openai/whisper-1", "$0.0001 a second"),
+        ("cohere/rerank-v3.5", "$0.002 a call"),
+        ("openai/text-embedding-3-small", "$0.02 in"),
+        ("fairlead/free", "Free"),
+    ],
+)
+def test_only_what_charges_nothing_is_free(seed: Snapshot, model: str, text: str) -> None:
+    row = next(row_of(one) for one in catalogue_of(seed).models if one.id == model)
+    assert row.price.text == text
+    assert row.price.is_free == (text == "Free")
+
+
+def test_what_cannot_be_called_is_marked(seed: Snapshot) -> None:
+    assert not row_of(seed.models[ModelId("openai/tts-1")]).is_served
+    assert row_of(seed.models[ModelId("openai/gpt-image-1")]).is_served
 
 
 def test_pages_hold_every_model_once(listed: Callable[[str], Listing]) -> None:

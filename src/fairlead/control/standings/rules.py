@@ -16,6 +16,7 @@ from fairlead.control.standings.types import (
     Ranked,
     Rankings,
     Shares,
+    Speed,
     Subject,
     Window,
 )
@@ -42,10 +43,12 @@ __all__ = [
     "rankings",
     "share_starts_ms",
     "shares",
+    "speed",
     "uptimes",
     "window_starts_ms",
 ]
 
+_MS_PER_S: Final = 1000
 _SHARED: Final = {Granularity.DAY: 30, Granularity.WEEK: 52, Granularity.MONTH: 24}
 
 _Ranked: TypeAlias = str | PublicApp
@@ -177,6 +180,14 @@ def window_starts_ms(window: Window, now_ms: int) -> tuple[int, ...]:
     """When its hours or days begin; the last is the one that is now."""
     step_ms = HOUR_MS if window.is_by_hour else DAY_MS
     return _starts_ms(now_ms - now_ms % step_ms, step_ms, window.points)
+
+
+def speed(successes: int, latency_ms: int, paced_ms: int, paced_tokens: int) -> Speed:
+    """Of calls together: their times to the first token, and what was written in which time after it."""
+    return Speed(
+        latency_ms / successes / _MS_PER_S if successes else None,
+        paced_tokens * _MS_PER_S / paced_ms if paced_ms else None,
+    )
 
 
 def histories(spans: Iterable[EndpointSpan]) -> tuple[EndpointHistory, ...]:

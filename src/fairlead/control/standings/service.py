@@ -22,6 +22,7 @@ from fairlead.control.standings.types import (
     PublicApp,
     Rankings,
     Shares,
+    Speed,
     Subject,
     Uptimes,
     Window,
@@ -108,6 +109,14 @@ class Standings:
             one.model: one.tokens
             for one in self._counted(Subject.MODEL, start_ms, self._tomorrow_ms())
         }
+
+    def weekly_speeds(self) -> dict[str, Speed]:
+        """Means over calls of the last seven days, by model; those without calls are missing."""
+        end_ms = self._tomorrow_ms()
+        rows = self._usage.model_speeds(
+            Resolution.DAY, start_ms=end_ms - Period.WEEK.days * DAY_MS, end_ms=end_ms
+        )
+        return {model: rules.speed(*sums) for model, *sums in rows}
 
     def histories(self, model: str, window: Window) -> Histories:
         """How the model's endpoints did: calls, uptime, latency and pace, also their percentiles."""

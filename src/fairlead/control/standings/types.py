@@ -27,6 +27,7 @@ __all__ = [
     "Ranked",
     "Rankings",
     "Shares",
+    "Speed",
     "Subject",
     "Uptimes",
     "Window",
@@ -170,6 +171,14 @@ class Shares:
         """In [0, 1]; both by their places. 0 where there were no calls."""
         total = self.total(bucket)
         return self.tokens[name][bucket] / total if total else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Speed:
+    """latency_s: to the first token. tokens_per_s: after it. Means of calls; None: no call tells."""
+
+    latency_s: float | None
+    tokens_per_s: float | None
 
 
 @dataclass(frozen=True, slots=True)

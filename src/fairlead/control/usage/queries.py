@@ -161,3 +161,23 @@ def provider_outcomes(
         .group_by(columns.provider, columns.start_ms)
     )
     return list(connection.execute(query))
+
+
+def model_speeds(
+    connection: sa.Connection, resolution: Resolution, *, start_ms: int, end_ms: int
+) -> list[sa.Row[Any]]:
+    """model, successes, latency_ms, paced_ms and paced_tokens, of all its endpoints together."""
+    table = endpoint_hours if resolution is Resolution.HOUR else endpoint_days
+    columns = table.c
+    query = (
+        sa.select(
+            columns.model,
+            *(
+                sa.cast(sa.func.sum(columns[name]), sa.BigInteger).label(name)
+                for name in ("successes", "latency_ms", "paced_ms", "paced_tokens")
+            ),
+        )
+        .where(columns.start_ms >= start_ms, columns.start_ms < end_ms)
+        .group_by(columns.model)
+    )
+    return list(connection.execute(query))

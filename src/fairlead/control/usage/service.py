@@ -271,6 +271,16 @@ class Usage:
             )
         return list(map(tuple, rows))
 
+    def model_speeds(
+        self, resolution: Resolution, *, start_ms: int, end_ms: int
+    ) -> list[tuple[str, int, int, int, int]]:
+        """What means of speed are made of: (model, successes, milliseconds to their first tokens, milliseconds
+        of writing, tokens written in these)."""
+        assert resolution in (Resolution.HOUR, Resolution.DAY)
+        with self._database.read() as connection:
+            rows = queries.model_speeds(connection, resolution, start_ms=start_ms, end_ms=end_ms)
+        return list(map(tuple, rows))
+
     def apps(self, ids: Collection[int]) -> dict[int, App]:
         with self._database.read() as connection:
             return app_queries.by_ids(connection, ids)

@@ -9,17 +9,28 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from typing import Final
 
 from fairlead.core.catalog import PARAMETERS, EndpointStatus, Modality, Model, Snapshot
 from fairlead.core.errors import RequestInvalid
-from fairlead.core.ids import ProviderSlug
+from fairlead.core.ids import ModelId, ProviderSlug
 from fairlead.core.pricing import PriceSheet
 from fairlead.web.api.model_listing import prices_of
 
-__all__ = ["ModelQuery", "Page", "parse_page", "parse_query", "select"]
+__all__ = [
+    "MEASURED_SORTS",
+    "NOTHING_MEASURED",
+    "Measured",
+    "ModelQuery",
+    "Page",
+    "called",
+    "figures_of",
+    "parse_page",
+    "parse_query",
+    "select",
+]
 
 LIMIT_MAX: Final = 1000
 LIMIT_DEFAULT: Final = 500
@@ -44,6 +55,7 @@ _UNMEASURED: Final = tuple(
 )
 
 _Keep = Callable[[Model], bool]
+_Place = Callable[[Model], tuple[object, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +72,23 @@ class ModelQuery:
     """What was asked for. keeps: all must hold. sort: None for the default order."""
 
     keeps: tuple[_Keep, ...]
-    sort: Callable[[Model], tuple[object, ...]] | None
+    sort: _Place | None
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What calls of the last seven days through this installation tell, by the model that was called.
+
+    weekly_tokens: of prompts and completions. latency_s: mean time to the first token. tokens_per_s: mean pace
+    after it. A model without calls is missing.
+    """
+
+    weekly_tokens: Mapping[ModelId, int] = field(default_factory=dict)
+    latency_s: Mapping[ModelId, float] = field(default_factory=dict)
+    tokens_per_s: Mapping[ModelId, float] = field(default_factory=dict)
+
+
+NOTHING_MEASURED: Final = Measured()
 
 
 def select(models: Iterable[Model], query: ModelQuery) -> list[Model]:
@@ -82,10 +110,16 @@ def parse_page(parameters: Mapping[str, str]) -> Page:
     return Page(offset, limit, is_whole=False)
 
 
-def parse_query(parameters: Mapping[str, str], snapshot: Snapshot, *, now_s: float) -> ModelQuery:
+def parse_query(
+    parameters: Mapping[str, str],
+    snapshot: Snapshot,
+    *,
+    now_s: float,
+    measured: Measured = NOTHING_MEASURED,
+) -> ModelQuery:
     """The filters and the sort. An empty value counts as absent, an unknown parameter is ignored.
 
-    Raises RequestInvalid that names the parameter.
+    measured: what one of MEASURED_SORTS sorts by. Raises RequestInvalid that names the parameter.
     """
     given = {name: value for name, value in parameters.items() if value}
     keeps = [
@@ -96,12 +130,44 @@ def parse_query(parameters: Mapping[str, str], snapshot: Snapshot, *, now_s: flo
         *_origin_filters(given, snapshot),
         *_unknown_filters(given),
     ]
-    sort = given.get("sort")
-    if sort is not None and sort not in _SORTS:
-        raise RequestInvalid(
-            f"sort must be one of {', '.join(sorted(_SORTS))}, not {sort!r}.", param="sort"
-        )
-    return ModelQuery(tuple(keeps), _SORTS[sort] if sort is not None else None)
+    return ModelQuery(tuple(keeps), _sort(given.get("sort"), measured))
+
+
+def _sort(name: str | None, measured: Measured) -> _Place | None:
+    if name is None or name in _UNKNOWN_SORTS:
+        return None
+    if name in MEASURED_SORTS:
+        return _by_figure(figures_of(name, measured), 1 if name == "latency-low-to-high" else -1)
+    if name not in _SORTS:
+        every = sorted({*_SORTS, *MEASURED_SORTS, *_UNKNOWN_SORTS})
+        raise RequestInvalid(f"sort must be one of {', '.join(every)}, not {name!r}.", param="sort")
+    return _SORTS[name]
+
+
+def figures_of(sort: str, measured: Measured) -> Mapping[ModelId, float]:
+    """What one of MEASURED_SORTS sorts by."""
+    match sort:
+        case "throughput-high-to-low":
+            return measured.tokens_per_s
+        case "latency-low-to-high":
+            return measured.latency_s
+        case _:
+            return measured.weekly_tokens
+
+
+def _by_figure(figures: Mapping[ModelId, float], direction: int) -> _Place:
+    """direction: 1 for rising figures, -1 for falling ones. Who has none is last."""
+
+    def place(model: Model) -> tuple[object, ...]:
+        figure = figures.get(called(model))
+        return (1, 0) if figure is None else (0, direction * figure)
+
+    return place
+
+
+def called(model: Model) -> ModelId:
+    """Under which name its calls are counted: an alias of a family has none of its own."""
+    return model.endpoints[0].model if model.endpoints else model.id
 
 
 def _modality_filters(given: Mapping[str, str]) -> list[_Keep]:
@@ -207,7 +273,7 @@ def _unknown_filters(given: Mapping[str, str]) -> list[_Keep]:
     return [lambda _: False] if asked else []
 
 
-def _by_average_price(direction: int) -> Callable[[Model], tuple[object, ...]]:
+def _by_average_price(direction: int) -> _Place:
     """direction: 1 for rising prices, -1 for falling ones. Without a price of its own a model is last."""
 
     def place(model: Model) -> tuple[object, ...]:
@@ -219,21 +285,23 @@ def _by_average_price(direction: int) -> Callable[[Model], tuple[object, ...]]:
     return place
 
 
-_SORTS: Final[dict[str, Callable[[Model], tuple[object, ...]] | None]] = {
+_SORTS: Final[dict[str, _Place]] = {
     "newest": lambda model: (-model.created,),
     "pricing-low-to-high": _by_average_price(1),
     "pricing-high-to-low": _by_average_price(-1),
     "context-high-to-low": lambda model: (-model.context_length,),
-    # Nobody has measured these here: every model is last, in the default order.
-    "most-popular": None,
-    "top-weekly": None,
-    "throughput-high-to-low": None,
-    "latency-low-to-high": None,
-    "intelligence-high-to-low": None,
-    "coding-high-to-low": None,
-    "agentic-high-to-low": None,
-    "design-arena-elo-high-to-low": None,
 }
+# The first two are one.
+MEASURED_SORTS: Final = frozenset(
+    {"most-popular", "top-weekly", "throughput-high-to-low", "latency-low-to-high"}
+)
+# Figures that nobody has published for these models: every model is last, in the default order.
+_UNKNOWN_SORTS: Final = frozenset(
+    {
+        "intelligence-high-to-low", "coding-high-to-low", "agentic-high-to-low",
+        "design-arena-elo-high-to-low",
+    }
+)  # fmt: skip
 
 
 def _split(value: str) -> frozenset[str]:

@@ -17,8 +17,17 @@ from fairlead.core.routing.permitted import permitted_models
 from fairlead.core.routing.preferences import NO_ACCOUNT_WISHES
 from fairlead.web.answers import answer
 from fairlead.web.api.endpoint_health import health_fields
+from fairlead.web.api.measured import Measuring
 from fairlead.web.api.model_listing import find, shown
-from fairlead.web.api.model_query import ModelQuery, Page, parse_page, parse_query, select
+from fairlead.web.api.model_query import (
+    MEASURED_SORTS,
+    NOTHING_MEASURED,
+    ModelQuery,
+    Page,
+    parse_page,
+    parse_query,
+    select,
+)
 from fairlead.web.api.model_shapes import model_endpoints_object, provider_object
 from fairlead.web.api.shelf import Shelf, Shelves, document, send
 from fairlead.web.services import WebServices
@@ -49,6 +58,7 @@ class _ModelApi:
     def __init__(self, services: WebServices) -> None:
         self._services = services
         self._shelves = Shelves(services.catalog)
+        self._measuring = Measuring(services)
 
     async def models(self, request: Request) -> Response:
         shelf = await self._shelves.current()
@@ -61,7 +71,7 @@ class _ModelApi:
         region = region_demanded_by(request.headers.get("host", "").encode("latin-1"))
         if region is None and caller.preferences == NO_ACCOUNT_WISHES:
             return await self._filtered(request, shelf)
-        query, page = self._query(request, shelf), parse_page(request.query_params)
+        query, page = await self._query(request, shelf), parse_page(request.query_params)
         permitted = await run_in_threadpool(
             permitted_models,
             {meant for model in shelf.models if (meant := _meant(model)) is not None},
@@ -83,7 +93,8 @@ class _ModelApi:
 
     async def count(self, request: Request) -> Response:
         shelf = await self._shelves.current()
-        return answer({"data": {"count": len(select(shelf.models, self._query(request, shelf)))}})
+        found = select(shelf.models, await self._query(request, shelf))
+        return answer({"data": {"count": len(found)}})
 
     async def model(self, request: Request) -> Response:
         snapshot = self._services.catalog.snapshot
@@ -131,12 +142,18 @@ class _ModelApi:
         if not request.query_params:
             return send(request, shelf.everything)
         page = parse_page(request.query_params)
-        models = select(shelf.models, self._query(request, shelf))
+        models = select(shelf.models, await self._query(request, shelf))
         return await _listed(request, shelf, models, page)
 
-    def _query(self, request: Request, shelf: Shelf) -> ModelQuery:
-        now_s = self._services.clock.now_s()
-        return parse_query(request.query_params, shelf.snapshot, now_s=now_s)
+    async def _query(self, request: Request, shelf: Shelf) -> ModelQuery:
+        parameters = request.query_params
+        is_measured = parameters.get("sort") in MEASURED_SORTS
+        return parse_query(
+            parameters,
+            shelf.snapshot,
+            now_s=self._services.clock.now_s(),
+            measured=await self._measuring.current() if is_measured else NOTHING_MEASURED,
+        )
 
 
 async def _listed(request: Request, shelf: Shelf, models: list[Model], page: Page) -> Response:

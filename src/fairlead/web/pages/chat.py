@@ -35,7 +35,6 @@ _SUGGESTIONS: Final = (
     ("Write", "Write a friendly note to a customer whose delivery is two days late."),
     ("Calculate", "Derive the quadratic formula step by step."),
 )
-_NO_PRICE: Final = "Price varies"
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,16 +112,10 @@ def chat_models(catalogue: Catalogue, health: EndpointHealth) -> tuple[ChatModel
 
 def _choice(model: Model, health: EndpointHealth) -> ChatModel:
     row = row_of(model)
-    if row.is_free:
-        price = "Free"
-    elif row.prompt == "Varies":
-        price = _NO_PRICE
-    else:
-        price = f"{row.prompt} in · {row.completion} out"
     return ChatModel(
         id=model.id,
         name=model.name,
-        price=price,
+        price=row.price.text,
         context=row.context,
         reads=tuple(sorted(model.input_modalities - {"text"})),
         reasons=model.reasoning.supported,

@@ -23,6 +23,7 @@ from fairlead.web.pages.model_view import (
     month_text,
     short_name,
 )
+from fairlead.web.pages.price_line import PER_MILLION, price_line
 
 __all__ = [
     "COMPARED_MAX",
@@ -223,12 +224,15 @@ def _prices(models: Sequence[Model]) -> tuple[Line, ...]:
         ]
         return Line(label, _cells(texts, values, is_less_better=True), note)
 
+    if any(price_line(one).unit != PER_MILLION for one in models):
+        # Sold by the call or the second: prices of different units have no best.
+        return (Line("Price", tuple(Cell(price_line(one).text) for one in models)),)
     lines = [
-        line("Input", lambda one: one.prompt, "per million tokens"),
-        line("Output", lambda one: one.completion, "per million tokens"),
+        line("Input", lambda one: one.prompt, PER_MILLION),
+        line("Output", lambda one: one.completion, PER_MILLION),
     ]
     if any(one is not None and one.input_cache_read is not None for one in sheets):
-        lines.append(line("Cached input", lambda one: one.input_cache_read, "per million tokens"))
+        lines.append(line("Cached input", lambda one: one.input_cache_read, PER_MILLION))
     return tuple(lines)
 
 

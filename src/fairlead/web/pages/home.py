@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -9,7 +10,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from fairlead.core.catalog import Snapshot
+from fairlead.core.catalog import Model, Snapshot
+from fairlead.core.errors import Overloaded
+from fairlead.web.api.measured import Measuring
+from fairlead.web.api.model_query import NOTHING_MEASURED, Measured
 from fairlead.web.pages import shown
 from fairlead.web.pages.model_list import ModelRow, row_of
 from fairlead.web.pages.models import CatalogueHolder
@@ -18,14 +22,18 @@ from fairlead.web.pages.site import Site
 __all__ = ["home_pages"]
 
 NEWEST_COUNT: Final = 6
+USED_COUNT: Final = 6
 _TRIED_FIRST: Final = "sandbox/echo"  # answers without anybody's key
 
 
 @dataclass(frozen=True, slots=True)
 class Home:
+    """used: most this week, each with its tokens; none where nothing was called."""
+
     model_count: str
     provider_count: str
     author_count: str
+    used: tuple[tuple[ModelRow, str], ...]
     newest: tuple[ModelRow, ...]
     curl: str
     python: str
@@ -33,6 +41,7 @@ class Home:
 
 def home_pages(site: Site) -> list[Route]:
     held = CatalogueHolder(site)
+    measuring = Measuring(site.services)
 
     async def home(request: Request) -> Response:
         visitor = await site.visitor(request)
@@ -43,6 +52,7 @@ def home_pages(site: Site) -> list[Route]:
             model_count=shown.count(len(own)),
             provider_count=shown.count(_offering(site.services.catalog.snapshot)),
             author_count=shown.count(len({model.author for model in own})),
+            used=_most_used(own, await _measured()),
             newest=tuple(row_of(model) for model in own[:NEWEST_COUNT]),
             curl=_curl(origin),
             python=_python(origin),
@@ -51,7 +61,23 @@ def home_pages(site: Site) -> list[Route]:
             request, "home/home.html", visitor, title="Fairlead", section="home", view=view
         )
 
+    async def _measured() -> Measured:
+        try:
+            return await measuring.current()
+        except Overloaded:
+            return NOTHING_MEASURED  # what there is can be told without a database
+
     return [Route("/", home)]
+
+
+def _most_used(models: Iterable[Model], measured: Measured) -> tuple[tuple[ModelRow, str], ...]:
+    tokens = measured.weekly_tokens
+    called = [model for model in models if tokens.get(model.id)]
+    called.sort(key=lambda model: -tokens[model.id])
+    return tuple(
+        (row_of(model), f"{shown.compact(tokens[model.id])} tokens")
+        for model in called[:USED_COUNT]
+    )
 
 
 def _offering(snapshot: Snapshot) -> int:
@@ -64,14 +90,20 @@ def _curl(origin: str) -> str:
 curl {origin}/api/v1/chat/completions \\
   -H "Authorization: Bearer $FAIRLEAD_API_KEY" \\
   -H "Content-Type: application/json" \\
-  -d '{{"model": "{_TRIED_FIRST}", "messages": [{{"role": "user", "content": "Hello"}}]}}'"""
+  -d '{{
+    "model": "{_TRIED_FIRST}",
+    "messages": [{{"role": "user", "content": "Hello"}}]
+  }}'"""
 
 
 def _python(origin: str) -> str:
     return f"""\
 from openai import OpenAI
 
-client = OpenAI(base_url="{origin}/api/v1", api_key="sk-fl-v1-...")
+client = OpenAI(
+    base_url="{origin}/api/v1",
+    api_key="sk-fl-v1-...",
+)
 answer = client.chat.completions.create(
     model="{_TRIED_FIRST}",
     messages=[{{"role": "user", "content": "Hello"}}],

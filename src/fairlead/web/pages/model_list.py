@@ -8,7 +8,7 @@ group of boxes comes as one name several times and means its words with commas b
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
@@ -16,10 +16,20 @@ from urllib.parse import quote, urlencode
 
 from starlette.datastructures import QueryParams
 
-from fairlead.core.catalog import Modality, Model, Snapshot
-from fairlead.web.api.model_listing import listed, prices_of
-from fairlead.web.api.model_query import parse_query, select
+from fairlead.core.catalog import Modality, Model, ModelKind, Snapshot
+from fairlead.core.ids import ModelId
+from fairlead.web.api.model_listing import listed
+from fairlead.web.api.model_query import (
+    MEASURED_SORTS,
+    NOTHING_MEASURED,
+    Measured,
+    called,
+    figures_of,
+    parse_query,
+    select,
+)
 from fairlead.web.pages import shown
+from fairlead.web.pages.price_line import PriceLine, price_line
 
 __all__ = [
     "SORTS",
@@ -27,6 +37,8 @@ __all__ = [
     "Listing",
     "ModelRow",
     "catalogue_of",
+    "is_measured",
+    "is_served",
     "listing",
     "model_path",
     "row_of",
@@ -39,7 +51,6 @@ DESCRIPTION_CHARACTERS_MAX: Final = 280
 SORTS: Final = (
     ("", "Newest"),
     ("most-popular", "Most popular"),
-    ("top-weekly", "Top weekly"),
     ("pricing-low-to-high", "Price: low to high"),
     ("pricing-high-to-low", "Price: high to low"),
     ("context-high-to-low", "Context: high to low"),
@@ -99,13 +110,26 @@ _GROUPS: Final = (
     ("providers", "Provider"),
     ("arch", "Series"),
 )
+_SERVED: Final = frozenset({ModelKind.CHAT, ModelKind.EMBEDDING, ModelKind.RERANK})
 _SINGLES: Final = frozenset({"arch"})  # the API takes one word
+_KNOWN_SORTS: Final = frozenset(
+    {"newest", "pricing-low-to-high", "pricing-high-to-low", "context-high-to-low"}
+)
+_SAME_SORTS: Final = MappingProxyType({"top-weekly": "most-popular"})
+_MS_PER_S: Final = 1000
+_FIGURES: Final[Mapping[str, tuple[str, Callable[[float], str]]]] = MappingProxyType(
+    {
+        "most-popular": ("Weekly tokens", lambda tokens: f"{shown.compact(tokens)} tokens"),
+        "throughput-high-to-low": ("Throughput", shown.throughput),
+        "latency-low-to-high": ("Latency", lambda latency_s: shown.duration(latency_s * _MS_PER_S)),
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
 class ModelRow:
-    """A model among others. prompt, completion: per million tokens, or how else they are. created_s: 0: not
-    known. expires: the last day that it is there for sure."""
+    """A model among others. price: in a line, and in columns beside. created_s: 0: not known. expires: the last
+    day that it is there for sure. is_served: whether calls of its kind are."""
 
     id: str
     path: str
@@ -113,12 +137,11 @@ class ModelRow:
     author: str
     author_name: str
     description: str
-    prompt: str
-    completion: str
+    price: PriceLine
     context: str
     modality: str
     created_s: int
-    is_free: bool
+    is_served: bool
     expires: str | None
     provider_count: int
 
@@ -152,7 +175,11 @@ class Catalogue:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """A page of the list. before, after: None at the ends. clear: the list with no filter."""
+    """A page of the list. before, after: None at the ends. clear: the list with no filter.
+
+    figure: what it is sorted by, if that is neither in a row nor in a column already. figures: of that, by the
+    id of a row; those without any are missing. note: what is to be known about the sort.
+    """
 
     rows: tuple[ModelRow, ...]
     total: int
@@ -160,6 +187,9 @@ class Listing:
     is_filtered: bool
     q: str
     sort: str
+    figure: str
+    figures: Mapping[str, str]
+    note: str
     price: str
     context: str
     category: str
@@ -218,13 +248,28 @@ def _label(word: str) -> str:
     return word.replace("_", " ").capitalize() if word.islower() and "_" not in word else word
 
 
-def listing(catalogue: Catalogue, query: QueryParams, *, now_s: float) -> Listing:
+def is_measured(query: QueryParams) -> bool:
+    """Whether `listing` needs what was measured."""
+    return query.get("sort") in MEASURED_SORTS
+
+
+def listing(
+    catalogue: Catalogue,
+    query: QueryParams,
+    *,
+    now_s: float,
+    measured: Measured = NOTHING_MEASURED,
+) -> Listing:
     """Raises RequestInvalid that names the parameter."""
     given = _given(query)
     wanted = {"output_modalities": "all"} | {
         name: value for name, value in given.items() if name not in ("view", "page")
     }
-    found = select(catalogue.models, parse_query(wanted, catalogue.snapshot, now_s=now_s))
+    asked = parse_query(wanted, catalogue.snapshot, now_s=now_s, measured=measured)
+    found = select(catalogue.models, asked)
+    sort = _SAME_SORTS.get(given.get("sort", ""), given.get("sort", ""))
+    figure, written = _FIGURES.get(sort, ("", str))  # str writes nothing: there are no figures
+    figures = figures_of(sort, measured) if figure else {}
     number = _page_number(given.get("page", "1"), len(found))
     start = (number - 1) * PAGE_SIZE
     here = found[start : start + PAGE_SIZE]
@@ -236,7 +281,12 @@ def listing(catalogue: Catalogue, query: QueryParams, *, now_s: float) -> Listin
         range_text=_range(start, len(here), len(found)),
         is_filtered=bool(filters),
         q=given.get("q", ""),
-        sort=given.get("sort", ""),
+        sort=sort,
+        figure=figure,
+        figures={
+            model.id: written(figures[called(model)]) for model in here if called(model) in figures
+        },
+        note=_note(sort, found, figures),
         price=given.get("max_price", ""),
         context=given.get("context", ""),
         category=given.get("category", ""),
@@ -258,6 +308,17 @@ def listing(catalogue: Catalogue, query: QueryParams, *, now_s: float) -> Listin
         clear=_address({name: given[name] for name in ("view", "sort") if name in given}),
         feed=_address(filters, path="/models/feed.xml"),
     )
+
+
+def _note(sort: str, found: Iterable[Model], figures: Mapping[ModelId, float]) -> str:
+    if sort in _FIGURES:
+        number = sum(called(model) in figures for model in found)
+        if not number:
+            return "None of these was called here in the last seven days. The newest are first."
+        return f"Measured in calls through this installation, of the last seven days: {number:,} were called."
+    if sort and sort not in _KNOWN_SORTS:
+        return "Nobody has published this figure for models of the catalogue. The newest are first."
+    return ""
 
 
 def _given(query: QueryParams) -> dict[str, str]:
@@ -313,7 +374,6 @@ def _heads(given: Mapping[str, str]) -> Mapping[str, tuple[str, str | None]]:
 
 
 def row_of(model: Model) -> ModelRow:
-    prices = prices_of(model)
     name = model.name.partition(": ")[2] or model.name
     return ModelRow(
         id=model.id,
@@ -322,15 +382,19 @@ def row_of(model: Model) -> ModelRow:
         author=model.author,
         author_name=author_name(model),
         description=_first_words(model.description),
-        prompt="Varies" if prices is None else shown.per_million(prices.prompt),
-        completion="Varies" if prices is None else shown.per_million(prices.completion),
+        price=price_line(model),
         context=shown.tokens(model.context_length),
         modality=(model.modality or "").replace("->", " → ").replace("+", ", "),
         created_s=model.created,
-        is_free=prices is not None and prices.prompt == 0 and prices.completion == 0,
+        is_served=is_served(model),
         expires=model.expiration_date,
         provider_count=len({one.provider for one in model.endpoints}),
     )
+
+
+def is_served(model: Model) -> bool:
+    """Whether the API has a way to call models of its kind."""
+    return model.kind in _SERVED or "image" in model.output_modalities
 
 
 def author_name(model: Model) -> str:

@@ -15,6 +15,7 @@ from fairlead.web.pages import shown
 
 __all__ = [
     "COUNT_MAX",
+    "PRICE_COLUMNS",
     "Answer",
     "Calculator",
     "Condition",
@@ -32,7 +33,7 @@ DEFAULTS: Final[Mapping[str, str]] = {
     "calls": "1000",
 }
 # A price's name, its label, and whether it is for a million tokens. In the order of columns.
-_COLUMNS: Final = (
+PRICE_COLUMNS: Final = (
     ("prompt", "Input", True),
     ("completion", "Output", True),
     ("input_cache_read", "Cached input", True),
@@ -50,7 +51,8 @@ _COLUMNS: Final = (
     ("image_output", "Each image", False),
     ("audio_second", "Each second", False),
 )
-_LABELS: Final = {name: (label, is_per_million) for name, label, is_per_million in _COLUMNS}
+_LABELS: Final = {name: (label, is_per_million) for name, label, is_per_million in PRICE_COLUMNS}
+_PLAIN: Final = ("prompt", "completion")
 _COUNTED: Final = frozenset({ModelKind.CHAT, ModelKind.EMBEDDING, ModelKind.RERANK})
 _WEEKDAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 
@@ -142,12 +144,7 @@ def pricing_of(
 ) -> Pricing:
     """asked: what the calculator was given."""
     endpoints = listed_endpoints(model)
-    names = [
-        name
-        for name, _, _ in _COLUMNS
-        if name in ("prompt", "completion")
-        or any(getattr(one.prices, name) is not None for one in endpoints)
-    ]
+    names = _columns_of(endpoints)
     rows = [_row(one, snapshot, names) for one in endpoints]
     return Pricing(
         columns=tuple(_LABELS[name][0] for name in names),
@@ -157,6 +154,18 @@ def pricing_of(
         words=tuple(_words(model, endpoints)),
         calculator=_calculator(model, endpoints, asked, now_s=now_s),
     )
+
+
+def _columns_of(endpoints: Sequence[Endpoint]) -> list[str]:
+    """Names of the prices that there are. What is sold by the call or the second has none for plain tokens."""
+    names = [
+        name
+        for name, _, _ in PRICE_COLUMNS
+        if any(getattr(one.prices, name) is not None for one in endpoints)
+    ]
+    plain = [name for name in _PLAIN if any(getattr(one.prices, name) != 0 for one in endpoints)]
+    others = [name for name in names if name not in _PLAIN]
+    return [*(plain if plain or others else _PLAIN), *others]
 
 
 def priced_text(name: str, price: PicoUSD | None) -> str:
@@ -182,7 +191,7 @@ def _conditions(endpoints: Sequence[Endpoint]) -> tuple[Condition, ...]:
         for override in endpoint.prices.overrides:
             prices = tuple(
                 (_LABELS[name][0], priced_text(name, override.prices[name]))
-                for name, _, _ in _COLUMNS
+                for name, _, _ in PRICE_COLUMNS
                 if name in override.prices
             )
             found.setdefault((_when(override), prices), []).append(endpoint.tag)

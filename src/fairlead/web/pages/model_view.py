@@ -9,16 +9,25 @@ from typing import Final
 from urllib.parse import quote, urlencode
 
 from fairlead.control.standings.types import ModelActivity
-from fairlead.core.catalog import DataPolicy, Endpoint, Modality, Model, Snapshot, UnknownModel
+from fairlead.core.catalog import (
+    DataPolicy,
+    Endpoint,
+    Modality,
+    Model,
+    ModelKind,
+    Snapshot,
+    UnknownModel,
+)
 from fairlead.core.health import EndpointFigures
 from fairlead.core.ids import EndpointId, ModelId, ProviderSlug
 from fairlead.core.routing.facts import Standing
 from fairlead.core.routing.routers import ROUTERS
 from fairlead.core.routing.variants import FREE, VARIANTS, has_free
-from fairlead.web.api.model_listing import find, prices_of
+from fairlead.web.api.model_listing import find
 from fairlead.web.api.model_shapes import listed_endpoints
 from fairlead.web.pages import shown
-from fairlead.web.pages.model_list import ModelRow, author_name, model_path, row_of
+from fairlead.web.pages.model_list import ModelRow, author_name, is_served, model_path, row_of
+from fairlead.web.pages.price_line import FREE_LINE, PriceLine, price_line, sheet_line
 from fairlead.web.services import EndpointHealth
 
 __all__ = [
@@ -147,7 +156,8 @@ def known_now(health: EndpointHealth, models: Iterable[Model]) -> Known:
 class Head:
     """What is above the tabs. name: what a call says. shutdown, variant: sentences, or None.
 
-    is_router: it has no endpoints of its own. alias_of: the model that it means today: its name and page.
+    is_chat: one can talk with it. is_served: whether calls of its kind are. is_router: it has no endpoints of
+    its own. alias_of: the model that it means today: its name and page.
     provider_count: who offers it. ready_count: who of them can be asked here.
     """
 
@@ -158,15 +168,15 @@ class Head:
     author_name: str
     author_path: str
     description: str
-    prompt: str
-    completion: str
+    price: PriceLine
     context: str
     max_output: str
     weekly: str
     reads: str
     writes: str
     created_s: int
-    is_free: bool
+    is_chat: bool
+    is_served: bool
     is_router: bool
     shutdown: str | None
     variant: str | None
@@ -183,16 +193,10 @@ def head_of(
     """activity: with the last seven days in it; None: nothing is counted here."""
     model = found.model
     endpoints = listed_endpoints(model)
-    prices = prices_of(model)
     is_router = not model.endpoints
     meant = snapshot.models.get(found.meant)
     is_alias = meant is not None and meant.id != model.id
-    price = "Varies" if is_router else shown.UNKNOWN
-    if FREE in found.variants and has_free(model):
-        prompt = completion = "Free"
-    else:
-        prompt = price if prices is None or not _has_price(model) else _price(prices.prompt)
-        completion = price if prices is None or not _has_price(model) else _price(prices.completion)
+    price = FREE_LINE if FREE in found.variants and has_free(model) else price_line(model)
     weekly = 0 if activity is None else activity.week_tokens
     return Head(
         name=found.name,
@@ -202,15 +206,15 @@ def head_of(
         author_name=author_name(model),
         author_path=f"/models?{urlencode({'model_authors': model.author})}",
         description=model.description,
-        prompt=prompt,
-        completion=completion,
+        price=price,
         context=shown.tokens(model.context_length),
         max_output=shown.tokens(model.max_completion_tokens),
         weekly=shown.compact(weekly) if weekly else shown.UNKNOWN,
         reads=modalities(model.input_modalities),
         writes=", ".join(model.output_modalities),
         created_s=model.created,
-        is_free=prompt == completion == "Free",
+        is_chat=model.kind is ModelKind.CHAT,
+        is_served=is_served(model),
         is_router=is_router,
         shutdown=_shutdown(model, endpoints, now_s),
         variant=_variant(found),
@@ -229,14 +233,6 @@ def short_name(model: Model) -> str:
 def modalities(words: Iterable[str]) -> str:
     given = set(words)
     return ", ".join(one for one in Modality if one in given)
-
-
-def _has_price(model: Model) -> bool:
-    return not model.endpoints or bool(listed_endpoints(model))
-
-
-def _price(price: int) -> str:
-    return shown.per_million(price)
 
 
 def _variant(found: Found) -> str | None:
@@ -355,12 +351,13 @@ def endpoint_rows(
 ) -> tuple[EndpointRow, ...]:
     """In the order of the catalogue: cheapest first, those that end last, then service tiers."""
     return tuple(
-        _endpoint_row(one, snapshot, known, now_s=now_s) for one in listed_endpoints(model)
+        _endpoint_row(one, model.kind, snapshot, known, now_s=now_s)
+        for one in listed_endpoints(model)
     )
 
 
 def _endpoint_row(
-    endpoint: Endpoint, snapshot: Snapshot, known: Known, *, now_s: float
+    endpoint: Endpoint, kind: ModelKind, snapshot: Snapshot, known: Known, *, now_s: float
 ) -> EndpointRow:
     provider = snapshot.providers[endpoint.provider]
     figures = known.figures(endpoint)
@@ -378,6 +375,7 @@ def _endpoint_row(
         word = "Ended" if _is_past(endpoint.deprecation_date, now_s) else "Ends"
         ends = f"{word} {day_text(endpoint.deprecation_date)}"
     tool_calls = figures.tool_requests_2h
+    price = sheet_line(kind, endpoint.prices)
     cache_read = endpoint.prices.input_cache_read
     return EndpointRow(
         provider=provider.slug,
@@ -390,9 +388,9 @@ def _endpoint_row(
         quantization="" if endpoint.quantization == "unknown" else endpoint.quantization,
         context=shown.tokens(endpoint.context_length),
         max_output=shown.tokens(endpoint.max_completion_tokens),
-        prompt=_price(endpoint.prices.prompt),
-        completion=_price(endpoint.prices.completion),
-        cache_read=shown.UNKNOWN if cache_read is None else _price(cache_read),
+        prompt=price.input,
+        completion=price.completion,
+        cache_read=shown.per_million(cache_read),
         status=status,
         tone=tone,
         uptime=shown.UNKNOWN if uptime is None else shown.share(uptime / 100, places=2),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Final
 
 from starlette.concurrency import run_in_threadpool
@@ -9,6 +10,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from fairlead.web.api.measured import Measuring
+from fairlead.web.api.model_query import NOTHING_MEASURED
 from fairlead.web.pages import model_list
 from fairlead.web.pages.environment import templates
 from fairlead.web.pages.model_list import Catalogue, Listing
@@ -21,6 +24,7 @@ _FEED: Final = "application/rss+xml"
 
 def models_pages(site: Site) -> list[Route]:
     held = CatalogueHolder(site)
+    measuring = Measuring(site.services)
 
     async def models(request: Request) -> Response:
         visitor = await site.visitor(request)
@@ -54,9 +58,16 @@ def models_pages(site: Site) -> list[Route]:
 
     async def _listing(request: Request) -> Listing:
         catalogue = await held.current()
-        now_s = site.services.clock.now_s()
+        query = request.query_params
+        is_measured = model_list.is_measured(query)
         return await run_in_threadpool(
-            model_list.listing, catalogue, request.query_params, now_s=now_s
+            partial(
+                model_list.listing,
+                catalogue,
+                query,
+                now_s=site.services.clock.now_s(),
+                measured=await measuring.current() if is_measured else NOTHING_MEASURED,
+            )
         )
 
     return [Route("/models", models), Route("/models/feed.xml", feed)]

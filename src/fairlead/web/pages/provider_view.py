@@ -25,6 +25,7 @@ from fairlead.core.ids import ProviderSlug
 from fairlead.web.pages import shown
 from fairlead.web.pages.charts import Chart, chart
 from fairlead.web.pages.model_list import model_path
+from fairlead.web.pages.price_line import UNKNOWN_LINE, sheet_line
 from fairlead.web.pages.uptime_view import Strip, level, strip
 
 __all__ = [
@@ -381,13 +382,14 @@ def offers(
 
 def _offer(model: Model, endpoint: Endpoint, span: EndpointSpan | None) -> Offer:
     is_priced = endpoint.status is not EndpointStatus.UNPRICED
+    price = sheet_line(model.kind, endpoint.prices) if is_priced else UNKNOWN_LINE
     latency_s = None if span is None else span.latency_percentile_s(0.5)
     return Offer(
         name=model.name.partition(": ")[2] or model.name,
         id=model.id,
         path=model_path(model.id),
-        prompt=shown.per_million(endpoint.prices.prompt if is_priced else None),
-        completion=shown.per_million(endpoint.prices.completion if is_priced else None),
+        prompt=price.input,
+        completion=price.completion,
         context=shown.tokens(endpoint.context_length),
         output=shown.tokens(endpoint.max_completion_tokens),
         quantization="" if endpoint.quantization == "unknown" else endpoint.quantization,
