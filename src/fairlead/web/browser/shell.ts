@@ -5,6 +5,7 @@ import { startCopying } from "./shell/copying.ts";
 import { startDialogs } from "./shell/dialogs.ts";
 import { startForms } from "./shell/forms.ts";
 import { startMenus } from "./shell/menus.ts";
+import { startParts } from "./shell/parts.ts";
 import { startShortcuts } from "./shell/shortcuts.ts";
 import { startThemes } from "./shell/themes.ts";
 
@@ -13,4 +14,5 @@ startCopying();
 startMenus();
 startDialogs();
 startForms();
+startParts();
 startShortcuts();

@@ -6,7 +6,8 @@ moves there.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any, Final
@@ -26,6 +27,7 @@ from fairlead.control.billing.types import (
     PurchaseId,
     Refund,
     RefundRefused,
+    RefusedBecause,
 )
 from fairlead.control.people.types import SignedIn
 from fairlead.core.errors import Conflict, NotFound, PermissionDenied, RequestInvalid
@@ -61,7 +63,7 @@ DOCUMENTS_SHOWN: Final = 25
 ENTRIES_SHOWN: Final = 50
 AMOUNT_PROPOSED: Final = "20"  # dollars
 REFUND_TRIES: Final = 8
-GIVING_BACK_S: Final = 0.4  # processes look for what is wanted back every two seconds, and give it back at once
+GIVING_BACK_S: Final = 0.4  # of two seconds, in which processes give back what is wanted
 _NUMBER_DIGITS: Final = 15
 _NAME_CHARACTERS_MAX: Final = 100
 

@@ -3,7 +3,7 @@
 import { parsed, record } from "../chat/asking.ts";
 import { stream } from "../chat/calling.ts";
 import { isUnderWay, newAnswer } from "../chat/conversation.ts";
-import { part } from "../chat/dom.ts";
+import { exchanged, part } from "../chat/dom.ts";
 import type { Prose } from "../chat/prose.ts";
 import type { Answer } from "../chat/types.ts";
 import { costText, usageText } from "../chat/words.ts";
@@ -22,11 +22,9 @@ function listen(place: HTMLElement, button: HTMLButtonElement, stopper: HTMLButt
     const body = record(parsed(document.getElementById("result")?.dataset["body"] ?? ""));
     if (body === null) return;
     stopping = new AbortController();
-    button.hidden = true;
-    stopper.hidden = false;
+    exchanged(button, stopper);
     void run(place, body, stopping.signal).finally(() => {
-      stopper.hidden = true;
-      button.hidden = false;
+      exchanged(stopper, button);
     });
   });
   stopper.addEventListener("click", stop);

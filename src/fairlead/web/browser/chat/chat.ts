@@ -13,13 +13,13 @@ import {
   settled,
   switched,
 } from "./conversation.ts";
-import { announce, cloned, modelAddress, part } from "./dom.ts";
+import { announce, cloned, exchanged, modelAddress, part, rewritten } from "./dom.ts";
 import { newId } from "./ids.ts";
 import { Scrolling } from "./scrolling.ts";
 import { countSet, type Settings } from "./settings.ts";
 import { showHeads } from "./side.ts";
 import { headOf, type Head, type Store } from "./store.ts";
-import { TurnView } from "./turns.ts";
+import { TurnView, type Step } from "./turns.ts";
 import { MODELS_MAX, type Attachment, type Conversation, type Turn } from "./types.ts";
 
 const KEEP_EVERY_MS = 1500; // of a conversation that grows
@@ -275,12 +275,18 @@ export class Chat {
   #show(): void {
     const turns = path(this.conversation);
     const wishes = {
-      edit: (turn: Turn, text: string) => this.#branch(edited(this.conversation, turn, newId(), text)),
-      again: (turn: Turn, index: number) =>
-        this.#branch(askedAgain(this.conversation, turn, newId(), index)),
-      switchTo: (turn: Turn) => {
+      edit: (turn: Turn, text: string) => {
+        this.#branch(edited(this.conversation, turn, newId(), text));
+        focusOn(this.#views.at(-1)?.place);
+      },
+      again: (turn: Turn, index: number) => {
+        this.#branch(askedAgain(this.conversation, turn, newId(), index));
+        focusOn(this.#views.at(-1)?.answers[index]?.place);
+      },
+      switchTo: (turn: Turn, by: Step) => {
         this.conversation = switched(this.conversation, turn);
         this.#show();
+        this.#views.find((one) => one.turn === turn)?.focusStep(by);
         this.#keepSoon();
       },
       grown: () => this.#scrolling.grown(),
@@ -296,9 +302,9 @@ export class Chat {
   }
 
   #showBusy(): void {
-    const busy = this.isBusy;
-    part(this.#root, "stop").hidden = !busy;
-    part(this.#root, "send").hidden = busy;
+    const [stop, send] = [part(this.#root, "stop"), part(this.#root, "send")];
+    if (this.isBusy) exchanged(send, stop);
+    else exchanged(stop, send);
     for (const view of this.#views) view.refresh(this.conversation);
   }
 
@@ -320,8 +326,9 @@ export class Chat {
   }
 
   #showChips(): void {
-    part(this.#root, "chips").replaceChildren(
-      ...this.conversation.models.map((id) => {
+    rewritten(
+      part(this.#root, "chips"),
+      this.conversation.models.map((id) => {
         const chip = cloned("chat-chip");
         const name = part<HTMLAnchorElement>(chip, "name");
         name.textContent = id;
@@ -331,6 +338,14 @@ export class Chat {
         remove.addEventListener("click", () => this.toggleModel(id));
         return chip;
       }),
+      part(this.#root, "add"),
     );
   }
+}
+
+/** What was pressed is gone: one reads on, and tabs on, from what came in its place. */
+function focusOn(place: HTMLElement | undefined): void {
+  if (place === undefined) return;
+  place.tabIndex = -1;
+  place.focus({ preventScroll: true });
 }

@@ -25,6 +25,33 @@ export function element(tag: string, className: string, text = ""): HTMLElement 
   return made;
 }
 
+/** One comes into the place of the other, and the focus goes along. */
+export function exchanged(gone: HTMLElement, come: HTMLElement): void {
+  const held = gone.contains(document.activeElement);
+  gone.hidden = true;
+  come.hidden = false;
+  if (held) come.focus();
+}
+
+/** A list is written anew, and the focus stays: on the same thing, else on the first of what is at its place now. */
+export function rewritten(list: HTMLElement, items: readonly HTMLElement[], otherwise: HTMLElement): void {
+  const held = document.activeElement;
+  const at = [...list.children].findIndex((item) => item.contains(held));
+  list.replaceChildren(...items);
+  if (at < 0 || held === null) return;
+  const same = controls(list).find((one) => nameOf(one) === nameOf(held));
+  const next = items[Math.min(at, items.length - 1)];
+  (same ?? (next === undefined ? undefined : controls(next)[0]) ?? otherwise).focus();
+}
+
+function controls(place: HTMLElement): HTMLElement[] {
+  return [...place.querySelectorAll<HTMLElement>("a, button")];
+}
+
+function nameOf(control: Element): string | null {
+  return control.getAttribute("href") ?? control.getAttribute("aria-label");
+}
+
 /** Where a model's page is. Whatever is called a model, it is a path of ours. */
 export function modelAddress(id: string): string {
   return `/${id.split("/").filter(Boolean).map(encodeURIComponent).join("/").replaceAll("%3A", ":").replaceAll("%7E", "~")}`;

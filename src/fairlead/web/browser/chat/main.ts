@@ -55,11 +55,13 @@ function compose(root: HTMLElement, chat: Chat): void {
   let files: Attachment[] = [];
   let reading = Promise.resolve(); // of files, one after the other; what is sent waits for it
 
-  const show = () =>
-    showFiles(part(form, "files"), files, (index) => {
+  const show = () => {
+    const remove = (index: number) => {
       files = files.filter((_one, at) => at !== index);
       show();
-    });
+    };
+    showFiles(part(form, "files"), files, remove, part(form, "attach"));
+  };
   const readAll = async (added: readonly File[]) => {
     chat.problem("");
     for (const file of added) {
@@ -126,7 +128,9 @@ function compose(root: HTMLElement, chat: Chat): void {
     field.focus();
   });
   document.addEventListener("keydown", (event) => {
-    if (event.key === "Escape" && chat.isBusy && document.querySelector("dialog[open]") === null) chat.stop();
+    if (event.key !== "Escape" || document.querySelector("dialog[open]") !== null) return;
+    if (root.dataset["sideOpen"] !== undefined) delete root.dataset["sideOpen"];
+    else if (chat.isBusy) chat.stop();
   });
   for (const button of root.querySelectorAll<HTMLElement>("[data-suggestion]")) {
     button.addEventListener("click", () => {
@@ -149,10 +153,13 @@ function look(root: HTMLElement, chat: Chat, picker: Picker): void {
     if (root.dataset["sideOpen"] === undefined) root.dataset["sideOpen"] = "";
     else delete root.dataset["sideOpen"];
   });
-  new MutationObserver(() => side.setAttribute("aria-expanded", String(root.dataset["sideOpen"] !== undefined))).observe(
-    root,
-    { attributeFilter: ["data-side-open"] },
-  );
+  // Where the side lies over the page, the focus goes into it, and back again.
+  new MutationObserver(() => {
+    const isOpen = root.dataset["sideOpen"] !== undefined;
+    side.setAttribute("aria-expanded", String(isOpen));
+    if (isOpen) part(root, "new").focus();
+    else if (document.getElementById("chat-side")?.contains(document.activeElement)) side.focus();
+  }).observe(root, { attributeFilter: ["data-side-open"] });
   part(root, "log").addEventListener("click", () => delete root.dataset["sideOpen"]);
   part(root, "add").addEventListener("click", () => picker.open());
   document.addEventListener("keydown", (event) => {

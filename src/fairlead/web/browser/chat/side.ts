@@ -1,10 +1,10 @@
 /** The list of conversations, the newest first. */
 
-import { cloned, part } from "./dom.ts";
+import { cloned, part, rewritten } from "./dom.ts";
 import type { Head } from "./store.ts";
 import { dayText } from "./words.ts";
 
-export interface SideWishes {
+interface SideWishes {
   open: (id: string) => void;
   forget: (id: string) => void;
 }
@@ -12,8 +12,9 @@ export interface SideWishes {
 export function showHeads(root: HTMLElement, heads: readonly Head[], current: string, wishes: SideWishes): void {
   part(root, "none").hidden = heads.length > 0;
   const nowMs = Date.now();
-  part(root, "heads").replaceChildren(
-    ...[...heads]
+  rewritten(
+    part(root, "heads"),
+    [...heads]
       .sort((one, other) => other.changedMs - one.changedMs)
       .map((head) => {
         const item = cloned("chat-head");
@@ -33,5 +34,6 @@ export function showHeads(root: HTMLElement, heads: readonly Head[], current: st
         forget.addEventListener("click", () => wishes.forget(head.id));
         return item;
       }),
+    part(root, "new"),
   );
 }

@@ -2,15 +2,18 @@
 
 import { AnswerView } from "./answers.ts";
 import { branches, isBusy } from "./conversation.ts";
-import { cloned, part } from "./dom.ts";
+import { cloned, part, rewritten } from "./dom.ts";
 import type { Attachment, Conversation, Turn } from "./types.ts";
 
-export interface TurnWishes {
+interface TurnWishes {
   edit: (turn: Turn, text: string) => void;
   again: (turn: Turn, index: number) => void;
-  switchTo: (turn: Turn) => void;
+  switchTo: (turn: Turn, by: Step) => void;
   grown: () => void;
 }
+
+/** Of the buttons that lead from branch to branch. */
+export type Step = "before" | "after";
 
 export class TurnView {
   readonly place: HTMLElement;
@@ -52,12 +55,18 @@ export class TurnView {
     for (const [name, to] of [["before", before], ["after", after]] as const) {
       const button = part<HTMLButtonElement>(place, name);
       button.disabled = to === undefined;
-      button.onclick = to === undefined ? null : () => this.#wishes.switchTo(to);
+      button.onclick = to === undefined ? null : () => this.#wishes.switchTo(to, name);
     }
     const busy = isBusy(conversation);
     for (const button of this.place.querySelectorAll<HTMLButtonElement>("[data-edit], [data-again], [data-retry]")) {
       button.disabled = busy;
     }
+  }
+
+  /** To the button that led here, or to the other, where there is no further branch. */
+  focusStep(by: Step): void {
+    const button = part<HTMLButtonElement>(this.place, by);
+    (button.disabled ? part(this.place, by === "before" ? "after" : "before") : button).focus();
   }
 
   #edit(): void {
@@ -95,11 +104,16 @@ function filesOf(turn: Turn, conversation: Conversation): Attachment[] {
   return turn.files.flatMap((id) => conversation.files[id] ?? []);
 }
 
-/** remove: with a button that takes one away again. */
-export function showFiles(place: HTMLElement, files: readonly Attachment[], remove?: (index: number) => void): void {
-  place.hidden = files.length === 0;
-  place.replaceChildren(
-    ...files.map((file, index) => {
+/** remove: with a button that takes one away again. otherwise: where the focus goes after the last. */
+export function showFiles(
+  place: HTMLElement,
+  files: readonly Attachment[],
+  remove?: (index: number) => void,
+  otherwise = place,
+): void {
+  rewritten(
+    place,
+    files.map((file, index) => {
       const item = cloned("chat-file");
       const image = item.querySelector("img");
       if (image !== null && file.type.startsWith("image/")) {
@@ -114,5 +128,7 @@ export function showFiles(place: HTMLElement, files: readonly Attachment[], remo
       if (remove !== undefined) button.addEventListener("click", () => remove(index));
       return item;
     }),
+    otherwise,
   );
+  place.hidden = files.length === 0;
 }

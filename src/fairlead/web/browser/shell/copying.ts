@@ -1,5 +1,7 @@
 /** `<button data-copy="text">` copies the text; `data-copy-from="id"` what an element says. */
 
+import { say } from "./saying.ts";
+
 const SHOWN_MS = 1600;
 
 export function startCopying(): void {
@@ -8,12 +10,12 @@ export function startCopying(): void {
     if (button === null) return;
     const from = button.dataset["copyFrom"];
     const text = from === undefined ? button.dataset["copy"] : document.getElementById(from)?.innerText;
-    if (text !== undefined) void copy(text).then((done) => tell(button, done));
+    if (text !== undefined) void copy(text, button).then((done) => tell(button, done));
   });
 }
 
 /** Where the page is not served by https, browsers have only the old way. */
-async function copy(text: string): Promise<boolean> {
+async function copy(text: string, button: HTMLElement): Promise<boolean> {
   if (navigator.clipboard !== undefined) {
     try {
       await navigator.clipboard.writeText(text);
@@ -25,19 +27,17 @@ async function copy(text: string): Promise<boolean> {
   const area = document.createElement("textarea");
   area.value = text;
   area.className = "visually-hidden";
-  document.body.append(area);
+  // Behind an open dialog nothing can be selected.
+  (button.closest("dialog") ?? document.body).append(area);
   area.select();
   const done = document.execCommand("copy");
   area.remove();
+  button.focus();
   return done;
 }
 
 function tell(button: HTMLElement, done: boolean): void {
   button.dataset["copied"] = done ? "yes" : "no";
-  const status = document.getElementById("status");
-  if (status !== null) status.textContent = done ? "Copied." : "Copying is not allowed here.";
-  window.setTimeout(() => {
-    delete button.dataset["copied"];
-    if (status !== null) status.textContent = "";
-  }, SHOWN_MS);
+  say(done ? "Copied." : "Copying is not allowed here.");
+  window.setTimeout(() => delete button.dataset["copied"], SHOWN_MS);
 }

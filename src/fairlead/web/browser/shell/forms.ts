@@ -1,6 +1,10 @@
 /** `<form data-auto>` sends itself when a choice changes; its button is for those without scripts. */
 
+const SENT_MS = 8000; // what is sent twice after that is meant twice: as the download of a file
+
 export function startForms(): void {
+  // Whoever made a mistake is where it was.
+  document.querySelector<HTMLElement>("form[method=post] [aria-invalid=true]")?.focus();
   document.addEventListener("change", (event) => {
     const field = event.target as HTMLElement;
     const form = field.closest<HTMLFormElement>("form[data-auto]");
@@ -22,6 +26,7 @@ export function startForms(): void {
     if (form.method !== "post" || event.defaultPrevented) return;
     if (form.dataset["sent"] !== undefined) event.preventDefault();
     form.dataset["sent"] = "";
+    window.setTimeout(() => delete form.dataset["sent"], SENT_MS);
   });
   // One comes back to the page as it was left.
   window.addEventListener("pageshow", () => {
