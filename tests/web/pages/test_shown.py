@@ -7,6 +7,7 @@ from decimal import Decimal
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from markupsafe import Markup
 
 from fairlead.core.money import NANO_PER_USD
 from fairlead.web.pages import shown
@@ -32,6 +33,31 @@ def test_dollars_are_exact(nano: int | None, text: str) -> None:
 def test_no_dollar_is_rounded_away(nano: int) -> None:
     text = shown.dollars(nano).replace("$", "").replace(",", "")
     assert Decimal(text) * NANO_PER_USD == nano
+
+
+@pytest.mark.parametrize(
+    ("nano", "money", "cost"),
+    [
+        (0, "$0.00", "$0.00"),
+        (999, "$0.000000999", "< $0.000001"),
+        (2_925_000, "$0.00293", "$0.002925"),
+        (-482_193, "-$0.000482", "-$0.000482"),
+        (131_950_249, "$0.132", "$0.131950"),
+        (999_600_000, "$1.00", "$0.999600"),
+        (1_234_506_000_000, "$1,234.51", "$1,234.506000"),
+        (None, "\N{EN DASH}", "\N{EN DASH}"),
+    ],
+)
+def test_what_is_compared_is_rounded_and_has_its_exact_amount_with_it(
+    nano: int | None, money: str, cost: str
+) -> None:
+    for written, expected in ((shown.money(nano), money), (shown.cost(nano), cost)):
+        assert Markup(written).striptags() == expected
+        if isinstance(written, Markup):
+            assert f'title="{shown.dollars(nano)}"' in written
+        else:
+            exact = Decimal(expected.strip("$\N{EN DASH}").replace(",", "") or 0)
+            assert exact * NANO_PER_USD == (nano or 0)
 
 
 @pytest.mark.parametrize(

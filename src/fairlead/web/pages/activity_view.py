@@ -28,7 +28,17 @@ from fairlead.core.generation import Generation
 from fairlead.core.money import NANO_PER_USD, NanoUSD
 from fairlead.web.pages.charts import Chart, chart
 from fairlead.web.pages.generation_view import outcome_of, pace_of, provider_name
-from fairlead.web.pages.shown import compact, count, date, dollars, moment, plural, share
+from fairlead.web.pages.shown import (
+    compact,
+    cost,
+    count,
+    date,
+    dollars,
+    moment,
+    money,
+    plural,
+    share,
+)
 
 __all__ = [
     "BY",
@@ -366,7 +376,7 @@ def call_row(one: Generation, names: Names, snapshot: Snapshot) -> CallRow:
         app="" if claimed is None else claimed.title or claimed.identity,
         prompt_tokens=count(one.usage.prompt_tokens),
         completion_tokens=count(one.usage.completion_tokens),
-        cost=dollars(one.cost),
+        cost=cost(one.cost),
         pace=pace_of(one),
         outcome=outcome,
         tone=tone,
@@ -395,8 +405,13 @@ class Activity:
     exports: tuple[tuple[str, str], ...]
 
     @property
+    def unfiltered(self) -> str:
+        """The same time and groups, of everything."""
+        return Asked(self.asked.period, self.asked.by).address()
+
+    @property
     def spend(self) -> str:
-        return dollars(self.totals.cost)
+        return money(self.totals.cost)
 
     @property
     def spend_note(self) -> str:

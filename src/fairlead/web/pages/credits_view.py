@@ -44,7 +44,7 @@ from fairlead.control.ledger.types import (
 )
 from fairlead.core.money import NanoUSD
 from fairlead.web.pages.form_fields import typed_dollars
-from fairlead.web.pages.shown import dollars, dollars_from_cents, plural, signed_dollars
+from fairlead.web.pages.shown import dollars, dollars_from_cents, money, plural, signed_dollars
 
 __all__ = [
     "TABS",
@@ -141,11 +141,11 @@ def balance_of(book: Book, profile: Profile, terms: BillingRules, *, is_prepaid:
     elif is_prepaid and book.balance < threshold:
         low, tone = f"Less than {dollars(NanoUSD(threshold))} is left.", "warning"
     return Balance(
-        dollars(book.balance) if is_prepaid else dollars(book.debt),
+        money(book.balance) if is_prepaid else money(book.debt),
         bool(book.debt),
-        dollars(book.totals.purchased),
-        dollars(book.totals.usage),
-        dollars(book.totals.credits),
+        money(book.totals.purchased),
+        money(book.totals.usage),
+        money(book.totals.credits),
         low,
         tone,
     )
@@ -168,7 +168,7 @@ def lot_row(lot: Lot, *, now_s: float) -> LotRow:
     return LotRow(
         _LOTS[lot.kind],
         _purchase_path(lot.source),
-        dollars(lot.remaining),
+        money(lot.remaining),
         dollars(lot.amount),
         lot.remaining / lot.amount if lot.amount else 0.0,
         lot.created_ms / _MS_PER_S,

@@ -11,7 +11,7 @@ from fairlead.control.keys.types import ApiKey, LimitReset
 from fairlead.control.usage.types import KeyUsage
 from fairlead.web.api.keys import spent_under_limit
 from fairlead.web.pages.form_fields import typed_dollars
-from fairlead.web.pages.shown import dollars
+from fairlead.web.pages.shown import dollars, money
 
 __all__ = [
     "LIMIT_RESETS",
@@ -75,12 +75,14 @@ class KeyRow:
 
 @dataclass(frozen=True, slots=True)
 class KeyList:
-    """workspaces: ids and names. shown: which they are. before, after: addresses."""
+    """workspaces: ids and names. workspaces_left_out: how many more there are. shown: which keys these are.
+    before, after: addresses."""
 
     rows: tuple[KeyRow, ...]
     is_management: bool
     may_manage: bool
     workspaces: tuple[tuple[str, str], ...]
+    workspaces_left_out: int
     workspace: str
     shown: str
     before: str | None
@@ -165,14 +167,14 @@ def key_row(
         is_management=key.is_management,
         is_disabled=key.is_disabled,
         is_revoked=key.revoked_ms is not None,
-        used=dollars(usage.total.cost),
-        used_today=dollars(usage.daily.cost),
-        used_week=dollars(usage.weekly.cost),
-        used_month=dollars(usage.monthly.cost),
+        used=money(usage.total.cost),
+        used_today=money(usage.daily.cost),
+        used_week=money(usage.weekly.cost),
+        used_month=money(usage.monthly.cost),
         byok=dollars(usage.total.byok) if usage.total.byok else "",
         requests=usage.requests,
         limit="" if limit is None else f"{dollars(limit)}{_OF_SPAN[key.limit_reset]}",
-        left="" if limit is None else dollars(max(0, limit - spent)),
+        left="" if limit is None else money(max(0, limit - spent)),
         used_share=0.0 if limit is None else min(1.0, spent / limit) if limit else 1.0,
         workspace=workspace,
         creator=creator,

@@ -1,14 +1,17 @@
 """How numbers, money, times and names are written on pages. Pure: en-US grouping, UTC, no surprises.
 
-Money is exact, as in the API: nothing here rounds a dollar away. What is not known is an en dash.
+Money is exact, as in the API: nothing here rounds a dollar away. `money` and `cost` alone write less than they
+know, where figures are compared; they have the exact amount with them. What is not known is an en dash.
 """
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 from email.utils import format_datetime
 from typing import Final
+
+from markupsafe import Markup
 
 from fairlead.core.money import NANO_PER_USD, PICO_PER_USD, NanoUSD, PicoUSD
 
@@ -17,6 +20,7 @@ __all__ = [
     "ago",
     "bytes_text",
     "compact",
+    "cost",
     "count",
     "date",
     "dollars",
@@ -24,6 +28,7 @@ __all__ = [
     "duration",
     "iso",
     "moment",
+    "money",
     "monogram",
     "per_million",
     "plural",
@@ -38,6 +43,8 @@ __all__ = [
 UNKNOWN: Final = "\N{EN DASH}"
 TOKENS_PER_PRICE: Final = 10**6
 _CENTS_PLACES: Final = 2
+_COST_PLACES: Final = 6
+_LEAST_COST: Final = Decimal(1).scaleb(-_COST_PLACES)
 _STEPS: Final = ((10**12, "T"), (10**9, "B"), (10**6, "M"), (10**3, "K"))
 _BYTE_STEPS: Final = ((1 << 40, "TB"), (1 << 30, "GB"), (1 << 20, "MB"), (1 << 10, "KB"))
 _MINUTE_S: Final = 60
@@ -48,6 +55,41 @@ _DAY_S: Final = 86_400
 def dollars(amount: NanoUSD | int | None) -> str:
     """Nanodollars, exactly: "$1,234.50", "$0.002925", "-$0.25"."""
     return UNKNOWN if amount is None else _dollars(Decimal(amount) / NANO_PER_USD)
+
+
+def money(amount: NanoUSD | int | None) -> str:
+    """A figure among others: "$1,234.50"; of less than a dollar three digits that count, "$0.00293", so that
+    nothing is written as $0.00 that is not. Exact to who points at it."""
+    if amount is None:
+        return UNKNOWN
+    exact = Decimal(amount) / NANO_PER_USD
+    # Of less than a dollar: the places before the first digit that counts, and two after it.
+    places = _CENTS_PLACES if abs(exact) >= 1 or not exact else 2 - exact.adjusted()
+    return _shortened(exact, places)
+
+
+def cost(amount: NanoUSD | int | None) -> str:
+    """In a column, digit under digit: to the millionth, "$0.002925". Exact to who points at it."""
+    if not amount:
+        return dollars(amount)
+    exact = Decimal(amount) / NANO_PER_USD
+    if 0 < exact < _LEAST_COST:
+        return _with_exact(f"< ${_LEAST_COST:f}", exact)
+    return _shortened(exact, _COST_PLACES, fills=_COST_PLACES)
+
+
+def _shortened(exact: Decimal, places: int, fills: int = _CENTS_PLACES) -> str:
+    """fills: so many places are written, even if they are noughts."""
+    rounded = exact.quantize(Decimal(1).scaleb(-max(places, _CENTS_PLACES)), ROUND_HALF_UP)
+    whole, _, fraction = _dollars(rounded).partition(".")
+    text = f"{whole}.{fraction.ljust(fills, '0')}"
+    return text if rounded == exact else _with_exact(text, exact)
+
+
+def _with_exact(text: str, exact: Decimal) -> Markup:
+    return Markup('<data value="{}" title="{}">{}</data>').format(
+        f"{exact.normalize():f}", _dollars(exact), text
+    )
 
 
 def signed_dollars(amount: NanoUSD | int) -> str:
