@@ -5,38 +5,76 @@ A new page is one line in `PAGES`. `ARGS="models"` takes only the pages with tha
 
 from __future__ import annotations
 
-import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, Page
+from playwright.sync_api import Error as PlaywrightError
 
+from tests.browser import scenes
 from tests.browser.chromium import running_chromium
-from tests.browser.stage import DESKTOP, PHONE, TEST_PAYMENTS, Served, serving, sign_in, window
+from tests.browser.scenes import (
+    Act,
+    asking,
+    checking,
+    clicking,
+    entered,
+    fairlead,
+    filling,
+    unfolding,
+)
+from tests.browser.stage import (
+    DESKTOP,
+    PHONE,
+    TEST_PAYMENTS,
+    Served,
+    Theme,
+    serving,
+    sign_in,
+    window,
+)
+from tests.browser.understudy import EXPLAINS, FAILS, QUESTION, understudy
 
 OUT = Path(".screenshots")
 SIZES = (("desktop", DESKTOP), ("phone", PHONE))
-THEMES = ("light", "dark")
+THEMES: Sequence[Theme] = ("light", "dark")
 DEMO = "northwind@demo.invalid"
 
 
 @dataclass(frozen=True)
 class Shot:
-    """name: of the file. as_owner: signed in as the owner. has_demo: among
-    made-up calls; as_demo: and signed in to an account that made them. follow: a link on that page, which
-    leads to the one that is wanted."""
+    """name: of the file. as_owner: signed in as the owner. has_demo: among made-up calls and in a furnished
+    installation; as_demo: and signed in to an account that made them; as_ada, as_team: to one whose settings
+    are full, or to its organisation. follow: a link on that page, which leads to the one that is wanted.
+    act: what is clicked before. is_window: what a window holds, not the whole page."""
 
     name: str
     path: str
     as_owner: bool = False
     has_demo: bool = False
     as_demo: bool = False
+    as_ada: bool = False
+    as_team: bool = False
     follow: str = ""
+    act: Act | None = None
+    is_window: bool = False
+
+    @property
+    def who(self) -> str:
+        """Whose cookies it takes."""
+        for name, is_it in (
+            ("demo", self.as_demo),
+            ("ada", self.as_ada),
+            ("team", self.as_team),
+            ("owner", self.as_owner),
+        ):
+            if is_it:
+                return name
+        return ""
 
 
 PAGES = (
@@ -45,13 +83,32 @@ PAGES = (
     Shot("models-table", "/models?view=table"),
     Shot("models-none", "/models?q=nothing-is-called-that"),
     Shot("not-found", "/nothing/here"),
-    Shot("chat", "/chat", as_owner=True),
+    Shot("chat", "/chat", as_owner=True, is_window=True),
     Shot("chat-nobody", "/chat"),
+    *(
+        Shot(f"chat-{name}", f"/chat?model={model}", as_owner=True, act=act, is_window=True)
+        for name, model, act in (
+            ("full", EXPLAINS, scenes.comparing),
+            ("one", EXPLAINS, asking(QUESTION)),
+            ("why", EXPLAINS, scenes.explaining),
+            ("error", FAILS, asking(QUESTION)),
+            ("list", EXPLAINS, scenes.listing),
+            ("models", EXPLAINS, scenes.searching),
+            ("settings", EXPLAINS, scenes.setting),
+        )
+    ),
     Shot(
         "request-builder",
         "/request-builder?model=openai/o1&max_tokens=500&stream=true",
         as_owner=True,
     ),
+    Shot(
+        "request-builder-run",
+        f"/request-builder?model={EXPLAINS}&message=How+big+is+a+Bloom+filter%3F&language=curl",
+        as_owner=True,
+        act=scenes.running,
+    ),
+    Shot("request-builder-wrong", "/request-builder?temperature=9&sort=price", as_owner=True),
     Shot("design-system", "/docs/design-system"),
     Shot("sign-in", "/sign-in"),
     Shot("sign-up", "/sign-up"),
@@ -72,6 +129,28 @@ PAGES = (
             "account",
         )
     ),
+    Shot("settings-byok-new", "/settings/byok/new?provider=azure", as_owner=True),
+    Shot("settings-preset-new", "/settings/presets/new", as_owner=True),
+    *(
+        Shot(f"settings-{name}-full", f"/settings/{name}", has_demo=True, as_ada=True)
+        for name in (
+            "profile",
+            "sessions",
+            "byok",
+            "routing",
+            "presets",
+            "privacy",
+            "notifications",
+            "workspaces",
+            "account",
+        )
+    ),
+    Shot("settings-byok-one", "/settings/byok", has_demo=True, as_ada=True, follow="td a"),
+    Shot("settings-preset-one", "/settings/presets/careful", has_demo=True, as_ada=True),
+    Shot("settings-workspace", "/settings/workspaces/default", has_demo=True, as_ada=True),
+    Shot("settings-workspace-more", "/settings/workspaces/research", has_demo=True, as_ada=True),
+    Shot("settings-organisation-full", "/settings/organisation", has_demo=True, as_team=True),
+    Shot("settings-workspace-shared", "/settings/workspaces/default", has_demo=True, as_team=True),
     *(
         Shot(
             f"admin-{name or 'overview'}",
@@ -90,12 +169,20 @@ PAGES = (
             "audit",
         )
     ),
-    Shot(
-        "admin-account",
-        "/admin/accounts?q=northwind",
-        as_owner=True,
-        has_demo=True,
-        follow="tbody th a",
+    *(
+        Shot(name, path, as_owner=True, has_demo=True, follow=follow, act=act)
+        for name, path, follow, act in (
+            ("admin-account", "/admin/accounts?q=northwind", "tbody th a", None),
+            ("admin-account-full", "/admin/accounts?q=ada", "tbody th a", None),
+            ("admin-providers-all", "/admin/providers?show=all", "", None),
+            ("admin-providers-good", "/admin/providers", "", checking("OpenAI")),
+            ("admin-providers-bad", "/admin/providers", "", checking("Groq")),
+            ("admin-refunds", "/admin/payments/refunds", "", None),
+            ("admin-events", "/admin/payments/events", "", None),
+            ("admin-ledger-running", "/admin/ledger", "", scenes.beginning_an_audit),
+            ("admin-ledger-done", "/admin/ledger", "", scenes.auditing),
+            ("admin-audit-some", "/admin/audit?action=key", "", None),
+        )
     ),
     Shot("docs", "/docs"),
     Shot("docs-quickstart", "/docs/quickstart"),
@@ -138,16 +225,114 @@ PAGES = (
         follow="tbody th a[href^='/activity/']",
     ),
     Shot("activity-empty", "/activity", as_owner=True),
+    Shot(
+        "activity-filtered",
+        "/activity?by=provider&model=openai/gpt-6-sol&period=week",
+        has_demo=True,
+        as_demo=True,
+    ),
+    Shot("activity-none", "/activity?model=nobody/nothing", has_demo=True, as_demo=True),
+    Shot(
+        "activity-export",
+        "/activity",
+        has_demo=True,
+        as_demo=True,
+        act=unfolding("Export"),
+        is_window=True,
+    ),
+    Shot(
+        "activity-fallback",
+        "/activity",
+        has_demo=True,
+        as_ada=True,
+        follow="tr:has-text('deepseek') th a[href^='/activity/']",
+    ),
     Shot("credits", "/credits", has_demo=True, as_demo=True),
     Shot("credits-empty", "/credits", as_owner=True),
+    Shot("credits-full", "/credits", has_demo=True, as_ada=True),
+    Shot(
+        "credits-purchase", "/credits", has_demo=True, as_ada=True, follow="tr:has-text('$1,500') a"
+    ),
+    Shot("credits-open", "/credits", has_demo=True, as_ada=True, follow="tr:has-text('$35.00') a"),
+    Shot(
+        "credits-refunded", "/credits", has_demo=True, as_ada=True, follow="tr:has-text('$20.00') a"
+    ),
+    Shot(
+        "credits-refund",
+        "/credits",
+        has_demo=True,
+        as_ada=True,
+        follow="tr:has-text('$1,500') a",
+        act=clicking("link", "Pay back", exact=False),
+        is_window=True,
+    ),
+    Shot(
+        "credits-test-payment",
+        "/credits",
+        has_demo=True,
+        as_ada=True,
+        follow="tr:has-text('$35.00') a",
+        act=clicking("link", "Pay now"),
+    ),
     Shot("credits-buy", "/credits/buy?amount=3&method=card", as_owner=True),
+    Shot("credits-buy-quote", "/credits/buy?amount=1250&method=card", as_owner=True),
     Shot("credits-top-up", "/credits/top-up", has_demo=True, as_demo=True),
+    Shot("credits-top-up-full", "/credits/top-up", has_demo=True, as_ada=True),
     Shot("credits-invoices", "/credits/invoices", has_demo=True, as_demo=True),
+    Shot("credits-invoices-full", "/credits/invoices", has_demo=True, as_ada=True),
+    Shot("credits-ledger-full", "/credits/history", has_demo=True, as_ada=True),
     Shot("credits-ledger", "/credits/history", has_demo=True, as_demo=True),
     Shot("keys", "/settings/keys", has_demo=True, as_demo=True),
     Shot("keys-new", "/settings/keys/new", as_owner=True),
     Shot("keys-one", "/settings/keys", as_owner=True, follow="tbody th a"),
     Shot("keys-management", "/settings/keys?kind=management", as_owner=True),
+    Shot("keys-full", "/settings/keys", has_demo=True, as_ada=True),
+    Shot("keys-management-full", "/settings/keys?kind=management", has_demo=True, as_ada=True),
+    Shot(
+        "keys-limited",
+        "/settings/keys",
+        has_demo=True,
+        as_ada=True,
+        follow="tbody a:has-text('workshop')",
+    ),
+    Shot(
+        "keys-long",
+        "/settings/keys",
+        has_demo=True,
+        as_ada=True,
+        follow="tbody a:has-text('nightly')",
+    ),
+    Shot(
+        "keys-disabled",
+        "/settings/keys",
+        has_demo=True,
+        as_ada=True,
+        follow="tbody a:has-text('website')",
+    ),
+    *(
+        Shot(
+            f"keys-{name.lower()}",
+            "/settings/keys",
+            has_demo=True,
+            as_ada=True,
+            follow="tbody a:has-text('production')",
+            act=clicking("link", name),
+            is_window=True,
+        )
+        for name in ("Rotate", "Delete")
+    ),
+    Shot(
+        "keys-secret",
+        "/settings/keys/new",
+        as_owner=True,
+        act=filling({"Name": "laptop"}, "Create key"),
+    ),
+    Shot(
+        "keys-wrong",
+        "/settings/keys/new",
+        as_owner=True,
+        act=filling({"Name": "laptop", "Spending limit": "a lot"}, "Create key"),
+    ),
 )
 
 
@@ -156,47 +341,51 @@ def main(wanted: str = "") -> None:
     shots = [shot for shot in PAGES if wanted in shot.name]
     with (
         tempfile.TemporaryDirectory() as place,
-        serving(Path(place), TEST_PAYMENTS) as served,
+        understudy() as providers,
+        serving(Path(place), {**TEST_PAYMENTS, **providers}) as served,
         running_chromium(Path(place)) as browser,
     ):
-        owner = signed_in(browser, served, served.link)
-        take(browser, served, [shot for shot in shots if not shot.has_demo], owner)
+        with window(browser, served.url) as (page, _):
+            sign_in(page, served.link)
+            cookies = {"owner": page.context.storage_state()}
+        take(browser, served, [shot for shot in shots if not shot.has_demo], cookies)
         if any(shot.has_demo for shot in shots):
-            fairlead("demo", served)
-            demo = signed_in(browser, served, fairlead("accounts", served, "link", DEMO))
-            take(browser, served, [shot for shot in shots if shot.has_demo], owner, demo)
-
-
-def fairlead(command: str, served: Served, *more: str) -> str:
-    """What it prints."""
-    words = (sys.executable, "-m", "fairlead", command, *more, "--data", str(served.data))
-    return subprocess.run(words, check=True, capture_output=True, text=True).stdout.strip()
-
-
-def signed_in(browser: Browser, served: Served, link: str) -> Any:
-    with window(browser, served.url) as (page, _):
-        sign_in(page, served.url + urlsplit(link).path)
-        return page.context.storage_state()
+            fairlead(served, "demo")
+            cookies["demo"] = entered(browser, served, DEMO)
+            furnished = scenes.furnish(browser, served)
+            cookies |= {"ada": furnished.ada, "team": furnished.team}
+            take(browser, served, [shot for shot in shots if shot.has_demo], cookies)
 
 
 def take(
-    browser: Browser, served: Served, shots: Sequence[Shot], owner: Any, demo: Any = None
+    browser: Browser, served: Served, shots: Sequence[Shot], cookies: Mapping[str, Any]
 ) -> None:
+    """cookies: of those who are signed in, by their names in `Shot.who`."""
     for size_name, size in SIZES:
         for theme in THEMES:
             for shot in shots:
-                kept = demo if shot.as_demo else owner if shot.as_owner else None
+                kept = cookies.get(shot.who)
                 with window(browser, served.url, size=size, theme=theme, state=kept) as (
                     page,
                     watched,
                 ):
-                    page.goto(shot.path, wait_until="networkidle")
-                    if shot.follow:
-                        page.locator(shot.follow).first.click()
-                        page.wait_for_load_state("networkidle")
+                    try:
+                        arrange(page, shot)
+                    except (AssertionError, PlaywrightError) as error:
+                        watched.wrongs.append(f"not as it should be: {error}")
                     path = OUT / f"{shot.name}-{size_name}-{theme}.png"
-                    page.screenshot(path=path, full_page=True)
+                    page.screenshot(path=path, full_page=not shot.is_window)
                     print(path, *watched.wrongs, sep="\n  ")
+
+
+def arrange(page: Page, shot: Shot) -> None:
+    """Until the page is as it is to be seen."""
+    page.goto(shot.path, wait_until="networkidle")
+    if shot.follow:
+        page.locator(shot.follow).first.click()
+        page.wait_for_load_state("networkidle")
+    if shot.act is not None:
+        shot.act(page)
 
 
 if __name__ == "__main__":
