@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from typing import Final, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 from fairlead.control.accounts.service import Accounts
 from fairlead.control.accounts.types import AccountKind, Billing
@@ -24,9 +24,6 @@ from fairlead.core.ids import AccountId, BudgetId, KeyId, UserId, WorkspaceId
 from fairlead.web.asking import InThread, answered
 
 __all__ = ["Credits", "KeyUsages", "Management", "Payer", "Standings"]
-
-PEOPLE_PAGE: Final = 100
-PEOPLE_MAX: Final = 10_000
 
 _Answer = TypeVar("_Answer")
 
@@ -80,15 +77,7 @@ class Management:
 
     def works_in(self, account: AccountId, user: UserId | None, workspace: WorkspaceId) -> bool:
         """Whether somebody works in one of the account's workspaces. Blocks. Raises WorkspaceUnknown."""
-        for offset in range(0, PEOPLE_MAX, PEOPLE_PAGE):
-            members, total = self.workspaces.members(
-                account, workspace, offset=offset, limit=PEOPLE_PAGE
-            )
-            if any(member.user == user for member in members):
-                return True
-            if offset + PEOPLE_PAGE >= total:
-                break
-        return False
+        return user is not None and self.workspaces.has_member(account, workspace, user)
 
     def payer(self, account: AccountId) -> Payer:
         """Blocks. Raises NotFound for an account that is gone."""

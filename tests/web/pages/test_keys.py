@@ -7,7 +7,10 @@ from collections.abc import Mapping
 
 import pytest
 
+from fairlead.control.audit.types import OPERATOR
 from fairlead.control.keys.types import ApiKey, LimitReset
+from fairlead.control.workspaces.types import WorkspaceChange
+from fairlead.core.ids import UserId
 from fairlead.core.money import NanoUSD
 from tests.web.management.stage import Person, Stage
 from tests.web.pages.visits import HOSTILE, HTML, Visit
@@ -200,3 +203,36 @@ def test_many_keys_come_in_pages(stage: Stage, ada: Visit) -> None:
     assert sorted(names[0] + names[1]) == [f"{number:02}" for number in range(60)]
     part = ada.get("/settings/keys?page=2", **{"hx-request": "true"}).text
     assert part.strip() in second
+
+
+def test_a_workspace_beyond_those_that_are_offered_is_reached_from_its_page(
+    stage: Stage, ada: Visit
+) -> None:
+    for number in range(101):
+        wanted = WorkspaceChange(name=f"Room {number}", slug=f"room-{number}")
+        stage.control.workspaces.create(stage.ada.account, wanted, actor=OPERATOR)
+    offered = ada.get("/settings/keys").text
+    assert "2 more can be opened from" in offered
+    assert "Room 100" not in offered
+    there = ada.get("/settings/keys?workspace=room-100").text
+    assert re.search(r'<option value="[^"]+" selected>Room 100</option>', there)
+    room = stage.control.workspaces.find(stage.ada.account, "room-100").id
+    assert ada.post("/settings/keys", name="inside", workspace=room).status_code == 201
+    assert named(stage, stage.ada, "inside").workspace == room
+    assert ada.get("/settings/keys?workspace=room-101").status_code == 404
+
+
+def test_members_choose_among_workspaces_that_they_work_in(stage: Stage) -> None:
+    account = stage.organisation(stage.ada, stage.bob)
+    member, spaces = Visit(stage, stage.bob, account), stage.control.workspaces
+    made = [
+        spaces.create(account, WorkspaceChange(name=name, slug=name), actor=OPERATOR)
+        for name in ("inside", "outside")
+    ]
+    spaces.add_members(account, "inside", [UserId(stage.bob.user)], actor=OPERATOR)
+    page = member.get("/settings/keys/new").text
+    assert "inside" in page
+    assert "outside" not in page
+    answers = [member.post("/settings/keys", name="a", workspace=one.id) for one in made]
+    assert [one.status_code for one in answers] == [201, 422]
+    assert member.get("/settings/keys?workspace=outside").status_code == 404

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 import sqlalchemy as sa
@@ -38,11 +39,18 @@ __all__ = [
     "user_by_email",
     "user_by_identity",
     "user_of_account",
+    "users_by_ids",
 ]
 
 
 def user(connection: sa.Connection, user: UserId) -> User | None:
     return _one(connection, users.c.id == user)
+
+
+def users_by_ids(connection: sa.Connection, people: Collection[UserId]) -> dict[UserId, User]:
+    """Unknown ones are missing."""
+    rows = connection.execute(sa.select(users).where(users.c.id.in_(people)))
+    return {row.id: _user(row) for row in rows}
 
 
 def user_by_email(connection: sa.Connection, email: str) -> User | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Final
 
 from fairlead.control.accounts import rules as account_rules
@@ -29,6 +30,11 @@ class People:
     def find(self, user: UserId) -> User | None:
         with self._database.read() as connection:
             return queries.user(connection, user)
+
+    def find_all(self, people: Collection[UserId]) -> dict[UserId, User]:
+        """Unknown ones are missing."""
+        with self._database.read() as connection:
+            return queries.users_by_ids(connection, people)
 
     def find_by_email(self, email: str) -> User | None:
         """Raises EmailInvalid."""

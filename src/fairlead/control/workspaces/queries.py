@@ -50,12 +50,17 @@ __all__ = [
 
 
 def page(
-    connection: sa.Connection, account: AccountId, *, offset: int, limit: int
+    connection: sa.Connection,
+    account: AccountId,
+    *,
+    user: UserId | None,
+    offset: int,
+    limit: int,
 ) -> list[Workspace]:
-    """The default one first, then in the order of creation."""
+    """The default one first, then in the order of creation. user: only those in which they work."""
     rows = connection.execute(
         sa.select(workspaces)
-        .where(*_live(account))
+        .where(*_live(account), *_worked_in(user))
         .order_by(workspaces.c.is_default.desc(), workspaces.c.created_ms, workspaces.c.id)
         .offset(offset)
         .limit(limit)
@@ -63,8 +68,9 @@ def page(
     return [_workspace(row) for row in rows]
 
 
-def count(connection: sa.Connection, account: AccountId) -> int:
-    return connection.scalar(sa.select(sa.func.count()).where(*_live(account))) or 0
+def count(connection: sa.Connection, account: AccountId, *, user: UserId | None = None) -> int:
+    found = sa.select(sa.func.count()).where(*_live(account), *_worked_in(user))
+    return connection.scalar(found) or 0
 
 
 def by_id(
@@ -278,6 +284,16 @@ def delete_budget(connection: sa.Connection, workspace: WorkspaceId, span: Budge
 
 def _live(account: AccountId) -> tuple[sa.ColumnElement[bool], ...]:
     return (workspaces.c.account_id == account, workspaces.c.deleted_ms.is_(None))
+
+
+def _worked_in(user: UserId | None) -> tuple[sa.ColumnElement[bool], ...]:
+    """None: whoever asks."""
+    if user is None:
+        return ()
+    added = sa.exists().where(
+        workspace_members.c.workspace_id == workspaces.c.id, workspace_members.c.user_id == user
+    )
+    return (sa.or_(workspaces.c.is_default.is_(True), added),)
 
 
 def _one(connection: sa.Connection, *conditions: sa.ColumnElement[bool]) -> Workspace | None:

@@ -71,11 +71,20 @@ class Workspaces:
     def default_of(self, account: AccountId) -> WorkspaceId:
         return default_workspace(account)
 
-    def page(self, account: AccountId, *, offset: int = 0, limit: int = PAGE_MAX) -> WorkspacesPage:
-        """The default one first, then in the order of creation."""
+    def page(
+        self,
+        account: AccountId,
+        *,
+        user: UserId | None = None,
+        offset: int = 0,
+        limit: int = PAGE_MAX,
+    ) -> WorkspacesPage:
+        """The default one first, then in the order of creation. user: only the default one, and those that this
+        member of the account was added to."""
+        bounds = {"offset": offset, "limit": min(limit, PAGE_MAX)}
         with self._database.read() as connection:
-            found = queries.page(connection, account, offset=offset, limit=min(limit, PAGE_MAX))
-            return WorkspacesPage(tuple(found), queries.count(connection, account))
+            found = queries.page(connection, account, user=user, **bounds)
+            return WorkspacesPage(tuple(found), queries.count(connection, account, user=user))
 
     def find(self, account: AccountId, workspace: str) -> Workspace:
         with self._database.read() as connection:
@@ -158,6 +167,15 @@ class Workspaces:
                 return tuple(queries.default_members(connection, found, **bounds)), total
             total = queries.count_members(connection, found)
             return tuple(queries.members(connection, found, **bounds)), total
+
+    def has_member(self, account: AccountId, workspace: str, user: UserId) -> bool:
+        """Whether somebody belongs to the account, and was added to it if it is not the default one. Raises
+        WorkspaceUnknown."""
+        with self._database.read() as connection:
+            found = _found(connection, account, workspace)
+            if user not in queries.of_account(connection, account, [user]):
+                return False
+            return found.is_default or queries.is_member(connection, found.id, user)
 
     def add_members(
         self, account: AccountId, workspace: str, people: Sequence[UserId], *, actor: Actor

@@ -16,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
+from functools import partial
 from typing import Final, TypeVar
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
@@ -34,7 +35,6 @@ from fairlead.control.apps.types import (
 from fairlead.control.audit.types import Actor
 from fairlead.control.keys.types import LimitReset
 from fairlead.control.people.types import SignedIn
-from fairlead.control.workspaces.types import Workspace
 from fairlead.core.errors import RequestInvalid
 from fairlead.core.money import NanoUSD, usd
 from fairlead.web.answers import answer, timestamp_or_none
@@ -47,6 +47,7 @@ from fairlead.web.pages import shown
 from fairlead.web.pages.attempts import Refused, attempted
 from fairlead.web.pages.refusals import wants_page
 from fairlead.web.pages.site import Site
+from fairlead.web.pages.workspace_choice import WorkspaceChoice, chosen_workspace
 from fairlead.web.reading import nano_dollars, utc_ms
 
 __all__ = ["consent_pages"]
@@ -114,7 +115,8 @@ def consent_pages(site: Site) -> list[Route]:
         said: Mapping[str, str],
         refused: Refused | None = None,
     ) -> Response:
-        workspaces = await management.do(lambda: _workspaces(management, member))
+        choose = partial(chosen_workspace, management.workspaces, member, said.get("workspace_id"))
+        choice = await management.do(choose)
         return await site.page(
             request,
             "consent/ask.html",
@@ -123,7 +125,7 @@ def consent_pages(site: Site) -> list[Route]:
             is_indexed=False,
             status=200 if refused is None else refused.status,
             goes_to=() if app.callback is None else (app.callback.origin,),
-            question=_question(wanted, app, said, workspaces),
+            question=_question(wanted, app, said, choice),
             account=member.account.name or member.user.email or "your account",
             problems={} if refused is None else refused.problems,
         )
@@ -200,7 +202,7 @@ def _question(
     wanted: CodeRequest,
     app: AskingApp,
     said: Mapping[str, str],
-    workspaces: Sequence[Workspace],
+    choice: WorkspaceChoice,
 ) -> _Question:
     """said: the fields of the form, where somebody has chosen already; else the question's own."""
     lifetimes = list(_LIFETIMES)
@@ -208,7 +210,6 @@ def _question(
     if wanted.expires_ms is not None:
         lifetimes.insert(0, (_AS_ASKED, shown.moment(wanted.expires_ms / 1000)))
         lifetime = said.get("lifetime", _AS_ASKED)
-    default = next((one.id for one in workspaces if one.is_default), "")
     return _Question(
         app=app,
         key_name=wanted.key_name or app.title,
@@ -217,22 +218,9 @@ def _question(
         limit_reset=said.get("usage_limit_type", ""),
         lifetime=lifetime,
         lifetimes=lifetimes,
-        workspace=said.get("workspace_id", "") or default,
-        workspaces=[(one.id, one.name) for one in workspaces],
+        workspace="" if choice.chosen is None else choice.chosen.id,
+        workspaces=choice.options,
     )
-
-
-def _workspaces(management: Management, member: SignedIn) -> Sequence[Workspace]:
-    """Those that they may give a key of. Blocks."""
-    account = member.account.id
-    found = management.workspaces.page(account, limit=WORKSPACES_SHOWN).workspaces
-    if member.is_admin:
-        return found
-    return [
-        one
-        for one in found
-        if one.is_default or management.works_in(account, member.user.id, one.id)
-    ]
 
 
 class _Sent:

@@ -6,7 +6,6 @@ for managing.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from typing import Final
@@ -18,9 +17,9 @@ from starlette.routing import Route
 
 from fairlead.control.keys.types import ApiKey, KeyChange, LimitReset, NewKey
 from fairlead.control.people.types import SignedIn
+from fairlead.control.workspaces.types import WorkspaceUnknown
 from fairlead.core.budgets.types import key_budget
 from fairlead.core.errors import NotFound, RequestInvalid
-from fairlead.core.ids import WorkspaceId
 from fairlead.web.management import Management
 from fairlead.web.pages.form_fields import actor_of, day_end_ms, nano, page_number
 from fairlead.web.pages.keys_view import (
@@ -35,11 +34,11 @@ from fairlead.web.pages.keys_view import (
     typed_form,
 )
 from fairlead.web.pages.site import Site
+from fairlead.web.pages.workspace_choice import chosen_workspace
 
 __all__ = ["key_pages"]
 
 PAGE_KEYS: Final = 50
-WORKSPACES_SHOWN: Final = 100
 _PATH: Final = "/settings/keys"
 _MANAGEMENT: Final = "management"
 _CONFIRMED: Final = frozenset({"rotate", "delete"})  # asked about before they are done
@@ -77,8 +76,8 @@ class _Desk:
         if is_management and not member.is_admin:
             raise NotFound("There is nothing of that name.")
         number = page_number(request.query_params.get("page"))
-        workspace = request.query_params.get("workspace") or ""
-        read = partial(self._list, member, workspace, number, is_management=is_management)
+        wanted = request.query_params.get("workspace") or ""
+        read = partial(self._list, member, wanted, number, is_management=is_management)
         view = await self._management.do(read)
         return await self._site.page(
             request,
@@ -160,12 +159,16 @@ class _Desk:
     # --- pages ---
 
     async def _form_page(self, request: Request, member: SignedIn, form: KeyForm) -> Response:
-        spaces = await self._management.do(partial(self._workspaces, member))
+        choose = partial(
+            chosen_workspace, self._management.workspaces, member, form.workspace or None
+        )
+        choice = await self._management.do(choose)
         return await self._site.page(
             request, "keys/new.html", member,
             title="New management key" if form.is_management else "New API key",
             status=422 if form.problems else 200,
-            member=member, form=form, workspaces=spaces, resets=LIMIT_RESETS,
+            member=member, form=form, workspaces=choice.options,
+            workspaces_left_out=choice.left_out, resets=LIMIT_RESETS,
         )  # fmt: skip
 
     async def _key_page(
@@ -205,8 +208,14 @@ class _Desk:
         return key
 
     async def _row(self, member: SignedIn, key: ApiKey) -> KeyRow:
-        rows = await self._management.do(partial(self._rows, member, [key]))
-        return rows[0]
+        def read() -> KeyRow:
+            try:
+                workspace = self._management.workspaces.find(member.account.id, key.workspace)
+            except WorkspaceUnknown:  # a key of it may outlive it
+                return self._rows(member, [key], "")[0]
+            return self._rows(member, [key], workspace.name)[0]
+
+        return await self._management.do(read)
 
     def _may_make_management(self, member: SignedIn, wanted: bool) -> bool:
         if wanted and not member.is_admin:
@@ -217,9 +226,10 @@ class _Desk:
 
     def _list(self, member: SignedIn, wanted: str, number: int, *, is_management: bool) -> KeyList:
         keys, account = self._management.keys, member.account.id
-        spaces = self._workspaces(member)
-        names = dict(spaces)
-        workspace = wanted if wanted in names else spaces[0][0]
+        choice = chosen_workspace(self._management.workspaces, member, wanted)
+        if choice.chosen is None:
+            raise NotFound("You work in no workspace of that name.")
+        workspace, first = choice.chosen, choice.offered[0]
         offset = (number - 1) * PAGE_KEYS
         bounds = {"offset": offset, "limit": PAGE_KEYS + 1}
         if is_management:
@@ -227,35 +237,36 @@ class _Desk:
         else:
             creator = None if member.is_admin else member.user.id
             found = keys.page_of_workspace(
-                account, WorkspaceId(workspace), creator=creator, with_disabled=True, **bounds
+                account, workspace.id, creator=creator, with_disabled=True, **bounds
             )
 
         def address(page: int) -> str:
             chosen = {
                 "kind": _MANAGEMENT if is_management else "",
-                "workspace": workspace if workspace != spaces[0][0] else "",
+                "workspace": workspace.id if workspace is not first else "",
                 "page": str(page) if page > 1 else "",
             }
             query = urlencode({name: value for name, value in chosen.items() if value})
             return f"{_PATH}?{query}" if query else _PATH
 
-        rows = self._rows(member, found[:PAGE_KEYS])
+        rows = self._rows(member, found[:PAGE_KEYS], workspace.name)
         return KeyList(
             rows=tuple(rows),
             is_management=is_management,
             may_manage=member.is_admin,
-            workspaces=tuple(spaces),
-            workspace=workspace,
+            workspaces=tuple(choice.options),
+            workspaces_left_out=choice.left_out,
+            workspace=workspace.id,
             shown=f"{offset + 1}\N{EN DASH}{offset + len(rows)}" if rows else "",
             before=address(number - 1) if number > 1 else None,
             after=address(number + 1) if len(found) > PAGE_KEYS else None,
         )
 
-    def _rows(self, member: SignedIn, keys: list[ApiKey]) -> list[KeyRow]:
+    def _rows(self, member: SignedIn, keys: list[ApiKey], workspace: str) -> list[KeyRow]:
+        """workspace: the name of theirs."""
         usages = self._management.usages.of_keys([key.id for key in keys])
         limited = [key_budget(key.id) for key in keys if key.limit is not None]
         standings = self._management.standings.standing(limited) if limited else {}
-        names = dict(self._workspaces(member))
         makers = self._makers(member, keys)
         now_ms = int(self._site.services.clock.now_s() * 1000)
         return [
@@ -263,7 +274,7 @@ class _Desk:
                 key,
                 usages.get(key.id),
                 standings.get(key_budget(key.id)),
-                workspace=names.get(key.workspace, ""),
+                workspace=workspace,
                 creator=makers.get(key.creator or "", ""),
                 now_ms=now_ms,
             )
@@ -272,28 +283,15 @@ class _Desk:
 
     def _makers(self, member: SignedIn, keys: list[ApiKey]) -> dict[str, str]:
         """Who made them, where that may be somebody else."""
-        others = {key.creator for key in keys if key.creator not in (None, member.user.id)}
+        others = {key.creator for key in keys if key.creator is not None} - {member.user.id}
         if not others:
             return {}
-        found, _ = self._management.people.members(member.account.id)
-        return {one.user: one.name or one.email or "" for one in found if one.user in others}
-
-    def _workspaces(self, member: SignedIn) -> list[tuple[str, str]]:
-        """Those that they work in, the default one first: ids and names."""
-        account, spaces = member.account.id, self._management.workspaces
-        page = spaces.page(account, limit=WORKSPACES_SHOWN)
-        works_in: Callable[[WorkspaceId], bool] = partial(
-            self._management.works_in, account, member.user.id
-        )
-        return [
-            (one.id, one.name)
-            for one in page.workspaces
-            if member.is_admin or one.is_default or works_in(one.id)
-        ]
+        found = self._management.people.find_all(others)
+        return {user: one.name or one.email or "" for user, one in found.items()}
 
     def _create(self, request: Request, member: SignedIn, form: KeyForm) -> NewKey:
-        spaces = [name for name, _ in self._workspaces(member)]
-        if form.workspace and form.workspace not in spaces:
+        choice = chosen_workspace(self._management.workspaces, member, form.workspace)
+        if choice.chosen is None:
             raise RequestInvalid("You do not work in that workspace.", param="workspace")
         return self._management.keys.create(
             member.account.id,
@@ -303,7 +301,7 @@ class _Desk:
             limit_reset=_reset(form.limit_reset),
             includes_byok=form.with_byok,
             expires_ms=day_end_ms(form.expires, "expires") if form.expires else None,
-            workspace=WorkspaceId(form.workspace) if form.workspace else None,
+            workspace=choice.chosen.id,
             creator=member.user.id,
             actor=actor_of(self._site, request, member),
         )
