@@ -16,6 +16,7 @@ from fairlead.control.privacy.service import Privacy
 from fairlead.control.standings.service import Standings
 from fairlead.core.health import EndpointFigures, HealthBook
 from fairlead.core.ids import EndpointId, ProviderSlug
+from fairlead.core.routing.facts import Standing
 from fairlead.gateway.figures import exposition
 from fairlead.gateway.keyring import Keyring
 from fairlead.settings import Settings, revealed
@@ -117,6 +118,9 @@ class KnownHealth:
 
     def figures(self, endpoint: EndpointId) -> EndpointFigures:
         return self._book.figures(endpoint, self._clock.now_s())
+
+    def in_trouble(self) -> dict[EndpointId, Standing]:
+        return self._book.in_trouble(self._clock.now_s())
 
     def can_serve(self, provider: ProviderSlug) -> bool:
         return self._credentials.has(provider)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -29,6 +29,7 @@ from fairlead.core.ids import (
     WorkspaceId,
 )
 from fairlead.core.limits import KeyPace
+from fairlead.core.routing.facts import Standing
 from fairlead.core.routing.preferences import AccountPreferences
 from fairlead.web.administration import Administration
 from fairlead.web.asking import Desk
@@ -132,9 +133,13 @@ class Clock(Protocol):
 
 
 class EndpointHealth(Protocol):
-    """What calls to endpoints came to, as far as this process knows."""
+    """What calls to endpoints came to, as far as this process knows. To be asked in the event loop."""
 
     def figures(self, endpoint: EndpointId) -> EndpointFigures: ...
+
+    def in_trouble(self) -> Mapping[EndpointId, Standing]:
+        """How those endpoints stand that do not stand well."""
+        ...
 
     def can_serve(self, provider: ProviderSlug) -> bool:
         """Whether there is a credential for it, or it needs none."""
@@ -144,6 +149,9 @@ class EndpointHealth(Protocol):
 class _NothingKnown:
     def figures(self, _endpoint: EndpointId) -> EndpointFigures:
         return EndpointFigures()
+
+    def in_trouble(self) -> Mapping[EndpointId, Standing]:
+        return {}
 
     def can_serve(self, _provider: ProviderSlug) -> bool:
         return True

@@ -237,6 +237,16 @@ def test_an_endpoint_that_asked_us_to_wait_is_limited_until_then() -> None:
     assert standing(book, T + 20) is Standing.GOOD
 
 
+def test_those_in_trouble_are_those_whose_figures_say_so() -> None:
+    book = HealthBook()
+    for number, outcome in enumerate((GOOD, BROKEN, EndpointOutcome(FailureKind.RATE_LIMIT))):
+        for _ in range(10):
+            book.ended(EndpointId(f"endpoint-{number}"), outcome, T)
+    found = book.in_trouble(T)
+    assert found.keys() == {"endpoint-1", "endpoint-2"}
+    assert found == {one: book.figures(one, T).standing for one in found}
+
+
 def test_a_rate_limited_probe_leaves_the_question_open() -> None:
     book = HealthBook()
     saw(book, BROKEN, times=3)

@@ -23,7 +23,7 @@ from fairlead.core.health.news import News, Notes
 from fairlead.core.health.outcome import EndpointOutcome
 from fairlead.core.health.saved import SavedEndpoint
 from fairlead.core.ids import EndpointId
-from fairlead.core.routing.facts import UNKNOWN, Facts
+from fairlead.core.routing.facts import UNKNOWN, Facts, Standing
 
 __all__ = ["ENDPOINTS_MAX", "HealthBook", "HealthNow"]
 
@@ -90,6 +90,16 @@ class HealthBook:
         """What the public API shows."""
         known = self._endpoints.get(endpoint)
         return _NO_FIGURES if known is None else known.figures(now_s)
+
+    def in_trouble(self, now_s: float) -> dict[EndpointId, Standing]:
+        """How those stand that do not stand well: a tenth of the work of asking for all their figures."""
+        found: dict[EndpointId, Standing] = {}
+        for endpoint, known in self._endpoints.items():
+            known.count_usual()
+            standing = known.standing(now_s)
+            if standing is not Standing.GOOD:
+                found[endpoint] = standing
+        return found
 
     def take_notes(self) -> None:
         """From now on, for `take_news`, which somebody must then call regularly."""

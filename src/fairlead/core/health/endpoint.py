@@ -453,10 +453,9 @@ class EndpointHealth:
         last_5m = self.minutes.totals(now_s, FIVE_MINUTES)
         last_30m = self.minutes.totals(now_s)
         last_1d = self.day.totals(now_s)
-        standing, is_probe, _ = self._standing(now_s)
         valid, invalid = self.tools.totals(now_s)
         return EndpointFigures(
-            standing=Standing.DOWN if is_probe else standing,
+            standing=self.standing(now_s),
             uptime_5m=uptime(last_5m[Meaning.SUCCESS], last_5m[Meaning.OUTAGE]),
             uptime_30m=uptime(last_30m[Meaning.SUCCESS], last_30m[Meaning.OUTAGE]),
             uptime_1d=uptime(last_1d[Meaning.SUCCESS], last_1d[Meaning.OUTAGE]),
@@ -465,6 +464,11 @@ class EndpointHealth:
             tool_requests_2h=valid + invalid,
             tool_errors_2h=invalid,
         )
+
+    def standing(self, now_s: float) -> Standing:
+        """As in `figures`."""
+        standing, is_probe, _ = self._standing(now_s)
+        return Standing.DOWN if is_probe else standing
 
     def _standing(self, now_s: float) -> tuple[Standing, bool, float]:
         """The standing, whether a probe may be sent, and when this may change with nothing happening."""
