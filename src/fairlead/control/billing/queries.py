@@ -46,6 +46,7 @@ __all__ = [
     "due_refunds",
     "event_done",
     "find_purchase",
+    "find_purchases",
     "find_refund",
     "insert_event",
     "insert_purchase",
@@ -137,6 +138,14 @@ def find_purchase(
         query = query.with_for_update()
     row = connection.execute(query).one_or_none()
     return None if row is None else _purchase(row)
+
+
+def find_purchases(
+    connection: sa.Connection, wanted: Collection[PurchaseId]
+) -> dict[PurchaseId, Purchase]:
+    """Those that there are. wanted: as many as a page shows."""
+    query = sa.select(purchases).where(purchases.c.id.in_(wanted))
+    return {PurchaseId(row.id): _purchase(row) for row in connection.execute(query)}
 
 
 def purchase_by_key(connection: sa.Connection, account: AccountId, key: str) -> Purchase | None:

@@ -8,9 +8,8 @@ from typing import Final
 import sqlalchemy as sa
 
 from fairlead.control.accounts import queries as account_queries
-from fairlead.control.billing.types import NANO_PER_CENT, Refund, RefundState
+from fairlead.control.billing.types import NANO_PER_CENT, PurchaseId, Refund, RefundState
 from fairlead.control.oversight.types import AccountFigures, Counts, Event, Troubles
-from fairlead.core.ids import AccountId
 from fairlead.core.money import NanoUSD
 from fairlead.store.tables.accounts import accounts
 from fairlead.store.tables.keys import api_keys
@@ -119,13 +118,12 @@ def account_page(
 
 def purchase_ids(
     connection: sa.Connection, states: Collection[str], *, offset: int, limit: int
-) -> list[tuple[AccountId, str]]:
-    """Of all accounts, the newest first: whose, and its id. states: none: whatever became of it."""
-    query = sa.select(purchases.c.account_id, purchases.c.id).order_by(purchases.c.id.desc())
+) -> list[PurchaseId]:
+    """Of all accounts, the newest first. states: none: whatever became of them."""
+    query = sa.select(purchases.c.id).order_by(purchases.c.id.desc())
     if states:
         query = query.where(purchases.c.state.in_(states))
-    rows = connection.execute(query.offset(offset).limit(limit))
-    return [(row.account_id, row.id) for row in rows]
+    return list(map(PurchaseId, connection.scalars(query.offset(offset).limit(limit))))
 
 
 def refunds(connection: sa.Connection, *, offset: int, limit: int) -> list[Refund]:

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from fairlead.control.audit.service import Audit
 from fairlead.control.audit.types import Actor
 from fairlead.control.billing import queries as billing_queries
-from fairlead.control.billing.types import Purchase, PurchaseId, Refund
+from fairlead.control.billing.types import Purchase, Refund
 from fairlead.control.ledger.service import Ledger, Outcome
 from fairlead.control.ledger.types import AddCredit, LotKind, Posted, Refused
 from fairlead.control.oversight import queries
@@ -74,11 +74,8 @@ class Oversight:
             ids = queries.purchase_ids(
                 connection, states, offset=offset, limit=min(limit, PAGE_MAX)
             )
-            found = (
-                billing_queries.find_purchase(connection, PurchaseId(purchase))
-                for _, purchase in ids
-            )
-            return [purchase for purchase in found if purchase is not None]
+            found = billing_queries.find_purchases(connection, ids)
+            return [found[one] for one in ids]
 
     def refunds(self, *, offset: int = 0, limit: int = PAGE_MAX) -> list[Refund]:
         with self._database.read() as connection:
