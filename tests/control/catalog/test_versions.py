@@ -81,6 +81,16 @@ def test_a_version_is_kept_once_and_found(database: Database, versions: CatalogV
     assert versions.find("unheard-of", at_ms=5000) is None
 
 
+def test_those_read_last_are_at_hand(versions: CatalogVersions) -> None:
+    for name in ("one", "two", "three"):
+        versions.keep(version_of(SMALL, name))
+    one, two = (versions.find(name, at_ms=9000) for name in ("one", "two"))
+    assert versions.find("one", at_ms=9000) is one
+    versions.find("three", at_ms=9000)  # in the place of what was wanted longest ago
+    assert versions.find("one", at_ms=9000) is one
+    assert versions.find("two", at_ms=9000) is not two
+
+
 def test_processes_that_start_at_once_keep_one(database_address: str, database: Database) -> None:
     others = [open_database(database_address) for _ in range(4)]
     try:
