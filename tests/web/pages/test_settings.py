@@ -9,9 +9,11 @@ from urllib.parse import urlencode
 
 import httpx
 import pytest
+import sqlalchemy as sa
 from starlette.routing import Route
 
-from fairlead.core.ids import AccountId
+from fairlead.control.accounts.types import Billing
+from fairlead.core.ids import AccountId, UserId
 from fairlead.web.pages.settings.sessions import device
 from tests.web.management.stage import Person, Stage
 from tests.web.pages.test_frame import Elements
@@ -383,6 +385,50 @@ def test_members_are_added_to_a_workspace_and_removed(stage: Stage) -> None:
     refused = admin.post("/settings/workspaces/lab/members/add", user=stranger.user)
     assert "does not belong to this account" in refused.text
     assert saved(admin.post("/settings/workspaces/lab/members/remove", user=stage.bob.user))
+    # By their address, as one names them where there are too many to choose from.
+    unknown = admin.post(
+        "/settings/workspaces/lab/members/add", user=f"eve.{stage.bob.user}@example.com"
+    )
+    assert "Nobody of this address belongs to the account." in unknown.text
+    bob = stage.people.services.people.find(UserId(stage.bob.user))
+    assert bob is not None
+    assert saved(admin.post("/settings/workspaces/lab/members/add", user=f" {bob.email} "))
+
+
+def test_members_and_workspaces_come_in_pages(stage: Stage) -> None:
+    crew = stage.organisation(stage.ada, stage.bob)
+    admin = Window(stage, stage.ada, crew)
+    assert saved(admin.post("/settings/workspaces", name="Lab"))
+    with stage.control.database.begin() as connection:
+        people = [
+            stage.control.accounts.create_within(
+                connection,
+                email=f"{number:03}@{crew.replace('_', '-')}.example",
+                billing=Billing.PREPAID,
+                name=f"Member {number:03}",
+            ).user
+            for number in range(100)
+        ]
+        connection.execute(
+            sa.text(
+                "INSERT INTO memberships (account_id, user_id, role, joined_ms)"
+                " VALUES (:account, :user, 'member', :joined)"
+            ),
+            [
+                {"account": crew, "user": user, "joined": 2 + place}
+                for place, user in enumerate(people)
+            ],
+        )
+    first = admin.get("/settings/organisation").text
+    assert "1\N{EN DASH}50 of 102" in first
+    assert "Member 048" in first
+    assert "Member 049" not in first
+    assert "Member 099" in admin.get("/settings/organisation?page=3").text
+    # Somebody of a later page is changed like those of the first.
+    path = f"/settings/organisation/members/{people[99]}"
+    assert saved(admin.post(path, role="member", limit="3"))
+    assert 'value="3"' in admin.get("/settings/organisation?page=3").text
+    assert "Add, by address or id" in admin.get("/settings/workspaces/lab").text
 
 
 def test_everything_is_taken_away_in_one_file(stage: Stage, ada: Window) -> None:

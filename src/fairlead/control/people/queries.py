@@ -25,6 +25,7 @@ __all__ = [
     "forget_user",
     "insert_identity",
     "insert_membership",
+    "member",
     "members",
     "memberships_of",
     "password_hash",
@@ -232,18 +233,14 @@ def members(
         .offset(offset)
         .limit(limit)
     )
-    return [
-        Member(
-            user=row.id,
-            email=row.email,
-            name=row.name,
-            role=Role(row.role),
-            joined_ms=row.joined_ms,
-            limit=None if row.limit_nano is None else NanoUSD(row.limit_nano),
-            limit_reset=row.limit_reset,
-        )
-        for row in rows
-    ]
+    return [_member(row) for row in rows]
+
+
+def member(connection: sa.Connection, account: AccountId, user: UserId) -> Member | None:
+    everybody = _members(account).subquery()
+    found = sa.select(everybody).where(everybody.c.id == user)
+    row = connection.execute(found).one_or_none()
+    return None if row is None else _member(row)
 
 
 def count_members(connection: sa.Connection, account: AccountId) -> int:
@@ -289,6 +286,18 @@ def _changed(
 ) -> bool:
     query = sa.update(users).where(users.c.id == user, condition).values(disabled_ms=disabled_ms)
     return connection.execute(query.returning(users.c.id)).first() is not None
+
+
+def _member(row: sa.Row[Any]) -> Member:
+    return Member(
+        user=row.id,
+        email=row.email,
+        name=row.name,
+        role=Role(row.role),
+        joined_ms=row.joined_ms,
+        limit=None if row.limit_nano is None else NanoUSD(row.limit_nano),
+        limit_reset=row.limit_reset,
+    )
 
 
 def _one(connection: sa.Connection, condition: sa.ColumnElement[bool]) -> User | None:

@@ -57,3 +57,8 @@ class People:
         with self._database.read() as connection:
             found = queries.members(connection, account, offset=offset, limit=min(limit, PAGE_MAX))
             return tuple(found), queries.count_members(connection, account)
+
+    def member(self, account: AccountId, user: UserId) -> Member | None:
+        """As one who belongs to the account; None: they do not."""
+        with self._database.read() as connection:
+            return queries.member(connection, account, user)

@@ -1,4 +1,4 @@
-"""What people type into the fields of forms: money, days, numbers of pages. Pure."""
+"""What people type into the fields of forms: money and days. Pure."""
 
 from __future__ import annotations
 
@@ -11,11 +11,19 @@ from fairlead.control.audit.types import Actor
 from fairlead.control.people.types import SignedIn
 from fairlead.core.errors import RequestInvalid
 from fairlead.core.money import NANO_PER_USD, NanoUSD, PriceInvalid, parse_amount
+from fairlead.web.pages.paging import page_number
 from fairlead.web.pages.site import Site
 
-__all__ = ["actor_of", "cents", "day_end_ms", "nano", "page_number", "typed_dollars"]
+__all__ = [
+    "actor_of",
+    "cents",
+    "day_end_ms",
+    "nano",
+    "nano_or_none",
+    "page_number",
+    "typed_dollars",
+]
 
-PAGES_MAX: Final = 10_000
 _TYPED_MAX: Final = 40
 _NANO_PER_CENT: Final = NANO_PER_USD // 100
 _DOLLARS_MAX: Final = 1_000_000_000
@@ -33,6 +41,11 @@ def nano(text: str, name: str) -> NanoUSD:
     if amount > _DOLLARS_MAX * NANO_PER_USD:
         raise RequestInvalid("This is more than anybody could mean.", param=name)
     return amount
+
+
+def nano_or_none(text: str, name: str) -> NanoUSD | None:
+    """None: nothing was typed."""
+    return nano(text, name) if text.strip() else None
 
 
 def cents(text: str, name: str) -> int:
@@ -60,13 +73,6 @@ def day_end_ms(text: str, name: str) -> int:
     except (ValueError, OverflowError):
         raise RequestInvalid("This is a day, as 2027-01-31.", param=name) from None
     return int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()) * 1000 - 1
-
-
-def page_number(text: str | None) -> int:
-    """From 1; whatever is no page is the first."""
-    if text is None or not (text.isascii() and text.isdigit()) or len(text) > len(str(PAGES_MAX)):
-        return 1
-    return min(max(1, int(text)), PAGES_MAX)
 
 
 def actor_of(site: Site, request: Request, member: SignedIn) -> Actor:

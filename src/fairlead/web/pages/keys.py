@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import partial
 from typing import Final
-from urllib.parse import urlencode
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -21,7 +20,7 @@ from fairlead.control.workspaces.types import WorkspaceUnknown
 from fairlead.core.budgets.types import key_budget
 from fairlead.core.errors import NotFound, RequestInvalid
 from fairlead.web.management import Management
-from fairlead.web.pages.form_fields import actor_of, day_end_ms, nano, page_number
+from fairlead.web.pages.form_fields import actor_of, day_end_ms, nano_or_none
 from fairlead.web.pages.keys_view import (
     LIMIT_RESETS,
     KeyForm,
@@ -33,12 +32,12 @@ from fairlead.web.pages.keys_view import (
     key_row,
     typed_form,
 )
+from fairlead.web.pages.paging import PAGE_ROWS, addressed, page_number, paging
 from fairlead.web.pages.site import Site
 from fairlead.web.pages.workspace_choice import chosen_workspace
 
 __all__ = ["key_pages"]
 
-PAGE_KEYS: Final = 50
 _PATH: Final = "/settings/keys"
 _MANAGEMENT: Final = "management"
 _CONFIRMED: Final = frozenset({"rotate", "delete"})  # asked about before they are done
@@ -230,8 +229,7 @@ class _Desk:
         if choice.chosen is None:
             raise NotFound("You work in no workspace of that name.")
         workspace, first = choice.chosen, choice.offered[0]
-        offset = (number - 1) * PAGE_KEYS
-        bounds = {"offset": offset, "limit": PAGE_KEYS + 1}
+        bounds = {"offset": (number - 1) * PAGE_ROWS, "limit": PAGE_ROWS + 1}
         if is_management:
             found = keys.page_of_management(account, **bounds)
         else:
@@ -246,10 +244,9 @@ class _Desk:
                 "workspace": workspace.id if workspace is not first else "",
                 "page": str(page) if page > 1 else "",
             }
-            query = urlencode({name: value for name, value in chosen.items() if value})
-            return f"{_PATH}?{query}" if query else _PATH
+            return addressed(_PATH, chosen)
 
-        rows = self._rows(member, found[:PAGE_KEYS], workspace.name)
+        rows = self._rows(member, found[:PAGE_ROWS], workspace.name)
         return KeyList(
             rows=tuple(rows),
             is_management=is_management,
@@ -257,9 +254,7 @@ class _Desk:
             workspaces=tuple(choice.options),
             workspaces_left_out=choice.left_out,
             workspace=workspace.id,
-            shown=f"{offset + 1}\N{EN DASH}{offset + len(rows)}" if rows else "",
-            before=address(number - 1) if number > 1 else None,
-            after=address(number + 1) if len(found) > PAGE_KEYS else None,
+            pages=paging(number, len(rows), has_more=len(found) > PAGE_ROWS, address=address),
         )
 
     def _rows(self, member: SignedIn, keys: list[ApiKey], workspace: str) -> list[KeyRow]:
@@ -297,7 +292,7 @@ class _Desk:
             member.account.id,
             name=form.name,
             is_management=form.is_management,
-            limit=nano(form.limit, "limit") if form.limit else None,
+            limit=nano_or_none(form.limit, "limit"),
             limit_reset=_reset(form.limit_reset),
             includes_byok=form.with_byok,
             expires_ms=day_end_ms(form.expires, "expires") if form.expires else None,
@@ -309,7 +304,7 @@ class _Desk:
     def _change(self, request: Request, member: SignedIn, key: ApiKey, form: KeyForm) -> None:
         change = KeyChange(
             name=form.name,
-            limit=nano(form.limit, "limit") if form.limit else None,
+            limit=nano_or_none(form.limit, "limit"),
             limit_reset=_reset(form.limit_reset),
             includes_byok=form.with_byok,
         )

@@ -11,6 +11,7 @@ from fairlead.control.keys.types import ApiKey, LimitReset
 from fairlead.control.usage.types import KeyUsage
 from fairlead.web.api.keys import spent_under_limit
 from fairlead.web.pages.form_fields import typed_dollars
+from fairlead.web.pages.paging import Paging
 from fairlead.web.pages.shown import dollars, money
 
 __all__ = [
@@ -75,8 +76,7 @@ class KeyRow:
 
 @dataclass(frozen=True, slots=True)
 class KeyList:
-    """workspaces: ids and names. workspaces_left_out: how many more there are. shown: which keys these are.
-    before, after: addresses."""
+    """workspaces: ids and names. workspaces_left_out: how many more there are."""
 
     rows: tuple[KeyRow, ...]
     is_management: bool
@@ -84,9 +84,7 @@ class KeyList:
     workspaces: tuple[tuple[str, str], ...]
     workspaces_left_out: int
     workspace: str
-    shown: str
-    before: str | None
-    after: str | None
+    pages: Paging
 
 
 @dataclass(frozen=True, slots=True)

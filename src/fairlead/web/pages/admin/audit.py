@@ -12,7 +12,8 @@ from starlette.routing import Route
 
 from fairlead.control.audit.types import AuditEntry
 from fairlead.core.ids import AccountId
-from fairlead.web.pages.admin.desk import PAGE_ROWS, AdminDesk, addressed
+from fairlead.web.pages.admin.desk import AdminDesk
+from fairlead.web.pages.paging import PAGE_ROWS, addressed
 from fairlead.web.reading import is_keepable
 
 __all__ = ["audit_pages"]

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
-from urllib.parse import urlencode
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -17,11 +15,10 @@ from fairlead.web.administration import Administration
 from fairlead.web.auth.exchange import Form
 from fairlead.web.management import Management
 from fairlead.web.pages.form_fields import actor_of
+from fairlead.web.pages.paging import PAGE_ROWS, addressed, paging
 from fairlead.web.pages.site import Site
 
-__all__ = ["PAGE_ROWS", "AdminDesk", "Paging", "addressed", "paging"]
-
-PAGE_ROWS: Final = 50
+__all__ = ["PAGE_ROWS", "AdminDesk", "addressed", "paging"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,28 +75,3 @@ def _checked(member: SignedIn) -> SignedIn:
     if not member.is_owner:
         raise NotFound("There is no such page.")
     return member
-
-
-@dataclass(frozen=True, slots=True)
-class Paging:
-    """shown: as "1-50". before, after: addresses; None at the ends."""
-
-    shown: str
-    before: str | None
-    after: str | None
-
-
-def paging(number: int, rows: int, *, has_more: bool, address: Callable[[int], str]) -> Paging:
-    """number: of the page, from 1. rows: on it. address: of a page."""
-    first = (number - 1) * PAGE_ROWS + 1
-    return Paging(
-        shown=f"{first}\N{EN DASH}{first + rows - 1}" if rows else "",
-        before=address(number - 1) if number > 1 else None,
-        after=address(number + 1) if has_more else None,
-    )
-
-
-def addressed(path: str, chosen: Mapping[str, str]) -> str:
-    """With those parameters that say something."""
-    query = urlencode({name: value for name, value in chosen.items() if value})
-    return f"{path}?{query}" if query else path

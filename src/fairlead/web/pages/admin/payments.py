@@ -12,8 +12,8 @@ from starlette.routing import Route
 
 from fairlead.control.billing import rules
 from fairlead.control.billing.types import Purchase, PurchaseState, RefundState
-from fairlead.web.pages.admin.desk import PAGE_ROWS, AdminDesk, addressed, paging
-from fairlead.web.pages.form_fields import page_number
+from fairlead.web.pages.admin.desk import AdminDesk
+from fairlead.web.pages.paging import PAGE_ROWS, addressed, page_number, paging
 
 __all__ = ["payment_pages"]
 

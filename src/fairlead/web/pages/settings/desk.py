@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 from starlette.requests import Request
@@ -12,18 +13,15 @@ from starlette.responses import Response
 
 from fairlead.control.audit.types import Actor
 from fairlead.control.people.types import Place, SignedIn
-from fairlead.control.workspaces.types import Workspace
-from fairlead.core.errors import PermissionDenied, RequestInvalid
-from fairlead.core.money import NANO_PER_USD, NanoUSD, parse_amount
+from fairlead.core.errors import PermissionDenied
 from fairlead.web.auth.services import AuthServices
 from fairlead.web.management import Management
 from fairlead.web.pages.attempts import NO_PROBLEMS, Refused
 from fairlead.web.pages.site import Site
+from fairlead.web.pages.workspace_choice import WorkspaceChoice, chosen_workspace
 
-__all__ = ["SettingsDesk", "amount", "check_admin", "lines", "named"]
+__all__ = ["SettingsDesk", "check_admin", "lines"]
 
-WORKSPACES_SHOWN: Final = 100
-DOLLARS_MAX: Final = 1_000_000_000
 _SECRET: Final = frozenset({"csrf", "password", "present_password", "email_password", "key"})
 _BETWEEN: Final = re.compile(r"[,\s]+")
 
@@ -47,11 +45,11 @@ class SettingsDesk:
         """As the audit log knows them."""
         return Actor.user(member.user.id, self.place(request).address)
 
-    async def workspaces(self, member: SignedIn) -> Sequence[Workspace]:
-        """Of the account they act for, the default one first."""
-        account, service = member.account.id, self.management.workspaces
-        page = await self.management.do(lambda: service.page(account, limit=WORKSPACES_SHOWN))
-        return page.workspaces
+    async def workspace(self, member: SignedIn, wanted: str | None) -> WorkspaceChoice:
+        """The one that a page is about, among those that they work in. wanted: a slug or an id; None: the
+        default one."""
+        service = self.management.workspaces
+        return await self.management.do(partial(chosen_workspace, service, member, wanted))
 
     async def page(
         self,
@@ -90,24 +88,3 @@ def check_admin(member: SignedIn) -> None:
 def lines(text: str) -> tuple[str, ...]:
     """The words of a field that takes one on each line, or with commas between them."""
     return tuple(word for word in _BETWEEN.split(text) if word)
-
-
-def amount(text: str, field: str) -> NanoUSD | None:
-    """Dollars, as somebody types them; None: nothing. Raises RequestInvalid."""
-    said = text.strip().lstrip("$").replace(",", "")
-    if not said:
-        return None
-    try:
-        found = parse_amount(said)
-    except ValueError:
-        raise RequestInvalid("This is not an amount in dollars.", param=field) from None
-    if not 0 <= found <= DOLLARS_MAX * NANO_PER_USD:
-        raise RequestInvalid(f"From $0 to ${DOLLARS_MAX:,}.", param=field)
-    return found
-
-
-def named(chosen: Sequence[Workspace], wanted: str | None) -> Workspace | None:
-    """The workspace of a slug or an id; the first for none; None where there is none of that name."""
-    if not wanted:
-        return next(iter(chosen), None)
-    return next((one for one in chosen if wanted in (one.slug, one.id)), None)

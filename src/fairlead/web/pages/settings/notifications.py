@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from decimal import Decimal, InvalidOperation
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from fairlead.control.billing.profiles import Profile
+from fairlead.control.billing.types import NANO_PER_CENT
 from fairlead.control.people.types import SignedIn
 from fairlead.core.errors import RequestInvalid
 from fairlead.web.billing import BillingEdge
 from fairlead.web.pages import shown
 from fairlead.web.pages.attempts import Refused, attempted
+from fairlead.web.pages.form_fields import cents, typed_dollars
 from fairlead.web.pages.settings.desk import SettingsDesk, check_admin
 
 __all__ = ["notification_pages"]
 
 _PATH = "/settings/notifications"
-_CENTS_MAX = 10**12
 
 
 def notification_pages(desk: SettingsDesk) -> list[Route]:
@@ -44,7 +44,7 @@ def notification_pages(desk: SettingsDesk) -> list[Route]:
             values=values
             or {
                 "when": "default" if low is None else "own" if low else "never",
-                "low_balance": _dollars(low) if low else "",
+                "low_balance": typed_dollars(low * NANO_PER_CENT) if low else "",
             },
             usual=shown.dollars_from_cents(usual) if usual else None,
             has_balance=profile is not None,
@@ -101,20 +101,9 @@ def _wanted(fields: Mapping[str, str]) -> int | None:
         case "never":
             return 0
         case "own":
-            return _cents(fields.get("low_balance", ""))
+            low = cents(fields.get("low_balance", ""), "low_balance")
+            if not low:
+                raise RequestInvalid("More than nothing.", param="low_balance")
+            return low
         case _:
             raise RequestInvalid("Choose one of these.", param="when")
-
-
-def _cents(text: str) -> int:
-    try:
-        cents = Decimal(text.strip().lstrip("$").replace(",", "")) * 100
-    except InvalidOperation:
-        raise RequestInvalid("This is not an amount in dollars.", param="low_balance") from None
-    if not cents.is_finite() or cents != cents.to_integral_value() or not 0 < cents <= _CENTS_MAX:
-        raise RequestInvalid("More than nothing, to the cent.", param="low_balance")
-    return int(cents)
-
-
-def _dollars(cents: int) -> str:
-    return f"{cents // 100}.{cents % 100:02}" if cents % 100 else str(cents // 100)

@@ -22,12 +22,13 @@ from fairlead.core.ids import AccountId, UserId
 from fairlead.web.auth.exchange import Form
 from fairlead.web.pages import shown
 from fairlead.web.pages.attempts import Refused, attempted
-from fairlead.web.pages.settings.desk import SettingsDesk, amount, check_admin
+from fairlead.web.pages.form_fields import nano_or_none, typed_dollars
+from fairlead.web.pages.paging import PAGE_ROWS, Paging, addressed, page_number, paging
+from fairlead.web.pages.settings.desk import SettingsDesk, check_admin
 
 __all__ = ["organisation_pages"]
 
 _PATH: Final = "/settings/organisation"
-_SHOWN: Final = 100
 _ROLES: Final = (("member", "Member"), ("admin", "Admin"))
 _RESETS: Final = (
     ("", "In total"),
@@ -53,9 +54,11 @@ class _Person:
 
 @dataclass(frozen=True, slots=True)
 class _Shared:
-    """Of the organisation that somebody acts for. invitations: for admins, each with whether it is open."""
+    """Of the organisation that somebody acts for. people: of one page. invitations: for admins, each with
+    whether it is open."""
 
     people: Sequence[_Person]
+    pages: Paging
     total: int
     members_max: int
     invitations: Sequence[tuple[Invitation, bool]]
@@ -108,6 +111,7 @@ class _Organisation:
         problem: Refused | None = None,
         values: Mapping[str, str] | None = None,
     ) -> Response:
+        number = page_number(request.query_params.get("page"))
         memberships: list[Membership] = await self._auth.in_thread(
             partial(self._organisations.of_user, member.user.id)
         )
@@ -121,15 +125,24 @@ class _Organisation:
             values=values,
             memberships=memberships,
             own=member.user.account,
-            shared=await self.shared(member) if is_shared else None,
+            shared=await self.shared(member, number) if is_shared else None,
             roles=_ROLES,
             resets=_RESETS,
         )
 
-    async def shared(self, member: SignedIn) -> _Shared:
+    async def shared(self, member: SignedIn, number: int) -> _Shared:
+        """number: of the page of members."""
         account, who = member.account.id, member.user.id
+        offset = (number - 1) * PAGE_ROWS
         found, total = await self._auth.in_thread(
-            partial(self._auth.people.members, account, limit=_SHOWN)
+            partial(self._auth.people.members, account, offset=offset, limit=PAGE_ROWS)
+        )
+        pages = paging(
+            number,
+            len(found),
+            has_more=offset + len(found) < total,
+            address=lambda page: addressed(_PATH, {"page": str(page) if page > 1 else ""}),
+            total=total,
         )
         waiting: list[Invitation] = []
         if member.is_admin:
@@ -139,6 +152,7 @@ class _Organisation:
         now_ms = round(self._desk.site.services.clock.now_s() * 1000)
         return _Shared(
             people=[_person(one, who) for one in found],
+            pages=pages,
             total=total,
             members_max=self._auth.rules.members_max,
             invitations=[(one, one.is_open(now_ms)) for one in waiting],
@@ -236,12 +250,9 @@ class _Organisation:
         """Role and limit, from one row; the role only if it is another one."""
         who, account, place = member.user.id, member.account.id, self._desk.place(request)
         other = UserId(request.path_params["user"])
-        role, limit = _role(form), amount(form.fields.get("limit", ""), "limit")
+        role, limit = _role(form), nano_or_none(form.fields.get("limit", ""), "limit")
         reset = form.text_or_none("limit_reset")
-        found, _total = await self._auth.in_thread(
-            partial(self._auth.people.members, account, limit=_SHOWN)
-        )
-        before = next((one for one in found if one.user == other), None)
+        before = await self._auth.in_thread(partial(self._auth.people.member, account, other))
         if before is None or before.role is not role:
             await self._auth.in_thread(
                 partial(self._organisations.set_role, who, account, other, role, place)
@@ -274,9 +285,7 @@ class _Organisation:
 def _person(member: Member, who: UserId) -> _Person:
     return _Person(
         member=member,
-        limit=""
-        if member.limit is None
-        else shown.dollars(member.limit).lstrip("$").replace(",", ""),
+        limit=typed_dollars(member.limit),
         shown_limit="No limit" if member.limit is None else shown.dollars(member.limit),
         is_self=member.user == who,
     )

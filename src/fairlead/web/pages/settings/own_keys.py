@@ -24,12 +24,12 @@ from fairlead.core.ids import ProviderSlug, WorkspaceId
 from fairlead.web.asking import Desk
 from fairlead.web.auth.exchange import Form
 from fairlead.web.pages.attempts import Refused, attempted
-from fairlead.web.pages.settings.desk import SettingsDesk, check_admin, lines, named
+from fairlead.web.pages.paging import PAGE_ROWS, addressed, page_number, paging
+from fairlead.web.pages.settings.desk import SettingsDesk, check_admin, lines
 
 __all__ = ["own_key_pages"]
 
 _PATH: Final = "/settings/byok"
-_SHOWN: Final = 100
 _WITHOUT_KEYS: Final = ("local", "sandbox")
 _ALL_WORKSPACES: Final = "all"
 _SECTIONS: Final = (
@@ -98,27 +98,44 @@ class _OwnKeys:
     async def listed(self, request: Request) -> Response:
         member = await self._desk.site.member(request)
         check_admin(member)
-        workspaces = await self._desk.workspaces(member)
-        workspace = named(workspaces, request.query_params.get("workspace"))
+        choice = await self._desk.workspace(member, request.query_params.get("workspace"))
+        workspace, workspaces = choice.chosen, choice.offered
         if workspace is None:
             raise NotFound("You have no such workspace.")
+        number = page_number(request.query_params.get("page"))
+        offset = (number - 1) * PAGE_ROWS
         page = await self._byok.do(
             partial(
                 self._service.page,
                 member.account.id,
                 workspace=workspace.id,
                 provider=None,
-                offset=0,
-                limit=_SHOWN,
+                offset=offset,
+                limit=PAGE_ROWS,
             )
         )
+
+        def address(wanted: int) -> str:
+            chosen = {
+                "workspace": "" if workspace.is_default else workspace.slug,
+                "page": str(wanted) if wanted > 1 else "",
+            }
+            return addressed(_PATH, chosen)
+
+        has_more = offset + len(page.credentials) < page.total
         return await self._desk.page(
             request,
             "own_keys",
             member,
             title="Your provider keys",
             groups=_groups(page.credentials, self._catalog.snapshot.providers, workspaces),
-            total=page.total,
+            pages=paging(
+                number,
+                len(page.credentials),
+                has_more=has_more,
+                address=address,
+                total=page.total,
+            ),
             workspace=workspace,
             workspaces=[(one.id, one.name, f"{_PATH}?workspace={one.slug}") for one in workspaces],
             terms=self._desk.site.services.terms,
@@ -141,7 +158,7 @@ class _OwnKeys:
         problem: Refused | None = None,
     ) -> Response:
         """First for which provider: the form says how its keys are written."""
-        workspaces = await self._desk.workspaces(member)
+        choice = await self._desk.workspace(member, values.get("workspace"))
         return await self._desk.page(
             request,
             "own_key_new",
@@ -160,10 +177,7 @@ class _OwnKeys:
             ),
             sections=_SECTIONS,
             regions=_REGIONS,
-            workspaces=[
-                (_ALL_WORKSPACES, "All workspaces"),
-                *((one.id, one.name) for one in workspaces),
-            ],
+            workspaces=[(_ALL_WORKSPACES, "All workspaces"), *choice.options],
         )
 
     async def create(self, request: Request) -> Response:

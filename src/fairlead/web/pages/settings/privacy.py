@@ -17,7 +17,7 @@ from fairlead.control.people.types import SignedIn
 from fairlead.control.workspaces.types import Workspace, WorkspaceChange
 from fairlead.core.errors import NotFound, RequestInvalid
 from fairlead.web.pages.attempts import Refused, attempted
-from fairlead.web.pages.settings.desk import SettingsDesk, check_admin, named
+from fairlead.web.pages.settings.desk import SettingsDesk, check_admin
 from fairlead.web.pages.settings.preferences import (
     Fields,
     change_preferences,
@@ -53,9 +53,9 @@ def privacy_pages(desk: SettingsDesk) -> list[Route]:
         values: Mapping[str, str] | None = None,
     ) -> Response:
         found = await read_preferences(accounts, member.account.id)
-        workspaces = await desk.workspaces(member)
         wanted = (values or {}).get("workspace") or request.query_params.get("workspace")
-        workspace = named(workspaces, wanted)
+        choice = await desk.workspace(member, wanted)
+        workspace = choice.chosen
         if workspace is None:
             raise NotFound("You have no such workspace.")
         return await desk.page(
@@ -69,7 +69,8 @@ def privacy_pages(desk: SettingsDesk) -> list[Route]:
             zdr_authors="\n".join(found.value.enforce_zdr_authors),
             workspace=workspace,
             workspaces=[
-                (one.id, one.name, f"{_PATH}?workspace={one.slug}#logging") for one in workspaces
+                (one.id, one.name, f"{_PATH}?workspace={one.slug}#logging")
+                for one in choice.offered
             ],
             rate=_percent(workspace.io_logging_sampling_rate),
             retention_days=terms.content_retention_days,

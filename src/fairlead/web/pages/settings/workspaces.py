@@ -12,27 +12,32 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from fairlead.control.accounts.types import AccountKind
-from fairlead.control.people.types import Member, SignedIn
+from fairlead.control.people.service import People
+from fairlead.control.people.types import Member, SignedIn, User
 from fairlead.control.workspaces.types import (
     BudgetSpan,
     Workspace,
     WorkspaceBudget,
     WorkspaceChange,
     WorkspaceMember,
+    WorkspaceUnknown,
 )
-from fairlead.core.errors import NotFound
-from fairlead.core.ids import UserId
+from fairlead.core.errors import NotFound, RequestInvalid
+from fairlead.core.ids import AccountId, UserId
 from fairlead.core.money import NanoUSD
 from fairlead.web.auth.exchange import Form
+from fairlead.web.management import Management
 from fairlead.web.pages import shown
 from fairlead.web.pages.attempts import Refused, attempted, refused
-from fairlead.web.pages.settings.desk import SettingsDesk, amount, check_admin
+from fairlead.web.pages.form_fields import nano_or_none, typed_dollars
+from fairlead.web.pages.paging import PAGE_ROWS, Paging, addressed, page_number, paging
+from fairlead.web.pages.settings.desk import SettingsDesk, check_admin
 from fairlead.web.reading import is_keepable
 
 __all__ = ["workspace_pages"]
 
 _PATH: Final = "/settings/workspaces"
-_SHOWN: Final = 100
+OFFERED_MAX: Final = 100  # in a select
 _SPANS: Final = {
     BudgetSpan.DAILY: "Each day",
     BudgetSpan.WEEKLY: "Each week",
@@ -62,12 +67,14 @@ class _Person:
 
 @dataclass(frozen=True, slots=True)
 class _Inside:
-    """people: who works in it; None: everybody. others: who could be added."""
+    """people: of one page, who works in it; None: everybody. others: who could be added; None: too many to
+    offer, they are named."""
 
     workspace: Workspace
     budgets: Sequence[_Budget]
     people: Sequence[_Person] | None
-    others: Sequence[tuple[str, str]]
+    pages: Paging | None
+    others: Sequence[tuple[str, str]] | None
 
 
 def workspace_pages(desk: SettingsDesk) -> list[Route]:
@@ -100,6 +107,16 @@ class _Workspaces:
         problem: Refused | None = None,
         values: Mapping[str, str] | None = None,
     ) -> Response:
+        number = page_number(request.query_params.get("page"))
+        offset = (number - 1) * PAGE_ROWS
+        read = partial(
+            self._service.page,
+            member.account.id,
+            user=None if member.is_admin else member.user.id,
+            offset=offset,
+            limit=PAGE_ROWS,
+        )
+        found = await self._management.do(read)
         return await self._desk.page(
             request,
             "workspaces",
@@ -107,7 +124,8 @@ class _Workspaces:
             title="Workspaces",
             refused=problem,
             values=values,
-            workspaces=await self._desk.workspaces(member),
+            workspaces=found.workspaces,
+            pages=_pages(_PATH, number, len(found.workspaces), found.total),
         )
 
     async def listed(self, request: Request) -> Response:
@@ -146,7 +164,10 @@ class _Workspaces:
         problem: Refused | None = None,
         values: Mapping[str, str] | None = None,
     ) -> Response:
-        inside = await self._management.do(lambda: _inside(self._desk, member, _name(request)))
+        number = page_number(request.query_params.get("page"))
+        inside = await self._management.do(
+            partial(_inside, self._desk, member, _name(request), number)
+        )
         return await self._desk.page(
             request,
             "workspace",
@@ -218,18 +239,13 @@ class _Workspaces:
         member, form = await self._desk.site.posted(request)
         check_admin(member)
         act = self._service.add_members if is_added else self._service.remove_members
-        user = UserId(form.fields.get("user", ""))
-        done = await attempted(
-            self._management.do(
-                partial(
-                    act,
-                    member.account.id,
-                    _name(request),
-                    [user],
-                    actor=self._desk.actor(request, member),
-                )
-            )
-        )
+        actor, account = self._desk.actor(request, member), member.account.id
+
+        def changed() -> object:
+            user = _user_named(self._management.people, account, form.fields.get("user", ""))
+            return act(account, _name(request), [user], actor=actor)
+
+        done = await attempted(self._management.do(changed))
         if isinstance(done, Refused):
             return await self.show(request, member, done.renamed({"user_ids": "user"}), form.fields)
         return self._desk.site.go(f"{_PATH}/{_name(request)}", notice="saved")
@@ -258,18 +274,28 @@ class _Workspaces:
         return self._desk.site.go(_PATH, notice="deleted")
 
 
-def _inside(desk: SettingsDesk, member: SignedIn, name: str) -> _Inside:
-    """Everything about one workspace. Blocks."""
+def _inside(desk: SettingsDesk, member: SignedIn, name: str, number: int) -> _Inside:
+    """Everything about one workspace. number: of the page of its members. Blocks.
+
+    Raises WorkspaceUnknown, also for one in which they do not work.
+    """
     management, account = desk.management, member.account.id
     found, budgets = management.workspaces.budgets(account, name)
+    is_theirs = member.is_admin or management.works_in(account, member.user.id, found.id)
+    if not is_theirs and not found.is_default:
+        raise WorkspaceUnknown(f"this account has no workspace {name[:80]!r}")
     standing = management.standings.standing([one.budget for one in budgets])
     spent = {one.span: standing[one.budget].spent for one in budgets if one.budget in standing}
-    everybody, _ = management.people.members(account, limit=_SHOWN)
     people: Sequence[_Person] | None = None
+    pages, others = None, None
     if not found.is_default:
-        inside, _total = management.workspaces.members(account, found.id, limit=_SHOWN)
-        people = _people(inside, everybody)
-    within = set() if people is None else {one.user for one in people}
+        offset = (number - 1) * PAGE_ROWS
+        inside, total = management.workspaces.members(
+            account, found.id, offset=offset, limit=PAGE_ROWS
+        )
+        people = _people(inside, management.people.find_all([one.user for one in inside]))
+        pages = _pages(f"{_PATH}/{found.slug}", number, len(inside), total)
+        others = _others(management, account, found)
     return _Inside(
         workspace=found,
         budgets=[
@@ -277,7 +303,41 @@ def _inside(desk: SettingsDesk, member: SignedIn, name: str) -> _Inside:
             for span in BudgetSpan
         ],
         people=people,
-        others=[(one.user, _said(one)) for one in everybody if one.user not in within],
+        pages=pages,
+        others=others,
+    )
+
+
+def _others(
+    management: Management, account: AccountId, workspace: Workspace
+) -> list[tuple[str, str]] | None:
+    """Who could be added; None: there are too many to offer."""
+    everybody, count = management.people.members(account, limit=OFFERED_MAX)
+    if count > len(everybody):
+        return None
+    inside, _ = management.workspaces.members(account, workspace.id, limit=OFFERED_MAX)
+    within = {one.user for one in inside}
+    return [(one.user, _said(one)) for one in everybody if one.user not in within]
+
+
+def _user_named(people: People, account: AccountId, text: str) -> UserId:
+    """By the id of a member, or by their address. Blocks. Raises RequestInvalid, EmailInvalid."""
+    said = text.strip()
+    if "@" not in said:
+        return UserId(said)
+    found = people.find_by_email(said)
+    if found is None or people.member(account, found.id) is None:
+        raise RequestInvalid("Nobody of this address belongs to the account.", param="user")
+    return found.id
+
+
+def _pages(path: str, number: int, rows: int, total: int) -> Paging:
+    return paging(
+        number,
+        rows,
+        has_more=(number - 1) * PAGE_ROWS + rows < total,
+        address=lambda page: addressed(path, {"page": str(page) if page > 1 else ""}),
+        total=total,
     )
 
 
@@ -288,14 +348,13 @@ def _budget(span: BudgetSpan, kept: WorkspaceBudget | None, spent: NanoUSD | Non
     return _Budget(
         name=span.value,
         label=_SPANS[span],
-        limit=shown.dollars(kept.limit).lstrip("$").replace(",", ""),
+        limit=typed_dollars(kept.limit),
         spent=shown.dollars(used),
         fraction=min(1.0, used / kept.limit),
     )
 
 
-def _people(inside: Sequence[WorkspaceMember], everybody: Sequence[Member]) -> list[_Person]:
-    known = {one.user: one for one in everybody}
+def _people(inside: Sequence[WorkspaceMember], known: Mapping[UserId, User]) -> list[_Person]:
     return [
         _Person(
             user=one.user,
@@ -330,7 +389,7 @@ def _limits(form: Form) -> dict[BudgetSpan, NanoUSD]:
     """Raises RequestInvalid, which names the field."""
     found: dict[BudgetSpan, NanoUSD] = {}
     for span in BudgetSpan:
-        limit = amount(form.fields.get(span.value, ""), span.value)
+        limit = nano_or_none(form.fields.get(span.value, ""), span.value)
         if limit is not None:
             found[span] = limit
     return found
