@@ -212,6 +212,16 @@ def test_somebody_is_shut_out_and_let_in_again(stage: AdminStage, owner: Visit) 
     path = f"/admin/accounts/{stage.ada.account}"
     ada = Visit(stage, stage.ada)
     assert ada.get("/settings/keys").status_code == 200
+    # It is asked about first, on a page of its own.
+    question = f"{path}/disable?user={stage.ada.user}"
+    assert f'href="{question}"' in owner.get(path).text
+    asked = owner.get(question).text
+    assert "Disable this person?" in asked
+    assert f'action="{path}/disable"' in asked
+    assert ada.get("/settings/keys").status_code == 200
+    for nothing in (f"{path}/disable?user=nobody", f"{path}/enable?user={stage.ada.user}"):
+        assert owner.get(nothing).status_code == 404
+    assert ada.get(question).status_code == 404
     assert owner.post(f"{path}/disable", user=stage.ada.user).status_code == 303
     assert "Disabled" in owner.get(path).text
     assert owner.post(f"{path}/enable", user=stage.ada.user).status_code == 303
@@ -235,6 +245,12 @@ def test_accounts_are_found_and_nothing_is_run(stage: AdminStage, owner: Visit) 
     fragment = owner.get("/admin/accounts?q=ada", **{"hx-request": "true"}).text
     assert fragment.startswith('<div id="results">')
     assert "<script>alert" not in owner.get(f"/admin/accounts/{stage.ada.account}").text
+    for number in range(51):
+        stage.control.keys.create(stage.ada.account, name=f"key-{number:02}")
+    first = owner.get(f"/admin/accounts/{stage.ada.account}").text
+    (later,) = re.findall(r'href="([^"]+keys_after[^"]+)#keys-title"', first)
+    assert "key-50" not in first
+    assert "key-50" in owner.get(later).text
     assert owner.get("/admin/accounts/acc_nobody").status_code == 404
 
 

@@ -23,6 +23,7 @@ __all__ = [
     "form_of",
     "key_path",
     "key_row",
+    "key_state",
     "typed_form",
 ]
 
@@ -152,7 +153,7 @@ def key_row(
 ) -> KeyRow:
     """standing: of its limit, if it has one."""
     usage = usage or KeyUsage()
-    state, tone = _state(key, now_ms)
+    state, tone = key_state(key, now_ms)
     spent = spent_under_limit(key, usage) if standing is None else standing.spent
     limit = key.limit
     return KeyRow(
@@ -183,7 +184,8 @@ def key_row(
     )
 
 
-def _state(key: ApiKey, now_ms: int) -> tuple[str, str]:
+def key_state(key: ApiKey, now_ms: int) -> tuple[str, str]:
+    """In a word, and the tone of its badge."""
     if key.revoked_ms is not None:
         return "Revoked", "danger"
     if key.expires_ms is not None and key.expires_ms <= now_ms:

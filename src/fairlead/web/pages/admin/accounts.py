@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
@@ -16,15 +17,16 @@ from fairlead.control.ledger.types import Book, LotKind
 from fairlead.control.oversight.types import AccountFigures, GrantRefused
 from fairlead.control.people.types import Member, OwnerStays, SignedIn, User, UserUnknown
 from fairlead.core.errors import Conflict, NotFound, RequestInvalid
-from fairlead.core.ids import AccountId, UserId
-from fairlead.web.pages.admin.desk import PAGE_ROWS, AdminDesk, addressed, paging
-from fairlead.web.pages.form_fields import nano, page_number
+from fairlead.core.ids import AccountId, KeyId, UserId
+from fairlead.web.pages.admin.desk import AdminDesk
+from fairlead.web.pages.form_fields import nano
+from fairlead.web.pages.keys_view import key_state
+from fairlead.web.pages.paging import PAGE_ROWS, Paging, addressed, page_number, paging
 from fairlead.web.reading import is_keepable
 
 __all__ = ["account_pages"]
 
 PATH: Final = "/admin/accounts"
-KEYS_SHOWN: Final = 100
 DAYS_MAX: Final = 36_500
 _LOTS: Final = {
     LotKind.PURCHASE: "Purchase",
@@ -43,14 +45,25 @@ class PersonRow:
 
 
 @dataclass(frozen=True, slots=True)
+class KeyLine:
+    """state, tone: in a word, and of its badge."""
+
+    key: ApiKey
+    state: str
+    tone: str
+
+
+@dataclass(frozen=True, slots=True)
 class AccountView:
+    """keys, people: of one page each. later_keys: the address of the next; None: these are the last."""
+
     account: Account
     book: Book
     lots: tuple[tuple[str, object], ...]
-    keys: tuple[ApiKey, ...]
-    has_more_keys: bool
+    keys: tuple[KeyLine, ...]
+    later_keys: str | None
     people: tuple[PersonRow, ...]
-    people_count: int
+    pages: Paging
 
 
 def account_pages(desk: AdminDesk) -> list[Route]:
@@ -59,6 +72,7 @@ def account_pages(desk: AdminDesk) -> list[Route]:
         Route("/admin/accounts", accounts.listed),
         Route("/admin/accounts/{account}", accounts.shown),
         Route("/admin/accounts/{account}/grant", accounts.grant, methods=["POST"]),
+        Route("/admin/accounts/{account}/{action}", accounts.asked, methods=["GET"]),
         Route("/admin/accounts/{account}/{action}", accounts.switched, methods=["POST"]),
     ]
 
@@ -103,7 +117,10 @@ class _Accounts:
         values: dict[str, str],
         problems: dict[str, str],
     ) -> Response:
-        view = await self._administration.do(partial(self._read, account))
+        number = page_number(request.query_params.get("page"))
+        after = request.query_params.get("keys_after", "")
+        read = partial(self._read, account, number, after if is_keepable(after) else "")
+        view = await self._administration.do(read)
         # Names the grant: whoever sends the form twice gives once.
         reference = values.get("reference") or f"{member.session.id[:12]}-{self._desk.now_ms():x}"
         return await self._desk.page(
@@ -112,33 +129,49 @@ class _Accounts:
             view=view, values=values, problems=problems, reference=reference,
         )  # fmt: skip
 
-    def _read(self, wanted: AccountId) -> AccountView:
-        management = self._desk.management
+    def _read(self, wanted: AccountId, number: int, after: str) -> AccountView:
+        """number: of the page of people. after: the key behind which those that are shown begin."""
+        management, now_ms = self._desk.management, self._desk.now_ms()
         account = management.accounts.find(wanted)
         if account is None:
             raise NotFound("There is no such account.")
         book = self._administration.ledger.book(account.id)
-        keys = management.keys.page(account.id, limit=KEYS_SHOWN + 1)
-        members, count = management.people.members(account.id)
+        found = management.keys.page(account.id, after=KeyId(after), limit=PAGE_ROWS + 1)
+        keys = found[:PAGE_ROWS]
+        offset = (number - 1) * PAGE_ROWS
+        members, count = management.people.members(account.id, offset=offset, limit=PAGE_ROWS)
+        path = f"{PATH}/{account.id}"
         return AccountView(
             account=account,
             book=book,
             lots=tuple((_LOTS[lot.kind], lot) for lot in book.lots),
-            keys=tuple(keys[:KEYS_SHOWN]),
-            has_more_keys=len(keys) > KEYS_SHOWN,
-            people=tuple(row for one in members if (row := self._person(account, one)) is not None),
-            people_count=count,
+            keys=tuple(KeyLine(key, *key_state(key, now_ms)) for key in keys),
+            later_keys=addressed(path, {"keys_after": keys[-1].id})
+            if len(found) > PAGE_ROWS
+            else None,
+            people=self._people(account, members),
+            pages=paging(
+                number,
+                len(members),
+                has_more=offset + len(members) < count,
+                address=lambda page: addressed(path, {"page": str(page) if page > 1 else ""}),
+                total=count,
+            ),
         )
 
-    def _person(self, account: Account, member: Member) -> PersonRow | None:
-        user = self._desk.management.people.find(member.user)
-        if user is None or user.deleted_ms is not None:
-            return None
-        own = self._desk.management.accounts.find(user.account)
-        return PersonRow(
-            user=user,
-            role=member.role.value if account.kind is AccountKind.ORGANISATION else "its person",
-            may_disable=own is not None and not own.is_owner,
+    def _people(self, account: Account, members: Sequence[Member]) -> tuple[PersonRow, ...]:
+        management = self._desk.management
+        users = management.people.find_all([one.user for one in members])
+        owner = management.accounts.owner()
+        is_shared = account.kind is AccountKind.ORGANISATION
+        return tuple(
+            PersonRow(
+                user=user,
+                role=one.role.value if is_shared else "its person",
+                may_disable=owner is None or user.account != owner.id,
+            )
+            for one in members
+            if (user := users.get(one.user)) is not None
         )
 
     async def grant(self, request: Request) -> Response:
@@ -175,6 +208,21 @@ class _Accounts:
                 request, member, account, values, {error.param or "": error.message}
             )
         return self._desk.site.go(f"{PATH}/{account}", notice="granted")
+
+    async def asked(self, request: Request) -> Response:
+        """Whether the operator means it: it signs somebody out and refuses their keys."""
+        member = await self._desk.owner(request)
+        account, user = _account_id(request), request.query_params.get("user", "")
+        if request.path_params["action"] != "disable" or not is_keepable(user):
+            raise NotFound("There is no such page.")
+        people = self._desk.management.people
+        found = await self._administration.do(partial(people.find, UserId(user)))
+        if found is None or found.deleted_ms is not None:
+            raise NotFound("There is no such person.")
+        return await self._desk.page(
+            request, "disable", member, title="Disable this person?",
+            person=found, path=f"{PATH}/{account}",
+        )  # fmt: skip
 
     async def switched(self, request: Request) -> Response:
         member, form = await self._desk.posted(request)
