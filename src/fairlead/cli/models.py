@@ -35,7 +35,7 @@ def list_models(place: Place, text: str, *, only_routable: bool, as_json: bool) 
     """
     settings = opening.load_settings(place, opening.seed().providers)
     with opening.progress("Reading the catalogue and asking local engines ..."):
-        offer = _look(settings)
+        offer = _look(place, settings)
     wanted = text.lower()
     rows = [
         _row(offer, model)
@@ -64,7 +64,7 @@ def sync(place: Place) -> None:
 
     settings = opening.load_settings(place, opening.seed().providers)
     with opening.progress("Asking local engines ..."):
-        offer = _look(settings)  # also finds what is wrong before the server does
+        offer = _look(place, settings)  # also finds what is wrong before the server does
     local = [info.slug for info in offer.snapshot.providers.values() if info.kind == "local"]
     for slug in local:
         if slug in offer.credentials:
@@ -79,15 +79,17 @@ def sync(place: Place) -> None:
         opening.note(f"No server runs on {place.data}; the next start reads everything anyway.")
 
 
-def _look(settings: Settings) -> Offer:
+def _look(place: Place, settings: Settings) -> Offer:
     import asyncio
 
     from fairlead.cli.catalogue import look, upstream_client
 
+    amendments = opening.amendments_in(place, settings)
+
     async def looked() -> Offer:
         upstream = upstream_client(settings)
         try:
-            return await look(settings, upstream)
+            return await look(settings, upstream, amendments)
         finally:
             await upstream.aclose()
 

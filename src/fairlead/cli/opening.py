@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from fairlead.control.people.tokens import OneTimeTokens
     from fairlead.control.workspaces.service import Workspaces
     from fairlead.core.catalog import ProviderInfo, Snapshot
+    from fairlead.core.catalog_amendments import Amendments
     from fairlead.core.ids import ProviderSlug
     from fairlead.settings import Settings
     from fairlead.store.database import Database
@@ -41,11 +42,13 @@ __all__ = [
     "Installation",
     "Place",
     "accounts_in",
+    "amendments_in",
     "audit_in",
     "budgets_in",
     "check_servable",
     "create_data_directory",
     "entropy",
+    "has_database",
     "keys_in",
     "ledger_in",
     "load_settings",
@@ -192,6 +195,24 @@ def opened_database(settings: Settings, data: Path) -> Iterator[Database]:
             yield database
         finally:
             database.close()
+
+
+def has_database(place: Place, settings: Settings) -> bool:
+    """Whether there is one to open: an installation that was never started has none."""
+    from fairlead.store.database import DATABASE_FILE
+
+    return settings.database.url is not None or (place.data / DATABASE_FILE).exists()
+
+
+def amendments_in(place: Place, settings: Settings) -> Amendments:
+    """What the operator changed of the catalogue while servers ran. Raises Stop."""
+    from fairlead.control.catalog.amendments import read_amendments
+    from fairlead.core.catalog_amendments import NO_AMENDMENTS
+
+    if not has_database(place, settings):
+        return NO_AMENDMENTS
+    with opened_database(settings, place.data) as database:
+        return read_amendments(database)
 
 
 @dataclass(frozen=True, slots=True)

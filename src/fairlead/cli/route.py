@@ -196,10 +196,12 @@ def _circumstances(place: Place, settings: Settings, email: str | None, seed: in
     from fairlead.core.routing.deciding import Circumstances
     from fairlead.core.routing.types import INSTALLATION
 
+    amendments = opening.amendments_in(place, settings)
+
     async def looked() -> Offer:
         upstream = upstream_client(settings)
         try:
-            return await look(settings, upstream)
+            return await look(settings, upstream, amendments)
         finally:
             await upstream.aclose()
 
@@ -230,10 +232,9 @@ def _health(place: Place) -> HealthView:
 def _wishes_of(place: Place, settings: Settings, email: str | None) -> AccountPreferences:
     """What the account has set; of an installation that was never started, what its configuration says."""
     from fairlead.control.accounts.preferences import effective, installation_preferences
-    from fairlead.store.database import DATABASE_FILE
 
     installation = installation_preferences(settings.routing)
-    if settings.database.url is None and not (place.data / DATABASE_FILE).exists():
+    if not opening.has_database(place, settings):
         if email is not None:
             raise Stop(f"there is no account {email}: nothing was ever started on {place.data}")
         return installation

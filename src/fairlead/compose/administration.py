@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable
 from typing import Final
@@ -22,8 +23,10 @@ from fairlead.gateway.keyring import open_providers
 from fairlead.gateway.upstream import UpstreamClient
 from fairlead.providers.registry import PROVIDERS
 from fairlead.settings import Settings
+from fairlead.store.database import DatabaseUnreadable
 from fairlead.web.administration import (
     Administration,
+    CatalogueDesk,
     LedgerChecks,
     ProviderChecks,
     ProviderFound,
@@ -60,6 +63,11 @@ def build_administration(
             calls_under_way=calls_under_way(),
         )
 
+    async def look() -> None:
+        # Otherwise within a second, as all other processes.
+        with contextlib.suppress(DatabaseUnreadable):
+            await control.amendments_follower.look()
+
     return Administration(
         oversight=Oversight(
             control.database, ledger=control.ledger, audit=control.audit, now_ms=clock.now_ms
@@ -68,6 +76,11 @@ def build_administration(
         disabling=people.disabling,
         ledger=control.ledger,
         usage=control.usage,
+        catalogue=CatalogueDesk(
+            amendments=control.amendments,
+            unamended=lambda: control.catalog.unamended,
+            look=look,
+        ),
         settings=settings,
         vitals=vitals,
         in_thread=control.threads.run,

@@ -17,6 +17,8 @@ from fairlead.control.accounts.service import Accounts
 from fairlead.control.audit.service import Audit
 from fairlead.control.budgets.earlier import used_by_keys
 from fairlead.control.budgets.service import Budgets
+from fairlead.control.catalog.amendments import CatalogAmendments
+from fairlead.control.catalog.following import AmendmentsFollower
 from fairlead.control.catalog.service import Catalog
 from fairlead.control.catalog.versions import CatalogVersions
 from fairlead.control.generations.jobs import Settler
@@ -66,6 +68,8 @@ class ControlPlane:
     directory: CachedKeyDirectory
     rate_limits: RateLimits
     catalog: Catalog
+    amendments: CatalogAmendments
+    amendments_follower: AmendmentsFollower
     catalogues: CatalogVersions
     prices: Prices
     generations: GenerationStore
@@ -111,6 +115,9 @@ def build_control_plane(
     catalogues = CatalogVersions(database, now_ms=now_ms)
     prices = Prices(database, now_ms=now_ms)
     catalog = Catalog(seed, RecordedPrices(database, prices), catalogues)
+    amendments = CatalogAmendments(
+        database, audit, catalogue=lambda: catalog.unamended, now_ms=now_ms
+    )
     ledger = Ledger(database, now_ms=now_ms)
     usage = Usage(
         database,
@@ -145,6 +152,8 @@ def build_control_plane(
         ),
         rate_limits=RateLimits(request_limits(settings.limits), cache=cache),
         catalog=catalog,
+        amendments=amendments,
+        amendments_follower=AmendmentsFollower(amendments, catalog, database),
         catalogues=catalogues,
         prices=prices,
         generations=GenerationStore(database, journals=data / JOURNAL_DIRECTORY),

@@ -125,6 +125,7 @@ async def _serve(
     await asyncio.to_thread(keeper.load)
     await catalog.start()
     await catalog.configure(settings.models)
+    await control.amendments_follower.look()
     upstream = build_upstream(settings, clock)
     credentials = Keyring(opened_providers(settings, catalog), client=upstream, clock=clock)
     counted = CountedGenerations(control.journal)
@@ -238,6 +239,7 @@ async def _serve(
                 tasks.create_task(people.run()),
                 tasks.create_task(billing.jobs.run()),
                 tasks.create_task(ledger_checker.run()),
+                tasks.create_task(control.amendments_follower.run()),
                 tasks.create_task(_follow_settings(reread, orders, catalog, credentials)),
                 tasks.create_task(_discover(catalog, EngineLists(upstream, credentials), orders)),
             ]

@@ -7,16 +7,25 @@ from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from fairlead.control.audit.service import Audit
+from fairlead.control.catalog.amendments import CatalogAmendments
 from fairlead.control.ledger.check_job import CheckStanding
 from fairlead.control.ledger.service import Ledger
 from fairlead.control.oversight.service import Oversight
 from fairlead.control.people.disabling import Disabling
 from fairlead.control.usage.service import Usage
+from fairlead.core.catalog import Snapshot
 from fairlead.core.ids import ProviderSlug
 from fairlead.settings import Settings
 from fairlead.web.asking import InThread, answered
 
-__all__ = ["Administration", "LedgerChecks", "ProviderChecks", "ProviderFound", "Vitals"]
+__all__ = [
+    "Administration",
+    "CatalogueDesk",
+    "LedgerChecks",
+    "ProviderChecks",
+    "ProviderFound",
+    "Vitals",
+]
 
 _Answer = TypeVar("_Answer")
 
@@ -72,6 +81,15 @@ class LedgerChecks(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class CatalogueDesk:
+    """unamended: the catalogue without what the operator changed. look: this process takes that over now."""
+
+    amendments: CatalogAmendments
+    unamended: Callable[[], Snapshot]
+    look: Callable[[], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
 class Administration:
     """settings: in force now. in_thread: the database's. ledger_checks, providers: None: not here."""
 
@@ -80,6 +98,7 @@ class Administration:
     disabling: Disabling
     ledger: Ledger
     usage: Usage
+    catalogue: CatalogueDesk
     settings: Callable[[], Settings]
     vitals: Callable[[], Vitals]
     in_thread: InThread
