@@ -67,11 +67,10 @@ def chat_pages(site: Site) -> list[Route]:
         visitor = await site.visitor(request)
         view = None
         if visitor.signed_in is not None:
-            models = await _models()
-            wanted = request.query_params.get("model", "")
+            catalogue = await held.current()
             view = Chat(
                 owner=_owner(visitor.signed_in),
-                default_model=_first(models, wanted),
+                default_model=_first(catalogue, request.query_params.get("model", "")),
             )
         return await site.page(
             request,
@@ -86,7 +85,9 @@ def chat_pages(site: Site) -> list[Route]:
         )
 
     async def choices(request: Request) -> Response:
-        body = msgspec.json.encode({"data": await _models()})
+        catalogue = await held.current()
+        models = await run_in_threadpool(chat_models, catalogue, site.services.health)
+        body = msgspec.json.encode({"data": models})
         etag = f'W/"{blake2b(body, digest_size=12).hexdigest()}"'
         headers = {"cache-control": "no-cache", "etag": etag, "vary": "accept-encoding"}
         if request.headers.get("if-none-match") == etag:
@@ -96,18 +97,16 @@ def chat_pages(site: Site) -> list[Route]:
             headers["content-encoding"] = "gzip"
         return Response(body, headers=headers, media_type="application/json")
 
-    async def _models() -> tuple[ChatModel, ...]:
-        catalogue = await held.current()
-        return await run_in_threadpool(chat_models, catalogue, site.services.health)
-
     return [Route("/chat", show), Route("/chat/models.json", choices)]
 
 
 def chat_models(catalogue: Catalogue, health: EndpointHealth) -> tuple[ChatModel, ...]:
     """Those that answer with text, in the list's order. Pure but for what `health` says."""
-    return tuple(
-        _choice(model, health) for model in catalogue.models if model.kind is ModelKind.CHAT
-    )
+    return tuple(_choice(model, health) for model in _that_chat(catalogue))
+
+
+def _that_chat(catalogue: Catalogue) -> list[Model]:
+    return [model for model in catalogue.models if model.kind is ModelKind.CHAT]
 
 
 def _choice(model: Model, health: EndpointHealth) -> ChatModel:
@@ -125,13 +124,13 @@ def _choice(model: Model, health: EndpointHealth) -> ChatModel:
     )
 
 
-def _first(models: tuple[ChatModel, ...], wanted: str) -> str:
+def _first(catalogue: Catalogue, wanted: str) -> str:
     """What a new conversation begins with, unless the browser remembers something."""
-    ids = {model.id for model in models}
+    ids = [model.id for model in _that_chat(catalogue)]
     for candidate in (wanted, _LISTED_FIRST):
         if candidate in ids:
             return candidate
-    return models[0].id if models else ""
+    return ids[0] if ids else ""
 
 
 def _owner(member: SignedIn) -> str:
