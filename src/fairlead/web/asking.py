@@ -17,6 +17,7 @@ from fairlead.control.accounts.types import AccountUnknown, PreferencesInvalid
 from fairlead.control.apps.types import CodeRefused, ConsentInvalid, TooManyCodes
 from fairlead.control.billing.payments import EventRefused, PaymentsAway, PaymentsRefused
 from fairlead.control.billing.types import BillingInvalid, NotFoundHere, RefundRefused
+from fairlead.control.catalog.types import AmendedUnknown, AmendmentInvalid
 from fairlead.control.credentials.types import CredentialInvalid, CredentialUnknown
 from fairlead.control.feedback.service import TooMuchFeedback
 from fairlead.control.keys.types import KeyInvalid, KeyUnknown
@@ -131,6 +132,8 @@ def _payments_are_away(_error: Exception) -> FairleadError:
 
 _REFUSALS: Final[dict[type[Exception], Callable[[Exception], FairleadError]]] = {
     AccountUnknown: _account_is_unknown,
+    AmendedUnknown: _is_unknown,
+    AmendmentInvalid: _is_invalid,
     BillingInvalid: _field_is_invalid,
     CodeRefused: _is_denied,
     ConsentInvalid: _field_is_invalid,

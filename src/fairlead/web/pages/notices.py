@@ -51,6 +51,14 @@ NOTICES: Final = MappingProxyType(
             "success", "They are shut out: signed out, and their keys refused."
         ),
         "person-enabled": Notice("success", "They are let in again."),
+        "endpoint-off": Notice(
+            "success", "Switched off. Calls under way there may end; no other goes there."
+        ),
+        "endpoint-on": Notice("success", "Switched on. Calls may go there again."),
+        "endpoint-reset": Notice("success", "It is as in the catalogue again."),
+        "prices-saved": Notice("success", "Saved. Calls that begin from now on cost that."),
+        "model-hidden": Notice("success", "Hidden. Nobody sees it, and nobody can call it."),
+        "model-shown": Notice("success", "Shown. Everybody sees it, and can call it."),
         "ledger-check-begun": Notice("info", "The check has begun. You may leave this page."),
         "ledger-check-runs": Notice("info", "A check is under way already."),
         "left": Notice("success", "You do not belong to that organisation any more."),

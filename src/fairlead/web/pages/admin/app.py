@@ -11,8 +11,10 @@ from fairlead.web.pages.admin.accounts import account_pages
 from fairlead.web.pages.admin.audit import audit_pages
 from fairlead.web.pages.admin.configuration import configuration_pages
 from fairlead.web.pages.admin.desk import AdminDesk
+from fairlead.web.pages.admin.endpoint_prices import endpoint_price_pages
 from fairlead.web.pages.admin.endpoints import endpoint_pages
 from fairlead.web.pages.admin.ledger import ledger_pages
+from fairlead.web.pages.admin.models import model_visibility_pages
 from fairlead.web.pages.admin.overview import overview_pages
 from fairlead.web.pages.admin.payments import payment_pages
 from fairlead.web.pages.admin.providers import provider_pages
@@ -23,7 +25,9 @@ __all__ = ["admin_pages"]
 _PAGES: Final[tuple[Callable[[AdminDesk], list[Route]], ...]] = (
     overview_pages,
     provider_pages,
+    model_visibility_pages,
     endpoint_pages,
+    endpoint_price_pages,
     account_pages,
     payment_pages,
     ledger_pages,

@@ -1,9 +1,15 @@
-"""`/admin/endpoints`: every offer of the catalogue: whether calls may go there, its price, how it does."""
+"""`/admin/endpoints`: every offer of the catalogue: whether calls may go there, its price, how it does; off and
+on, and back to the catalogue. Its own prices: `endpoint_prices.py`.
+
+What was changed comes from the database, and this process looks at it first: so the page is right in whichever
+process answers.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from starlette.concurrency import run_in_threadpool
@@ -11,11 +17,19 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from fairlead.control.catalog.types import Noted
 from fairlead.core.catalog import Endpoint, EndpointStatus, Snapshot
+from fairlead.core.catalog_amendments import (
+    AS_LISTED,
+    EndpointAmendment,
+    amendable,
+    amended_endpoint,
+)
 from fairlead.core.health import EndpointFigures
+from fairlead.core.ids import EndpointId
 from fairlead.core.routing.facts import Standing
-from fairlead.web.pages.admin.desk import PAGE_ROWS, AdminDesk, addressed, paging
-from fairlead.web.pages.form_fields import page_number
+from fairlead.web.pages.admin.amending import Listing, amend, told
+from fairlead.web.pages.admin.desk import AdminDesk
 from fairlead.web.services import EndpointHealth
 
 __all__ = ["endpoint_pages"]
@@ -24,79 +38,145 @@ PATH: Final = "/admin/endpoints"
 STATES: Final = (
     ("", "All"),
     ("usable", "Used for calls"),
+    ("off", "Switched off"),
+    ("changed", "Changed by the operator"),
+    ("own", "Changed by the configuration"),
     ("closed", "No credential"),
     ("unpriced", "Without a price"),
     ("deprecated", "Deprecated"),
     ("trouble", "In trouble"),
-    ("own", "Changed by the configuration"),
 )
-_CLOSED: Final = ("No credential", "No price")
-QUERY_CHARACTERS_MAX: Final = 200
+_OFF: Final = "Switched off"
+_HIDDEN: Final = "Model hidden"
+_NOT_USED: Final = ("No credential", "No price", _OFF, _HIDDEN)
+STRAYS_SHOWN: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
 class EndpointRow:
-    """is_own: a `[[models]]` table says something of it."""
+    """endpoint: at its prices now. listed: as it is in the catalogue.
+
+    amendment: what the operator changed; None: it follows another endpoint, and cannot be changed alone.
+    is_own: a `[[models]]` table says something of it.
+    """
 
     endpoint: Endpoint
+    listed: Endpoint
+    amendment: EndpointAmendment | None
     figures: EndpointFigures
     state: str
     tone: str
     is_own: bool
 
+    @property
+    def is_changed(self) -> bool:
+        return self.amendment is not None and self.amendment != AS_LISTED
+
 
 def endpoint_pages(desk: AdminDesk) -> list[Route]:
+    catalogue = desk.administration.catalogue
+
     async def listed(request: Request) -> Response:
         member = await desk.owner(request)
-        query = request.query_params
-        q = query.get("q", "").strip().lower()[:QUERY_CHARACTERS_MAX]
-        state = query.get("state", "")
-        state = state if state in dict(STATES) else ""
-        number = page_number(query.get("page"))
+        listing = _listing(request.query_params)
         services = desk.site.services
         own = {
             (str(table.get("id")), str(table.get("provider") or ""))
             for table in desk.administration.settings().models
         }
+        await catalogue.look()
+        noted = await desk.administration.do(catalogue.amendments.noted)
 
         def read() -> list[EndpointRow]:
             """What calls may go to comes first."""
-            snapshot = services.catalog.snapshot
+            offers = _Offers(catalogue.unamended(), services.catalog.snapshot, noted)
             rows = [
                 row
-                for row in _rows(snapshot, services.health, own)
-                if _matches(row, q) and _is_in(row, state)
+                for row in offers.rows(services.health, own)
+                if _matches(row, listing.q) and _is_in(row, listing.state)
             ]
-            return sorted(rows, key=lambda row: row.state in _CLOSED)
+            return sorted(rows, key=lambda row: row.state in _NOT_USED)
 
         rows = await run_in_threadpool(read)
-
-        def address(page: int) -> str:
-            chosen = {"q": q, "state": state, "page": str(page) if page > 1 else ""}
-            return addressed(PATH, chosen)
-
-        first = (number - 1) * PAGE_ROWS
-        here = rows[first : first + PAGE_ROWS]
-        has_more = len(rows) > first + PAGE_ROWS
+        here, pages = listing.cut(rows)
+        strays = sorted(noted.endpoints.keys() - _ids(catalogue.unamended()))[:STRAYS_SHOWN]
+        shown = {one.listed.id for one in here} | set(strays)
         return await desk.page(
-            request, "endpoints", member, title="Models and endpoints",
+            request, "endpoints", member, title="Endpoints",
             fragment="admin/endpoint_rows.html",
-            rows=here, total=len(rows), q=q, state=state, states=STATES,
-            pages=paging(number, len(here), has_more=has_more, address=address),
+            rows=here, total=len(rows), listing=listing, states=STATES,
+            strays=strays, now_s=services.clock.now_s(),
+            changes=await told(
+                desk, {one: change for one, change in noted.endpoints.items() if one in shown}
+            ),
+            pages=pages,
         )  # fmt: skip
 
-    return [Route("/admin/endpoints", listed)]
+    async def switched(request: Request) -> Response:
+        member, form = await desk.posted(request)
+        is_off = form.fields.get("to") == "off"
+        endpoint = EndpointId(form.fields.get("endpoint", ""))
+        await amend(
+            desk, request, member, partial(catalogue.amendments.switch, endpoint, is_off=is_off)
+        )
+        return desk.site.go(
+            _listing(form.fields).address, notice="endpoint-off" if is_off else "endpoint-on"
+        )
+
+    async def reset(request: Request) -> Response:
+        member, form = await desk.posted(request)
+        endpoint = EndpointId(form.fields.get("endpoint", ""))
+        await amend(desk, request, member, partial(catalogue.amendments.reset, endpoint))
+        return desk.site.go(_listing(form.fields).address, notice="endpoint-reset")
+
+    return [
+        Route("/admin/endpoints", listed),
+        Route("/admin/endpoints/switch", switched, methods=["POST"]),
+        Route("/admin/endpoints/reset", reset, methods=["POST"]),
+    ]
 
 
-def _rows(
-    snapshot: Snapshot, health: EndpointHealth, own: set[tuple[str, str]]
-) -> Iterator[EndpointRow]:
-    for model in snapshot.models.values():
-        for endpoint in model.endpoints:
-            figures = health.figures(endpoint.id)
-            state, tone = _state(endpoint, figures, can_serve=health.can_serve(endpoint.provider))
-            is_own = (model.id, endpoint.provider) in own or (model.id, "") in own
-            yield EndpointRow(endpoint, figures, state, tone, is_own)
+def _listing(fields: Mapping[str, str]) -> Listing:
+    return Listing.read(PATH, dict(STATES), fields)
+
+
+def _ids(snapshot: Snapshot) -> set[EndpointId]:
+    return {one.id for model in snapshot.models.values() for one in model.endpoints}
+
+
+class _Offers:
+    """All that could be offered. unamended: without what the operator changed. in_force: with it."""
+
+    def __init__(self, unamended: Snapshot, in_force: Snapshot, noted: Noted) -> None:
+        self._unamended = unamended
+        self._in_force = {
+            one.id: one for model in in_force.models.values() for one in model.endpoints
+        }
+        self._amendments = noted.amendments
+
+    def rows(self, health: EndpointHealth, own: set[tuple[str, str]]) -> Iterator[EndpointRow]:
+        for model in self._unamended.models.values():
+            is_hidden = model.id in self._amendments.hidden
+            leading = {one.id for one in amendable(model)}
+            for listed in model.endpoints:
+                amendment = None
+                if listed.id in leading:
+                    amendment = self._amendments.endpoints.get(listed.id, AS_LISTED)
+                    endpoint, is_off = (
+                        amended_endpoint(listed, model.kind, amendment),
+                        amendment.is_off,
+                    )
+                else:
+                    endpoint = self._in_force.get(listed.id, listed)
+                    is_off = listed.id not in self._in_force
+                figures = health.figures(listed.id)
+                if is_hidden or is_off:
+                    state, tone = _HIDDEN if is_hidden else _OFF, "warning"
+                else:
+                    can_serve = health.can_serve(endpoint.provider)
+                    state, tone = _state(endpoint, figures, can_serve=can_serve)
+                is_own = (model.id, endpoint.provider) in own or (model.id, "") in own
+                yield EndpointRow(endpoint, listed, amendment, figures, state, tone, is_own)
 
 
 def _state(endpoint: Endpoint, figures: EndpointFigures, *, can_serve: bool) -> tuple[str, str]:
@@ -120,7 +200,13 @@ def _matches(row: EndpointRow, q: str) -> bool:
 def _is_in(row: EndpointRow, state: str) -> bool:
     match state:
         case "usable":
-            return row.state in ("On", "Deprecated", "In trouble")
+            return row.state not in _NOT_USED
+        case "off":
+            return row.state == _OFF
+        case "changed":
+            return row.is_changed
+        case "own":
+            return row.is_own
         case "closed":
             return row.state == "No credential"
         case "unpriced":
@@ -129,7 +215,5 @@ def _is_in(row: EndpointRow, state: str) -> bool:
             return row.endpoint.status is EndpointStatus.DEPRECATED
         case "trouble":
             return row.figures.standing is not Standing.GOOD
-        case "own":
-            return row.is_own
         case _:
             return True
