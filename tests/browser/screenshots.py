@@ -161,6 +161,7 @@ PAGES = (
         for name in (
             "",
             "providers",
+            "models",
             "endpoints",
             "accounts",
             "payments",
@@ -177,6 +178,7 @@ PAGES = (
             ("admin-providers-all", "/admin/providers?show=all", "", None),
             ("admin-providers-good", "/admin/providers", "", checking("OpenAI")),
             ("admin-providers-bad", "/admin/providers", "", checking("Groq")),
+            ("admin-prices", "/admin/endpoints?q=openai/gpt-5", "tbody td a", None),
             ("admin-refunds", "/admin/payments/refunds", "", None),
             ("admin-events", "/admin/payments/events", "", None),
             ("admin-ledger-running", "/admin/ledger", "", scenes.beginning_an_audit),
