@@ -33,10 +33,10 @@ _CSRF: Final = re.compile(r'name="csrf" value="([^"]+)"')
 
 
 def fairlead(served: Served, *words: str) -> str:
-    """What a command prints last."""
+    """What a command prints last; "" for one that prints nothing."""
     command = (sys.executable, "-m", "fairlead", *words, "--data", str(served.data))
     done = subprocess.run(command, check=True, capture_output=True, text=True)
-    return done.stdout.strip().splitlines()[-1]
+    return (done.stdout.strip().splitlines() or [""])[-1]
 
 
 def entered(browser: Browser, served: Served, email: str) -> Any:
@@ -87,6 +87,10 @@ def furnish(browser: Browser, served: Served) -> Furnished:
     with window(browser, served.url, state=ada) as (page, _):
         hand = Hand(page, served)
         hand.send("/settings/profile/name", name="Ada Lovelace")
+        hand.send("/settings/profile/email/verify")
+        page.goto(mailed_link(served, ADA, "/verify"))
+        page.locator("main").get_by_role("button").first.click()
+        page.wait_for_load_state("networkidle")
         _workspaces(hand)
         _keys(hand, served)
         _settings(hand)
@@ -115,7 +119,7 @@ def _keys(hand: Hand, served: Served) -> None:
         ("production", "", "", ""),
         ("laptop", "25", "monthly", ""),
         (LONG_NAME, "120", "weekly", SOON),
-        ("workshop", "0.00001", "", ""),
+        ("workshop", "1", "", ""),
         ("staging", "10", "daily", ""),
         ("contractor", "50", "", SOON),
         ("old website", "", "", ""),
@@ -137,6 +141,7 @@ def _keys(hand: Hand, served: Served) -> None:
         ("production", (FAILS,)),
     ):
         _call(served, secrets[name], models)
+    hand.send(_key_path(hand, "workshop"), name="workshop", limit="0.00005", limit_reset="")
     for name in ("old website", "contractor"):
         hand.send(_key_path(hand, name) + "/disable")
 
@@ -297,7 +302,7 @@ def filling(fields: Mapping[str, str], button: str) -> Act:
 
     def act(page: Page) -> None:
         for label, text in fields.items():
-            page.get_by_label(label, exact=True).first.fill(text)
+            page.get_by_label(label).first.fill(text)
         page.get_by_role("button", name=button, exact=True).first.click()
         page.wait_for_load_state("networkidle")
 
