@@ -178,6 +178,8 @@ async def test_pages_of_the_catalogue_live_without_the_database(
     async with browse(standings=Desk(standings, away)) as client:
         assert "54 providers" in await text(client, "/providers")
         assert "It does not train on prompts." in await text(client, "/providers/openai")
+        for path in ("/", "/compare?models=openai/o1,openai/o3-mini", "/openai/o1"):
+            await text(client, path)
         await text(client, "/rankings", status=503)
 
 

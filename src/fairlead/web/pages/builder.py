@@ -16,7 +16,6 @@ from fairlead.web.api.model_listing import find
 from fairlead.web.pages import builder_form
 from fairlead.web.pages.builder_form import Draft, Number, draft_of, unsupported
 from fairlead.web.pages.model_list import model_path
-from fairlead.web.pages.models import CatalogueHolder
 from fairlead.web.pages.site import Site
 from fairlead.web.pages.snippets import LANGUAGES, snippet
 
@@ -49,11 +48,10 @@ class Builder:
 
 
 def builder_pages(site: Site) -> list[Route]:
-    held = CatalogueHolder(site)
 
     async def show(request: Request) -> Response:
         visitor = await site.visitor(request)
-        models = (await held.current()).models
+        models = (await site.catalogue.current()).models
         draft = draft_of(request.query_params, model=_TRIED_FIRST)
         view = await run_in_threadpool(
             _built,

@@ -22,7 +22,6 @@ from fairlead.core.catalog import Model, ModelKind
 from fairlead.web.pages.builder_form import EFFORTS
 from fairlead.web.pages.headers import accepts
 from fairlead.web.pages.model_list import Catalogue, row_of
-from fairlead.web.pages.models import CatalogueHolder
 from fairlead.web.pages.site import Site
 from fairlead.web.services import EndpointHealth
 
@@ -61,13 +60,12 @@ class ChatModel(msgspec.Struct, frozen=True):
 
 
 def chat_pages(site: Site) -> list[Route]:
-    held = CatalogueHolder(site)
 
     async def show(request: Request) -> Response:
         visitor = await site.visitor(request)
         view = None
         if visitor.signed_in is not None:
-            catalogue = await held.current()
+            catalogue = await site.catalogue.current()
             view = Chat(
                 owner=_owner(visitor.signed_in),
                 default_model=_first(catalogue, request.query_params.get("model", "")),
@@ -85,7 +83,7 @@ def chat_pages(site: Site) -> list[Route]:
         )
 
     async def choices(request: Request) -> Response:
-        catalogue = await held.current()
+        catalogue = await site.catalogue.current()
         models = await run_in_threadpool(chat_models, catalogue, site.services.health)
         body = msgspec.json.encode({"data": models})
         etag = f'W/"{blake2b(body, digest_size=12).hexdigest()}"'

@@ -12,23 +12,25 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from fairlead.core.errors import Overloaded
+from fairlead.web.api.model_query import NOTHING_MEASURED
 from fairlead.web.pages.compare_view import COMPARED_MAX, chosen_models, comparison_of
 from fairlead.web.pages.model_view import known_now
-from fairlead.web.pages.models import CatalogueHolder
 from fairlead.web.pages.site import Site
 
 __all__ = ["compare_pages"]
 
 
 def compare_pages(site: Site) -> list[Route]:
-    held = CatalogueHolder(site)
     services = site.services
 
     async def compare(request: Request) -> Response:
         visitor = await site.visitor(request)
-        desk = services.standings
-        weekly = {} if desk is None else await desk.do(desk.service.weekly_tokens)
-        catalogue = await held.current()
+        try:
+            measured = await site.measuring.current()
+        except Overloaded:  # what the catalogue says can be compared without a database
+            measured = NOTHING_MEASURED
+        catalogue = await site.catalogue.current()
         query = request.query_params
         chosen = chosen_models(catalogue.snapshot, query.getlist("models"))
         comparison = await run_in_threadpool(
@@ -39,7 +41,7 @@ def compare_pages(site: Site) -> list[Route]:
                 query.get("q", ""),
                 known_now(services.health, chosen.models),
                 services.benchmarks,
-                weekly,
+                measured.weekly_tokens,
                 now_s=services.clock.now_s(),
             )
         )

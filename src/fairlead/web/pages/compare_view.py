@@ -9,9 +9,10 @@ from urllib.parse import urlencode
 
 from fairlead.control.catalog.benchmarks import Benchmarks
 from fairlead.core.catalog import Model, Snapshot
+from fairlead.core.ids import ModelId
 from fairlead.core.pricing import PriceSheet
 from fairlead.web.api.model_listing import prices_of
-from fairlead.web.api.model_query import parse_query, select
+from fairlead.web.api.model_query import called, parse_query, select
 from fairlead.web.api.model_shapes import listed_endpoints
 from fairlead.web.pages import shown
 from fairlead.web.pages.model_list import Catalogue, ModelRow, author_name, model_path, row_of
@@ -129,7 +130,7 @@ def comparison_of(
     q: str,
     known: Known,
     benchmarks: Benchmarks,
-    weekly: Mapping[str, int],
+    weekly: Mapping[ModelId, int],
     *,
     now_s: float,
 ) -> Comparison:
@@ -200,7 +201,7 @@ def _offers(
 
 
 def _parts(
-    models: Sequence[Model], known: Known, benchmarks: Benchmarks, weekly: Mapping[str, int]
+    models: Sequence[Model], known: Known, benchmarks: Benchmarks, weekly: Mapping[ModelId, int]
 ) -> tuple[Part, ...]:
     parts = (
         Part("Price", _prices(models)),
@@ -265,7 +266,7 @@ def _abilities(models: Sequence[Model]) -> tuple[Line, ...]:
     return tuple(lines)
 
 
-def _here(models: Sequence[Model], known: Known, weekly: Mapping[str, int]) -> tuple[Line, ...]:
+def _here(models: Sequence[Model], known: Known, weekly: Mapping[ModelId, int]) -> tuple[Line, ...]:
     providers, latencies, paces, uptimes = [], [], [], []
     for model in models:
         endpoints = [one for one in listed_endpoints(model) if one.tier is None]
@@ -284,7 +285,7 @@ def _here(models: Sequence[Model], known: Known, weekly: Mapping[str, int]) -> t
         uptimes.append(
             max((one.uptime_1d for one in figures if one.uptime_1d is not None), default=None)
         )
-    tokens = [weekly.get(_meant(one), 0) for one in models]
+    tokens = [weekly.get(called(one), 0) for one in models]
     lines = [
         Line("Providers", tuple(map(Cell, providers))),
         Line(
@@ -321,7 +322,7 @@ def _benchmarks(models: Sequence[Model], benchmarks: Benchmarks) -> tuple[Line, 
     """Those that at least two of the models have from the same reporter; the best result of each."""
     scores: dict[tuple[str, str], dict[str, float]] = {}
     for model in models:
-        for one in benchmarks.of(_meant(model)):
+        for one in benchmarks.of(called(model)):
             of_models = scores.setdefault((one.benchmark, one.reported_by or ""), {})
             of_models[model.id] = max(one.score, of_models.get(model.id, one.score))
     return tuple(
@@ -350,10 +351,6 @@ def _about(models: Sequence[Model]) -> tuple[Line, ...]:
         Line("Tokenizer", tuple(Cell(one.tokenizer or shown.UNKNOWN) for one in models)),
         Line("Switched off", tuple(Cell(day_text(one.expiration_date)) for one in models)),
     )
-
-
-def _meant(model: Model) -> str:
-    return model.endpoints[0].model if model.endpoints else model.id
 
 
 def _cells(

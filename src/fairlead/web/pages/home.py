@@ -12,11 +12,9 @@ from starlette.routing import Route
 
 from fairlead.core.catalog import Model, Snapshot
 from fairlead.core.errors import Overloaded
-from fairlead.web.api.measured import Measuring
 from fairlead.web.api.model_query import NOTHING_MEASURED, Measured
 from fairlead.web.pages import shown
 from fairlead.web.pages.model_list import ModelRow, row_of
-from fairlead.web.pages.models import CatalogueHolder
 from fairlead.web.pages.site import Site
 
 __all__ = ["home_pages"]
@@ -40,12 +38,10 @@ class Home:
 
 
 def home_pages(site: Site) -> list[Route]:
-    held = CatalogueHolder(site)
-    measuring = Measuring(site.services)
 
     async def home(request: Request) -> Response:
         visitor = await site.visitor(request)
-        models = (await held.current()).models
+        models = (await site.catalogue.current()).models
         own = [model for model in models if model.endpoints and not model.id.startswith("~")]
         origin = site.origin(request)
         view = Home(
@@ -63,7 +59,7 @@ def home_pages(site: Site) -> list[Route]:
 
     async def _measured() -> Measured:
         try:
-            return await measuring.current()
+            return await site.measuring.current()
         except Overloaded:
             return NOTHING_MEASURED  # what there is can be told without a database
 

@@ -35,7 +35,6 @@ from fairlead.web.pages.model_view import (
     overview_of,
     tab_path,
 )
-from fairlead.web.pages.models import CatalogueHolder
 from fairlead.web.pages.refusals import wants_page
 from fairlead.web.pages.site import Site
 
@@ -59,11 +58,10 @@ def model_pages(site: Site) -> list[Route]:
 class _ModelPage:
     def __init__(self, site: Site) -> None:
         self._site = site
-        self._held = CatalogueHolder(site)
 
     async def show(self, request: Request) -> Response:
         name = f"{request.path_params['author']}/{request.path_params['slug']}"
-        catalogue = await self._held.current()
+        catalogue = await self._site.catalogue.current()
         name = name[:NAME_CHARACTERS_MAX]
         found = found_model(catalogue.snapshot, name)
         if found is None:

@@ -10,21 +10,18 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from fairlead.web.api.measured import Measuring
 from fairlead.web.api.model_query import NOTHING_MEASURED
 from fairlead.web.pages import model_list
 from fairlead.web.pages.environment import templates
-from fairlead.web.pages.model_list import Catalogue, Listing
+from fairlead.web.pages.model_list import Listing
 from fairlead.web.pages.site import Site
 
-__all__ = ["CatalogueHolder", "models_pages"]
+__all__ = ["models_pages"]
 
 _FEED: Final = "application/rss+xml"
 
 
 def models_pages(site: Site) -> list[Route]:
-    held = CatalogueHolder(site)
-    measuring = Measuring(site.services)
 
     async def models(request: Request) -> Response:
         visitor = await site.visitor(request)
@@ -57,7 +54,7 @@ def models_pages(site: Site) -> list[Route]:
         return Response(text, media_type=_FEED, headers={"cache-control": "no-cache"})
 
     async def _listing(request: Request) -> Listing:
-        catalogue = await held.current()
+        catalogue = await site.catalogue.current()
         query = request.query_params
         is_measured = model_list.is_measured(query)
         return await run_in_threadpool(
@@ -66,23 +63,8 @@ def models_pages(site: Site) -> list[Route]:
                 catalogue,
                 query,
                 now_s=site.services.clock.now_s(),
-                measured=await measuring.current() if is_measured else NOTHING_MEASURED,
+                measured=await site.measuring.current() if is_measured else NOTHING_MEASURED,
             )
         )
 
     return [Route("/models", models), Route("/models/feed.xml", feed)]
-
-
-class CatalogueHolder:
-    """Of the snapshot in force; made anew by the first to ask after it changed."""
-
-    def __init__(self, site: Site) -> None:
-        self._catalog = site.services.catalog
-        self._catalogue: Catalogue | None = None
-
-    async def current(self) -> Catalogue:
-        snapshot = self._catalog.snapshot
-        if self._catalogue is None or self._catalogue.snapshot is not snapshot:
-            # Two that come at once make it twice; the same comes out.
-            self._catalogue = await run_in_threadpool(model_list.catalogue_of, snapshot)
-        return self._catalogue

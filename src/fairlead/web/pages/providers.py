@@ -14,7 +14,7 @@ from fairlead.control.standings.types import Histories, ProviderUptimes, Window
 from fairlead.core.errors import NotFound, Overloaded
 from fairlead.core.ids import ProviderSlug
 from fairlead.web.pages import provider_view
-from fairlead.web.pages.provider_view import Catalogue
+from fairlead.web.pages.held import OfSnapshot
 from fairlead.web.pages.remembered import Remembered
 from fairlead.web.pages.site import Site
 
@@ -25,7 +25,7 @@ def providers_pages(site: Site) -> list[Route]:
     services = site.services
     uptimes: Remembered[ProviderUptimes] = Remembered(services.clock)
     histories: Remembered[Histories] = Remembered(services.clock)
-    held = _Held()
+    held = OfSnapshot(services.catalog, provider_view.catalogue_of)
 
     async def of_today() -> ProviderUptimes | None:
         desk = services.standings
@@ -49,7 +49,7 @@ def providers_pages(site: Site) -> list[Route]:
 
     async def providers(request: Request) -> Response:
         visitor = await site.visitor(request)
-        catalogue = await held.current(site)
+        catalogue = await held.current()
         usable = frozenset(
             slug for slug in catalogue.snapshot.providers if services.health.can_serve(slug)
         )
@@ -71,7 +71,7 @@ def providers_pages(site: Site) -> list[Route]:
 
     async def provider(request: Request) -> Response:
         visitor = await site.visitor(request)
-        catalogue = await held.current(site)
+        catalogue = await held.current()
         slug = ProviderSlug(request.path_params["slug"])
         info = catalogue.snapshot.providers.get(slug)
         if info is None:
@@ -108,16 +108,3 @@ def providers_pages(site: Site) -> list[Route]:
         )
 
     return [Route("/providers", providers), Route("/providers/{slug}", provider)]
-
-
-class _Held:
-    """What follows from the snapshot in force; made anew by the first to ask after it changed."""
-
-    def __init__(self) -> None:
-        self._catalogue: Catalogue | None = None
-
-    async def current(self, site: Site) -> Catalogue:
-        snapshot = site.services.catalog.snapshot
-        if self._catalogue is None or self._catalogue.snapshot is not snapshot:
-            self._catalogue = await run_in_threadpool(provider_view.catalogue_of, snapshot)
-        return self._catalogue

@@ -10,7 +10,7 @@ A page of the signed in begins with `member = await site.member(request)`: whoev
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -20,10 +20,13 @@ from starlette.responses import RedirectResponse, Response
 
 from fairlead.control.people.types import SignedIn
 from fairlead.core.errors import NotAuthenticated
+from fairlead.web.api.measured import Measuring
 from fairlead.web.auth.exchange import Form, read_form
 from fairlead.web.operations import Operation
 from fairlead.web.pages.environment import templates
 from fairlead.web.pages.headers import send_page
+from fairlead.web.pages.held import OfSnapshot
+from fairlead.web.pages.model_list import Catalogue, catalogue_of
 from fairlead.web.pages.notices import Notice, notice_of, with_notice
 from fairlead.web.pages.static import Bundle, read_bundle
 from fairlead.web.services import WebServices
@@ -90,15 +93,24 @@ class Frame:
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """services: what pages ask. bundle: scripts and styles. operations: of the management API, to document."""
+    """services: what pages ask. bundle: scripts and styles. catalogue: the models that are listed. measuring:
+    what calls of them tell. operations: of the management API, to document."""
 
     services: WebServices
     bundle: Bundle
+    catalogue: OfSnapshot[Catalogue]
+    measuring: Measuring
     operations: tuple[Operation, ...] = ()
 
     @classmethod
     def of(cls, services: WebServices, operations: Sequence[Operation] = ()) -> Site:
-        return cls(services, read_bundle(), tuple(operations))
+        return cls(
+            services,
+            read_bundle(),
+            OfSnapshot(services.catalog, catalogue_of),
+            Measuring(services),
+            tuple(operations),
+        )
 
     def origin(self, request: Request) -> str:
         """The address of this installation, as "https://gate.example.com": as configured, else as called."""
@@ -163,11 +175,15 @@ class Site:
             feed=feed,
             is_demo=await self.services.demo.is_there(),
         )
-        # A big table takes milliseconds, and the process that writes it also relays streams.
-        html = await run_in_threadpool(_render, name, {"frame": frame, **shown})
-        return send_page(
-            request, html, status=status, is_private=visitor.is_signed_in, goes_to=goes_to
-        )
+
+        def written() -> Response:
+            html = templates().get_template(name).render({"frame": frame, **shown})
+            return send_page(
+                request, html, status=status, is_private=visitor.is_signed_in, goes_to=goes_to
+            )
+
+        # A big table takes milliseconds, as does packing it, and this process also relays streams.
+        return await run_in_threadpool(written)
 
     def go(self, path: str, *, notice: str | None = None) -> Response:
         """On to a page of ours, after a form. notice: a word of `notices.NOTICES`."""
@@ -179,10 +195,6 @@ def is_fragment_request(request: Request) -> bool:
     """Whether htmx asks for a part. Who goes back in history wants the whole page."""
     headers = request.headers
     return "hx-request" in headers and "hx-history-restore-request" not in headers
-
-
-def _render(template: str, shown: Mapping[str, object]) -> str:
-    return templates().get_template(template).render(shown)
 
 
 def _own_address(request: Request) -> str:
