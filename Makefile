@@ -9,6 +9,8 @@
 
 # Whatever environment the caller happens to be in is not ours.
 unexport VIRTUAL_ENV UV_PROJECT_ENVIRONMENT PYTHONPATH PYTHONHOME
+# Nor that it may forbid keeping what was compiled: every program, and all tests, would be compiled at each start.
+unexport PYTHONDONTWRITEBYTECODE
 export UV_PYTHON_DOWNLOADS := never
 # Behind a proxy that has certificates of its own, the machine's store knows them; the tools' own do not.
 export UV_SYSTEM_CERTS := 1
