@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { alone } from "../../../src/fairlead/web/browser/charts/alone.ts";
+import { ends, spread, told } from "../../../src/fairlead/web/browser/charts/labels.ts";
 import { stacked } from "../../../src/fairlead/web/browser/charts/stacking.ts";
 import { countText, formatOf, millisecondsText, shareText, tickText, usdText } from "../../../src/fairlead/web/browser/charts/words.ts";
 
@@ -29,4 +30,23 @@ test("a value between unknown ones is drawn by itself", () => {
   assert.deepEqual(alone([null, 1, null, 2, 3, null, 4]), [1, 6]);
   assert.deepEqual(alone([5]), [0]);
   assert.deepEqual(alone([]), []);
+});
+
+test("a series ends at its last known value, and in a stack in the middle of its part", () => {
+  assert.deepEqual(ends([[1, 4, null], [null, null, null]], false), [4, null]);
+  assert.deepEqual(ends([[9, 2, 0], [9, 6, 0]], true), [1, 5]);
+  assert.deepEqual(ends([], true), []);
+});
+
+test("labels keep apart, in their order, inside the plot", () => {
+  assert.deepEqual(spread([10, 50], 16, 100), [10, 50]);
+  assert.deepEqual(spread([50, 50, 50], 16, 100), [50, 66, 82]);
+  assert.deepEqual(spread([99, 98], 16, 100), [92, 76]);
+  const tight = spread([5, 5, 5, 5], 16, 32);
+  assert.deepEqual(tight, [4, 12, 20, 28]);
+});
+
+test("the last bar is always told, and others as far as there is room", () => {
+  assert.deepEqual(told([1, 2, 3, 4, 5], 500, 60), [1, 2, 3, 4, 5]);
+  assert.deepEqual(told([1, 2, 3, 4, 5], 150, 60), [1, 3, 5]);
 });

@@ -9,13 +9,36 @@
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
 import { alone } from "./alone.ts";
+import { ends, spread, told } from "./labels.ts";
 import { read, type Table } from "./table.ts";
 import { stacked } from "./stacking.ts";
 import { formatOf, momentText, tickText } from "./words.ts";
 
 const HEIGHT_LOW = 160;
 const HEIGHT = 240;
+const LABEL_HEIGHT = 16;
+const LABEL_WIDTH_MAX = 148;
+const LABEL_ROOM = 1.12; // a font that comes later may be wider
+const TICK_WIDTH = 60;
+const TOLD_BARS_MAX = 62; // more than two months of days: round moments say more than every nth of them
+const LABELLED_FROM = 520; // as wide as the figure is in components.css when it has no legend
 
+interface Shown {
+  again: () => void;
+  stop: () => void;
+}
+
+/** Figures of the page that are drawn; those that htmx takes away are let go. */
+const shown = new Map<EventTarget, Shown>();
+
+const drawAll = (): void => shown.forEach((one) => one.again());
+document.addEventListener("themechange", drawAll);
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawAll);
+document.addEventListener("htmx:beforeCleanupElement", (event) => {
+  if (event.target === null) return;
+  shown.get(event.target)?.stop();
+  shown.delete(event.target);
+});
 document.querySelectorAll<HTMLElement>("figure[data-chart]").forEach(start);
 document.addEventListener("htmx:load", (event) => {
   const part = (event as CustomEvent<{ elt?: Element }>).detail.elt;
@@ -29,16 +52,29 @@ function start(figure: HTMLElement): void {
   const table = read(source);
   if (table.times.length === 0) return;
   let plot = draw(figure, place, table);
+  let wasWide = isWide(place);
   const again = (): void => {
     plot.destroy();
     place.replaceChildren();
     plot = draw(figure, place, table);
+    wasWide = isWide(place);
   };
-  const size = new ResizeObserver(() => plot.setSize({ width: place.clientWidth, height: heightOf(place) }));
+  const size = new ResizeObserver(() => {
+    if (isWide(place) === wasWide) plot.setSize({ width: place.clientWidth, height: heightOf(place) });
+    else again();
+  });
   size.observe(place);
-  const lights = matchMedia("(prefers-color-scheme: dark)");
-  document.addEventListener("themechange", again);
-  lights.addEventListener("change", again);
+  shown.set(figure, {
+    again,
+    stop: () => {
+      size.disconnect();
+      plot.destroy();
+    },
+  });
+}
+
+function isWide(place: HTMLElement): boolean {
+  return place.clientWidth >= LABELLED_FROM;
 }
 
 function heightOf(place: HTMLElement): number {
@@ -51,9 +87,9 @@ function draw(figure: HTMLElement, place: HTMLElement, table: Table): uPlot {
   const colours = table.series.map((_, index) => token(`--series-${(index % 8) + 1}`));
   const kind = figure.dataset["chart"];
   const isStacked = kind === "bars" || kind === "areas";
-  const shown = isStacked ? stacked(table.values) : table.values;
+  const values = isStacked ? stacked(table.values) : table.values;
   const write = formatOf(figure.dataset["format"]);
-  const bars = uPlot.paths.bars?.({ size: [0.72, 28], radius: 0 });
+  const bars = uPlot.paths.bars?.({ size: [0.72, table.times.length > 12 ? 28 : 56], radius: 0 });
   const lines = uPlot.paths.linear?.();
   const axis = {
     stroke: token("--text-faint"),
@@ -64,16 +100,26 @@ function draw(figure: HTMLElement, place: HTMLElement, table: Table): uPlot {
   // The highest of a stack is drawn first, so that those below it stay to be seen.
   const order = table.series.map((_, index) => index);
   if (isStacked) order.reverse();
+  const isLabelled = table.series.length > 1 && isWide(place);
+  const labels = document.createElement("div");
+  labels.className = "chart-ends";
+  labels.append(...(isLabelled ? table.series.map(label) : []));
+  place.append(labels);
+  const labelWidth = Math.min(LABEL_WIDTH_MAX, Math.ceil(labels.getBoundingClientRect().width * LABEL_ROOM));
+  labels.style.width = `${labelWidth}px`;
+  const endings = ends(table.values, isStacked);
+  const isWhole = isStacked && figure.dataset["format"] === "share";
   const tip = document.createElement("div");
   tip.className = "chart-tip";
   tip.hidden = true;
   const options: uPlot.Options = {
     width: place.clientWidth,
     height: heightOf(place),
-    padding: [8, 8, 0, 0],
+    // Half of the last date stands to the right of its moment.
+    padding: [8, isLabelled ? labelWidth + 12 : 20, 0, 0],
     legend: { show: false },
     cursor: { y: false, points: { show: kind === "lines" }, drag: { x: false, y: false } },
-    scales: { x: { time: true, range: (_plot, low, high) => room(low, high, table.times, kind === "bars") }, y: { range: (_plot, _low, high) => [0, high > 0 ? high * 1.08 : 1] } },
+    scales: { x: { time: true, range: (_plot, low, high) => room(low, high, table.times, kind === "bars") }, y: { range: (_plot, _low, high) => [0, isWhole || high <= 0 ? 1 : high * 1.08] } },
     tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC"),
     axes: [
       {
@@ -81,9 +127,14 @@ function draw(figure: HTMLElement, place: HTMLElement, table: Table): uPlot {
         grid: { show: false },
         size: 28,
         space: 64,
-        values: (_plot, ticks, _axis, _space, step) => ticks.map((tick) => tickText(tick, step)),
+        ...(kind === "bars" && table.times.length <= TOLD_BARS_MAX ? under(table.times) : {}),
+        values: (_plot, ticks, _axis, _space, step) => ticks.map((tick) => tickText(tick, stepOf(ticks) ?? step)),
       },
-      { ...axis, size: 56, values: (_plot, ticks) => ticks.map((tick) => write(tick)) },
+      {
+        ...axis,
+        size: (_plot, texts) => 12 + Math.ceil(6.2 * Math.max(2, ...(texts ?? []).map((text) => text.length))),
+        values: (_plot, ticks) => ticks.map((tick) => write(tick)),
+      },
     ],
     series: [
       {},
@@ -95,13 +146,23 @@ function draw(figure: HTMLElement, place: HTMLElement, table: Table): uPlot {
               label: table.series[index] ?? "",
               stroke: colour,
               width: kind === "areas" ? 1 : 2,
-              points: { show: false, filter: () => alone(shown[index] ?? []) },
+              points: { show: false, filter: () => alone(values[index] ?? []) },
               ...(lines === undefined ? {} : { paths: lines }),
               ...(kind === "areas" ? { fill: colour } : {}),
             };
       }),
     ],
     hooks: {
+      draw: [
+        (plot) => {
+          const top = plot.over.offsetTop;
+          const wanted = endings.map((value) => (value === null ? 0 : plot.valToPos(value, "y") + top));
+          const places = spread(wanted, LABEL_HEIGHT, top + plot.over.clientHeight);
+          [...labels.children].forEach((one, index) => {
+            if (one instanceof HTMLElement) one.style.top = `${Math.round((places[index] ?? 0) - LABEL_HEIGHT / 2)}px`;
+          });
+        },
+      ],
       setCursor: [
         (plot) => {
           const at = plot.cursor.idx;
@@ -117,10 +178,32 @@ function draw(figure: HTMLElement, place: HTMLElement, table: Table): uPlot {
       ],
     },
   };
-  const data = [table.times, ...order.map((index) => shown[index] ?? [])] as unknown as uPlot.AlignedData;
+  const data = [table.times, ...order.map((index) => values[index] ?? [])] as unknown as uPlot.AlignedData;
   const plot = new uPlot(options, data, place);
   place.append(tip);
   return plot;
+}
+
+/** What a series is called, beside its end. */
+function label(name: string, index: number): HTMLElement {
+  const line = document.createElement("div");
+  const swatch = document.createElement("span");
+  swatch.className = `swatch swatch-${(index % 8) + 1}`;
+  const said = document.createElement("span");
+  said.className = "clipped";
+  said.textContent = said.title = name;
+  line.append(swatch, said);
+  return line;
+}
+
+/** A moment below a bar, not between two. */
+function under(times: readonly number[]): { splits: (plot: uPlot) => number[] } {
+  return { splits: (plot) => told(times, plot.over.clientWidth || plot.width, TICK_WIDTH) };
+}
+
+function stepOf(ticks: readonly number[]): number | undefined {
+  const [first, second] = ticks;
+  return first === undefined || second === undefined ? undefined : second - first;
 }
 
 /** Bars stand around their moment: the first and the last need half a step more. */
