@@ -18,7 +18,6 @@ from fairlead.web.pages import shown
 from fairlead.web.pages.model_list import Catalogue, ModelRow, author_name, model_path, row_of
 from fairlead.web.pages.model_view import (
     Known,
-    day_text,
     found_model,
     modalities,
     month_text,
@@ -349,7 +348,7 @@ def _about(models: Sequence[Model]) -> tuple[Line, ...]:
         ),
         Line("Weights", tuple(Cell(weights[one.open_weights]) for one in models)),
         Line("Tokenizer", tuple(Cell(one.tokenizer or shown.UNKNOWN) for one in models)),
-        Line("Switched off", tuple(Cell(day_text(one.expiration_date)) for one in models)),
+        Line("Switched off", tuple(Cell(shown.day(one.expiration_date)) for one in models)),
     )
 
 

@@ -46,7 +46,9 @@ __all__ = [
 
 PAGE_SIZE: Final = 50
 VALUE_CHARACTERS_MAX: Final = 2000  # of one parameter, all its values together
+PARAMETERS_MAX: Final = 50  # of different names; there are some thirty
 DESCRIPTION_CHARACTERS_MAX: Final = 280
+OPTIONS_SEEN: Final = 9  # as many as the box of a group shows
 
 SORTS: Final = (
     ("", "Newest"),
@@ -295,7 +297,7 @@ def listing(
             Group(
                 name,
                 title,
-                catalogue.options[name],
+                _chosen_first(catalogue.options[name], given.get(name, "")),
                 frozenset(given.get(name, "").split(",")) - {""},
                 name in _SINGLES,
             )
@@ -310,24 +312,34 @@ def listing(
     )
 
 
+def _chosen_first(options: tuple[Option, ...], given: str) -> tuple[Option, ...]:
+    """Of those that do not fit into their box at once, so that nobody looks for them."""
+    chosen = frozenset(given.lower().split(","))
+    if len(options) <= OPTIONS_SEEN or not given:
+        return options
+    return tuple(sorted(options, key=lambda one: one.value.lower() not in chosen))
+
+
 def _note(sort: str, found: Iterable[Model], figures: Mapping[ModelId, float]) -> str:
     if sort in _FIGURES:
         number = sum(called(model) in figures for model in found)
         if not number:
             return "None of these was called here in the last seven days. The newest are first."
-        return f"Measured in calls through this installation, of the last seven days: {number:,} were called."
+        return (
+            f"By calls made here in the last seven days: {shown.plural(number, 'model')} had any."
+        )
     if sort and sort not in _KNOWN_SORTS:
         return "Nobody has published this figure for models of the catalogue. The newest are first."
     return ""
 
 
 def _given(query: QueryParams) -> dict[str, str]:
-    """Each name once; several boxes of a group with commas between."""
-    return {
-        name: ",".join(values)[:VALUE_CHARACTERS_MAX]
-        for name in query
-        if (values := [value for value in query.getlist(name) if value])
-    }
+    """Each name once; several boxes of a group with commas between. In one pass: an address may have thousands."""
+    found: dict[str, list[str]] = {}
+    for name, value in query.multi_items():
+        if value and (name in found or len(found) < PARAMETERS_MAX):
+            found.setdefault(name, []).append(value)
+    return {name: ",".join(values)[:VALUE_CHARACTERS_MAX] for name, values in found.items()}
 
 
 def _page_number(text: str, total: int) -> int:

@@ -45,7 +45,7 @@ PRICE_COLUMNS: Final = (
     ("audio", "Audio input", True),
     ("input_audio_cache", "Cached audio", True),
     ("audio_output", "Audio output", True),
-    ("character", "Characters", True),
+    ("character", "Million characters", True),
     ("request", "Each call", False),
     ("web_search", "Each search", False),
     ("image_output", "Each image", False),

@@ -38,7 +38,6 @@ __all__ = [
     "Known",
     "Overview",
     "Policy",
-    "day_text",
     "endpoint_rows",
     "found_model",
     "head_of",
@@ -252,13 +251,13 @@ def _shutdown(model: Model, endpoints: list[Endpoint], now_s: float) -> str | No
     if day is None:
         return None
     if not _is_past(day, now_s):
-        return f"It is announced to be switched off on {day_text(day)}. After that it may be gone."
+        return f"It is announced to be switched off on {shown.day(day)}. After that it may be gone."
     left = {
         one.provider
         for one in endpoints
         if one.deprecation_date is None or not _is_past(one.deprecation_date, now_s)
     }
-    text = f"Its author announced to switch it off on {day_text(day)}."
+    text = f"Its author announced to switch it off on {shown.day(day)}."
     if left:
         count = shown.plural(len(left), "provider")
         text += f" {count} with no such date, or a later one, still offer{'s' if len(left) == 1 else ''} it."
@@ -268,16 +267,6 @@ def _shutdown(model: Model, endpoints: list[Endpoint], now_s: float) -> str | No
 def _is_past(day: str, now_s: float) -> bool:
     """Both are written alike, so their order is that of their letters."""
     return day < f"{datetime.fromtimestamp(now_s, UTC):%Y-%m-%d}"
-
-
-def day_text(day: str | None) -> str:
-    """A date of the catalogue: "Oct 23, 2026"."""
-    if day is None:
-        return shown.UNKNOWN
-    try:
-        return shown.date(datetime.strptime(day, "%Y-%m-%d").replace(tzinfo=UTC).timestamp())
-    except ValueError:
-        return day
 
 
 # --- providers ------------------------------------------------------------------------------------------
@@ -373,7 +362,7 @@ def _endpoint_row(
     ends = None
     if endpoint.deprecation_date is not None:
         word = "Ended" if _is_past(endpoint.deprecation_date, now_s) else "Ends"
-        ends = f"{word} {day_text(endpoint.deprecation_date)}"
+        ends = f"{word} {shown.day(endpoint.deprecation_date)}"
     tool_calls = figures.tool_requests_2h
     price = sheet_line(kind, endpoint.prices)
     cache_read = endpoint.prices.input_cache_read
@@ -466,7 +455,7 @@ def month_text(text: str | None) -> str:
     if text is None:
         return ""
     if len(text) != len("2023-10"):
-        return day_text(text)
+        return shown.day(text)
     try:
         return f"{datetime.strptime(text, '%Y-%m').replace(tzinfo=UTC):%b %Y}"
     except ValueError:

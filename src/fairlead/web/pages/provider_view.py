@@ -405,8 +405,8 @@ def _offer(model: Model, endpoint: Endpoint, span: EndpointSpan | None) -> Offer
 def _note(endpoint: Endpoint) -> str:
     match endpoint.status:
         case EndpointStatus.DEPRECATED:
-            until = endpoint.deprecation_date
-            return "Deprecated" if until is None else f"Until {until}"
+            last = endpoint.deprecation_date
+            return "Deprecated" if last is None else f"Switch-off {shown.day(last)}"
         case EndpointStatus.UNPRICED:
             return "No price known"
         case _:

@@ -23,6 +23,7 @@ __all__ = [
     "cost",
     "count",
     "date",
+    "day",
     "dollars",
     "dollars_from_cents",
     "duration",
@@ -201,6 +202,16 @@ def date(unix_s: float | None) -> str:
         return UNKNOWN
     day = _utc(unix_s)
     return f"{day:%b} {day.day}, {day.year}"
+
+
+def day(text: str | None) -> str:
+    """A day of the catalogue, "2026-10-23": "Oct 23, 2026"."""
+    if text is None:
+        return UNKNOWN
+    try:
+        return date(datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC).timestamp())
+    except ValueError:
+        return text
 
 
 def moment(unix_s: float | None) -> str:
