@@ -156,6 +156,8 @@ def key_row(
     state, tone = key_state(key, now_ms)
     spent = spent_under_limit(key, usage) if standing is None else standing.spent
     limit = key.limit
+    if limit is not None and spent >= limit and tone == "success":
+        state, tone = "Limit reached", "warning"
     return KeyRow(
         path=key_path(key),
         hash=key.digest.hex(),
