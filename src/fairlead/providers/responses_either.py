@@ -7,6 +7,7 @@ answers name their kind in `object`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Final
 
@@ -53,9 +54,8 @@ class ChatOrResponses:
         return adapter.encode(request, endpoint, credential)
 
     def decoder(self, *, streamed: bool) -> ChatDecoder:
-        chat = self._chat.decoder(streamed=streamed)
-        responses = self._responses.decoder(streamed=streamed)
-        return _Stream(chat, responses) if streamed else _Whole(chat, responses)
+        make = _Stream if streamed else _Whole
+        return make(self._chat, self._responses)
 
     def failure(self, status: int, headers: ResponseHeaders, body: bytes) -> UpstreamFailure:
         """Both formats have the same errors."""
@@ -70,8 +70,16 @@ class _Kind(msgspec.Struct, frozen=True):
 _read_kind: Final = msgspec.json.Decoder(_Kind).decode
 
 
+# How nearly every answer in the chat format begins: most need not be read to know it.
+_BEGINS_AS_CHAT: Final = re.compile(
+    rb'\s*\{\s*"id"\s*:\s*"[^"\\]*"\s*,\s*"object"\s*:\s*"chat\.completion(\.chunk)?"'
+)
+
+
 def _is_of_responses(data: bytes) -> bool:
     """What cannot be read is left to the decoder of the chat format, which says what is wrong with it."""
+    if _BEGINS_AS_CHAT.match(data) is not None:
+        return False
     try:
         kind = _read_kind(data)
     except (ValueError, RecursionError):
@@ -85,7 +93,7 @@ class _Stream:
 
     __slots__ = ("_chat", "_chosen", "_held", "_responses", "_sse")
 
-    def __init__(self, chat: ChatDecoder, responses: ChatDecoder) -> None:
+    def __init__(self, chat: ChatAdapter, responses: ChatAdapter) -> None:
         self._chat = chat
         self._responses = responses
         self._chosen: ChatDecoder | None = None
@@ -99,20 +107,21 @@ class _Stream:
     def feed(self, chunk: bytes) -> list[ChatEvent]:
         if self._chosen is None:
             self._held += chunk
-            self._chosen = self._choice(chunk)
-            if self._chosen is None:
+            adapter = self._choice(chunk)
+            if adapter is None:
                 return []
+            self._chosen = adapter.decoder(streamed=True)
             chunk, self._held = self._held, b""
         return self._chosen.feed(chunk)
 
     def finish(self) -> list[ChatEvent]:
         events: list[ChatEvent] = []
         if self._chosen is None:
-            self._chosen = self._chat
-            events = self._chat.feed(self._held)
+            self._chosen = self._chat.decoder(streamed=True)
+            events = self._chosen.feed(self._held)
         return events + self._chosen.finish()
 
-    def _choice(self, chunk: bytes) -> ChatDecoder | None:
+    def _choice(self, chunk: bytes) -> ChatAdapter | None:
         """None: not to be told yet."""
         if (
             self._held.lstrip()[:1] == b"{"
@@ -132,7 +141,7 @@ class _Whole:
 
     __slots__ = ("_chat", "_chosen", "_held", "_responses", "_size")
 
-    def __init__(self, chat: ChatDecoder, responses: ChatDecoder) -> None:
+    def __init__(self, chat: ChatAdapter, responses: ChatAdapter) -> None:
         self._chat = chat
         self._responses = responses
         self._chosen: ChatDecoder | None = None
@@ -158,6 +167,7 @@ class _Whole:
         if self._chosen is None:
             body = b"".join(self._held)
             self._held = []
-            self._chosen = self._responses if _is_of_responses(body) else self._chat
+            adapter = self._responses if _is_of_responses(body) else self._chat
+            self._chosen = adapter.decoder(streamed=False)
             events = self._chosen.feed(body)
         return events + self._chosen.finish()
