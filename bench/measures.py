@@ -11,7 +11,7 @@ import subprocess
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from admission import AdmissionTime
@@ -20,6 +20,9 @@ from machine import Machine, cpu_ticks, cpu_us
 from planning import PlanTime
 from rig import BUILD, MODEL, TRANSLATED_MODEL, Rig, Target, pinned
 from settling import SettlePace
+
+if TYPE_CHECKING:
+    from pages import PageTimes  # with it comes the whole program
 
 __all__ = [
     "FULL",
@@ -259,6 +262,7 @@ class Results:
     plans: list[PlanTime] = field(default_factory=list)
     settling: list[SettlePace] = field(default_factory=list)
     admission: list[AdmissionTime] = field(default_factory=list)
+    pages: list[PageTimes] = field(default_factory=list)
 
     def of(self, target: str) -> Iterable[Sample]:
         yield from (sample for sample in self.samples if sample.label == target)

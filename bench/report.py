@@ -103,6 +103,8 @@ TARGETS: tuple[Goal, ...] = (
         10_000,
         more_is_better=True,
     ),
+    Goal("page_p95_ms", "server time of the slowest page at p95, a million calls", "ms", 100, 50),
+    Goal("page_p50_ms", "the same of the median page at p50", "ms", None, None),
     Goal("idle_mb", "memory (PSS), idle", "MB", 80, 50),
     Goal("loaded_mb", "memory (PSS), after all the load", "MB", 110, 70),
 )
@@ -138,6 +140,9 @@ def figures_of(results: Results) -> Figures:
         found |= plan_figures(results.plans)
     found |= admission_figures(results.admission)
     found |= settle_figures(results.settling)
+    if judged := [one for one in results.pages if not one.is_download]:
+        put("page_p95_ms", max(one.p95_ms for one in judged))
+        put("page_p50_ms", statistics.median(one.p50_ms for one in judged))
     if memory := results.memory_mb.get("fairlead"):
         put("idle_mb", memory[0])
         put("loaded_mb", memory[1])
@@ -226,6 +231,13 @@ def detail_tables(results: Results) -> str:
         ]
         head = ["database", "each call is", "calls a second", "our us a call"]
         parts.append(f"Settling what waits in a journal:\n\n{_table(head, rows)}")
+    if results.pages:
+        rows = [
+            [one.name, *map(_number, (one.p50_ms, one.p95_ms, one.max_ms, one.again_p50_ms))]
+            for one in sorted(results.pages, key=lambda one: (one.is_download, -one.p95_ms))
+        ]
+        head = ["page", "p50 ms", "p95 ms", "max ms", "p50 ms asked again"]
+        parts.append(f"Pages, in one process and without servers:\n\n{_table(head, rows)}")
     if results.memory_mb:
         rows = [
             [name, _number(idle), _number(after)]

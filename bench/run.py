@@ -36,8 +36,11 @@ from rig import FAIRLEAD, Ledger, Rig, RigFailure, Target, opened
 from settling import SETTLE_CALLS, SETTLE_CALLS_QUICK, SETTLE_LOAD, measure_settling
 
 FAILED, CANNOT_WORK = 1, 2
-_WITHOUT_SERVERS = (PLAN_LOAD, ADMISSION_LOAD, SETTLE_LOAD)
+PAGES_LOAD = "pages"
+_WITHOUT_SERVERS = (PLAN_LOAD, ADMISSION_LOAD, SETTLE_LOAD, PAGES_LOAD)
 _ALL_LOADS = [*LOADS, *_WITHOUT_SERVERS]
+# Making a million calls takes minutes, and whoever measures calls seldom wants pages, too.
+_USUAL_LOADS = [name for name in _ALL_LOADS if name != PAGES_LOAD]
 
 
 def main() -> int:
@@ -83,6 +86,11 @@ def _bench(arguments: argparse.Namespace) -> int:
         results.settling = measure_settling(
             calls=SETTLE_CALLS_QUICK if arguments.quick else SETTLE_CALLS
         )
+    if PAGES_LOAD in arguments.loads:
+        from pages import measured_pages  # with it comes the whole program
+
+        tell("bench: pages, after making their calls")
+        results.pages = measured_pages(is_quick=arguments.quick)
     ledger = Ledger()
     if _needs_servers(arguments):
         ledger = _with_servers(arguments, cores, loads, pace, results)
@@ -178,6 +186,7 @@ def _raw(results: Results, figures: Figures, ledger: Ledger) -> bytes:
         "plans": msgspec.to_builtins(results.plans),
         "admission": msgspec.to_builtins(results.admission),
         "settling": msgspec.to_builtins(results.settling),
+        "pages": msgspec.to_builtins(results.pages),
         "complaints": results.complaints,
         "samples": msgspec.to_builtins(results.samples),
         "stream_tries": [
@@ -198,7 +207,7 @@ def _profile(arguments: argparse.Namespace) -> int:
         target.settle_down()
         for name in arguments.loads:
             if name in _WITHOUT_SERVERS:
-                continue  # bench/planning.py --profile looks inside
+                continue  # bench/planning.py and bench/pages.py have a --profile of their own
             print(profile(rig, target, LOADS[name], _pace(arguments), native=arguments.native))
     return 0
 
@@ -225,7 +234,10 @@ def _arguments() -> argparse.Namespace:
         "--seconds", type=float, metavar="S", help=f"of each load (default {FULL.seconds:g})"
     )
     parser.add_argument(
-        "--loads", type=_loads, default=_ALL_LOADS, help=f"some of {','.join(_ALL_LOADS)}"
+        "--loads",
+        type=_loads,
+        default=_USUAL_LOADS,
+        help=f"some of {','.join(_ALL_LOADS)}; without {PAGES_LOAD} unless it is named",
     )
     parser.add_argument(
         "--stream-levels",
