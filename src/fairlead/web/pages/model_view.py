@@ -70,7 +70,7 @@ _VARIANT_WORDS: Final[Mapping[str, str]] = {
     "nitro": "the fastest endpoint first",
     "floor": "the cheapest endpoint first",
     "exacto": "the endpoints whose tool calls are sound most often come first",
-    "online": "the older form of the plugin that searches the web",
+    "online": "accepted; nothing is searched for it yet",
     "beta": "accepted, without effect",
 }
 _OFFERED: Final = ("nitro", "floor", "exacto")  # what every model has, and is worth a word
