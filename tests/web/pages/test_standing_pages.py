@@ -14,7 +14,7 @@ import pytest
 from starlette.datastructures import QueryParams
 
 from fairlead.control.standings.service import Standings
-from fairlead.control.standings.types import Period, Subject
+from fairlead.control.standings.types import Period, Ranked, Rankings, Subject
 from fairlead.control.usage.rollup import UsageRollup
 from fairlead.control.usage.service import Usage
 from fairlead.core.catalog import Snapshot
@@ -25,7 +25,7 @@ from fairlead.store.records import pack
 from fairlead.testing.generations import plain_generation
 from fairlead.web.asking import Desk
 from fairlead.web.pages.provider_view import catalogue_of, listing, offers, provider_path
-from fairlead.web.pages.ranking_view import category_label, question_of
+from fairlead.web.pages.ranking_view import Board, board, category_label, question_of
 from fairlead.web.pages.uptime_view import level, strip
 
 pytestmark = pytest.mark.anyio
@@ -310,6 +310,21 @@ def test_the_address_holds_what_is_shown() -> None:
     nonsense = question_of(QueryParams("by=x&period=y&category=z&chart=w"))
     assert nonsense == question_of(QueryParams(""))
     assert question_of(QueryParams("by=category&category=coding")).category == ""
+
+
+def test_a_ranking_that_ends_before_its_end_says_so(seed: Snapshot) -> None:
+    def shown(rows: int, count: int, query: str = "") -> Board:
+        ranked = tuple(Ranked(place, f"a/{place}", 1, 1, 0.0, 0) for place in range(1, rows + 1))
+        rankings = Rankings(
+            Subject.MODEL, Period.WEEK, 0, 1, ranked, tokens=1, requests=1, count=count
+        )
+        return board(question_of(QueryParams(query)), rankings, seed)
+
+    assert (shown(25, 25).more, shown(25, 25).cut) == (None, "")
+    assert shown(30, 30).more == ("/rankings?all=true", "Show all 30")
+    assert shown(200, 350).more == ("/rankings?all=true", "Show the first 200 of 350")
+    whole = shown(200, 350, "all=true")
+    assert (whole.more, whole.cut) == (None, "The first 200 of 350.")
 
 
 async def test_an_app_has_a_page_by_its_address(full: httpx.AsyncClient) -> None:

@@ -53,7 +53,7 @@ CALLS_SHOWN: Final = 25
 OPTIONS_MAX: Final = 200  # of one filter, those with the most calls
 _EXPORTS: Final = (
     ("Summary as CSV", "/activity/summary.csv"),
-    ("Calls as CSV", "/activity/calls.csv"),
+    (f"Calls as CSV, {activity_export.CALLS_MAX:,} at most", "/activity/calls.csv"),
     ("Summary as PDF", "/activity/summary.pdf"),
 )
 
@@ -172,11 +172,14 @@ class _Pages:
             names = await self._usage.ask(
                 partial(_names_of_calls, account=member.account.id, page=page)
             )
-            rows += [activity_export.call_cells(one, names, snapshot) for one in page.generations]
+            # Many rows take a while, and this process also relays streams.
+            rows += await run_in_threadpool(
+                activity_export.call_rows, page.generations, names, snapshot
+            )
             behind = page.after
             if behind is None:
                 break
-        return activity_export.calls_csv(rows[: activity_export.CALLS_MAX])
+        return await run_in_threadpool(activity_export.calls_csv, rows[: activity_export.CALLS_MAX])
 
     async def summary_pdf(self, request: Request) -> Response:
         member, asked, time, key = await self._asked(request)

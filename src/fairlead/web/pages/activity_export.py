@@ -24,7 +24,7 @@ __all__ = [
     "CALLS_AT_ONCE",
     "CALLS_MAX",
     "Label",
-    "call_cells",
+    "call_rows",
     "calls_csv",
     "summary_csv",
     "summary_pdf",
@@ -78,7 +78,13 @@ def _cells(counted: Sequence[int]) -> Sequence[object]:
     )
 
 
-def call_cells(one: Generation, names: Names, snapshot: Snapshot) -> Sequence[object]:
+def call_rows(
+    generations: Iterable[Generation], names: Names, snapshot: Snapshot
+) -> list[Sequence[object]]:
+    return [_call_cells(one, names, snapshot) for one in generations]
+
+
+def _call_cells(one: Generation, names: Names, snapshot: Snapshot) -> Sequence[object]:
     key = names.keys.get(one.key)
     claimed = claim(one.attribution)
     usage = one.usage

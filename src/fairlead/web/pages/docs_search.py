@@ -9,7 +9,7 @@ from typing import Final
 
 from fairlead.web.pages.docs_shelf import DocPage, slug_of
 
-__all__ = ["Hit", "Passage", "found", "passages_of"]
+__all__ = ["HITS_MAX", "Hit", "Passage", "found", "passages_of"]
 
 QUERY_CHARACTERS_MAX: Final = 200
 WORDS_MAX: Final = 8

@@ -19,7 +19,7 @@ from starlette.routing import Route
 
 from fairlead.core.errors import NotFound
 from fairlead.web.pages.docs_rendering import Heading, Rendered, here, render
-from fairlead.web.pages.docs_search import Hit, Passage, found, passages_of
+from fairlead.web.pages.docs_search import HITS_MAX, Hit, Passage, found, passages_of
 from fairlead.web.pages.docs_shelf import PAGES_MAX, DocPage, Shelf, read_shelf
 from fairlead.web.pages.site import Site
 
@@ -77,6 +77,7 @@ def documentation_pages(site: Site) -> list[Route]:
             current="",
             query=query,
             hits=hits,
+            is_cut=len(hits) == HITS_MAX,
         )
 
     async def show(request: Request) -> Response:

@@ -42,6 +42,7 @@ __all__ = [
     "category_label",
     "days_chart",
     "groups_at",
+    "left_out",
     "model_lines",
     "periods_at",
     "question_of",
@@ -153,14 +154,15 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Board:
-    """more: the address with all of them; None: these are all."""
+    """more: the address with more of them, and in words how many; None: there is none. cut: what is to be said
+    of those that are not even there; "": nothing."""
 
     lines: tuple[Line, ...]
     tokens: str
     requests: str
-    count: int
     when: str
-    more: str | None
+    more: tuple[str, str] | None
+    cut: str
     subjects: tuple[tuple[str, str, str], ...]
     periods: tuple[tuple[str, str, str], ...]
     charts: tuple[tuple[str, str, str], ...]
@@ -182,13 +184,19 @@ def question_of(query: QueryParams) -> Question:
 
 def board(question: Question, rankings: Rankings, snapshot: Snapshot) -> Board:
     rows = rankings.rows if question.is_whole else rankings.rows[:SHOWN_FIRST]
+    more = None
+    if len(rows) < len(rankings.rows):
+        count = f"all {rankings.count:,}"
+        if left_out(rankings):
+            count = f"the first {len(rankings.rows):,} of {rankings.count:,}"
+        more = question.address(all="true"), f"Show {count}"
     return Board(
         lines=tuple(_line(question, one, snapshot) for one in rows),
         tokens=shown.compact(rankings.tokens),
         requests=shown.count(rankings.requests),
-        count=rankings.count,
         when=_PERIOD_WORDS[rankings.period],
-        more=question.address(all="true") if len(rows) < len(rankings.rows) else None,
+        more=more,
+        cut="" if more else left_out(rankings),
         subjects=tuple(
             (
                 subject.value,
@@ -214,6 +222,13 @@ def board(question: Question, rankings: Rankings, snapshot: Snapshot) -> Board:
             (PLAIN_TOKENS, "Tokens", question.address(chart=PLAIN_TOKENS)),
         ),
     )
+
+
+def left_out(rankings: Rankings) -> str:
+    """Of those that a ranking does not hold, in a sentence; "" where it holds all."""
+    if len(rankings.rows) == rankings.count:
+        return ""
+    return f"The first {len(rankings.rows):,} of {rankings.count:,}."
 
 
 def _line(question: Question, ranked: Ranked, snapshot: Snapshot) -> Line:

@@ -90,6 +90,7 @@ def rankings_pages(site: Site) -> list[Route]:
             question=question,
             rankings=counted,
             lines=ranking_view.app_lines(counted),
+            cut=ranking_view.left_out(counted),
             periods=ranking_view.periods_at("/apps", question),
             groups=ranking_view.groups_at("/apps", question),
             origin=site.origin(request),

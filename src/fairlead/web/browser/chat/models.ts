@@ -14,8 +14,6 @@ export interface Choice {
   ready: boolean;
 }
 
-const SHOWN_MAX = 60;
-
 /** Those with all the words in their name or id, the ones that can be called first. */
 export function matching(choices: readonly Choice[], query: string): Choice[] {
   const words = query.toLowerCase().split(/\s+/).filter(Boolean);
@@ -23,7 +21,7 @@ export function matching(choices: readonly Choice[], query: string): Choice[] {
     const text = `${one.id} ${one.name}`.toLowerCase();
     return words.every((word) => text.includes(word));
   });
-  return [...found.filter((one) => one.ready), ...found.filter((one) => !one.ready)].slice(0, SHOWN_MAX);
+  return [...found.filter((one) => one.ready), ...found.filter((one) => !one.ready)];
 }
 
 export async function loadChoices(address: string): Promise<Choice[]> {

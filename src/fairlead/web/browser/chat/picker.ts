@@ -2,6 +2,9 @@
 
 import { cloned, dialog, part } from "./dom.ts";
 import { loadChoices, matching, type Choice } from "./models.ts";
+import { MODELS_MAX } from "./types.ts";
+
+const SHOWN_MAX = 60;
 
 export class Picker {
   readonly #dialog = dialog("chat-picker");
@@ -59,8 +62,10 @@ export class Picker {
     }
     const found = matching(choices, part<HTMLInputElement>(this.#dialog, "picker-search").value);
     const chosen = this.#chosen();
-    said.textContent = found.length === 0 ? "No model is like that." : `${chosen.length} chosen. Up to five answer side by side.`;
-    place.replaceChildren(...found.map((one) => this.#item(one, chosen.includes(one.id))));
+    const cut = found.length > SHOWN_MAX ? ` The first ${SHOWN_MAX} of ${found.length} are listed: search for the others.` : "";
+    said.textContent =
+      found.length === 0 ? "No model is like that." : `${chosen.length} chosen. Up to ${MODELS_MAX} answer side by side.${cut}`;
+    place.replaceChildren(...found.slice(0, SHOWN_MAX).map((one) => this.#item(one, chosen.includes(one.id))));
   }
 
   #item(one: Choice, isChosen: boolean): HTMLElement {
