@@ -21,6 +21,7 @@ from fairlead.core.catalog import Endpoint, EndpointStatus, Model, ModelKind
 from fairlead.core.catalog_amendments import AS_LISTED
 from fairlead.core.ids import AccountId, EndpointId
 from fairlead.core.money import PicoUSD, PriceInvalid, parse_price, price_text
+from fairlead.core.service_tiers import TIERS
 from fairlead.web.auth.exchange import Form
 from fairlead.web.pages.admin.amending import amend, told
 from fairlead.web.pages.admin.desk import AdminDesk
@@ -148,7 +149,7 @@ def _view(
         field = PriceField(
             name=name,
             label=label,
-            unit="for a million" if is_per_million else "each",
+            unit=_unit(name, is_per_million=is_per_million),
             value=typed.get(name, ""),
             listed=priced_text(name, price),
             problem=problems.get(name),
@@ -167,11 +168,17 @@ def _view(
     )
 
 
+def _unit(name: str, *, is_per_million: bool) -> str:
+    if not is_per_million:
+        return "each"
+    return f"for a million {'characters' if name == 'character' else 'tokens'}"
+
+
 def _ending(endpoint: Endpoint) -> list[str]:
     ends = []
     if endpoint.prices.overrides:
         ends.append("prices for long prompts or certain hours")
-    tiers = [one.tier for one in endpoint.service_tiers]
+    tiers = [one.tier for one in endpoint.service_tiers if one.tier in TIERS]
     if tiers:
         ends.append(f"the service {'tier' if len(tiers) == 1 else 'tiers'} {' and '.join(tiers)}")
     return ends

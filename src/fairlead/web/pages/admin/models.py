@@ -100,7 +100,7 @@ def _listing(fields: Mapping[str, str]) -> Listing:
 def _rows(
     unamended: Snapshot, in_force: Snapshot, health: EndpointHealth, noted: Noted
 ) -> list[ModelRow]:
-    """Hidden ones first, for they are few; then by id."""
+    """Hidden ones first, for they are few; then those that can be called."""
     hidden = noted.amendments.hidden
     rows = []
     for model in unamended.models.values():
@@ -111,4 +111,4 @@ def _rows(
             for one in (() if now is None else now.usual_endpoints)
         )
         rows.append(ModelRow(model, state, len(model.usual_endpoints), usable))
-    return sorted(rows, key=lambda row: (row.state != "hidden", row.model.id))
+    return sorted(rows, key=lambda row: (row.state != "hidden", not row.usable, row.model.id))
