@@ -38,6 +38,7 @@ from fairlead.web.pages.app import page_routes
 from fairlead.web.pages.pretended_payment import pretended_payment_pages
 from fairlead.web.pages.refusals import page_refusals
 from fairlead.web.pages.site import Site
+from fairlead.web.safety import SafeApplication
 from fairlead.web.services import WebServices
 from fairlead.web.sessions import Doorway
 
@@ -76,9 +77,10 @@ def build_web_app(services: WebServices) -> ASGIApp:
         ),
     ]
     # Errors are answered inside of `AnyOrigin`, so that browser apps may read them too.
-    api = AnyOrigin(_application(api_routes, _API_REFUSALS))
+    api = AnyOrigin(_application(Starlette, api_routes, _API_REFUSALS))
     site = Site.of(services, operations)
     return _application(
+        SafeApplication,
         [
             *(Mount(prefix, api) for prefix in API_PREFIXES),
             *([] if services.auth is None else auth_routes(services.auth)),
@@ -96,8 +98,10 @@ def _place(doorway: Doorway) -> Callable[[Request], str]:
 
 
 def _application(
-    routes: Sequence[BaseRoute], refusals: Mapping[int | type[Exception], ExceptionHandler]
+    kind: type[Starlette],
+    routes: Sequence[BaseRoute],
+    refusals: Mapping[int | type[Exception], ExceptionHandler],
 ) -> Starlette:
-    app = Starlette(routes=routes, exception_handlers=dict(refusals))
+    app = kind(routes=routes, exception_handlers=dict(refusals))
     app.router.redirect_slashes = False  # a path is right or it is 404
     return app
