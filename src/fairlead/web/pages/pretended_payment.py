@@ -10,6 +10,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from fairlead.control.billing.types import Purchase, PurchaseId
+from fairlead.control.people.types import SignedIn
 from fairlead.core.errors import NotFound, PermissionDenied, RequestInvalid
 from fairlead.web.pages.credits_view import purchase_row
 from fairlead.web.pages.site import Site
@@ -25,7 +26,7 @@ def pretended_payment_pages(site: Site) -> list[Route]:
     pretended = edge.pretended
 
     async def show(request: Request) -> Response:
-        member = await site.member(request)
+        member = _checked(await site.member(request))
         found = await edge.do(partial(edge.billing.find, member.account.id, _name(request)))
         return await site.page(
             request,
@@ -38,8 +39,7 @@ def pretended_payment_pages(site: Site) -> list[Route]:
 
     async def decide(request: Request) -> Response:
         member, form = await site.posted(request)
-        if not member.is_admin:
-            raise PermissionDenied("Only admins of this account can do this.")
+        _checked(member)
         outcome = form.text("outcome")
         if outcome not in ("pay", "decline"):
             raise RequestInvalid("`outcome` is pay or decline.", param="outcome")
@@ -56,6 +56,12 @@ def pretended_payment_pages(site: Site) -> list[Route]:
         Route("/billing/test-payment/{id}", show, methods=["GET"]),
         Route("/billing/test-payment/{id}", decide, methods=["POST"]),
     ]
+
+
+def _checked(member: SignedIn) -> SignedIn:
+    if not member.is_admin:
+        raise PermissionDenied("Credits and invoices are for admins of this account.")
+    return member
 
 
 def _name(request: Request) -> PurchaseId:
