@@ -11,8 +11,8 @@ from starlette.responses import Response
 
 __all__ = ["csv_answer", "csv_text"]
 
-# What a spreadsheet takes for a formula. Names of models and apps are others' to choose.
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
+# What a spreadsheet takes for a formula, also in full width. Names of models and apps are others' to choose.
+_FORMULA: Final = tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")
 
 
 def csv_text(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
