@@ -177,7 +177,9 @@ class ElsewhereFailed(CallerError):
 
 
 def _elsewhere_failed(name: str, error: OidcFailed) -> ElsewhereFailed:
-    _log.warning("signing in elsewhere failed", extra={"provider": name, "problem": str(error)})
+    # What a provider says comes by way of the browser: it may be anybody's, and more than a line.
+    said = "".join(filter(str.isprintable, str(error)))
+    _log.warning("signing in elsewhere failed", extra={"provider": name, "problem": said})
     return ElsewhereFailed("Signing in there did not work. Try again, or another way.")
 
 
