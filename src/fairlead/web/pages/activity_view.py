@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Final
-from urllib.parse import urlencode
 
 from fairlead.control.generations.listing import Cursor
 from fairlead.control.usage.apps import claim
@@ -26,8 +25,9 @@ from fairlead.control.usage.types import Names, Resolution
 from fairlead.core.catalog import Snapshot
 from fairlead.core.generation import Generation
 from fairlead.core.money import NANO_PER_USD, NanoUSD
-from fairlead.web.pages.charts import Chart, chart
+from fairlead.web.pages.charts import Chart, chart, distinct
 from fairlead.web.pages.generation_view import outcome_of, pace_of, provider_name
+from fairlead.web.pages.paging import addressed
 from fairlead.web.pages.shown import (
     compact,
     cost,
@@ -39,6 +39,7 @@ from fairlead.web.pages.shown import (
     plural,
     share,
 )
+from fairlead.web.reading import is_digest
 
 __all__ = [
     "BY",
@@ -123,10 +124,10 @@ class Asked:
     def unit(self) -> str:
         return BY[self.by][0]
 
-    def query(self) -> str:
+    def _chosen(self) -> Mapping[str, str]:
         """Without what goes without saying."""
         usual = Asked()
-        chosen = {
+        return {
             "period": self.period.value if self.period is not usual.period else "",
             "by": self.by if self.by != usual.by else "",
             "model": self.model,
@@ -135,11 +136,8 @@ class Asked:
             "app": str(self.app or ""),
             "before": "" if self.before is None else f"{self.before.created_ms}-{self.before.id}",
         }
-        return urlencode({name: value for name, value in chosen.items() if value})
-
     def address(self, path: str = "/activity") -> str:
-        query = self.query()
-        return f"{path}?{query}" if query else path
+        return addressed(path, self._chosen())
 
 
 def asked_of(query: Mapping[str, str]) -> Asked:
@@ -156,7 +154,7 @@ def asked_of(query: Mapping[str, str]) -> Asked:
         by if by in BY else Asked().by,
         _word(query.get("model", "")),
         _word(query.get("provider", "")),
-        key if len(key) == 64 and set(key) <= set("0123456789abcdef") else "",
+        key if is_digest(key) else "",
         int(app) if app.isascii() and app.isdigit() and len(app) <= 15 else 0,
         _cursor(query.get("before", "")),
     )
@@ -264,7 +262,7 @@ class Charts:
 def charts_of(
     sums: Sums, time: Stretch, label: Callable[[str | int | bool], str], unit: str
 ) -> Charts:
-    names = _distinct([label(value) for value in sums.biggest])
+    names = distinct(_shortly([label(value) for value in sums.biggest], unit))
     has_rest = any(any(counted) for counted in sums.rest.values())
     series = [*names, *(["All others"] if has_rest else [])]
     nothing = [0] * len(MEASURES)
@@ -310,14 +308,12 @@ def _dollars_of(value: float | None) -> str:
     return dollars(None if value is None else round(value * NANO_PER_USD))
 
 
-def _distinct(names: Sequence[str]) -> list[str]:
-    """Two keys may have one name; two columns may not."""
-    seen: dict[str, int] = {}
-    told = []
-    for name in names:
-        seen[name] = seen.get(name, 0) + 1
-        told.append(name if seen[name] == 1 else f"{name} ({seen[name]})")
-    return told
+def _shortly(names: Sequence[str], unit: str) -> Sequence[str]:
+    """Models without their authors, where that leaves them different: labels beside a chart have little room."""
+    if unit != BY["model"][0]:
+        return names
+    short = [name.rpartition("/")[2] for name in names]
+    return short if len(set(short)) == len(short) else names
 
 
 def label_of(

@@ -59,7 +59,7 @@ NOTICES: Final = MappingProxyType(
         "prices-saved": Notice("success", "Saved. Calls that begin from now on cost that."),
         "model-hidden": Notice("success", "Hidden. Nobody sees it, and nobody can call it."),
         "model-shown": Notice("success", "Shown. Everybody sees it, and can call it."),
-        "ledger-check-begun": Notice("info", "The check has begun. You may leave this page."),
+        "ledger-check-begun": Notice("info", "The check was begun. Nobody needs to wait for it."),
         "ledger-check-runs": Notice("info", "A check is under way already."),
         "left": Notice("success", "You do not belong to that organisation any more."),
     }
