@@ -436,3 +436,23 @@ def beginning_an_audit(page: Page) -> None:
     """While it is under way."""
     page.get_by_role("button", name="Check now").click(no_wait_after=True)
     page.locator(".admin-progress, .notice.success").first.wait_for()
+
+
+def filtering(page: Page) -> None:
+    """Shows the filters where they are folded."""
+    opener = page.get_by_text("Filters", exact=True)
+    if opener.is_visible():
+        opener.click()
+
+
+def crashing(page: Page) -> None:
+    """As if a page failed: no address does so by itself, so what another refusal says is replaced."""
+    page.goto("/nothing/here")
+    page.evaluate(
+        """() => {
+          document.querySelector(".refusal .number").textContent = "500";
+          document.querySelector("h1").textContent = "Something went wrong here";
+          document.querySelector(".refusal .soft").textContent =
+            "It is not your fault, and it was logged. Try again in a moment.";
+        }"""
+    )

@@ -43,6 +43,15 @@ OUT = Path(".screenshots")
 SIZES = (("desktop", DESKTOP), ("phone", PHONE))
 THEMES: Sequence[Theme] = ("light", "dark")
 DEMO = "northwind@demo.invalid"
+CALLED = "/anthropic/claude-sonnet-5.5"  # by the demonstration
+FIVE = (
+    "openai/gpt-6-sol,anthropic/claude-sonnet-5.5,google/gemini-3.8-flash,"
+    "deepseek/deepseek-v4.1-flash,openai/o4-mini"
+)
+MODEL_TABS = (
+    "providers", "performance", "pricing", "benchmarks", "apps", "activity", "uptime", "api"
+)  # fmt: skip
+_NOBODY = {"Email": "nobody@example.com"}
 
 
 @dataclass(frozen=True)
@@ -78,11 +87,22 @@ class Shot:
 
 
 PAGES = (
-    Shot("home", "/"),
+    Shot("home", "/", has_demo=True),
+    Shot("home-empty", "/"),
     Shot("models", "/models"),
     Shot("models-table", "/models?view=table"),
+    Shot("models-popular", "/models?sort=most-popular", has_demo=True),
+    Shot("models-fastest", "/models?sort=throughput-high-to-low&view=table", has_demo=True),
+    Shot(
+        "models-filtered",
+        "/models?output_modalities=speech&output_modalities=rerank&model_authors=openai,cohere",
+        act=scenes.filtering,
+    ),
+    Shot("models-uncategorised", "/models?category=legal"),
     Shot("models-none", "/models?q=nothing-is-called-that"),
     Shot("not-found", "/nothing/here"),
+    Shot("refused", "/models?sort=nonsense"),
+    Shot("crashed", "/status", act=scenes.crashing),
     Shot("chat", "/chat", as_owner=True, is_window=True),
     Shot("chat-nobody", "/chat"),
     *(
@@ -111,8 +131,13 @@ PAGES = (
     Shot("request-builder-wrong", "/request-builder?temperature=9&sort=price", as_owner=True),
     Shot("design-system", "/docs/design-system"),
     Shot("sign-in", "/sign-in"),
+    Shot("sign-in-wrong", "/sign-in", act=filling(_NOBODY | {"Password": "guess"}, "Sign in")),
+    Shot("sign-in-worn-out", "/sign-in/never-sent"),
     Shot("sign-up", "/sign-up"),
+    Shot("sign-up-wrong", "/sign-up", act=filling({"Email": "ada@nowhere"}, "Send the link")),
+    Shot("sign-up-sent", "/sign-up", act=filling(_NOBODY, "Send the link")),
     Shot("reset", "/reset"),
+    Shot("reset-sent", "/reset", act=filling(_NOBODY, "Send the link")),
     Shot("consent", "/auth?callback_url=https://editor.example/back&limit=5", as_owner=True),
     *(
         Shot(f"settings-{name}", f"/settings/{name}", as_owner=True)
@@ -192,29 +217,53 @@ PAGES = (
     Shot("docs-search", "/docs/search?q=retry+after"),
     Shot("docs-api", "/docs/api"),
     Shot("docs-api-keys", "/docs/api/keys"),
-    Shot("model-overview", "/openai/o4-mini?tab=overview"),
-    Shot("model-providers", "/openai/o4-mini?tab=providers"),
-    Shot("model-performance", "/openai/o4-mini?tab=performance"),
-    Shot("model-pricing", "/openai/o4-mini?tab=pricing"),
-    Shot("model-benchmarks", "/openai/o4-mini?tab=benchmarks"),
-    Shot("model-apps", "/openai/o4-mini?tab=apps"),
-    Shot("model-activity", "/openai/o4-mini?tab=activity"),
-    Shot("model-uptime", "/openai/o4-mini?tab=uptime"),
-    Shot("model-api", "/openai/o4-mini?tab=api"),
-    Shot("model-unknown", "/openai/o3-minni"),
+    Shot("docs-routing", "/docs/routing"),
+    Shot("docs-search-none", "/docs/search?q=xyzzy"),
+    *(
+        Shot(f"model-{tab}", f"{CALLED}?tab={tab}", has_demo=True)
+        for tab in ("overview", *MODEL_TABS)
+    ),
+    *(Shot(f"model-{tab}-empty", f"{CALLED}?tab={tab}") for tab in ("overview", *MODEL_TABS)),
+    Shot("model-benchmarked", "/openai/o4-mini?tab=benchmarks"),
+    Shot("model-tiers", "/openai/o4-mini?tab=pricing"),
+    Shot("model-deprecated", "/openai/o4-mini", has_demo=True),
+    Shot("model-long", "/cognitivecomputations/dolphin-mistral-24b-venice-edition:nitro"),
+    Shot("model-free", "/fairlead/free"),
     Shot("model-router", "/fairlead/auto"),
+    Shot("model-alias", "/~anthropic/claude-sonnet-latest"),
+    Shot("model-not-served", "/openai/tts-1?tab=api"),
+    Shot("model-by-the-second", "/openai/whisper-1?tab=pricing"),
+    Shot("model-embedding", "/openai/text-embedding-3-small?tab=api"),
+    Shot("model-unknown", "/openai/o3-minni"),
     Shot("compare", "/compare?models=openai/o1,openai/o3-mini,openai/o4-mini"),
+    Shot(
+        "compare-two", "/compare?models=openai/gpt-6-sol,anthropic/claude-sonnet-5.5", has_demo=True
+    ),
+    Shot("compare-five", f"/compare?models={FIVE}", has_demo=True),
+    Shot("compare-one", "/compare?models=openai/o1,nobody/nothing"),
+    Shot("compare-units", "/compare?models=cohere/rerank-v3.5,openai/tts-1"),
     Shot("compare-none", "/compare"),
+    Shot("compare-found-none", "/compare?q=nothing-is-called-that"),
     Shot("providers", "/providers", has_demo=True),
+    Shot("providers-some", "/providers?policy=no-training&sort=uptime", has_demo=True),
     Shot("providers-none", "/providers?q=nobody"),
     Shot("provider", "/providers/anthropic", has_demo=True),
+    Shot("provider-troubled", "/providers/deepinfra", has_demo=True),
     Shot("provider-empty", "/providers/openai"),
-    Shot("rankings", "/rankings", has_demo=True),
-    Shot("rankings-apps", "/rankings?by=app&period=month&chart=tokens", has_demo=True),
+    *(
+        Shot(f"rankings-{by}-{period}", f"/rankings?by={by}&period={period}", has_demo=True)
+        for by in ("model", "author", "app", "category")
+        for period in ("day", "week", "month")
+    ),
+    Shot("rankings-tokens", "/rankings?chart=tokens&period=month", has_demo=True),
+    Shot("rankings-coding", "/rankings?category=coding&all=true", has_demo=True),
     Shot("rankings-empty", "/rankings"),
+    Shot("rankings-coding-empty", "/rankings?category=coding"),
     Shot("apps", "/apps?period=month", has_demo=True),
+    Shot("apps-creative", "/apps?category=creative", has_demo=True),
     Shot("apps-empty", "/apps"),
     Shot("app", "/apps?url=https://code-pilot.demo.invalid", has_demo=True),
+    Shot("app-long", "/apps?url=https://clause-by-clause.demo.invalid&period=day", has_demo=True),
     Shot("status", "/status", has_demo=True),
     Shot("status-empty", "/status"),
     Shot("activity", "/activity", has_demo=True, as_demo=True),
@@ -247,7 +296,7 @@ PAGES = (
         "/activity",
         has_demo=True,
         as_ada=True,
-        follow="tr:has-text('deepseek') th a[href^='/activity/']",
+        follow="tr:has-text('deepseek'):has-text('production') th a[href^='/activity/']",
     ),
     Shot("credits", "/credits", has_demo=True, as_demo=True),
     Shot("credits-empty", "/credits", as_owner=True),
@@ -352,7 +401,7 @@ def main(wanted: str = "") -> None:
             cookies = {"owner": page.context.storage_state()}
         take(browser, served, [shot for shot in shots if not shot.has_demo], cookies)
         if any(shot.has_demo for shot in shots):
-            fairlead(served, "demo")
+            fairlead(served, "demo", "--yes")  # the chat has called already
             cookies["demo"] = entered(browser, served, DEMO)
             furnished = scenes.furnish(browser, served)
             cookies |= {"ada": furnished.ada, "team": furnished.team}

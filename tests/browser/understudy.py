@@ -29,7 +29,7 @@ For $n$ keys in $m$ bits with $k$ hash functions, the share of false positives i
 
 $$p \\approx \\left(1 - e^{-kn/m}\\right)^k$$
 
-It is least at $k = \\frac{m}{n}\\ln 2$. Solved for the size:
+It is least at $k = (m/n) \\ln(2)$. Solved for the size:
 
 ```python
 from math import ceil, log
@@ -56,7 +56,7 @@ _THOUGHTS: Final = (
 _CONCLUSION: Final = """\
 Decide on the error rate first; the size follows from it:
 
-$$\\frac{m}{n} = -\\frac{\\ln p}{(\\ln 2)^2} \\qquad k = \\frac{m}{n}\\ln 2$$
+$$\\frac{m}{n} = \\frac{-\\ln(p)}{\\ln(2)^2}$$
 
 | Keys | Errors | Memory |
 |---:|---|---:|
@@ -91,10 +91,13 @@ def understudy() -> Iterator[Mapping[str, str]]:
     url = f"http://127.0.0.1:{server.server_port}/v1"
     try:
         yield {
-            **{f"{name}_API_KEY": "sk-picture-4f2a" for name in ("OPENAI", "DEEPSEEK", "MISTRAL")},
+            **{
+                f"{name}_API_KEY": "sk-picture-0123456789abcdef-4f2a"
+                for name in ("OPENAI", "DEEPSEEK", "MISTRAL")
+            },
             **{f"{name}_BASE_URL": url for name in ("OPENAI", "DEEPSEEK", "MISTRAL")},
             # Where nobody is.
-            "GROQ_API_KEY": "gsk-picture-91bc",
+            "GROQ_API_KEY": "gsk-picture-0123456789abcdef-91bc",
             "GROQ_BASE_URL": "http://127.0.0.1:9/v1",
         }
     finally:
