@@ -1,7 +1,7 @@
 """What holds for every answer of the web edge, whichever route makes it, so that none can forget it.
 
-A browser takes it for what it says it is, runs nothing in it and shows it in no frame; pages say themselves what
-more they may load (`pages/headers.py`). And no handler is asked for what no database can keep.
+A browser takes it for what it says it is, runs nothing in it and shows it in no frame; pages say themselves
+what more they may load (`pages/headers.py`). And no handler is asked for what no database can keep.
 """
 
 from __future__ import annotations
