@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -17,23 +18,34 @@ from tests.browser.chromium import AXE
 
 Theme = Literal["light", "dark"]
 TEST_PAYMENTS = {"FAIRLEAD_BILLING__TEST_PAYMENTS": "true"}
+OPEN_TO_ALL = {**TEST_PAYMENTS, "FAIRLEAD_SIGN_IN__SIGN_UP": "open"}
 DESKTOP = ViewportSize(width=1280, height=860)
 PHONE = ViewportSize(width=390, height=844)
 WAIT_MS = 5_000
+MAIL_S = 10.0  # until what was mailed is printed, on a busy machine
+LOOK_S = 0.02
 _LINK = re.compile(r"Sign in, once and within 24 hours: (http://\S+)")
 _ADDRESS = re.compile(r"ready at (http://\S+)")
 _KEY = re.compile(r"shown this once: (\S+)")
 _SERIOUS = ("serious", "critical")
+# WCAG 2.2 up to AA, and what axe's authors advise; nothing that is experimental. `preload` would have it fetch
+# style sheets again, for rules that we do not run.
+_AXE_OPTIONS = """{
+    runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"],
+    resultTypes: ["violations"], preload: false, iframes: false,
+}"""
 
 
 @dataclass(frozen=True)
 class Served:
-    """url: `http://127.0.0.1:port`. link: signs the owner in, once. key: of the owner."""
+    """url: `http://127.0.0.1:port`. link: signs the owner in, once. key: of the owner. log: what it says while
+    it runs, mail among it."""
 
     url: str
     link: str = field(repr=False)
     key: str = field(repr=False)
     data: Path
+    log: Path
 
 
 @contextmanager
@@ -49,7 +61,21 @@ def serving(place: Path, environment: Mapping[str, str] | None = None) -> Iterat
             for name, pattern in (("link", _LINK), ("key", _KEY)):
                 if found := pattern.search(line):
                     said[name] = found[1]
-        yield Served(url, said["link"], said["key"], data)
+        yield Served(url, said["link"], said["key"], data, place / "serve.log")
+
+
+def mailed_link(served: Served, recipient: str, path: str) -> str:
+    """The link to somewhere below `path` in mail to somebody, as the installation prints it."""
+    mail = re.compile(
+        rf"MAIL that would have gone to {re.escape(recipient)} (?:(?!-----).)*?"
+        rf"https?://[^/\s]+({re.escape(path)}/\S+)",
+        re.DOTALL,
+    )
+    deadline_s = time.monotonic() + MAIL_S
+    while not (found := mail.search(served.log.read_text("utf-8"))):
+        assert time.monotonic() < deadline_s, f"no mail to {recipient}"
+        time.sleep(LOOK_S)
+    return served.url + found[1]
 
 
 @dataclass
@@ -126,7 +152,7 @@ def serious_findings(page: Page) -> list[str]:
     """What axe finds wrong and serious, one line each."""
     # Not as a script tag: the page's policy refuses those, as it should.
     page.evaluate(AXE.read_text("utf-8"))
-    found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+    found = page.evaluate(f"axe.run(document, {_AXE_OPTIONS})")
     return [
         f"{one['id']} ({one['impact']}): {node['html'][:160]} | {node['failureSummary'][:300]}"
         for one in found["violations"]
