@@ -143,9 +143,11 @@ class Ceilings:
     def of(self, extent: Extent, endpoints: Iterable[Endpoint]) -> Ceiling:
         """endpoints: all that may be tried, at least one."""
         prices = tuple([self._prices(one) for one in endpoints])
-        answers = extent.answers
+        answers, wished = extent.answers, extent.answer_tokens
         full = floor = least = answer_tokens = 0
-        for one in prices:
+        for (
+            one
+        ) in prices:  # comparisons, not `min` and `max`: half the time, and every call is here
             tokens = _answer_tokens(one, extent)
             if tokens > answer_tokens:
                 answer_tokens = tokens
@@ -153,9 +155,15 @@ class Ceilings:
             cost = fixed + each * tokens
             if cost > full:
                 full = cost
-            if extent.answer_tokens is None:
-                floor = max(floor, fixed + each * min(tokens, ANSWER_TOKENS_USUAL))
-                least = max(least, fixed + each * min(tokens, ANSWER_TOKENS_MIN))
+            if wished is None:
+                if tokens > ANSWER_TOKENS_USUAL:
+                    cost = fixed + each * ANSWER_TOKENS_USUAL
+                if cost > floor:
+                    floor = cost
+                if tokens > ANSWER_TOKENS_MIN:
+                    cost = fixed + each * ANSWER_TOKENS_MIN
+                if cost > least:
+                    least = cost
         most = nano_from_pico(PicoUSD(full))
         if extent.is_flexible:
             wanted = Wanted(most, nano_from_pico(PicoUSD(floor)), nano_from_pico(PicoUSD(least)))
@@ -317,9 +325,9 @@ def _given_as_numbers(request: ChatRequest) -> int:
 
 
 def _fixed(prices: _Prices, extent: Extent) -> int:
-    tokens = extent.prompt_tokens
-    if prices.prompt_max is not None:
-        tokens = min(tokens, prices.prompt_max * extent.prompts)
+    tokens, most = extent.prompt_tokens, prices.prompt_max
+    if most is not None and tokens > most * extent.prompts:
+        tokens = most * extent.prompts
     return tokens * prices.prompt + extent.units * prices.request + extent.searches * prices.search
 
 
