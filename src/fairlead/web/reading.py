@@ -20,6 +20,7 @@ __all__ = [
     "check_keepable",
     "content_of",
     "decoded",
+    "is_digest",
     "is_keepable",
     "nano_dollars",
     "sentence",
@@ -78,6 +79,11 @@ def check_keepable(body: bytes) -> None:
     """
     if b"\\u0000" in body or b"\\ud" in body.lower():
         _check_texts(msgspec.json.decode(body), "")
+
+
+def is_digest(text: str) -> bool:
+    """Whether it could be a key's hash: SHA-256 in hexadecimal digits."""
+    return len(text) == 64 and set(text) <= set("0123456789abcdef")
 
 
 def is_keepable(text: str) -> bool:

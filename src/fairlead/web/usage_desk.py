@@ -21,6 +21,7 @@ from fairlead.core.ids import AccountId, UserId, WorkspaceId
 from fairlead.core.money import NanoUSD
 from fairlead.core.pricing import PriceSheet
 from fairlead.web.asking import InThread, answered
+from fairlead.web.reading import is_digest
 
 __all__ = ["Answered", "Beside", "UsageDesk"]
 
@@ -158,7 +159,9 @@ class UsageDesk:
             if one.dimension is not Dimension.API_KEY:
                 resolved.append(one)
                 continue
-            digests = {value: bytes.fromhex(str(value)) for value in one.values if _is_hash(value)}
+            digests = {
+                value: bytes.fromhex(str(value)) for value in one.values if is_digest(str(value))
+            }
             known = self._usage.keys_by_digest(account, digests.values())
             values = []
             for value in one.values:
@@ -189,11 +192,6 @@ class UsageDesk:
 
     async def _do(self, function: Callable[[], _Answer]) -> _Answer:
         return await answered(self._in_thread, function)
-
-
-def _is_hash(value: object) -> bool:
-    text = str(value)
-    return len(text) == 64 and all(one in "0123456789abcdef" for one in text)
 
 
 def _with_default(one: Filter, default: WorkspaceId) -> Filter:

@@ -204,7 +204,7 @@ class _Pages:
         """Who asks for what, when, and of which key. Raises NotFound for a key that is not theirs to see."""
         member = await self._site.member(request)
         asked = asked_of(request.query_params)
-        time = stretch(asked.period, int(self._site.services.clock.now_s() * 1000))
+        time = stretch(asked.period, self._site.now_ms())
         if not asked.key:
             return member, asked, time, None
         digest = bytes.fromhex(asked.key)

@@ -136,6 +136,7 @@ class Asked:
             "app": str(self.app or ""),
             "before": "" if self.before is None else f"{self.before.created_ms}-{self.before.id}",
         }
+
     def address(self, path: str = "/activity") -> str:
         return addressed(path, self._chosen())
 
@@ -309,7 +310,7 @@ def _dollars_of(value: float | None) -> str:
 
 
 def _shortly(names: Sequence[str], unit: str) -> Sequence[str]:
-    """Models without their authors, where that leaves them different: labels beside a chart have little room."""
+    """Models without their authors, if they differ without: labels beside a chart have little room."""
     if unit != BY["model"][0]:
         return names
     short = [name.rpartition("/")[2] for name in names]

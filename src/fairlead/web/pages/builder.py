@@ -17,11 +17,10 @@ from fairlead.web.pages import builder_form
 from fairlead.web.pages.builder_form import Draft, Number, draft_of, unsupported
 from fairlead.web.pages.model_list import model_path
 from fairlead.web.pages.site import Site
-from fairlead.web.pages.snippets import LANGUAGES, snippet
+from fairlead.web.pages.snippets import FIRST_MODEL, LANGUAGES, snippet
 
 __all__ = ["builder_pages"]
 
-_TRIED_FIRST: Final = "sandbox/echo"  # answers without anybody's key
 _API: Final = "/api/v1"
 
 
@@ -52,7 +51,7 @@ def builder_pages(site: Site) -> list[Route]:
     async def show(request: Request) -> Response:
         visitor = await site.visitor(request)
         models = (await site.catalogue.current()).models
-        draft = draft_of(request.query_params, model=_TRIED_FIRST)
+        draft = draft_of(request.query_params, model=FIRST_MODEL)
         view = await run_in_threadpool(
             _built,
             draft,

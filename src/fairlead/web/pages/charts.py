@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-__all__ = ["Chart", "Point", "Row", "chart"]
+__all__ = ["Chart", "Point", "Row", "chart", "distinct"]
 
 ROWS_MAX = 1500  # a minute each for a day; more than a screen can show
 SERIES_MAX = 12
@@ -33,6 +33,17 @@ class Chart:
     unit: str
     series: tuple[str, ...]
     rows: tuple[Row, ...]
+
+
+def distinct(names: Iterable[str]) -> list[str]:
+    """Two keys or apps may have one name, two series may not: they are told apart by a number."""
+    found: dict[str, None] = {}
+    for name in names:
+        told, number = name, 2
+        while told in found:
+            told, number = f"{name} ({number})", number + 1
+        found[told] = None
+    return list(found)
 
 
 def chart(

@@ -23,11 +23,11 @@ from fairlead.web.pages.builder_form import EFFORTS
 from fairlead.web.pages.headers import accepts
 from fairlead.web.pages.model_list import Catalogue, row_of
 from fairlead.web.pages.site import Site
+from fairlead.web.pages.snippets import FIRST_MODEL
 from fairlead.web.services import EndpointHealth
 
 __all__ = ["ChatModel", "chat_models", "chat_pages"]
 
-_LISTED_FIRST: Final = "sandbox/echo"  # answers without anybody's key
 _SUGGESTIONS: Final = (
     ("Explain", "Explain how a hash map works, with a small example in Python."),
     ("Compare", "What speaks for and against SQLite as the database of a small web service?"),
@@ -125,7 +125,7 @@ def _choice(model: Model, health: EndpointHealth) -> ChatModel:
 def _first(catalogue: Catalogue, wanted: str) -> str:
     """What a new conversation begins with, unless the browser remembers something."""
     ids = [model.id for model in _that_chat(catalogue)]
-    for candidate in (wanted, _LISTED_FIRST):
+    for candidate in (wanted, FIRST_MODEL):
         if candidate in ids:
             return candidate
     return ids[0] if ids else ""

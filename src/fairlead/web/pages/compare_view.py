@@ -15,13 +15,19 @@ from fairlead.web.api.model_listing import prices_of
 from fairlead.web.api.model_query import called, parse_query, select
 from fairlead.web.api.model_shapes import listed_endpoints
 from fairlead.web.pages import shown
-from fairlead.web.pages.model_list import Catalogue, ModelRow, author_name, model_path, row_of
+from fairlead.web.pages.model_list import (
+    Catalogue,
+    ModelRow,
+    author_name,
+    model_path,
+    row_of,
+    short_name,
+)
 from fairlead.web.pages.model_view import (
     Known,
     found_model,
     modalities,
     month_text,
-    short_name,
 )
 from fairlead.web.pages.price_line import PER_MILLION, price_line
 

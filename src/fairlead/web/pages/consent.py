@@ -140,7 +140,7 @@ def consent_pages(site: Site) -> list[Route]:
                     request, "consent/denied.html", member, title="Denied", is_indexed=False
                 )
             return _away(_denied(app.callback))
-        now_ms = round(site.services.clock.now_s() * 1000)
+        now_ms = site.now_ms()
 
         async def consented() -> NewCode:
             wanted = _chosen(form, as_asked, now_ms=now_ms)

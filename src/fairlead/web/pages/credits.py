@@ -195,7 +195,7 @@ class _Pages:
     ) -> tuple[BuyForm, QuoteView | None]:
         company = self._edge.billing.payments
         methods = () if company is None else company.methods
-        now_ms = int(self._site.services.clock.now_s() * 1000)
+        now_ms = self._site.now_ms()
         # Of this page: sent twice, it is one purchase.
         key = typed.get("key") or f"page:{member.session.id}:{now_ms}"
         method = typed.get("method") or (methods[0].value if methods else "")

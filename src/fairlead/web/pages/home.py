@@ -16,12 +16,12 @@ from fairlead.web.api.model_query import NOTHING_MEASURED, Measured
 from fairlead.web.pages import shown
 from fairlead.web.pages.model_list import ModelRow, row_of
 from fairlead.web.pages.site import Site
+from fairlead.web.pages.snippets import FIRST_MODEL
 
 __all__ = ["home_pages"]
 
 NEWEST_COUNT: Final = 6
 USED_COUNT: Final = 6
-_TRIED_FIRST: Final = "sandbox/echo"  # answers without anybody's key
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,7 @@ curl {origin}/api/v1/chat/completions \\
   -H "Authorization: Bearer $FAIRLEAD_API_KEY" \\
   -H "Content-Type: application/json" \\
   -d '{{
-    "model": "{_TRIED_FIRST}",
+    "model": "{FIRST_MODEL}",
     "messages": [{{"role": "user", "content": "Hello"}}]
   }}'"""
 
@@ -101,7 +101,7 @@ client = OpenAI(
     api_key="sk-fl-v1-...",
 )
 answer = client.chat.completions.create(
-    model="{_TRIED_FIRST}",
+    model="{FIRST_MODEL}",
     messages=[{{"role": "user", "content": "Hello"}}],
 )
 print(answer.choices[0].message.content)"""

@@ -35,6 +35,7 @@ from fairlead.web.pages.keys_view import (
 from fairlead.web.pages.paging import PAGE_ROWS, addressed, page_number, paging
 from fairlead.web.pages.site import Site
 from fairlead.web.pages.workspace_choice import chosen_workspace
+from fairlead.web.reading import is_digest
 
 __all__ = ["key_pages"]
 
@@ -198,7 +199,7 @@ class _Desk:
         """Raises NotFound, also for what is somebody else's."""
         text = request.path_params["hash"]
         nothing = NotFound("This account has no such key.")
-        if len(text) != 64 or not set(text) <= set("0123456789abcdef"):
+        if not is_digest(text):
             raise nothing
         find = partial(self._management.keys.find_by_digest, member.account.id, bytes.fromhex(text))
         key = await self._management.do(find)
@@ -263,7 +264,7 @@ class _Desk:
         limited = [key_budget(key.id) for key in keys if key.limit is not None]
         standings = self._management.standings.standing(limited) if limited else {}
         makers = self._makers(member, keys)
-        now_ms = int(self._site.services.clock.now_s() * 1000)
+        now_ms = self._site.now_ms()
         return [
             key_row(
                 key,

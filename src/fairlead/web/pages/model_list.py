@@ -42,6 +42,7 @@ __all__ = [
     "listing",
     "model_path",
     "row_of",
+    "short_name",
 ]
 
 PAGE_SIZE: Final = 50
@@ -334,7 +335,7 @@ def _note(sort: str, found: Iterable[Model], figures: Mapping[ModelId, float]) -
 
 
 def _given(query: QueryParams) -> dict[str, str]:
-    """Each name once; several boxes of a group with commas between. In one pass: an address may have thousands."""
+    """Each name once; several boxes of a group with commas between. In one pass, for there may be thousands."""
     found: dict[str, list[str]] = {}
     for name, value in query.multi_items():
         if value and (name in found or len(found) < PARAMETERS_MAX):
@@ -386,11 +387,10 @@ def _heads(given: Mapping[str, str]) -> Mapping[str, tuple[str, str | None]]:
 
 
 def row_of(model: Model) -> ModelRow:
-    name = model.name.partition(": ")[2] or model.name
     return ModelRow(
         id=model.id,
         path=model_path(model.id),
-        name=name,
+        name=short_name(model),
         author=model.author,
         author_name=author_name(model),
         description=_first_words(model.description),
@@ -407,6 +407,11 @@ def row_of(model: Model) -> ModelRow:
 def is_served(model: Model) -> bool:
     """Whether the API has a way to call models of its kind."""
     return model.kind in _SERVED or "image" in model.output_modalities
+
+
+def short_name(model: Model) -> str:
+    """Without who made it."""
+    return model.name.partition(": ")[2] or model.name
 
 
 def author_name(model: Model) -> str:

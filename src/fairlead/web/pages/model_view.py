@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
 from fairlead.control.standings.types import ModelActivity
 from fairlead.core.catalog import (
@@ -26,8 +26,16 @@ from fairlead.core.routing.variants import FREE, VARIANTS, has_free
 from fairlead.web.api.model_listing import find
 from fairlead.web.api.model_shapes import listed_endpoints
 from fairlead.web.pages import shown
-from fairlead.web.pages.model_list import ModelRow, author_name, is_served, model_path, row_of
+from fairlead.web.pages.model_list import (
+    ModelRow,
+    author_name,
+    is_served,
+    model_path,
+    row_of,
+    short_name,
+)
 from fairlead.web.pages.price_line import FREE_LINE, PriceLine, price_line, sheet_line
+from fairlead.web.pages.provider_view import provider_path
 from fairlead.web.services import EndpointHealth
 
 __all__ = [
@@ -46,7 +54,6 @@ __all__ = [
     "month_text",
     "overview_of",
     "policy_of",
-    "short_name",
     "tab_path",
 ]
 
@@ -225,10 +232,6 @@ def head_of(
     )
 
 
-def short_name(model: Model) -> str:
-    return model.name.partition(": ")[2] or model.name
-
-
 def modalities(words: Iterable[str]) -> str:
     given = set(words)
     return ", ".join(one for one in Modality if one in given)
@@ -369,7 +372,7 @@ def _endpoint_row(
     return EndpointRow(
         provider=provider.slug,
         provider_name=provider.name,
-        provider_path=f"/providers/{quote(provider.slug)}",
+        provider_path=provider_path(provider.slug),
         tag=endpoint.tag,
         tier=endpoint.tier,
         region=endpoint.data_region,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Final
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -12,13 +11,10 @@ from starlette.routing import Route
 
 from fairlead.web.api.model_query import NOTHING_MEASURED
 from fairlead.web.pages import model_list
-from fairlead.web.pages.environment import templates
 from fairlead.web.pages.model_list import Listing
 from fairlead.web.pages.site import Site
 
 __all__ = ["models_pages"]
-
-_FEED: Final = "application/rss+xml"
 
 
 def models_pages(site: Site) -> list[Route]:
@@ -46,12 +42,11 @@ def models_pages(site: Site) -> list[Route]:
 
     async def feed(request: Request) -> Response:
         listing = await _listing(request)
-        text = await run_in_threadpool(
-            templates().get_template("models/feed.xml").render,
+        return await site.feed(
+            "models/feed.xml",
             rows=listing.rows,
             origin=site.origin(request),
         )
-        return Response(text, media_type=_FEED, headers={"cache-control": "no-cache"})
 
     async def _listing(request: Request) -> Listing:
         catalogue = await site.catalogue.current()

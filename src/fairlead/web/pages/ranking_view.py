@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import MappingProxyType
@@ -25,8 +25,9 @@ from fairlead.control.usage.spans import Granularity
 from fairlead.core.catalog import Snapshot
 from fairlead.core.ids import ModelId
 from fairlead.web.pages import shown
-from fairlead.web.pages.charts import Chart, chart
-from fairlead.web.pages.model_list import author_name, model_path
+from fairlead.web.pages.charts import Chart, chart, distinct
+from fairlead.web.pages.model_list import author_name, model_path, short_name
+from fairlead.web.pages.paging import addressed
 
 __all__ = [
     "CATEGORY_OPTIONS",
@@ -130,8 +131,7 @@ class Question:
             "chart": PLAIN_TOKENS if self.is_tokens else "",
             "all": "true" if self.is_whole else "",
         }
-        kept = {name: value for name, value in {**given, **changes}.items() if value}
-        return f"{path}?{urlencode(kept)}" if kept else path
+        return addressed(path, {name: value or "" for name, value in {**given, **changes}.items()})
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,7 +271,7 @@ def _called(
             model = snapshot.models.get(ModelId(name))
             if model is None:
                 return name, "not in the catalogue any more", ""
-            return model.name.partition(": ")[2] or model.name, name, model_path(name)
+            return short_name(model), name, model_path(name)
         case Subject.AUTHOR:
             of_author = next((one for one in snapshot.models.values() if one.author == name), None)
             if of_author is None:
@@ -305,7 +305,7 @@ def shares_chart(question: Question, shares: Shares, snapshot: Snapshot) -> tupl
     if first is None:
         return Chart(_BUCKETS[shares.granularity], (), ()), "Nothing was called in this time."
     begin = min(first, len(totals) - BUCKETS_MIN)
-    names = _distinct(
+    names = distinct(
         _called(question.subject, name, shares.apps[place] if shares.apps else None, snapshot)[0]
         for place, name in enumerate(shares.names)
     )
@@ -323,18 +323,6 @@ def shares_chart(question: Question, shares: Shares, snapshot: Snapshot) -> tupl
     last = shares.total(len(totals) - 1)
     leader = f"{names[0]} leads over the whole time." if names else ""
     return drawn, f"{leader} {shown.compact(last)} tokens in the latest {shares.granularity.value}."
-
-
-def _distinct(names: Iterable[str]) -> list[str]:
-    """Apps of one title are told apart by a number."""
-    found: list[str] = []
-    for name in names:
-        number = 2
-        distinct = name
-        while distinct in found:
-            distinct, number = f"{name} ({number})", number + 1
-        found.append(distinct)
-    return found
 
 
 def _bucket_label(granularity: Granularity, start_s: int) -> str:
@@ -400,11 +388,13 @@ def periods_at(path: str, question: Question, **kept: str) -> tuple[tuple[str, s
         (
             period.value,
             label,
-            _address(
+            addressed(
                 path,
-                **kept,
-                category=question.category,
-                period=period.value if period is not Period.WEEK else "",
+                {
+                    **kept,
+                    "category": question.category,
+                    "period": period.value if period is not Period.WEEK else "",
+                },
             ),
         )
         for period, label in PERIODS
@@ -415,14 +405,9 @@ def groups_at(path: str, question: Question) -> tuple[tuple[str, str, str], ...]
     """For tabs: all apps, and those of each group of categories."""
     period = question.period.value if question.period is not Period.WEEK else ""
     return (
-        ("", "All", _address(path, period=period)),
+        ("", "All", addressed(path, {"period": period})),
         *(
-            (group, group.capitalize(), _address(path, category=group, period=period))
+            (group, group.capitalize(), addressed(path, {"category": group, "period": period}))
             for group in CATEGORY_GROUPS
         ),
     )
-
-
-def _address(path: str, **given: str) -> str:
-    kept = {name: value for name, value in given.items() if value}
-    return f"{path}?{urlencode(kept)}" if kept else path

@@ -185,6 +185,16 @@ class Site:
         # A big table takes milliseconds, as does packing it, and this process also relays streams.
         return await run_in_threadpool(written)
 
+    async def feed(self, template: str, **shown: object) -> Response:
+        """RSS."""
+        text = await run_in_threadpool(templates().get_template(template).render, shown)
+        return Response(
+            text, media_type="application/rss+xml", headers={"cache-control": "no-cache"}
+        )
+
+    def now_ms(self) -> int:
+        return int(self.services.clock.now_s() * 1000)
+
     def go(self, path: str, *, notice: str | None = None) -> Response:
         """On to a page of ours, after a form. notice: a word of `notices.NOTICES`."""
         to = path if notice is None else with_notice(path, notice)

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
-__all__ = ["LANGUAGES", "snippet"]
+__all__ = ["FIRST_MODEL", "LANGUAGES", "snippet"]
 
 # As one asks for it, and as it is called.
 LANGUAGES: Final[tuple[tuple[str, str], ...]] = (
@@ -26,6 +26,7 @@ LANGUAGES: Final[tuple[tuple[str, str], ...]] = (
     ("fetch", "TypeScript (fetch)"),
     ("curl", "curl"),
 )
+FIRST_MODEL: Final = "sandbox/echo"  # answers without anybody's key
 KEY_VARIABLE: Final = "FAIRLEAD_API_KEY"
 TIMEOUT_S: Final = 600  # without a byte
 LINE_CHARACTERS_MAX: Final = 88

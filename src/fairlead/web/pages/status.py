@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Final
 
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -16,14 +14,11 @@ from fairlead.control.standings.types import Window
 from fairlead.core.catalog import Snapshot
 from fairlead.core.errors import NotFound
 from fairlead.web.pages import status_view
-from fairlead.web.pages.environment import templates
 from fairlead.web.pages.remembered import Remembered
 from fairlead.web.pages.site import Site
 from fairlead.web.pages.status_view import Status
 
 __all__ = ["status_pages"]
-
-_FEED: Final = "application/rss+xml"
 
 
 def status_pages(site: Site) -> list[Route]:
@@ -52,12 +47,11 @@ def status_pages(site: Site) -> list[Route]:
 
     async def feed(request: Request) -> Response:
         now = await current()
-        text = await run_in_threadpool(
-            templates().get_template("status/feed.xml").render,
+        return await site.feed(
+            "status/feed.xml",
             incidents=(*now.ongoing, *now.past),
             origin=site.origin(request),
         )
-        return Response(text, media_type=_FEED, headers={"cache-control": "no-cache"})
 
     return [Route("/status", status), Route("/status/feed.xml", feed)]
 

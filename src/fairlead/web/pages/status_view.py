@@ -11,7 +11,7 @@ from fairlead.control.standings.types import ProviderUptime, ProviderUptimes
 from fairlead.core.catalog import Snapshot
 from fairlead.core.ids import ModelId, ProviderSlug
 from fairlead.web.pages import shown
-from fairlead.web.pages.model_list import model_path
+from fairlead.web.pages.model_list import model_path, short_name
 from fairlead.web.pages.provider_view import provider_path
 from fairlead.web.pages.uptime_view import Strip, level, strip
 
@@ -180,4 +180,4 @@ def _model(model_id: str, snapshot: Snapshot) -> Named:
     model = snapshot.models.get(ModelId(model_id))
     if model is None:
         return Named(model_id, "")
-    return Named(model.name.partition(": ")[2] or model.name, model_path(model_id))
+    return Named(short_name(model), model_path(model_id))

@@ -49,7 +49,7 @@ class AdminDesk:
         return actor_of(self.site, request, member)
 
     def now_ms(self) -> int:
-        return int(self.site.services.clock.now_s() * 1000)
+        return self.site.now_ms()
 
     async def page(
         self,

@@ -149,7 +149,7 @@ class _Organisation:
             waiting = await self._auth.in_thread(
                 partial(self._organisations.invitations, who, account)
             )
-        now_ms = round(self._desk.site.services.clock.now_s() * 1000)
+        now_ms = self._desk.site.now_ms()
         return _Shared(
             people=[_person(one, who) for one in found],
             pages=pages,
