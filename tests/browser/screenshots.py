@@ -134,7 +134,6 @@ PAGES = (
     Shot("sign-in-wrong", "/sign-in", act=filling(_NOBODY | {"Password": "guess"}, "Sign in")),
     Shot("sign-in-worn-out", "/sign-in/never-sent"),
     Shot("sign-up", "/sign-up"),
-    Shot("sign-up-wrong", "/sign-up", act=filling({"Email": "ada@nowhere"}, "Send the link")),
     Shot("sign-up-sent", "/sign-up", act=filling(_NOBODY, "Send the link")),
     Shot("reset", "/reset"),
     Shot("reset-sent", "/reset", act=filling(_NOBODY, "Send the link")),

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from fairlead.control.catalog.benchmarks import BenchmarkResult, Benchmarks
+from fairlead.web.pages import shown
 
 __all__ = ["BenchmarkRow", "benchmark_rows"]
 
@@ -52,7 +53,7 @@ def _row(results: list[BenchmarkResult], place: int, count: int) -> BenchmarkRow
         count=count,
         reporter=best.reported_by or "Source",
         source_url=best.source_url,
-        date=best.date or "\N{EN DASH}",
+        date=shown.day(best.date),
     )
 
 
