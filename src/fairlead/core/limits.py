@@ -110,10 +110,10 @@ def counts_as_free(targets: Iterable[Target]) -> bool:
     The name that was asked for decides, not the price: the sandbox's models and those of local engines cost
     nothing either, but they are the installation's own. The free router asks for free variants.
     """
-    return any(
-        target.model.endswith(":free") or (target.variants and "free" in target.variants)
-        for target in targets
-    )
+    for target in targets:
+        if target.model.endswith(":free") or (target.variants and "free" in target.variants):
+            return True
+    return False
 
 
 def free_per_day(limits: RequestLimits, credits_purchased: NanoUSD) -> int:
