@@ -265,6 +265,8 @@ class Snapshot:
     records: what benchmarks say of models; many have none.
     families: aliases such as `~anthropic/claude-opus-latest`, in lower case, and what they mean today.
     contenders: chat models, cheapest first, for routers to choose from.
+    hidden: models that the operator hid; they are not among `models`, and what was counted of them is told
+        without their names.
     routing: what routing works out of a model once and keeps, at most one value for each; see routing/index.py.
     """
 
@@ -276,6 +278,7 @@ class Snapshot:
     records: Mapping[ModelId, Record] = field(default_factory=dict)
     families: Mapping[str, Family] = field(default_factory=dict)
     contenders: tuple[Contender, ...] = ()
+    hidden: frozenset[ModelId] = frozenset()
     routing: dict[ModelId, object] = field(
         default_factory=dict, init=False, compare=False, repr=False
     )

@@ -5,7 +5,7 @@ finished catalogue; what comes out is a snapshot as any other, of a version of i
 the catalogue itself.
 
 - What is off or hidden is not in the snapshot: nothing routes to it, and nothing shows it. A model of which no
-  endpoint is left is not there either.
+  endpoint is left is not there either. Only the ids of hidden models are, for what was counted of them.
 - Nobody else gets the names of what is gone: a call that meant it is refused, never served by another model.
 - Service tiers and models that preset an effort follow the endpoint that they are made of.
 - A price of one's own is the whole agreement: with it, conditions and tiers of the list price end.
@@ -67,7 +67,7 @@ def amended(catalogue: Snapshot, amendments: Amendments) -> Snapshot:
     """The catalogue as the operator wants it. catalogue: without amendments."""
     there = {one.id for model in catalogue.models.values() for one in amendable(model)}
     endpoints = {one: what for one, what in amendments.endpoints.items() if one in there}
-    hidden = amendments.hidden & catalogue.models.keys()
+    hidden = amendments.hidden
     if not endpoints and not hidden:
         return catalogue
     changed = {
@@ -87,6 +87,7 @@ def amended(catalogue: Snapshot, amendments: Amendments) -> Snapshot:
         providers=catalogue.providers,
         records=catalogue.records,
         names={name: model for name, model in catalogue.names.items() if model in models},
+        hidden=hidden,
     )
 
 

@@ -27,9 +27,10 @@ def assembled(
     providers: Mapping[ProviderSlug, ProviderInfo],
     records: Mapping[ModelId, Record],
     names: Mapping[str, ModelId] | None = None,
+    hidden: frozenset[ModelId] = frozenset(),
 ) -> Snapshot:
     """models: without endpoints of tiers. records: what benchmarks say of them. names: that they answer to;
-    None: as many as they can have."""
+    None: as many as they can have. hidden: what the operator took out."""
     models = with_tiers(models)
     return Snapshot(
         version=version,
@@ -40,4 +41,5 @@ def assembled(
         records=records,
         families=families_of(models.values(), providers),
         contenders=contenders_of(models.values(), providers, records),
+        hidden=hidden,
     )

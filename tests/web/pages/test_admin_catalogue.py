@@ -165,7 +165,11 @@ def test_a_hidden_model_is_nowhere(stage: AdminStage, owner: Visit) -> None:
     assert "Model hidden" in owner.get(f"/admin/endpoints?q={MODEL}").text
     stage.settle(stage.ada, model=MODEL, endpoint=ENDPOINT)
     assert Visit(stage, stage.ada).get("/activity").status_code == 200, "what was is still told"
+    rankings = stage.send("GET", "/rankings", headers=HTML).text
+    assert "A model that is not shown" in rankings
+    assert MODEL not in rankings
     owner.post("/admin/models/switch", model=MODEL, to="visible")
+    assert MODEL in stage.send("GET", "/rankings", headers=HTML).text
     assert stage.send("GET", path, headers=HTML).status_code == 200
 
 

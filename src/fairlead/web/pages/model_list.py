@@ -32,6 +32,7 @@ from fairlead.web.pages import shown
 from fairlead.web.pages.price_line import PriceLine, price_line
 
 __all__ = [
+    "HIDDEN_MODEL",
     "SORTS",
     "Catalogue",
     "Listing",
@@ -407,6 +408,9 @@ def row_of(model: Model) -> ModelRow:
 def is_served(model: Model) -> bool:
     """Whether the API has a way to call models of its kind."""
     return model.kind in _SERVED or "image" in model.output_modalities
+
+
+HIDDEN_MODEL: Final = "A model that is not shown"  # in what was counted of it in public
 
 
 def short_name(model: Model) -> str:

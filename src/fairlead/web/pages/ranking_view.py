@@ -26,7 +26,7 @@ from fairlead.core.catalog import Snapshot
 from fairlead.core.ids import ModelId
 from fairlead.web.pages import shown
 from fairlead.web.pages.charts import Chart, chart, distinct
-from fairlead.web.pages.model_list import author_name, model_path, short_name
+from fairlead.web.pages.model_list import HIDDEN_MODEL, author_name, model_path, short_name
 from fairlead.web.pages.paging import addressed
 
 __all__ = [
@@ -268,6 +268,8 @@ def _called(
     """Its name, what is below it, and where it leads."""
     match subject:
         case Subject.MODEL:
+            if name in snapshot.hidden:
+                return HIDDEN_MODEL, "", ""
             model = snapshot.models.get(ModelId(name))
             if model is None:
                 return name, "not in the catalogue any more", ""

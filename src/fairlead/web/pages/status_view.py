@@ -11,7 +11,7 @@ from fairlead.control.standings.types import ProviderUptime, ProviderUptimes
 from fairlead.core.catalog import Snapshot
 from fairlead.core.ids import ModelId, ProviderSlug
 from fairlead.web.pages import shown
-from fairlead.web.pages.model_list import model_path, short_name
+from fairlead.web.pages.model_list import HIDDEN_MODEL, model_path, short_name
 from fairlead.web.pages.provider_view import provider_path
 from fairlead.web.pages.uptime_view import Strip, level, strip
 
@@ -177,6 +177,8 @@ def _provider(slug: str, snapshot: Snapshot) -> Named:
 
 
 def _model(model_id: str, snapshot: Snapshot) -> Named:
+    if model_id in snapshot.hidden:
+        return Named(HIDDEN_MODEL, "")
     model = snapshot.models.get(ModelId(model_id))
     if model is None:
         return Named(model_id, "")
