@@ -23,6 +23,7 @@ SEEN = (
     "/providers/openai",
     "/rankings?by=app&period=week",
     "/apps?period=week",
+    "/apps?period=week&url=https://evil.example/%3Cscript%3Ealert(1)%3C/script%3E",
     "/settings/profile",
     "/settings/sessions",
     "/settings/keys",

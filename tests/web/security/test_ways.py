@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from fairlead.control.people.rules import Purpose
-from fairlead.control.people.types import Place
+from fairlead.control.people.types import Place, Role
 from fairlead.core.ids import UserId
 from fairlead.web.sessions import COOKIE
 from tests.web.management.stage import ADDRESS, Person
@@ -178,6 +178,16 @@ def _reset_of_programs(house: House, person: Person, email: str) -> tuple[str, d
     return f"/auth/reset/{token}", {"password": PASSWORD}
 
 
+def _join(house: House, person: Person, email: str) -> tuple[str, dict[str, str]]:
+    """Somebody new, whom they invite."""
+    crew = house.organisation(person, house.eve)
+    invited = f"{crew}@example.com"
+    invitation = house.people.services.organisations.invite(
+        UserId(person.user), crew, invited, Role.MEMBER, Place(ADDRESS)
+    )
+    return f"/join/{house.link(Purpose.INVITATION, invitation.id, invited)}", {"name": "New"}
+
+
 WAYS = {
     "password": _password,
     "password of programs": _password_of_programs,
@@ -186,6 +196,7 @@ WAYS = {
     "new account": _new_account,
     "reset": _reset,
     "reset of programs": _reset_of_programs,
+    "invitation": _join,
 }
 
 
