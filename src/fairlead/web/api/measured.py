@@ -13,7 +13,7 @@ from fairlead.web.services import WebServices
 
 __all__ = ["Measuring"]
 
-KEPT_S: Final = 60.0
+KEPT_S: Final = 20.0
 
 
 class Measuring:
