@@ -18,7 +18,7 @@ from typing import Any, TextIO, cast
 
 from fairlead.testing.serving import Program
 
-__all__ = ["forked_program"]
+__all__ = ["forked_command", "forked_program"]
 
 INHERITED = ("PATH", "HOME", "LANG", "TMPDIR")
 IMPORTED = [
@@ -38,20 +38,37 @@ def forked_program(
     arguments: list[str], log: Path, environment: Mapping[str, str] | None = None
 ) -> Iterator[Program]:
     """As `running_program`."""
-    log.write_bytes(b"")  # it may not live to do so itself
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(IMPORTED)
-    output, its_output = context.Pipe(duplex=False)
-    process = context.Process(target=_main, args=(arguments, environment or {}, log, its_output))
-    process.start()
-    its_output.close()
-    with os.fdopen(os.dup(output.fileno()), encoding="utf-8") as stdout:
-        output.close()
-        program = Program(cast("Any", _Forked(process, stdout)), log)
+    with _forked(arguments, log, environment or {}) as process:
+        program = Program(cast("Any", process), log)
         try:
             yield program
         finally:
             program.end()
+
+
+def forked_command(
+    arguments: list[str], log: Path, environment: Mapping[str, str] | None = None
+) -> str:
+    """What a command prints that ends by itself, and well. log: where its standard error goes."""
+    with _forked(arguments, log, environment or {}) as process:
+        printed = process.stdout.read()
+        code = process.wait()
+    assert code == 0, f"{arguments} ended with {code}: {log.read_text('utf-8')}"
+    return printed
+
+
+@contextmanager
+def _forked(arguments: list[str], log: Path, environment: Mapping[str, str]) -> Iterator[_Forked]:
+    log.write_bytes(b"")  # it may not live to do so itself
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(IMPORTED)
+    output, its_output = context.Pipe(duplex=False)
+    process = context.Process(target=_main, args=(arguments, environment, log, its_output))
+    process.start()
+    its_output.close()
+    with os.fdopen(os.dup(output.fileno()), encoding="utf-8") as stdout:
+        output.close()
+        yield _Forked(process, stdout)
 
 
 class _Forked:

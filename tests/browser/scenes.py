@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
-import sys
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping, Sequence
@@ -21,6 +19,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.stage import Served, mailed_link, sign_in, window
 from tests.browser.understudy import EXPLAINS, FAILS, QUESTION, THINKS
+from tests.forked import forked_command
 
 ADA: Final = "ada@example.com"
 LONG_NAME: Final = "nightly evaluation of the support assistant, second attempt, Frankfurt"
@@ -34,9 +33,9 @@ _CSRF: Final = re.compile(r'name="csrf" value="([^"]+)"')
 
 def fairlead(served: Served, *words: str) -> str:
     """What a command prints last; "" for one that prints nothing."""
-    command = (sys.executable, "-m", "fairlead", *words, "--data", str(served.data))
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
-    return (done.stdout.strip().splitlines() or [""])[-1]
+    log = served.data.with_name("command.log")
+    printed = forked_command([*words, "--data", str(served.data)], log)
+    return (printed.strip().splitlines() or [""])[-1]
 
 
 def entered(browser: Browser, served: Served, email: str) -> Any:

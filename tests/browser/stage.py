@@ -13,8 +13,8 @@ from urllib.parse import urlsplit
 
 from playwright.sync_api import Browser, Page, Request, ViewportSize
 
-from fairlead.testing.serving import running_program
 from tests.browser.chromium import AXE
+from tests.forked import forked_program
 
 Theme = Literal["light", "dark"]
 TEST_PAYMENTS = {"FAIRLEAD_BILLING__TEST_PAYMENTS": "true"}
@@ -53,7 +53,7 @@ def serving(place: Path, environment: Mapping[str, str] | None = None) -> Iterat
     """An empty installation, until the block ends. environment: its settings."""
     data = place / "data"
     arguments = ["serve", "--port", "0", "--data", str(data)]
-    with running_program(arguments, place / "serve.log", environment) as program:
+    with forked_program(arguments, place / "serve.log", environment) as program:
         url = program.wait_for(_ADDRESS)
         said = {}
         for _ in range(2):  # in whichever order they are printed

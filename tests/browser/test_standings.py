@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 
 import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.stage import Served
+from tests.forked import forked_command
 
 
 @pytest.fixture(scope="module", autouse=True)
 def _made_up(served: Served) -> None:
-    words = ("demo", "--data", str(served.data), "--calls", "300", "--days", "40")
-    subprocess.run((sys.executable, "-m", "fairlead", *words), check=True, capture_output=True)
+    words = ["demo", "--data", str(served.data), "--calls", "300", "--days", "40"]
+    forked_command(words, served.data.with_name("demo.log"))
 
 
 def test_rankings_change_with_what_is_asked_and_the_address_holds_it(page: Page) -> None:
@@ -56,25 +55,3 @@ def test_all_of_it_is_read_without_scripts(unscripted: Page) -> None:
     expect(unscripted.get_by_role("link", name="Mistral")).to_be_visible()
     unscripted.goto("/status")
     expect(unscripted.get_by_role("img", name=re.compile("^Uptime by day")).first).to_be_visible()
-
-
-def test_on_a_phone_nothing_sticks_out(phone: Page) -> None:
-    for path in ("/rankings", "/providers", "/status", "/apps?period=month"):
-        phone.goto(path)
-        width = phone.evaluate("document.documentElement.scrollWidth")
-        assert width <= phone.evaluate("innerWidth"), path
-
-
-@pytest.mark.parametrize(
-    "path",
-    [
-        "/rankings",
-        "/providers",
-        "/providers/azure",
-        "/status",
-        "/apps?period=month",
-        "/apps?period=month&url=https://code-pilot.demo.invalid",
-    ],
-)
-def test_each_page_is_accessible(check_accessible, path: str) -> None:
-    check_accessible(path)

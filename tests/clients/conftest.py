@@ -9,6 +9,7 @@ from hashlib import blake2s
 import pytest
 
 from fairlead.testing.serving import Pair, RunningFairlead, RunningTwinProcess, running_pair
+from tests.forked import forked_program
 
 PROVIDERS = ("OPENAI", "DEEPSEEK", "ANTHROPIC")
 UNPROVIDED = (
@@ -18,7 +19,9 @@ UNPROVIDED = (
 
 @pytest.fixture(scope="session")
 def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
-    with running_pair(tmp_path_factory.mktemp("clients"), providers=PROVIDERS) as running:
+    with running_pair(
+        tmp_path_factory.mktemp("clients"), providers=PROVIDERS, run=forked_program
+    ) as running:
         yield running
 
 

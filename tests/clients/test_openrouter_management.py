@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import subprocess
-import sys
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
@@ -28,6 +26,7 @@ from pydantic import BaseModel
 from fairlead.testing.serving import RunningFairlead
 from tests.clients.conftest import Prompt
 from tests.clients.node_runs import run_node, value_of
+from tests.forked import forked_command
 
 pytestmark = [
     pytest.mark.anyio,
@@ -46,12 +45,8 @@ def is_deleted(answer: BaseModel) -> bool:
 @pytest.fixture(scope="session")
 def management(fairlead: RunningFairlead) -> str:
     """A management key, from the shell."""
-    made = subprocess.run(
-        [sys.executable, "-m", "fairlead", "keys", "create", "--management", "--name", "manager",
-         "--data", str(fairlead.data)],
-        capture_output=True, text=True, check=True, timeout=60,
-    )  # fmt: skip
-    return made.stdout.strip()
+    command = ["keys", "create", "--management", "--name", "m", "--data", str(fairlead.data)]
+    return forked_command(command, fairlead.data.with_name("command.log")).strip()
 
 
 @pytest.fixture

@@ -7,9 +7,6 @@ for it.
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
@@ -20,6 +17,7 @@ from typing import Any
 import pytest
 
 from fairlead.testing.serving import Pair, running_pair
+from tests.forked import forked_command, forked_program
 
 OWN_KEY = "sk-proj-kestrel0123456789"
 PROMPT = "the kestrel hovers"
@@ -44,11 +42,8 @@ def ask(
 
 
 def management_key(data: Path) -> str:
-    command = [sys.executable, "-m", "fairlead", "keys", "create", "--name", "m", "--management"]
-    bare = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
-    return subprocess.run(
-        [*command, "--data", str(data)], check=True, capture_output=True, text=True, env=bare
-    ).stdout.strip()
+    command = ["keys", "create", "--name", "m", "--management", "--data", str(data)]
+    return forked_command(command, data.with_name("command.log")).strip()
 
 
 def until(happened: Callable[[], bool]) -> None:
@@ -72,7 +67,7 @@ def files(place: Path) -> list[Path]:
 
 @pytest.mark.timeout(150)
 def test_nothing_private_lies_about(tmp_path: Path) -> None:
-    with running_pair(tmp_path) as pair:
+    with running_pair(tmp_path, run=forked_program) as pair:
         manager = management_key(pair.fairlead.data)
         wrong = {"provider": "openai", "key": f"{OWN_KEY} two words"}
         status, told = ask(pair, "POST", "/byok", manager, wrong)

@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from fairlead.testing.serving import Program, RunningFairlead, running_program
+from fairlead.testing.serving import Program, RunningFairlead
+from tests.forked import forked_program
 
 __all__ = ["Offer", "RunningGateway", "configuration", "running_gateway"]
 
@@ -56,7 +57,7 @@ def running_gateway(directory: Path, toml: str, *arguments: str) -> Iterator[Run
     config.write_text(toml)
     data = directory / "data"
     command = ["serve", "--port", "0", "--data", str(data), "--config", str(config), *arguments]
-    with running_program(command, directory / "serve.log") as program:
+    with forked_program(command, directory / "serve.log") as program:
         url = program.wait_for(_ADDRESS)
         key = program.wait_for(_KEY)
         yield RunningGateway(RunningFairlead(url, key, data), program)

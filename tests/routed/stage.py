@@ -11,11 +11,8 @@ from __future__ import annotations
 
 import http.client
 import json
-import os
 import re
 import shutil
-import subprocess
-import sys
 import urllib.parse
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,8 +20,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from fairlead.testing.serving import running_program
 from tests.faults.stage import MODEL, STREAMS, stage_configuration
+from tests.forked import forked_command, forked_program
 from tests.recordings import Recording, recording
 from tests.replay.replay_server import ReplayServer
 
@@ -34,7 +31,6 @@ CONFIG = "fairlead.toml"
 NEW_KEY = ("keys", "create", "--name", "any")
 PATIENCE_S = 30.0
 _ADDRESS = re.compile(r"ready at (http://\S+)")
-_INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR")
 
 
 @dataclass(frozen=True)
@@ -113,7 +109,7 @@ class Installation:
     def serving(self) -> Iterator[Server]:
         """Until the block ends."""
         command = ["serve", "--port", "0", *_placed(self.directory)]
-        with running_program(command, self.directory / "serve.log") as program:
+        with forked_program(command, self.directory / "serve.log") as program:
             yield Server(program.wait_for(_ADDRESS), self.key)
 
 
@@ -134,16 +130,7 @@ def replaying(*more: Recording) -> Iterator[ReplayServer]:
 
 
 def _printed(directory: Path, *arguments: str) -> str:
-    ended = subprocess.run(
-        [sys.executable, "-m", "fairlead", *arguments, *_placed(directory)],
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE_S,
-        env={name: os.environ[name] for name in _INHERITED if name in os.environ},
-        check=False,
-    )
-    assert ended.returncode == 0, ended.stderr
-    return ended.stdout.strip()
+    return forked_command([*arguments, *_placed(directory)], directory / "command.log").strip()
 
 
 def _placed(directory: Path) -> list[str]:

@@ -16,8 +16,8 @@ import sys
 import threading
 import urllib.parse
 import urllib.request
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -99,17 +99,24 @@ class Pair:
 
 @contextmanager
 def running_pair(
-    directory: Path, *, providers: tuple[str, ...] = ("OPENAI", "DEEPSEEK")
+    directory: Path,
+    *,
+    providers: tuple[str, ...] = ("OPENAI", "DEEPSEEK"),
+    run: Callable[..., AbstractContextManager[Program]] | None = None,
 ) -> Iterator[Pair]:
-    """Both, until the block ends. providers: configured at the server, all of them played by the twin."""
+    """Both, until the block ends. providers: configured at the server, all of them played by the twin.
+
+    run: starts a program, as `running_program` does, which it is if None.
+    """
+    run = run or running_program
     directory.mkdir(parents=True, exist_ok=True)
     keep = ["--keep-requests", str(REQUESTS_KEPT)]
-    with running_program(["twin", "--port", "0", *keep], directory / "twin.log") as program:
+    with run(["twin", "--port", "0", *keep], directory / "twin.log") as program:
         twin = RunningTwinProcess(program.wait_for(_ADDRESS))
         environment = {f"{name}_API_KEY": "sk-upstream" for name in providers}
         environment |= {f"{name}_BASE_URL": f"{twin.url}/v1" for name in providers}
         data = directory / "data"
-        with running_program(
+        with run(
             ["serve", "--port", "0", "--data", str(data)], directory / "serve.log", environment
         ) as program:
             url = program.wait_for(_ADDRESS)

@@ -5,8 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +16,7 @@ from fairlead.control.audit.service import Audit
 from fairlead.control.audit.types import Actor
 from fairlead.testing.serving import RunningFairlead, running_pair
 from tests.api_document import operations
+from tests.forked import forked_command, forked_program
 from tests.web.management.stage import ADDRESS, Stage
 from tests.web.management.test_refusals import PARTS, SOUND
 
@@ -27,7 +26,7 @@ PROMPT = "the-prompt-that-nobody-else-may-read"
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[RunningFairlead, Path]]:
     directory = tmp_path_factory.mktemp("secrecy")
-    with running_pair(directory) as pair:
+    with running_pair(directory, run=forked_program) as pair:
         yield pair.fairlead, directory / "serve.log"
 
 
@@ -37,12 +36,12 @@ def secret_part(key: str) -> str:
 
 
 def key_from_the_shell(fairlead: RunningFairlead, *arguments: str) -> str:
-    made = subprocess.run(
-        [sys.executable, "-m", "fairlead", "keys", "create", "--name", "k", *arguments,
-         "--data", str(fairlead.data)],
-        capture_output=True, text=True, check=True, timeout=60,
-    )  # fmt: skip
-    return made.stdout.strip()
+    return command(fairlead, "keys", "create", "--name", "k", *arguments)
+
+
+def command(fairlead: RunningFairlead, *words: str) -> str:
+    log = fairlead.data.with_name("command.log")
+    return forked_command([*words, "--data", str(fairlead.data)], log).strip()
 
 
 def test_a_servers_log_and_its_refusals_hold_no_key_and_no_prompt(
@@ -51,10 +50,7 @@ def test_a_servers_log_and_its_refusals_hold_no_key_and_no_prompt(
     fairlead, log = running
     management = key_from_the_shell(fairlead, "--management")
     revoked = key_from_the_shell(fairlead)
-    subprocess.run(
-        [sys.executable, "-m", "fairlead", "keys", "revoke", revoked, "--data", str(fairlead.data)],
-        check=True, capture_output=True, timeout=60,
-    )  # fmt: skip
+    command(fairlead, "keys", "revoke", revoked)
     unknown = "sk-fl-v1-" + "5ec2e7" * 10 + "abcd"
     byok = "sk-proj-" + "b10c" * 12
     keys = (fairlead.key, management, revoked, unknown)
