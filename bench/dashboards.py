@@ -182,7 +182,7 @@ def public_questions(usage: Usage) -> dict[str, Callable[[], object]]:
         asked[f"model page: performance, {window}"] = partial(standings.histories, model, window)
         asked[f"model page: uptime, {window}"] = partial(standings.uptimes, window, model=model)
     for window in (Window.DAY, Window.MONTH, Window.QUARTER):
-        asked[f"status page: {window}"] = partial(standings.uptimes, window)
+        asked[f"status page: {window}"] = partial(standings.provider_uptimes, window)
     return asked
 
 

@@ -40,6 +40,8 @@ from fairlead.store.tables.usage import (
     endpoint_days,
     endpoint_hours,
     key_usage,
+    provider_days,
+    provider_hours,
     usage_series,
 )
 from fairlead.testing.generations import plain_generation
@@ -121,7 +123,10 @@ def fill(database: Database, year: Year) -> int:
 
 def copy(source: Database, target: Database) -> None:
     """A year that is there already into a database of another kind."""
-    tables = (*keeping.TABLES.values(), usage_series, key_usage, endpoint_hours, endpoint_days)
+    tables = (
+        *keeping.TABLES.values(), usage_series, key_usage,
+        endpoint_hours, endpoint_days, provider_hours, provider_days,
+    )  # fmt: skip
     with source.read() as connection:
         for table in (*tables, apps, generations):
             rows = connection.execution_options(yield_per=ROWS_AT_ONCE).execute(sa.select(table))
@@ -281,6 +286,16 @@ def _fill_endpoints(
                 for start_ms in starts
             ),
         )
+
+    for of_providers, of_endpoints in (
+        (provider_hours, endpoint_hours),
+        (provider_days, endpoint_days),
+    ):
+        keys = [of_endpoints.c.start_ms, of_endpoints.c.provider]
+        sums = [sa.func.sum(of_endpoints.c[name]) for name in list(of_providers.c.keys())[2:]]
+        query = sa.select(*keys, *sums).group_by(*keys)
+        with database.begin(statement_timeout_s=0) as connection:
+            connection.execute(sa.insert(of_providers).from_select(of_providers.c.keys(), query))
 
 
 def _store_calls(database: Database, year: Year, family: Family, source: random.Random) -> None:

@@ -2,29 +2,32 @@
 
 from __future__ import annotations
 
-from fairlead.control.standings.incidents import Incident, Severity, incidents
-from fairlead.control.standings.types import EndpointUptime, Uptimes, Window
+from fairlead.control.standings import incidents as rules
+from fairlead.control.standings.incidents import Incident, Severity
+from fairlead.control.standings.rules import provider_uptimes, uptimes
+from fairlead.control.standings.types import ProviderUptimes, Uptimes, Window
 from fairlead.control.usage.calendar import HOUR_MS
 
 START_MS = 1_795_219_200_000
 HOURS = 24
 
 
-def uptimes(**endpoints: dict[int, tuple[int, int]]) -> Uptimes:
+def incidents(**endpoints: dict[int, tuple[int, int]]) -> tuple[Incident, ...]:
     """endpoints: by name "provider_model"; of its hours, successes and outages."""
-    return Uptimes(
-        Window.DAY,
-        tuple(START_MS + hour * HOUR_MS for hour in range(HOURS)),
-        tuple(
-            EndpointUptime(
-                name,
-                name.partition("_")[0],
-                name.partition("_")[2],
-                tuple(hours.get(hour, (0, 0))[0] for hour in range(HOURS)),
-                tuple(hours.get(hour, (0, 0))[1] for hour in range(HOURS)),
-            )
-            for name, hours in endpoints.items()
-        ),
+    starts_ms = tuple(START_MS + hour * HOUR_MS for hour in range(HOURS))
+    rows = [
+        (model, START_MS + hour * HOUR_MS, f"{provider}_{model}", provider, successes, outages)
+        for name, hours in endpoints.items()
+        for provider, _, model in (name.partition("_"),)
+        for hour, (successes, outages) in hours.items()
+    ]
+    of_providers = [
+        (provider, start_ms, successes, outages)
+        for _, start_ms, _, provider, successes, outages in rows
+    ]
+    return rules.incidents(
+        ProviderUptimes(Window.DAY, starts_ms, provider_uptimes(of_providers, starts_ms)),
+        Uptimes(Window.DAY, starts_ms, uptimes([row for row in rows if row[-1]], starts_ms)),
     )
 
 
@@ -37,12 +40,12 @@ def spans(found: tuple[Incident, ...]) -> list[tuple[str, int, int]]:
 
 
 def test_a_failure_now_and_then_is_no_incident() -> None:
-    assert incidents(uptimes(azure_o1={3: (0, 2), 9: (500, 20)})) == ()
-    assert incidents(uptimes()) == ()
+    assert incidents(azure_o1={3: (0, 2), 9: (500, 20)}) == ()
+    assert incidents() == ()
 
 
 def test_hours_that_belong_together_are_one() -> None:
-    found = incidents(uptimes(azure_o1={3: (2, 9), 4: (0, 5), 6: (1, 4), 9: (0, 3)}))
+    found = incidents(azure_o1={3: (2, 9), 4: (0, 5), 6: (1, 4), 9: (0, 3)})
     assert spans(found) == [("azure", 9, 10), ("azure", 3, 7)]
     assert (found[1].outages, found[1].calls) == (18, 21)
     assert found[1].severity is Severity.OUTAGE
@@ -50,7 +53,7 @@ def test_hours_that_belong_together_are_one() -> None:
 
 def test_many_endpoints_with_a_failure_each_are_an_incident_of_their_provider() -> None:
     found = incidents(
-        uptimes(azure_a={5: (1, 1)}, azure_b={5: (2, 1)}, azure_c={5: (3, 1)}, azure_d={5: (4, 0)})
+        azure_a={5: (1, 1)}, azure_b={5: (2, 1)}, azure_c={5: (3, 1)}, azure_d={5: (4, 0)}
     )
     assert spans(found) == [("azure", 5, 6)]
     assert [one.model for one in found[0].affected] == ["a", "b", "c"]
@@ -58,18 +61,18 @@ def test_many_endpoints_with_a_failure_each_are_an_incident_of_their_provider() 
 
 
 def test_one_endpoint_of_a_big_provider_is_enough() -> None:
-    found = incidents(uptimes(azure_a={5: (0, 4)}, azure_b={5: (900, 0)}))
+    found = incidents(azure_a={5: (0, 4)}, azure_b={5: (900, 0)})
     assert spans(found) == [("azure", 5, 6)]
     assert [one.model for one in found[0].affected] == ["a"]
     assert found[0].uptime == 0.0
 
 
 def test_it_goes_on_until_something_else_is_heard() -> None:
-    quiet = incidents(uptimes(azure_o1={22: (0, 8)}))
+    quiet = incidents(azure_o1={22: (0, 8)})
     assert [one.is_ongoing for one in quiet] == [True]
     assert spans(quiet) == [("azure", 22, 24)]
-    better = incidents(uptimes(azure_o1={22: (0, 8), 23: (5, 0)}))
+    better = incidents(azure_o1={22: (0, 8), 23: (5, 0)})
     assert [one.is_ongoing for one in better] == [False]
     assert spans(better) == [("azure", 22, 23)]
-    both = incidents(uptimes(azure_o1={23: (0, 3)}, groq_x={23: (9, 0), 20: (0, 9)}))
+    both = incidents(azure_o1={23: (0, 3)}, groq_x={23: (9, 0), 20: (0, 9)})
     assert [(one.provider, one.is_ongoing) for one in both] == [("azure", True), ("groq", False)]

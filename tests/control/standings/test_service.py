@@ -195,9 +195,18 @@ def test_endpoints_have_histories_and_uptimes_that_agree(standings: Standings):
 
 
 def test_a_providers_endpoints_together_are_the_provider(standings: Standings):
-    at_azure = standings.histories_at("azure", Window.MONTH)
-    assert {one.provider for one in at_azure.endpoints} == {"azure"}
-    assert at_azure.endpoints == standings.histories("openai/o1", Window.MONTH).endpoints[:1]
+    (azure,) = (
+        one
+        for one in standings.histories("openai/o1", Window.MONTH).endpoints
+        if one.provider == "azure"
+    )
+    history = standings.provider_history("azure", Window.MONTH)
+    assert [one.counts for one in history.spans] == [one.counts for one in azure.spans]
+    wholes = standings.wholes_at("azure", ["openai/o1", "nobody/nothing"], Window.MONTH)
+    assert {name: one.counts for name, one in wholes.items()} == {
+        azure.endpoint: azure.whole.counts
+    }
+    assert standings.wholes_at("groq", ["openai/o1"], Window.MONTH) == {}
     every = standings.uptimes(Window.MONTH).endpoints
     providers = standings.provider_uptimes(Window.MONTH)
     assert [one.provider for one in providers.providers] == sorted({one.provider for one in every})

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from fairlead.control.usage import app_queries, keeping, rollup
 from fairlead.control.usage.calendar import DAY_MS
 from fairlead.control.usage.jobs import UsageKeeper
+from fairlead.control.usage.queries import ENDPOINT_COLUMNS
 from fairlead.control.usage.rollup import UsageRollup
 from fairlead.control.usage.types import INSTALLATION, Level, Resolution
 from fairlead.core.generation import Attribution, Generation
@@ -29,6 +30,8 @@ from fairlead.store.tables.usage import (
     endpoint_days,
     endpoint_hours,
     key_usage,
+    provider_days,
+    provider_hours,
     usage_backlog,
     usage_hours,
     usage_minutes,
@@ -38,6 +41,15 @@ from fairlead.testing.generations import arbitrary_generation, plain_generation
 from tests.control.usage.synthetic import BEGIN_S, DAY_S, made
 
 NOW_MS = BEGIN_S * 1000
+TABLES = (
+    *keeping.TABLES.values(),
+    usage_series,
+    key_usage,
+    endpoint_hours,
+    endpoint_days,
+    provider_hours,
+    provider_days,
+)
 
 
 def settled(generation: Generation) -> dict[str, object]:
@@ -67,17 +79,15 @@ def add_up(database: Database, *batches: list[Generation]) -> None:
 
 
 def everything(database: Database) -> dict[str, list[tuple[object, ...]]]:
-    tables = [*keeping.TABLES.values(), usage_series, key_usage, endpoint_hours, endpoint_days]
     with database.read() as connection:
         return {
-            table.name: sorted(map(tuple, connection.execute(sa.select(table)))) for table in tables
+            table.name: sorted(map(tuple, connection.execute(sa.select(table)))) for table in TABLES
         }
 
 
 def clear(database: Database) -> None:
-    tables = [*keeping.TABLES.values(), usage_series, key_usage, endpoint_hours, endpoint_days]
     with database.begin() as connection:
-        for table in tables:
+        for table in TABLES:
             connection.execute(sa.delete(table))
 
 
@@ -112,6 +122,30 @@ def test_an_accounts_days_add_up_to_its_generations(database: Database):
             ).one()
             own = [one for one in every if one.account == "acc-1"]
             assert tuple(map(int, found)) == (len(own), sum(one.cost for one in own))
+
+
+def test_a_providers_sums_are_those_of_its_endpoints(database: Database):
+    every = made(random.Random(3), 80)
+    add_up(database, every[:30], every[30:])
+    with database.read() as connection:
+        for sums, of_endpoints in (
+            (provider_hours, endpoint_hours), (provider_days, endpoint_days)
+        ):  # fmt: skip
+            keys = ("start_ms", "provider")
+            found = connection.execute(
+                sa.select(*(sums.c[name] for name in (*keys, *ENDPOINT_COLUMNS))).order_by(
+                    sums.c.start_ms, sums.c.provider
+                )
+            )
+            added = connection.execute(
+                sa.select(
+                    *(of_endpoints.c[key] for key in keys),
+                    *(sa.func.sum(of_endpoints.c[name]) for name in ENDPOINT_COLUMNS),
+                )
+                .group_by(*(of_endpoints.c[key] for key in keys))
+                .order_by(*(of_endpoints.c[key] for key in keys))
+            )
+            assert [tuple(row) for row in found] == [tuple(row) for row in added]
 
 
 def test_a_transaction_that_does_not_happen_leaves_nothing_and_can_be_done_again(
@@ -252,9 +286,11 @@ def test_old_minutes_and_hours_go_and_days_stay(
         kept = [row for row in before[table.name] if row[2] >= from_ms]
         assert after[table.name] == kept
         assert 0 < len(kept) < len(before[table.name])
-    kept_hours = [row for row in before["endpoint_hours"] if row[1] >= later_ms - 30 * DAY_MS]
-    assert after["endpoint_hours"] == kept_hours
-    for name in ("usage_days", "usage_months", "endpoint_days", "key_usage"):
+    for name, place in (("endpoint_hours", 1), ("provider_hours", 0)):
+        kept = [row for row in before[name] if row[place] >= later_ms - 30 * DAY_MS]
+        assert after[name] == kept
+        assert len(kept) < len(before[name])
+    for name in ("usage_days", "usage_months", "endpoint_days", "provider_days", "key_usage"):
         assert after[name] == before[name]
 
 

@@ -253,12 +253,12 @@ def test_the_list_sorts(seed: Snapshot, standings: Standings) -> None:
 def test_many_offers_come_page_by_page(seed: Snapshot) -> None:
     info = seed.providers["openrouter"]
     offered = catalogue_of(seed).offered[info.slug]
-    first = offers(info, offered, None, QueryParams(""))
+    first = offers(info, offered, {}, QueryParams(""))
     assert (len(first.rows), first.before) == (50, None)
     assert first.after == "/providers/openrouter?page=2"
-    last = offers(info, offered, None, QueryParams("page=999"))
+    last = offers(info, offered, {}, QueryParams("page=999"))
     assert last.after is None
-    found = offers(info, offered, None, QueryParams("q=o4-mini"))
+    found = offers(info, offered, {}, QueryParams("q=o4-mini"))
     assert {"openai/o4-mini"} <= {row.id for row in found.rows}
     assert found.before is found.after is None
     assert provider_path("a b/c") == "/providers/a%20b%2Fc"

@@ -16,6 +16,8 @@ from fairlead.store.tables.usage import (
     endpoint_days,
     endpoint_hours,
     key_usage,
+    provider_days,
+    provider_hours,
     usage_days,
     usage_hours,
     usage_minutes,
@@ -71,7 +73,7 @@ def drop_empty_sums(connection: sa.Connection) -> None:
     """Rows in which nothing is left. What was thrown away before may be below nothing: it goes, too."""
     for table in _SUMS:
         connection.execute(sa.delete(table).where(table.c.requests <= 0))
-    for table in (endpoint_hours, endpoint_days):
+    for table in (endpoint_hours, endpoint_days, provider_hours, provider_days):
         counted = table.c.successes + table.c.outages + table.c.limited + table.c.caller_faults
         connection.execute(sa.delete(table).where(counted <= 0))
 

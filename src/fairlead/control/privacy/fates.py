@@ -90,6 +90,8 @@ OF_NOBODY: Final[dict[str, str]] = {
     "journal_positions": "of processes",
     "endpoint_hours": "of endpoints",
     "endpoint_days": "of endpoints",
+    "provider_hours": "of providers",
+    "provider_days": "of providers",
     "usage_backlog": "ids of generations, for a moment",
     "ledger_head": "of the ledger",
     "ledger_postings": "amounts; its entries are exported",

@@ -13,7 +13,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from fairlead.control.standings.types import EndpointUptime, Uptimes
+from fairlead.control.standings.types import (
+    EndpointUptime,
+    ProviderUptime,
+    ProviderUptimes,
+    Uptimes,
+)
 from fairlead.control.usage.calendar import HOUR_MS
 
 __all__ = ["Affected", "Incident", "Severity", "incidents"]
@@ -31,7 +36,7 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Affected:
-    """An endpoint with failures during an incident."""
+    """An endpoint with failures during an incident. successes: in the hours in which it had any."""
 
     endpoint: str
     model: str
@@ -58,7 +63,7 @@ class Incident:
 
     @property
     def calls(self) -> int:
-        """That told something of the affected endpoints."""
+        """That told something of the affected endpoints, while they were affected."""
         return self.outages + sum(one.successes for one in self.affected)
 
     @property
@@ -71,28 +76,28 @@ class Incident:
         return Severity.OUTAGE if self.uptime < OUTAGE_BELOW else Severity.DEGRADED
 
 
-def incidents(uptimes: Uptimes) -> tuple[Incident, ...]:
-    """Those that go on first, then the latest. uptimes: by the hour."""
-    assert uptimes.window.is_by_hour
+def incidents(providers: ProviderUptimes, failing: Uptimes) -> tuple[Incident, ...]:
+    """Those that go on first, then the latest.
+
+    providers: by the hour. failing: of their endpoints, in the hours in which something failed there.
+    """
+    assert providers.window.is_by_hour
     by_provider: defaultdict[str, list[EndpointUptime]] = defaultdict(list)
-    for endpoint in uptimes.endpoints:
+    for endpoint in failing.endpoints:
         by_provider[endpoint.provider].append(endpoint)
     found = [
-        _incident(provider, endpoints, run, uptimes.starts_ms)
-        for provider, endpoints in by_provider.items()
-        for run in _runs(_bad_hours(endpoints, len(uptimes.starts_ms)))
+        _incident(provider, by_provider[provider.provider], run, providers.starts_ms)
+        for provider in providers.providers
+        for run in _runs(_bad_hours(provider, by_provider[provider.provider]))
     ]
     return tuple(sorted(found, key=lambda one: (not one.is_ongoing, -one.start_ms, one.provider)))
 
 
-def _bad_hours(endpoints: Sequence[EndpointUptime], hours: int) -> list[int]:
+def _bad_hours(provider: ProviderUptime, endpoints: Sequence[EndpointUptime]) -> list[int]:
     return [
         hour
-        for hour in range(hours)
-        if _is_bad(
-            sum(one.successes[hour] for one in endpoints),
-            sum(one.outages[hour] for one in endpoints),
-        )
+        for hour, outages in enumerate(provider.outages)
+        if _is_bad(provider.successes[hour], outages)
         or any(_is_bad(one.successes[hour], one.outages[hour]) for one in endpoints)
     ]
 
@@ -113,7 +118,10 @@ def _runs(hours: Iterable[int]) -> list[range]:
 
 
 def _incident(
-    provider: str, endpoints: Sequence[EndpointUptime], run: range, starts_ms: Sequence[int]
+    provider: ProviderUptime,
+    endpoints: Sequence[EndpointUptime],
+    run: range,
+    starts_ms: Sequence[int],
 ) -> Incident:
     affected = [
         Affected(
@@ -127,9 +135,13 @@ def _incident(
     ]
     affected.sort(key=lambda one: (-one.outages, one.model, one.endpoint))
     now = len(starts_ms) - 1
-    heard_now = any(one.successes[now] or one.outages[now] for one in endpoints)
+    heard_now = bool(provider.successes[now] or provider.outages[now])
     is_ongoing = run.stop > now or (run.stop == now and not heard_now)
     last = now if is_ongoing else run.stop - 1
     return Incident(
-        provider, starts_ms[run.start], starts_ms[last] + HOUR_MS, is_ongoing, tuple(affected)
+        provider.provider,
+        starts_ms[run.start],
+        starts_ms[last] + HOUR_MS,
+        is_ongoing,
+        tuple(affected),
     )

@@ -18,6 +18,7 @@ from fairlead.control.standings.types import (
     Histories,
     ModelActivity,
     Period,
+    ProviderHistory,
     ProviderUptimes,
     PublicApp,
     Rankings,
@@ -29,6 +30,7 @@ from fairlead.control.standings.types import (
 )
 from fairlead.control.usage.calendar import DAY_MS, HOUR_MS, day_start_ms
 from fairlead.control.usage.dimensions import Dimension, Filter, Operator
+from fairlead.control.usage.endpoints import EndpointSpan
 from fairlead.control.usage.service import Usage
 from fairlead.control.usage.spans import Granularity
 from fairlead.control.usage.types import INSTALLATION, Resolution
@@ -127,21 +129,39 @@ class Standings:
         )
         return Histories(window, starts_ms, rules.histories(spans))
 
-    def histories_at(self, provider: str, window: Window) -> Histories:
-        """As histories, of the endpoints of one provider."""
+    def provider_history(self, provider: str, window: Window) -> ProviderHistory:
+        """How all endpoints of a provider did together."""
         starts_ms = rules.window_starts_ms(window, self._now_ms())
         resolution, end_ms = _read_as(window, starts_ms)
-        spans = self._usage.endpoint_history(
-            resolution, start_ms=starts_ms[0], end_ms=end_ms, provider=provider
+        spans = self._usage.provider_history(
+            resolution, provider, start_ms=starts_ms[0], end_ms=end_ms
         )
-        return Histories(window, starts_ms, rules.histories(spans))
+        return ProviderHistory(window, starts_ms, tuple(spans))
 
-    def uptimes(self, window: Window, *, model: str | None = None) -> Uptimes:
-        """Of all endpoints, or of a model's."""
+    def wholes_at(
+        self, provider: str, models: Collection[str], window: Window
+    ) -> dict[str, EndpointSpan]:
+        """By endpoint: how those of a provider did over the whole window. models: as many as a page shows."""
+        starts_ms = rules.window_starts_ms(window, self._now_ms())
+        resolution, end_ms = _read_as(window, starts_ms)
+        wholes = self._usage.endpoint_wholes(
+            resolution, provider, models, start_ms=starts_ms[0], end_ms=end_ms
+        )
+        return {one.endpoint: one for one in wholes}
+
+    def uptimes(
+        self, window: Window, *, model: str | None = None, only_failing: bool = False
+    ) -> Uptimes:
+        """Of all endpoints, or of a model's. only_failing: successes of other hours or days than those in which
+        something failed are left out."""
         starts_ms = rules.window_starts_ms(window, self._now_ms())
         resolution, end_ms = _read_as(window, starts_ms)
         rows = self._usage.endpoint_outcomes(
-            resolution, start_ms=starts_ms[0], end_ms=end_ms, model=model
+            resolution,
+            start_ms=starts_ms[0],
+            end_ms=end_ms,
+            model=model,
+            only_failing=only_failing,
         )
         return Uptimes(window, starts_ms, rules.uptimes(rows, starts_ms))
 

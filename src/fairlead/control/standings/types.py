@@ -21,6 +21,7 @@ __all__ = [
     "Histories",
     "ModelActivity",
     "Period",
+    "ProviderHistory",
     "ProviderUptime",
     "ProviderUptimes",
     "PublicApp",
@@ -241,12 +242,21 @@ class EndpointHistory:
 
 @dataclass(frozen=True, slots=True)
 class Histories:
-    """A model's or a provider's endpoints, most calls first. starts_ms: of the window's hours or days, in
+    """A model's endpoints, most calls first. starts_ms: of the window's hours or days, in
     order."""
 
     window: Window
     starts_ms: tuple[int, ...]
     endpoints: tuple[EndpointHistory, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderHistory:
+    """All endpoints of a provider together. spans: those that had calls, in order."""
+
+    window: Window
+    starts_ms: tuple[int, ...]
+    spans: tuple[EndpointSpan, ...]
 
 
 class _Uptime:

@@ -15,7 +15,12 @@ from fairlead.control.usage.rollup import UsageRollup
 from fairlead.control.usage.samples import sample
 from fairlead.store.database import Database, DatabaseUnreadable
 from fairlead.store.records import RecordUnreadable
-from fairlead.store.tables.usage import endpoint_hours, usage_hours, usage_minutes
+from fairlead.store.tables.usage import (
+    endpoint_hours,
+    provider_hours,
+    usage_hours,
+    usage_minutes,
+)
 
 __all__ = ["UsageKeeper"]
 
@@ -87,7 +92,8 @@ class UsageKeeper:
                     return count
         before_ms = now_ms - now_ms % DAY_MS - self._kept_days[usage_hours] * DAY_MS
         with self._database.begin() as connection:
-            retention.forget_endpoints_before(connection, endpoint_hours, before_ms)
+            for table in (endpoint_hours, provider_hours):
+                retention.forget_endpoints_before(connection, table, before_ms)
         return count
 
     def _take(self, connection: sa.Connection) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from operator import add as add_numbers
 from typing import Final
 
 import msgspec
@@ -21,6 +22,8 @@ from fairlead.store.tables.usage import (
     endpoint_days,
     endpoint_hours,
     key_usage,
+    provider_days,
+    provider_hours,
     usage_days,
     usage_hours,
     usage_minutes,
@@ -64,6 +67,8 @@ def _latest(column: str) -> str:
 _SUMS: Final = {name: SumTable(table, summed=MEASURES) for name, table in TABLES.items()}
 _ENDPOINT_HOURS: Final = SumTable(endpoint_hours, summed=_ENDPOINT_SUMS)
 _ENDPOINT_DAYS: Final = SumTable(endpoint_days, summed=_ENDPOINT_SUMS)
+_PROVIDER_HOURS: Final = SumTable(provider_hours, summed=_ENDPOINT_SUMS)
+_PROVIDER_DAYS: Final = SumTable(provider_days, summed=_ENDPOINT_SUMS)
 _KEYS: Final = SumTable(
     key_usage,
     summed=("requests", "cost_nano", "byok_nano"),
@@ -94,6 +99,8 @@ def add(connection: sa.Connection, rolled: Rolled) -> None:
         _SUMS[resolution].add(connection, _rows(spans, every))
     _ENDPOINT_HOURS.add(connection, _endpoint_rows(rolled.endpoint_hours, rolled.providers))
     _ENDPOINT_DAYS.add(connection, _endpoint_rows(rolled.endpoint_days, rolled.providers))
+    _PROVIDER_HOURS.add(connection, _provider_rows(rolled.endpoint_hours, rolled.providers))
+    _PROVIDER_DAYS.add(connection, _provider_rows(rolled.endpoint_days, rolled.providers))
 
 
 def _rows(spans: Spans, every: Mapping[int, Series]) -> Iterable[tuple[object, ...]]:
@@ -108,6 +115,18 @@ def _endpoint_rows(
 ) -> Iterable[tuple[object, ...]]:
     for (model, start_ms, endpoint), counted in sums.items():
         yield (model, start_ms, endpoint, providers[endpoint], *counted)
+
+
+def _provider_rows(
+    sums: Mapping[tuple[str, int, str], Sequence[int]], providers: Mapping[str, str]
+) -> Iterable[tuple[object, ...]]:
+    """All endpoints of a provider together."""
+    found: dict[tuple[int, str], Sequence[int]] = {}
+    for (_, start_ms, endpoint), counted in sums.items():
+        at = (start_ms, providers[endpoint])
+        before = found.get(at)
+        found[at] = counted if before is None else list(map(add_numbers, before, counted))
+    return ((*at, *counted) for at, counted in found.items())
 
 
 def _add_series(connection: sa.Connection, every: Mapping[int, Series]) -> None:

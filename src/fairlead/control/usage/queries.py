@@ -19,14 +19,19 @@ from fairlead.store.tables.usage import (
     endpoint_days,
     endpoint_hours,
     key_usage,
+    provider_days,
+    provider_hours,
     usage_series,
 )
 
 __all__ = [
     "ENDPOINT_COLUMNS",
     "endpoint_sums",
+    "endpoint_wholes",
     "key_rows",
     "latest_samples",
+    "provider_outcomes",
+    "provider_spans",
     "providers_of",
     "with_room",
 ]
@@ -116,13 +121,12 @@ def endpoint_sums(
     model: str | None,
     start_ms: int,
     end_ms: int,
-    provider: str | None = None,
     counts: Sequence[str] = ENDPOINT_COLUMNS,
+    only_failing: bool = False,
 ) -> list[sa.Row[Any]]:
-    """Rows of a model's or a provider's endpoints, or of all, in the order of time: model, start_ms, endpoint,
-    provider and `counts`."""
-    table = endpoint_hours if resolution is Resolution.HOUR else endpoint_days
-    columns = table.c
+    """Rows of a model's endpoints, or of all, in the order of time: model, start_ms, endpoint, provider and
+    `counts`. only_failing: of hours and days in which something failed."""
+    columns = _of_endpoints(resolution).c
     query = (
         sa.select(
             columns.model,
@@ -138,8 +142,8 @@ def endpoint_sums(
     )
     if model is not None:
         query = query.where(columns.model == model)
-    if provider is not None:
-        query = query.where(columns.provider == provider)
+    if only_failing:
+        query = query.where(sa.text("outages > 0"))  # as the index has it
     return list(connection.execute(query))[::-1]
 
 
@@ -147,18 +151,58 @@ def provider_outcomes(
     connection: sa.Connection, resolution: Resolution, *, start_ms: int, end_ms: int
 ) -> list[sa.Row[Any]]:
     """provider, start_ms, successes and outages, of all its endpoints together."""
-    table = endpoint_hours if resolution is Resolution.HOUR else endpoint_days
-    columns = table.c
+    columns = _of_providers(resolution).c
+    query = sa.select(columns.provider, columns.start_ms, columns.successes, columns.outages).where(
+        columns.start_ms >= start_ms, columns.start_ms < end_ms
+    )
+    return list(connection.execute(query))
+
+
+def provider_spans(
+    connection: sa.Connection, resolution: Resolution, provider: str, *, start_ms: int, end_ms: int
+) -> list[sa.Row[Any]]:
+    """start_ms and ENDPOINT_COLUMNS, of all its endpoints together, in the order of time."""
+    columns = _of_providers(resolution).c
+    query = (
+        sa.select(columns.start_ms, *(columns[name] for name in ENDPOINT_COLUMNS))
+        .where(
+            columns.start_ms >= start_ms,
+            columns.start_ms < end_ms,
+            columns.provider == provider,
+        )
+        .order_by(columns.start_ms)
+    )
+    return list(connection.execute(query))
+
+
+def endpoint_wholes(
+    connection: sa.Connection,
+    resolution: Resolution,
+    provider: str,
+    models: Collection[str],
+    *,
+    start_ms: int,
+    end_ms: int,
+) -> list[sa.Row[Any]]:
+    """model, endpoint and ENDPOINT_COLUMNS of a provider's endpoints, added up over the time.
+
+    models: as many as a page shows.
+    """
+    columns = _of_endpoints(resolution).c
     query = (
         sa.select(
-            columns.provider,
-            columns.start_ms,
+            columns.model,
+            columns.endpoint,
             # Sums of BIGINT are NUMERIC in PostgreSQL.
-            sa.cast(sa.func.sum(columns.successes), sa.BigInteger).label("successes"),
-            sa.cast(sa.func.sum(columns.outages), sa.BigInteger).label("outages"),
+            *(sa.cast(sa.func.sum(columns[name]), sa.BigInteger) for name in ENDPOINT_COLUMNS),
         )
-        .where(columns.start_ms >= start_ms, columns.start_ms < end_ms)
-        .group_by(columns.provider, columns.start_ms)
+        .where(
+            columns.model.in_(models),
+            columns.start_ms >= start_ms,
+            columns.start_ms < end_ms,
+            columns.provider == provider,
+        )
+        .group_by(columns.model, columns.endpoint)
     )
     return list(connection.execute(query))
 
@@ -167,8 +211,7 @@ def model_speeds(
     connection: sa.Connection, resolution: Resolution, *, start_ms: int, end_ms: int
 ) -> list[sa.Row[Any]]:
     """model, successes, latency_ms, paced_ms and paced_tokens, of all its endpoints together."""
-    table = endpoint_hours if resolution is Resolution.HOUR else endpoint_days
-    columns = table.c
+    columns = _of_endpoints(resolution).c
     query = (
         sa.select(
             columns.model,
@@ -181,3 +224,11 @@ def model_speeds(
         .group_by(columns.model)
     )
     return list(connection.execute(query))
+
+
+def _of_endpoints(resolution: Resolution) -> sa.Table:
+    return endpoint_hours if resolution is Resolution.HOUR else endpoint_days
+
+
+def _of_providers(resolution: Resolution) -> sa.Table:
+    return provider_hours if resolution is Resolution.HOUR else provider_days

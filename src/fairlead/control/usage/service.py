@@ -227,15 +227,13 @@ class Usage:
         start_ms: int,
         end_ms: int,
         model: str | None = None,
-        provider: str | None = None,
     ) -> list[EndpointSpan]:
-        """How a model's or a provider's endpoints did, or all, by hour or day, in the order of time."""
+        """How a model's endpoints did, or all, by hour or day, in the order of time."""
         assert resolution in (Resolution.HOUR, Resolution.DAY)
         with self._database.read() as connection:
             rows = queries.endpoint_sums(
-                connection, resolution, model=model, provider=provider,
-                start_ms=start_ms, end_ms=end_ms,
-            )  # fmt: skip
+                connection, resolution, model=model, start_ms=start_ms, end_ms=end_ms
+            )
         return [
             EndpointSpan(row.model, row.start_ms, row.endpoint, row.provider, tuple(row)[4:])
             for row in rows
@@ -248,14 +246,15 @@ class Usage:
         start_ms: int,
         end_ms: int,
         model: str | None = None,
+        only_failing: bool = False,
     ) -> list[tuple[str, int, str, str, int, int]]:
         """As endpoint_history, only how often calls succeeded and failed: (model, start of the span, endpoint,
-        provider, successes, outages)."""
+        provider, successes, outages). only_failing: those spans in which something failed."""
         assert resolution in (Resolution.HOUR, Resolution.DAY)
         with self._database.read() as connection:
             rows = queries.endpoint_sums(
                 connection, resolution, model=model, start_ms=start_ms, end_ms=end_ms,
-                counts=("successes", "outages"),
+                counts=("successes", "outages"), only_failing=only_failing,
             )  # fmt: skip
         return list(map(tuple, rows))
 
@@ -270,6 +269,36 @@ class Usage:
                 connection, resolution, start_ms=start_ms, end_ms=end_ms
             )
         return list(map(tuple, rows))
+
+    def provider_history(
+        self, resolution: Resolution, provider: str, *, start_ms: int, end_ms: int
+    ) -> list[EndpointSpan]:
+        """All endpoints of a provider as if they were one, without a name, in the order of time."""
+        with self._database.read() as connection:
+            rows = queries.provider_spans(
+                connection, resolution, provider, start_ms=start_ms, end_ms=end_ms
+            )
+        return [EndpointSpan("", row.start_ms, "", provider, tuple(row)[1:]) for row in rows]
+
+    def endpoint_wholes(
+        self,
+        resolution: Resolution,
+        provider: str,
+        models: Collection[str],
+        *,
+        start_ms: int,
+        end_ms: int,
+    ) -> list[EndpointSpan]:
+        """Of a provider's endpoints of these models, each over the whole time. models: as many as a page
+        shows."""
+        with self._database.read() as connection:
+            rows = queries.endpoint_wholes(
+                connection, resolution, provider, models, start_ms=start_ms, end_ms=end_ms
+            )
+        return [
+            EndpointSpan(row.model, start_ms, row.endpoint, provider, tuple(row)[2:])
+            for row in rows
+        ]
 
     def model_speeds(
         self, resolution: Resolution, *, start_ms: int, end_ms: int

@@ -7,6 +7,7 @@ about an account and a time is one range of the primary key. The account "" is t
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -22,6 +23,8 @@ __all__ = [
     "endpoint_days",
     "endpoint_hours",
     "key_usage",
+    "provider_days",
+    "provider_hours",
     "usage_backlog",
     "usage_days",
     "usage_hours",
@@ -144,10 +147,16 @@ key_usage: Final = sa.Table(
 )
 
 
-def _endpoint_sums(name: str) -> sa.Table:
-    def count(column: str) -> sa.Column[Any]:
-        return sa.Column(column, sa.BigInteger, nullable=False)
+def _what_endpoints_did() -> Iterator[sa.Column[Any]]:
+    names = (
+        *ENDPOINT_COUNTS,
+        *(f"latency_{bucket}" for bucket in range(LATENCY_BUCKETS)),
+        *(f"pace_{bucket}" for bucket in range(PACE_BUCKETS)),
+    )
+    return (sa.Column(name, sa.BigInteger, nullable=False) for name in names)
 
+
+def _endpoint_sums(name: str, *more: sa.Index) -> sa.Table:
     return sa.Table(
         name,
         metadata,
@@ -155,17 +164,42 @@ def _endpoint_sums(name: str) -> sa.Table:
         sa.Column("start_ms", sa.BigInteger, primary_key=True),
         sa.Column("endpoint", sa.Text, primary_key=True),
         sa.Column("provider", sa.Text, nullable=False),
-        *(count(column) for column in ENDPOINT_COUNTS),
-        *(count(f"latency_{bucket}") for bucket in range(LATENCY_BUCKETS)),
-        *(count(f"pace_{bucket}") for bucket in range(PACE_BUCKETS)),
+        *_what_endpoints_did(),
         sa.Index(None, "start_ms"),
+        *more,
         sqlite_with_rowid=False,
         postgresql_with={"fillfactor": 80},
     )
 
 
-endpoint_hours: Final = _endpoint_sums("endpoint_hours")
+endpoint_hours: Final = _endpoint_sums(
+    "endpoint_hours",
+    # Incidents are made of those few hours in which something failed.
+    sa.Index(
+        "ix_endpoint_hours_outages",
+        "start_ms",
+        sqlite_where=sa.text("outages > 0"),
+        postgresql_where=sa.text("outages > 0"),
+    ),
+)
 endpoint_days: Final = _endpoint_sums("endpoint_days")
+
+
+def _provider_sums(name: str) -> sa.Table:
+    """The same of all endpoints of a provider together: there are hundreds of them, each hour."""
+    return sa.Table(
+        name,
+        metadata,
+        sa.Column("start_ms", sa.BigInteger, primary_key=True),
+        sa.Column("provider", sa.Text, primary_key=True),
+        *_what_endpoints_did(),
+        sqlite_with_rowid=False,
+        postgresql_with={"fillfactor": 80},
+    )
+
+
+provider_hours: Final = _provider_sums("provider_hours")
+provider_days: Final = _provider_sums("provider_days")
 
 # Programs that say who they are when they call; see control.usage.apps.
 apps: Final = sa.Table(

@@ -7,12 +7,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 
 from starlette.datastructures import QueryParams
 
-from fairlead.control.standings.types import Histories, ProviderUptimes
-from fairlead.control.usage.endpoints import EndpointSpan
+from fairlead.control.standings.types import ProviderHistory, ProviderUptimes
+from fairlead.control.usage.endpoints import EndpointSpan, together
 from fairlead.core.catalog import (
     DataPolicy,
     Endpoint,
@@ -24,7 +24,8 @@ from fairlead.core.catalog import (
 from fairlead.core.ids import ProviderSlug
 from fairlead.web.pages import shown
 from fairlead.web.pages.charts import Chart, chart
-from fairlead.web.pages.model_list import model_path
+from fairlead.web.pages.model_list import model_path, short_name
+from fairlead.web.pages.paging import PAGE_ROWS, addressed, page_number, paging
 from fairlead.web.pages.price_line import UNKNOWN_LINE, sheet_line
 from fairlead.web.pages.uptime_view import Strip, level, strip
 
@@ -46,7 +47,6 @@ __all__ = [
     "provider_path",
 ]
 
-PAGE_SIZE: Final = 50
 Q_CHARACTERS_MAX: Final = 200
 _MS_PER_S: Final = 1000
 
@@ -241,7 +241,7 @@ def listing(
         ),
         heads={
             name: (
-                _address({**given, "sort": name}),
+                addressed("/providers", {**given, "sort": name}),
                 ("ascending" if name == "" else "descending") if sort == name else None,
             )
             for name, _ in SORTS
@@ -300,11 +300,6 @@ def _one_of(word: str, choices: Iterable[tuple[str, str]]) -> str:
     return word if word in {value for value, _ in choices} else ""
 
 
-def _address(given: Mapping[str, str], path: str = "/providers") -> str:
-    kept = {name: value for name, value in given.items() if value}
-    return f"{path}?{urlencode(kept)}" if kept else path
-
-
 def policy_facts(policy: DataPolicy) -> tuple[Fact, Fact]:
     """Whether it trains on prompts, and whether it keeps them."""
     return _TRAINING[policy.trains_on_prompts], _keeping(policy)
@@ -348,35 +343,32 @@ def headquarters_of(info: ProviderInfo) -> str:
 def offers(
     info: ProviderInfo,
     offered: Sequence[tuple[Model, Endpoint]],
-    histories: Histories | None,
+    wholes: Mapping[str, EndpointSpan],
     query: QueryParams,
 ) -> Offers:
+    """wholes: how those that are shown did lately, by endpoint."""
     q = query.get("q", "")[:Q_CHARACTERS_MAX].strip()
     found = [
         (model, endpoint)
         for model, endpoint in offered
         if q.lower() in f"{model.name} {model.id}".lower()
     ]
-    text = query.get("page", "1")
-    last = max(1, -(-len(found) // PAGE_SIZE))
-    number = int(text) if text.isascii() and text.isdigit() and len(text) < 6 else 1
-    number = min(max(1, number), last)
-    start = (number - 1) * PAGE_SIZE
-    spans = {} if histories is None else {one.endpoint: one.whole for one in histories.endpoints}
-    here = found[start : start + PAGE_SIZE]
+    last = max(1, -(-len(found) // PAGE_ROWS))
+    number = min(page_number(query.get("page")), last)
+    start = (number - 1) * PAGE_ROWS
+    here = found[start : start + PAGE_ROWS]
     path = provider_path(info.slug)
 
-    def page(wanted: int) -> str:
-        return _address({"q": q, "page": str(wanted) if wanted > 1 else ""}, path)
+    def address(wanted: int) -> str:
+        return addressed(path, {"q": q, "page": str(wanted) if wanted > 1 else ""})
 
+    pages = paging(number, len(here), has_more=number < last, address=address, total=len(found))
     return Offers(
-        rows=tuple(_offer(model, endpoint, spans.get(endpoint.id)) for model, endpoint in here),
+        rows=tuple(_offer(model, endpoint, wholes.get(endpoint.id)) for model, endpoint in here),
         q=q,
-        range_text=shown.plural(len(found), "offer")
-        if len(found) <= PAGE_SIZE
-        else f"{start + 1:,}\N{EN DASH}{start + len(here):,} of {len(found):,} offers",
-        before=page(number - 1) if number > 1 else None,
-        after=page(number + 1) if number < last else None,
+        range_text=shown.plural(len(found), "offer") if last == 1 else f"{pages.shown} offers",
+        before=pages.before,
+        after=pages.after,
     )
 
 
@@ -385,7 +377,7 @@ def _offer(model: Model, endpoint: Endpoint, span: EndpointSpan | None) -> Offer
     price = sheet_line(model.kind, endpoint.prices) if is_priced else UNKNOWN_LINE
     latency_s = None if span is None else span.latency_percentile_s(0.5)
     return Offer(
-        name=model.name.partition(": ")[2] or model.name,
+        name=short_name(model),
         id=model.id,
         path=model_path(model.id),
         prompt=price.input,
@@ -413,20 +405,15 @@ def _note(endpoint: Endpoint) -> str:
             return ""
 
 
-def performance(slug: str, histories: Histories) -> Performance:
-    by_day: defaultdict[int, list[EndpointSpan]] = defaultdict(list)
-    for history in histories.endpoints:
-        for span in history.spans:
-            by_day[span.start_ms].append(span)
-    days = {start_ms: _summed(slug, start_ms, spans) for start_ms, spans in by_day.items()}
-    starts_ms = histories.starts_ms
-    whole = _summed(slug, starts_ms[0], days.values())
-    latency_s = whole.latency_percentile_s(0.5) if days else None
+def performance(history: ProviderHistory) -> Performance:
+    days = {span.start_ms: span for span in history.spans}
+    starts_ms = history.starts_ms
+    whole = together(history.spans).get("")  # they are of all endpoints, and have no name
     return Performance(
-        calls=whole.calls if days else 0,
-        uptime=whole.uptime if days else None,
-        latency=shown.duration(None if latency_s is None else latency_s * _MS_PER_S),
-        pace=shown.throughput(whole.pace_percentile(0.5) if days else None),
+        calls=0 if whole is None else whole.calls,
+        uptime=None if whole is None else whole.uptime,
+        latency=shown.duration(_latency_ms(whole, 0.5)),
+        pace=shown.throughput(None if whole is None else whole.pace_percentile(0.5)),
         strip=strip(
             [days[one].uptime if one in days else None for one in starts_ms], starts_ms, unit="day"
         ),
@@ -472,8 +459,3 @@ _NO_CHART: Final = Chart("Day", (), ())
 def _latency_ms(span: EndpointSpan | None, share: float) -> float | None:
     found = None if span is None else span.latency_percentile_s(share)
     return None if found is None else found * _MS_PER_S
-
-
-def _summed(slug: str, start_ms: int, spans: Iterable[EndpointSpan]) -> EndpointSpan:
-    counts = tuple(map(sum, zip(*(one.counts for one in spans), strict=True)))
-    return EndpointSpan("", start_ms, "", slug, counts)

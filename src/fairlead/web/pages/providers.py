@@ -3,6 +3,7 @@ models, prices and how it did here."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 
 from starlette.concurrency import run_in_threadpool
@@ -10,7 +11,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from fairlead.control.standings.types import Histories, ProviderUptimes, Window
+from fairlead.control.standings.types import ProviderHistory, ProviderUptimes, Window
+from fairlead.control.usage.endpoints import EndpointSpan
 from fairlead.core.errors import NotFound, Overloaded
 from fairlead.core.ids import ProviderSlug
 from fairlead.web.pages import provider_view
@@ -24,7 +26,8 @@ __all__ = ["providers_pages"]
 def providers_pages(site: Site) -> list[Route]:
     services = site.services
     uptimes: Remembered[ProviderUptimes] = Remembered(services.clock)
-    histories: Remembered[Histories] = Remembered(services.clock)
+    histories: Remembered[ProviderHistory] = Remembered(services.clock)
+    wholes: Remembered[Mapping[str, EndpointSpan]] = Remembered(services.clock)
     held = OfSnapshot(services.catalog, provider_view.catalogue_of)
 
     async def of_today() -> ProviderUptimes | None:
@@ -37,15 +40,26 @@ def providers_pages(site: Site) -> list[Route]:
         except Overloaded:  # what the catalogue says is worth showing without it
             return None
 
-    async def of_month(slug: str) -> Histories | None:
+    async def of_month(slug: str) -> ProviderHistory | None:
         desk = services.standings
         if desk is None:
             return None
-        ask = partial(desk.service.histories_at, slug, Window.MONTH)
+        ask = partial(desk.service.provider_history, slug, Window.MONTH)
         try:
             return await histories.get(slug, lambda: desk.do(ask))
         except Overloaded:
             return None
+
+    async def of_endpoints(slug: str, models: tuple[str, ...]) -> Mapping[str, EndpointSpan]:
+        """How a provider's endpoints of these models did in this month."""
+        desk = services.standings
+        if desk is None:
+            return {}
+        ask = partial(desk.service.wholes_at, slug, models, Window.MONTH)
+        try:
+            return await wholes.get((slug, models), lambda: desk.do(ask))
+        except Overloaded:
+            return {}
 
     async def providers(request: Request) -> Response:
         visitor = await site.visitor(request)
@@ -78,6 +92,9 @@ def providers_pages(site: Site) -> list[Route]:
             raise NotFound("There is no provider of that name.")
         history, today = await of_month(slug), await of_today()
         offered = catalogue.offered.get(slug, ())
+        # Which ones a page shows decides whose figures are asked for: some providers have hundreds.
+        listed = provider_view.offers(info, offered, {}, request.query_params).rows
+        measured = await of_endpoints(slug, tuple(dict.fromkeys(one.id for one in listed)))
         training, keeping = provider_view.policy_facts(info.data_policy)
         return await site.page(
             request,
@@ -103,8 +120,8 @@ def providers_pages(site: Site) -> list[Route]:
             else None,
             performance=None
             if history is None
-            else await run_in_threadpool(provider_view.performance, slug, history),
-            offers=provider_view.offers(info, offered, history, request.query_params),
+            else await run_in_threadpool(provider_view.performance, history),
+            offers=provider_view.offers(info, offered, measured, request.query_params),
         )
 
     return [Route("/providers", providers), Route("/providers/{slug}", provider)]

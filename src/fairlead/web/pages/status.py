@@ -61,5 +61,8 @@ def _asked(standings: Standings, snapshot: Snapshot) -> Status:
         snapshot,
         standings.provider_uptimes(Window.DAY),
         standings.provider_uptimes(Window.QUARTER),
-        incidents(standings.uptimes(Window.WEEK)),
+        incidents(
+            standings.provider_uptimes(Window.WEEK),
+            standings.uptimes(Window.WEEK, only_failing=True),
+        ),
     )
