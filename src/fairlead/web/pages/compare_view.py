@@ -8,7 +8,7 @@ from typing import Final
 from urllib.parse import urlencode
 
 from fairlead.control.catalog.benchmarks import Benchmarks
-from fairlead.core.catalog import Model, Snapshot
+from fairlead.core.catalog import Model, ModelKind, Snapshot
 from fairlead.core.ids import ModelId
 from fairlead.core.pricing import PriceSheet
 from fairlead.web.api.model_listing import prices_of
@@ -63,7 +63,7 @@ _MS_PER_S: Final = 1000
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A model that is compared. without: the comparison without it."""
+    """A model that is compared. chat_path: "": one cannot talk with it. without: the comparison without it."""
 
     id: str
     path: str
@@ -181,7 +181,9 @@ def _column(model: Model, names: Sequence[str]) -> Column:
         path=model_path(model.id),
         name=short_name(model),
         author_name=author_name(model),
-        chat_path=f"/chat?{urlencode({'model': model.id}, safe='/:~')}",
+        chat_path=f"/chat?{urlencode({'model': model.id}, safe='/:~')}"
+        if model.kind is ModelKind.CHAT
+        else "",
         without=_address(one for one in names if one != model.id),
     )
 
@@ -232,7 +234,7 @@ def _prices(models: Sequence[Model]) -> tuple[Line, ...]:
 
     if any(price_line(one).unit != PER_MILLION for one in models):
         # Sold by the call or the second: prices of different units have no best.
-        return (Line("Price", tuple(Cell(price_line(one).text) for one in models)),)
+        return (Line("Sold at", tuple(Cell(price_line(one).text) for one in models)),)
     lines = [
         line("Input", lambda one: one.prompt, PER_MILLION),
         line("Output", lambda one: one.completion, PER_MILLION),

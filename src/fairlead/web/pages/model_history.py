@@ -280,7 +280,8 @@ def app_rows(rankings: Rankings) -> tuple[AppRow, ...]:
 
 
 def _signed(growth: float) -> str:
-    return f"+{shown.share(growth, places=0)}" if growth > 0 else shown.share(growth, places=0)
+    text = shown.share(abs(growth), places=0)
+    return f"+{text}" if growth > 0 else f"\N{MINUS SIGN}{text}" if growth < 0 else text
 
 
 # --- names of endpoints and of moments --------------------------------------------------------------------
