@@ -34,7 +34,7 @@ def named(stage: Stage, person: Person, name: str) -> ApiKey:
 
 def test_a_key_is_shown_once_and_opens(stage: Stage, ada: Visit) -> None:
     made = ada.post(
-        "/settings/keys", name="  new   one ", limit="$1,000.50", limit_reset="monthly",
+        "/settings/keys", name="  new \u202e  o\u200bne ", limit="$1,000.50", limit_reset="monthly",
         expires="2099-01-31",
     )  # fmt: skip
     assert made.status_code == 201

@@ -8,6 +8,7 @@ from uuid import UUID, uuid5
 
 from fairlead.control.accounts.types import EmailInvalid
 from fairlead.core.ids import AccountId, UserId, WorkspaceId, timed_id
+from fairlead.core.one_line import one_line
 
 __all__ = [
     "NAME_CHARACTERS_MAX",
@@ -41,8 +42,7 @@ def email(text: str) -> str:
 
 def name(text: str) -> str:
     """A display name: one line of what can be seen, bounded."""
-    line = " ".join(text.split())
-    return "".join(filter(str.isprintable, line))[:NAME_CHARACTERS_MAX].strip()
+    return one_line(text)[:NAME_CHARACTERS_MAX].strip()
 
 
 def account_id(unix_ms: int, entropy: bytes) -> AccountId:

@@ -13,6 +13,7 @@ from fairlead.control.keys.types import ApiKey, FoundKey, KeyChange, KeyInvalid
 from fairlead.core.caller import NO_KEY_LIMITS, Caller, KeyLimits, KeyRefused
 from fairlead.core.ids import KeyId, timed_id
 from fairlead.core.money import NANO_PER_USD, NanoUSD
+from fairlead.core.one_line import one_line
 from fairlead.core.routing.preferences import NO_ACCOUNT_WISHES, AccountPreferences
 
 __all__ = [
@@ -57,8 +58,8 @@ def label(secret: str) -> str:
 
 
 def name(text: str) -> str:
-    """One line, not empty. Raises KeyInvalid."""
-    line = " ".join(text.split())
+    """One line of what can be seen, not empty. Raises KeyInvalid."""
+    line = one_line(text)
     if not line:
         raise KeyInvalid("a key needs a name", "name")
     if len(line) > NAME_CHARACTERS_MAX:

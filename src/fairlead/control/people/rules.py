@@ -11,6 +11,7 @@ from typing import Final
 
 from fairlead.control.people.types import OrganisationInvalid, PasswordUnfit, Place
 from fairlead.core.ids import timed_id
+from fairlead.core.one_line import one_line
 
 __all__ = [
     "PASSWORD_CHARACTERS_MAX",
@@ -131,7 +132,7 @@ def check_password(rules: SignInRules, password: str, *, email: str | None) -> N
 
 def organisation_name(text: str) -> str:
     """One line of what can be seen, not empty. Raises OrganisationInvalid."""
-    line = "".join(filter(str.isprintable, " ".join(text.split()))).strip()
+    line = one_line(text)
     if not 0 < len(line) <= NAME_CHARACTERS_MAX:
         raise OrganisationInvalid(
             f"an organisation's name has 1 to {NAME_CHARACTERS_MAX} characters", "name"

@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
 from fairlead.core.generation import Attribution
+from fairlead.core.one_line import one_line
 
 __all__ = [
     "APPS_PER_ACCOUNT_MAX",
@@ -59,15 +60,15 @@ def claim(attribution: Attribution | None) -> Claim | None:
         return None
     if address.scheme not in ("http", "https") or not host:
         return None
-    where = _printable(host if port is None else f"{host}:{port}")
-    title = _printable(attribution.title or "")[:TITLE_CHARACTERS_MAX]
+    where = one_line(host if port is None else f"{host}:{port}")
+    title = one_line(attribution.title or "")[:TITLE_CHARACTERS_MAX]
     categories = _known(attribution.categories)[:CATEGORIES_OF_CALL_MAX]
     if host in _OWN_MACHINE:
         if not title:
             return None
         identity = f"{address.scheme}://{where} {title}"
         return Claim(identity[:IDENTITY_CHARACTERS_MAX], title, categories, is_public=False)
-    identity = f"{address.scheme}://{where}{_printable(address.path).rstrip('/')}"
+    identity = f"{address.scheme}://{where}{one_line(address.path).rstrip('/')}"
     return Claim(
         identity[:IDENTITY_CHARACTERS_MAX],
         title or where[:TITLE_CHARACTERS_MAX],
@@ -79,11 +80,6 @@ def claim(attribution: Attribution | None) -> Claim | None:
 def merged(before: Iterable[str], more: Iterable[str]) -> tuple[str, ...]:
     """An app's categories once a call has named `more`; the first ones stay."""
     return _known((*before, *more))[:CATEGORIES_MAX]
-
-
-def _printable(text: str) -> str:
-    """On one line, without what nobody can see."""
-    return "".join(one for one in " ".join(text.split()) if one.isprintable())
 
 
 def _known(categories: Iterable[str]) -> tuple[str, ...]:

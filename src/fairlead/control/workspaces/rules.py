@@ -22,6 +22,7 @@ from fairlead.control.workspaces.types import (
 from fairlead.core.budgets.types import Reset, workspace_budget
 from fairlead.core.ids import AccountId, BudgetId, UserId, WorkspaceId
 from fairlead.core.money import NanoUSD
+from fairlead.core.one_line import one_line
 
 __all__ = [
     "ID_ENTROPY_BYTES",
@@ -152,7 +153,7 @@ def check_budgets(limits: Mapping[BudgetSpan, NanoUSD]) -> None:
 
 
 def _name(text: str) -> str:
-    line = " ".join(text.split())
+    line = one_line(text)
     if not 0 < len(line) <= NAME_CHARACTERS_MAX:
         raise WorkspaceInvalid(f"a name has 1 to {NAME_CHARACTERS_MAX} characters", "name")
     return line
