@@ -16,7 +16,6 @@ from fairlead.control.accounts.types import Account
 from fairlead.control.audit.service import Audit
 from fairlead.control.keys.ending import EndingKeys
 from fairlead.control.ledger.service import Ledger
-from fairlead.control.ledger.types import AddCredit, LotKind, Refused
 from fairlead.control.mail.jobs import MailSender
 from fairlead.control.mail.outbox import Outbox
 from fairlead.control.mail.transports import ConsoleTransport, SmtpServer, SmtpTransport
@@ -286,16 +285,7 @@ def _welcome(ledger: Ledger, settings: Settings) -> Welcome | None:
         return None
 
     def welcome(connection: sa.Connection, account: Account) -> None:
-        outcome = ledger.post_within(
-            connection,
-            AddCredit(
-                account=account.id,
-                reference=f"allowance:{account.id}",
-                kind=LotKind.FREE_ALLOWANCE,
-                amount=allowance,
-            ),
-        )
-        assert not isinstance(outcome, Refused), outcome
+        ledger.welcome_within(connection, account.id, allowance)
 
     return welcome
 

@@ -97,18 +97,19 @@ class Ledger:
     def welcome(self, account: AccountId, allowance: NanoUSD) -> None:
         """What a new account has to begin with; 0: nothing. Again is fine: there is one for an account."""
         if allowance:
-            outcome = self.post(
-                AddCredit(
-                    account=account,
-                    reference=f"allowance:{account}",
-                    kind=LotKind.FREE_ALLOWANCE,
-                    amount=allowance,
-                )
-            )
+            outcome = self.post(_free_allowance(account, allowance))
             # Should the allowance have changed meanwhile, the first one stays.
             assert not isinstance(outcome, Refused) or (
                 outcome.reason is RefusalReason.REFERENCE_REUSED
             ), outcome
+
+    def welcome_within(
+        self, connection: sa.Connection, account: AccountId, allowance: NanoUSD
+    ) -> None:
+        """The same in the transaction that makes the account."""
+        if allowance:
+            outcome = self.post_within(connection, _free_allowance(account, allowance))
+            assert not isinstance(outcome, Refused), outcome
 
     def transfer(
         self, *, account: AccountId, to: AccountId, amount: NanoUSD, reference: str
@@ -294,3 +295,13 @@ class Pending:
         for posting in applied.postings:
             if posting.lot is not None:
                 self._lots_moved[posting.lot] += posting.amount
+
+
+def _free_allowance(account: AccountId, amount: NanoUSD) -> AddCredit:
+    """Of its account: there is one for each."""
+    return AddCredit(
+        account=account,
+        reference=f"allowance:{account}",
+        kind=LotKind.FREE_ALLOWANCE,
+        amount=amount,
+    )
