@@ -87,6 +87,8 @@ OF_NOBODY: Final[dict[str, str]] = {
     "meta": "of the installation",
     "price_sheets": "of the installation",
     "catalog_versions": "of the installation",
+    "endpoint_amendments": "of the installation",
+    "hidden_models": "of the installation",
     "journal_positions": "of processes",
     "endpoint_hours": "of endpoints",
     "endpoint_days": "of endpoints",
