@@ -36,7 +36,7 @@ def command() -> None:
 def list_purchases(place: Place, email: str | None, *, as_json: bool) -> None:
     """Print the latest purchases, of one account or of all."""
     from fairlead.control.billing import rules
-    from fairlead.control.billing.letters import dollars
+    from fairlead.control.billing.words import dollars
 
     with _opened(place) as (database, services):
         account = None if email is None else account_of(database, email).id
@@ -67,7 +67,7 @@ def list_purchases(place: Place, email: str | None, *, as_json: bool) -> None:
 def refund(place: Place, purchase: str) -> None:
     """Pay the unused part of a purchase back, by the same rules as its buyer could."""
     from fairlead.control.audit.types import OPERATOR
-    from fairlead.control.billing.letters import dollars
+    from fairlead.control.billing.words import dollars
     from fairlead.control.billing.service import Buyer
     from fairlead.control.billing.types import NotFoundHere, PurchaseId, RefundRefused
 

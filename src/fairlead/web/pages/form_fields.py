@@ -11,7 +11,6 @@ from fairlead.control.audit.types import Actor
 from fairlead.control.people.types import SignedIn
 from fairlead.core.errors import RequestInvalid
 from fairlead.core.money import NANO_PER_USD, NanoUSD, PriceInvalid, parse_amount
-from fairlead.web.pages.paging import page_number
 from fairlead.web.pages.site import Site
 
 __all__ = [
@@ -20,7 +19,6 @@ __all__ = [
     "day_end_ms",
     "nano",
     "nano_or_none",
-    "page_number",
     "typed_dollars",
 ]
 

@@ -31,7 +31,6 @@ NOTICES: Final = MappingProxyType(
         "refunded": Notice("success", "It is on its way back to how it was paid."),
         "card-saved": Notice("success", "The card is saved."),
         "card-forgotten": Notice("success", "The card is forgotten, and auto top-up is off."),
-        "signed-in": Notice("success", "You are signed in."),
         "signed-out": Notice("success", "You are signed out."),
         "password-changed": Notice(
             "success", "Your password is changed, and you are signed out elsewhere."

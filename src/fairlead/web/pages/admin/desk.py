@@ -1,4 +1,4 @@
-"""What all pages of the operator share: whom they are for, their frame, who is who in a list."""
+"""What all pages of the operator share: whom they are for, and their frame."""
 
 from __future__ import annotations
 
@@ -15,10 +15,9 @@ from fairlead.web.administration import Administration
 from fairlead.web.auth.exchange import Form
 from fairlead.web.management import Management
 from fairlead.web.pages.form_fields import actor_of
-from fairlead.web.pages.paging import PAGE_ROWS, addressed, paging
 from fairlead.web.pages.site import Site
 
-__all__ = ["PAGE_ROWS", "AdminDesk", "addressed", "paging"]
+__all__ = ["AdminDesk"]
 
 
 @dataclass(frozen=True, slots=True)
