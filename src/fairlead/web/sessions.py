@@ -46,9 +46,13 @@ class Doorway:
     origin: str | None = None
     proxies: int = 0
 
-    @property
-    def is_encrypted(self) -> bool:
-        return self.origin is not None and self.origin.startswith("https://")
+    def is_encrypted(self, request: Request) -> bool:
+        """Whether browsers come by TLS: as configured, else as a proxy of ours says. Who makes that up without
+        one has a cookie that their own browser does not send."""
+        if self.origin is not None:
+            return self.origin.startswith("https://")
+        said = request.headers.get("x-forwarded-proto", "") if self.proxies else ""
+        return said.partition(",")[0].strip().lower() == "https"
 
     def place(self, request: Request) -> Place:
         """Where a request comes from, as far as we can know."""
@@ -116,7 +120,7 @@ class BrowserSessions:
         """As the browser sent it; perhaps of nobody."""
         return request.cookies.get(COOKIE)
 
-    def keep(self, response: Response, new: NewSession) -> None:
+    def keep(self, request: Request, response: Response, new: NewSession) -> None:
         """Have the browser send it from now on."""
         response.set_cookie(
             COOKIE,
@@ -125,13 +129,11 @@ class BrowserSessions:
             path="/",
             httponly=True,
             samesite="lax",
-            secure=self._doorway.is_encrypted,
+            secure=self._doorway.is_encrypted(request),
         )
 
     def drop(self, response: Response) -> None:
-        response.delete_cookie(
-            COOKIE, path="/", httponly=True, samesite="lax", secure=self._doorway.is_encrypted
-        )
+        response.delete_cookie(COOKIE, path="/", httponly=True, samesite="lax")
 
 
 def check_own_origin(headers: Headers, doorway: Doorway) -> None:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from urllib.parse import quote, urlencode, urljoin, urlsplit
 
 import httpx
 import pytest
+from starlette.applications import Starlette
 
 from fairlead.control.people.rules import Purpose
 from fairlead.control.people.types import Place, Role
 from fairlead.core.ids import UserId
-from fairlead.web.sessions import COOKIE
+from fairlead.web.auth.entering import entering_routes
+from fairlead.web.sessions import COOKIE, BrowserSessions, Doorway
 from tests.web.management.stage import ADDRESS, Person
 from tests.web.pages.visits import HTML, Visit
 from tests.web.security.house import House
@@ -90,6 +93,32 @@ def test_whoever_enters_has_a_session_that_nobody_knew(house: House) -> None:
             assert "Path=/" in said
             assert "Domain" not in said
         assert house.people.services.sessions.find(planted) is None, way
+
+
+@pytest.mark.parametrize(
+    ("doorway", "said", "is_secure"),
+    [
+        (Doorway("https://gate.example"), "http", True),
+        (Doorway("http://gate.example", 1), "https", False),
+        (Doorway(proxies=1), "https", True),
+        (Doorway(proxies=2), "HTTPS, http", True),
+        (Doorway(proxies=1), "http", False),
+        (Doorway(proxies=1), "", False),
+        (Doorway(), "https", False),
+    ],
+)
+def test_the_cookie_of_who_comes_by_tls_leaves_by_nothing_else(
+    house: House, doorway: Doorway, said: str, is_secure: bool
+) -> None:
+    person, email = newcomer(house, f"{doorway} {said}")
+    sessions = BrowserSessions(house.people.auth.sign_in, doorway, session_max_s=60)
+    auth = replace(house.people.auth, doorway=doorway, sessions=sessions)
+    before, house.app = house.app, Starlette(routes=entering_routes(auth))
+    try:
+        answer = enter(house, "password of programs", person, email, proto=said)
+    finally:
+        house.app = before
+    assert ("Secure" in answer.headers["set-cookie"]) == is_secure
 
 
 def test_a_new_password_is_a_new_session(house: House) -> None:
@@ -201,8 +230,16 @@ WAYS = {
 
 
 def enter(
-    house: House, way: str, person: Person, email: str, *, cookie: str | None = None, **more: str
+    house: House,
+    way: str,
+    person: Person,
+    email: str,
+    *,
+    cookie: str | None = None,
+    proto: str = "",
+    **more: str,
 ) -> httpx.Response:
     path, fields = WAYS[way](house, person, email)
     headers = HTML | FORM | ({} if cookie is None else {"cookie": f"{COOKIE}={cookie}"})
+    headers |= {"x-forwarded-proto": proto} if proto else {}
     return house.send("POST", path, headers=headers, content=urlencode({**fields, **more}).encode())

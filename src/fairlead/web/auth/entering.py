@@ -59,7 +59,7 @@ class _Entering:
         if before is not None:
             await self._sign_in.end(before)
         response = done(request, session_shape(new.session, current=new.session.id), to=to)
-        self._sessions.keep(response, new)
+        self._sessions.keep(request, response, new)
         return response
 
     async def with_password(self, request: Request) -> Response:
@@ -147,7 +147,7 @@ class _Entering:
             path=f"/auth/oidc/{name}",
             httponly=True,
             samesite="lax",
-            secure=self._doorway.is_encrypted,
+            secure=self._doorway.is_encrypted(request),
         )
         return response
 

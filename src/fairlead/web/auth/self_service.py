@@ -103,7 +103,7 @@ class _SelfService:
         )
         shown = shapes.session(new.session, current=new.session.id)
         response = done(request, shown, to=form.next_path)
-        self._sessions.keep(response, new)
+        self._sessions.keep(request, response, new)
         return response
 
     async def ask_for_verification(self, request: Request) -> Response:

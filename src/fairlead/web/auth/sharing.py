@@ -247,7 +247,7 @@ class _Sharing:
             await self._services.sign_in.end(before)
         entered = shapes.session(new.session, current=new.session.id)
         response = done(request, entered, to=form.next_path)
-        self._sessions.keep(response, new)
+        self._sessions.keep(request, response, new)
         return response
 
     async def audit(self, request: Request) -> Response:

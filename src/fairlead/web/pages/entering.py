@@ -341,7 +341,7 @@ class _Entering:
         if before is not None:
             await self._auth.sign_in.end(before)
         response = self._site.go(to, notice=notice)
-        self._auth.sessions.keep(response, new)
+        self._auth.sessions.keep(request, response, new)
         return response
 
     async def _sent(self, request: Request, form: Form, way: str, to: str) -> Response:

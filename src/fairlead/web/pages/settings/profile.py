@@ -87,7 +87,7 @@ def profile_pages(desk: SettingsDesk) -> list[Route]:
             field = "present_password" if member.user.has_password else "password"
             return await show(request, member, form=form, problem=_told(made, member, field))
         response = desk.site.go(_PATH, notice="password-changed")
-        desk.auth.sessions.keep(response, made)
+        desk.auth.sessions.keep(request, response, made)
         return response
 
     return [
