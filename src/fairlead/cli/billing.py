@@ -67,9 +67,9 @@ def list_purchases(place: Place, email: str | None, *, as_json: bool) -> None:
 def refund(place: Place, purchase: str) -> None:
     """Pay the unused part of a purchase back, by the same rules as its buyer could."""
     from fairlead.control.audit.types import OPERATOR
-    from fairlead.control.billing.words import dollars
     from fairlead.control.billing.service import Buyer
     from fairlead.control.billing.types import NotFoundHere, PurchaseId, RefundRefused
+    from fairlead.control.billing.words import dollars
 
     with _opened(place) as (_, services):
         try:

@@ -22,6 +22,7 @@ from fairlead.control.usage.dimensions import Dimension, Filter, Operator
 from fairlead.control.usage.service import Usage
 from fairlead.control.usage.types import Chart as Sums
 from fairlead.control.usage.types import Names
+from fairlead.core.catalog import Snapshot
 from fairlead.core.errors import NotFound
 from fairlead.core.ids import AccountId, GenerationId, KeyId
 from fairlead.web.api.generations import ID_CHARACTERS_MAX
@@ -292,32 +293,27 @@ class _Pages:
         if key is not None:
             values[Dimension.API_KEY].add(key)
         names = usage.names(account, values)
-        return _Read(
-            sums,
-            names,
-            {
-                "model": _with(
-                    asked.model,
-                    asked.model,
-                    sorted({(str(model), str(model)) for model, _ in served}),
-                ),
-                "provider": _with(
-                    asked.provider,
-                    provider_name(asked.provider, snapshot),
-                    sorted(
-                        {(str(one), provider_name(str(one), snapshot)) for _, one in served},
-                        key=_by_label,
-                    ),
-                ),
-                "key": sorted(
-                    {(known.hash, known.name) for known in names.keys.values()}, key=_by_label
-                ),
-                "app": sorted(
-                    {(str(one.id), one.title or one.identity) for one in names.apps.values()},
-                    key=_by_label,
-                ),
-            },
-        )
+        return _Read(sums, names, _options(asked, served, names, snapshot))
+
+
+def _options(
+    asked: Asked, served: Sequence[tuple[str | int | bool, ...]], names: Names, snapshot: Snapshot
+) -> Mapping[str, Sequence[tuple[str, str]]]:
+    """What can be chosen in each filter. served: pairs of a model and a provider that were used."""
+    models = sorted({(str(model), str(model)) for model, _ in served})
+    providers = {(str(one), provider_name(str(one), snapshot)) for _, one in served}
+    keys = {(known.hash, known.name) for known in names.keys.values()}
+    apps = {(str(one.id), one.title or one.identity) for one in names.apps.values()}
+    return {
+        "model": _with(asked.model, asked.model, models),
+        "provider": _with(
+            asked.provider,
+            provider_name(asked.provider, snapshot),
+            sorted(providers, key=_by_label),
+        ),
+        "key": sorted(keys, key=_by_label),
+        "app": sorted(apps, key=_by_label),
+    }
 
 
 def _most(

@@ -3,14 +3,16 @@ models, prices and how it did here."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Hashable, Mapping
 from functools import partial
+from typing import TypeVar
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from fairlead.control.standings.service import Standings
 from fairlead.control.standings.types import ProviderHistory, ProviderUptimes, Window
 from fairlead.control.usage.endpoints import EndpointSpan
 from fairlead.core.errors import NotFound, Overloaded
@@ -22,52 +24,29 @@ from fairlead.web.pages.site import Site
 
 __all__ = ["providers_pages"]
 
+_Answer = TypeVar("_Answer")
+
 
 def providers_pages(site: Site) -> list[Route]:
-    services = site.services
-    uptimes: Remembered[ProviderUptimes] = Remembered(services.clock)
-    histories: Remembered[ProviderHistory] = Remembered(services.clock)
-    wholes: Remembered[Mapping[str, EndpointSpan]] = Remembered(services.clock)
-    held = OfSnapshot(services.catalog, provider_view.catalogue_of)
+    pages = _Pages(site)
+    return [Route("/providers", pages.listed), Route("/providers/{slug}", pages.provider)]
 
-    async def of_today() -> ProviderUptimes | None:
-        desk = services.standings
-        if desk is None:
-            return None
-        ask = partial(desk.service.provider_uptimes, Window.DAY)
-        try:
-            return await uptimes.get((), lambda: desk.do(ask))
-        except Overloaded:  # what the catalogue says is worth showing without it
-            return None
 
-    async def of_month(slug: str) -> ProviderHistory | None:
-        desk = services.standings
-        if desk is None:
-            return None
-        ask = partial(desk.service.provider_history, slug, Window.MONTH)
-        try:
-            return await histories.get(slug, lambda: desk.do(ask))
-        except Overloaded:
-            return None
+class _Pages:
+    def __init__(self, site: Site) -> None:
+        self._site = site
+        self._catalogue = OfSnapshot(site.services.catalog, provider_view.catalogue_of)
+        clock = site.services.clock
+        self._uptimes: Remembered[ProviderUptimes] = Remembered(clock)
+        self._histories: Remembered[ProviderHistory] = Remembered(clock)
+        self._wholes: Remembered[Mapping[str, EndpointSpan]] = Remembered(clock)
 
-    async def of_endpoints(slug: str, models: tuple[str, ...]) -> Mapping[str, EndpointSpan]:
-        """How a provider's endpoints of these models did in this month."""
-        desk = services.standings
-        if desk is None:
-            return {}
-        ask = partial(desk.service.wholes_at, slug, models, Window.MONTH)
-        try:
-            return await wholes.get((slug, models), lambda: desk.do(ask))
-        except Overloaded:
-            return {}
-
-    async def providers(request: Request) -> Response:
-        visitor = await site.visitor(request)
-        catalogue = await held.current()
-        usable = frozenset(
-            slug for slug in catalogue.snapshot.providers if services.health.can_serve(slug)
-        )
-        return await site.page(
+    async def listed(self, request: Request) -> Response:
+        visitor = await self._site.visitor(request)
+        catalogue = await self._catalogue.current()
+        health = self._site.services.health
+        usable = frozenset(slug for slug in catalogue.snapshot.providers if health.can_serve(slug))
+        return await self._site.page(
             request,
             "providers/list.html",
             visitor,
@@ -77,26 +56,26 @@ def providers_pages(site: Site) -> list[Route]:
             fragment="providers/results.html",
             is_indexed=not request.query_params,
             listing=provider_view.listing(
-                catalogue, usable, await of_today(), request.query_params
+                catalogue, usable, await self._today(), request.query_params
             ),
             policies=provider_view.POLICIES,
             sorts=provider_view.SORTS,
         )
 
-    async def provider(request: Request) -> Response:
-        visitor = await site.visitor(request)
-        catalogue = await held.current()
+    async def provider(self, request: Request) -> Response:
+        visitor = await self._site.visitor(request)
+        catalogue = await self._catalogue.current()
         slug = ProviderSlug(request.path_params["slug"])
         info = catalogue.snapshot.providers.get(slug)
         if info is None:
             raise NotFound("There is no provider of that name.")
-        history, today = await of_month(slug), await of_today()
+        history, today = await self._month(slug), await self._today()
         offered = catalogue.offered.get(slug, ())
         # Which ones a page shows decides whose figures are asked for: some providers have hundreds.
         listed = provider_view.offers(info, offered, {}, request.query_params).rows
-        measured = await of_endpoints(slug, tuple(dict.fromkeys(one.id for one in listed)))
+        measured = await self._endpoints(slug, tuple(dict.fromkeys(one.id for one in listed)))
         training, keeping = provider_view.policy_facts(info.data_policy)
-        return await site.page(
+        return await self._site.page(
             request,
             "providers/provider.html",
             visitor,
@@ -114,7 +93,7 @@ def providers_pages(site: Site) -> list[Route]:
             model_count=len({model.id for model, _ in offered}),
             training=training,
             keeping=keeping,
-            is_usable=services.health.can_serve(slug),
+            is_usable=self._site.services.health.can_serve(slug),
             uptime=next((one.uptime for one in today.providers if one.provider == slug), None)
             if today is not None
             else None,
@@ -124,4 +103,33 @@ def providers_pages(site: Site) -> list[Route]:
             offers=provider_view.offers(info, offered, measured, request.query_params),
         )
 
-    return [Route("/providers", providers), Route("/providers/{slug}", provider)]
+    # --- what was measured; None where nobody can tell: the catalogue is worth showing without it ---
+
+    async def _today(self) -> ProviderUptimes | None:
+        return await self._asked(self._uptimes, (), lambda of: of.provider_uptimes(Window.DAY))
+
+    async def _month(self, slug: str) -> ProviderHistory | None:
+        return await self._asked(
+            self._histories, slug, lambda of: of.provider_history(slug, Window.MONTH)
+        )
+
+    async def _endpoints(self, slug: str, models: tuple[str, ...]) -> Mapping[str, EndpointSpan]:
+        """How a provider's endpoints of these models did in this month."""
+        found = await self._asked(
+            self._wholes, (slug, models), lambda of: of.wholes_at(slug, models, Window.MONTH)
+        )
+        return found or {}
+
+    async def _asked(
+        self,
+        answers: Remembered[_Answer],
+        question: Hashable,
+        ask: Callable[[Standings], _Answer],
+    ) -> _Answer | None:
+        desk = self._site.services.standings
+        if desk is None:
+            return None
+        try:
+            return await answers.get(question, lambda: desk.do(partial(ask, desk.service)))
+        except Overloaded:
+            return None

@@ -26,26 +26,29 @@ __all__ = ["rankings_pages"]
 
 
 def rankings_pages(site: Site) -> list[Route]:
-    boards: Remembered[tuple[Rankings, Shares]] = Remembered(site.services.clock)
-    listed: Remembered[Rankings] = Remembered(site.services.clock)
-    standings_of_apps: Remembered[AppStanding | None] = Remembered(site.services.clock)
+    pages = _Pages(site)
+    return [Route("/rankings", pages.rankings), Route("/apps", pages.apps)]
 
-    def desk() -> Desk[Standings]:
-        found = site.services.standings
-        if found is None:
-            raise NotFound("Nothing is counted here.")
-        return found
 
-    async def rankings(request: Request) -> Response:
-        visitor = await site.visitor(request)
+class _Pages:
+    def __init__(self, site: Site) -> None:
+        self._site = site
+        clock = site.services.clock
+        self._boards: Remembered[tuple[Rankings, Shares]] = Remembered(clock)
+        self._listed: Remembered[Rankings] = Remembered(clock)
+        self._standings: Remembered[AppStanding | None] = Remembered(clock)
+
+    async def rankings(self, request: Request) -> Response:
+        visitor = await self._site.visitor(request)
+        desk = self._desk()
         question = ranking_view.question_of(request.query_params)
-        counted, over_time = await boards.get(
+        counted, over_time = await self._boards.get(
             (question.subject, question.period, question.category),
-            lambda: desk().do(partial(_asked, desk().service, question)),
+            lambda: desk.do(partial(_asked, desk.service, question)),
         )
-        snapshot = site.services.catalog.snapshot
+        snapshot = self._site.services.catalog.snapshot
         chart, summary = ranking_view.shares_chart(question, over_time, snapshot)
-        return await site.page(
+        return await self._site.page(
             request,
             "rankings/rankings.html",
             visitor,
@@ -61,25 +64,28 @@ def rankings_pages(site: Site) -> list[Route]:
             categories=ranking_view.CATEGORY_OPTIONS,
         )
 
-    async def apps(request: Request) -> Response:
+    async def apps(self, request: Request) -> Response:
         address = request.query_params.get("url")
-        return await (the_apps(request) if address is None else one_app(request, address))
+        return await (
+            self._all_apps(request) if address is None else self._one_app(request, address)
+        )
 
-    async def the_apps(request: Request) -> Response:
-        visitor = await site.visitor(request)
+    async def _all_apps(self, request: Request) -> Response:
+        visitor = await self._site.visitor(request)
+        desk = self._desk()
         question = _about_apps(request.query_params)
-        counted = await listed.get(
+        counted = await self._listed.get(
             (question.period, question.category),
-            lambda: desk().do(
+            lambda: desk.do(
                 partial(
-                    desk().service.rankings,
+                    desk.service.rankings,
                     Subject.APP,
                     question.period,
                     category=question.category or None,
                 )
             ),
         )
-        return await site.page(
+        return await self._site.page(
             request,
             "apps/list.html",
             visitor,
@@ -93,22 +99,23 @@ def rankings_pages(site: Site) -> list[Route]:
             cut=ranking_view.left_out(counted),
             periods=ranking_view.periods_at("/apps", question),
             groups=ranking_view.groups_at("/apps", question),
-            origin=site.origin(request),
+            origin=self._site.origin(request),
         )
 
-    async def one_app(request: Request, address: str) -> Response:
-        visitor = await site.visitor(request)
+    async def _one_app(self, request: Request, address: str) -> Response:
+        visitor = await self._site.visitor(request)
         claimed = claim(Attribution(referer=address))
         question = _about_apps(request.query_params)
         standing = None
         if claimed is not None and claimed.is_public:
-            standing = await standings_of_apps.get(
+            desk = self._desk()
+            standing = await self._standings.get(
                 (claimed.identity, question.period),
-                lambda: desk().do(partial(desk().service.app, claimed.identity, question.period)),
+                lambda: desk.do(partial(desk.service.app, claimed.identity, question.period)),
             )
         if standing is None:
             raise NotFound("No app of that address has called models here.")
-        return await site.page(
+        return await self._site.page(
             request,
             "apps/app.html",
             visitor,
@@ -123,12 +130,16 @@ def rankings_pages(site: Site) -> list[Route]:
                 for one in standing.app.categories
             ],
             chart=ranking_view.days_chart(standing),
-            lines=ranking_view.model_lines(standing.models, site.services.catalog.snapshot),
+            lines=ranking_view.model_lines(standing.models, self._site.services.catalog.snapshot),
             question=question,
             periods=ranking_view.periods_at("/apps", question, url=standing.app.address),
         )
 
-    return [Route("/rankings", rankings), Route("/apps", apps)]
+    def _desk(self) -> Desk[Standings]:
+        found = self._site.services.standings
+        if found is None:
+            raise NotFound("Nothing is counted here.")
+        return found
 
 
 def _asked(standings: Standings, question: Question) -> tuple[Rankings, Shares]:
