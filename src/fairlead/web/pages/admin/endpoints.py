@@ -25,7 +25,6 @@ from fairlead.core.catalog_amendments import (
     amendable,
     amended_endpoint,
 )
-from fairlead.core.health import EndpointFigures
 from fairlead.core.ids import EndpointId
 from fairlead.core.routing.facts import Standing
 from fairlead.web.pages.admin.amending import Listing, amend, told
@@ -63,7 +62,7 @@ class EndpointRow:
     endpoint: Endpoint
     listed: Endpoint
     amendment: EndpointAmendment | None
-    figures: EndpointFigures
+    standing: Standing
     state: str
     tone: str
     is_own: bool
@@ -86,13 +85,14 @@ def endpoint_pages(desk: AdminDesk) -> list[Route]:
         }
         await catalogue.look()
         noted = await desk.administration.do(catalogue.amendments.noted)
+        in_trouble = services.health.in_trouble()
 
         def read() -> list[EndpointRow]:
             """What calls may go to comes first."""
             offers = _Offers(catalogue.unamended(), services.catalog.snapshot, noted)
             rows = [
                 row
-                for row in offers.rows(services.health, own)
+                for row in offers.rows(services.health, in_trouble, own)
                 if _matches(row, listing.q) and _is_in(row, listing.state)
             ]
             return sorted(rows, key=lambda row: row.state in _NOT_USED)
@@ -105,6 +105,7 @@ def endpoint_pages(desk: AdminDesk) -> list[Route]:
             request, "endpoints", member, title="Endpoints",
             fragment="admin/endpoint_rows.html",
             rows=here, total=len(rows), listing=listing, states=STATES,
+            figures={one.listed.id: services.health.figures(one.listed.id) for one in here},
             strays=strays, now_s=services.clock.now_s(),
             changes=await told(
                 desk, {one: change for one, change in noted.endpoints.items() if one in shown}
@@ -154,7 +155,12 @@ class _Offers:
         }
         self._amendments = noted.amendments
 
-    def rows(self, health: EndpointHealth, own: set[tuple[str, str]]) -> Iterator[EndpointRow]:
+    def rows(
+        self,
+        health: EndpointHealth,
+        in_trouble: Mapping[EndpointId, Standing],
+        own: set[tuple[str, str]],
+    ) -> Iterator[EndpointRow]:
         for model in self._unamended.models.values():
             is_hidden = model.id in self._amendments.hidden
             leading = {one.id for one in amendable(model)}
@@ -169,23 +175,23 @@ class _Offers:
                 else:
                     endpoint = self._in_force.get(listed.id, listed)
                     is_off = listed.id not in self._in_force
-                figures = health.figures(listed.id)
+                standing = in_trouble.get(listed.id, Standing.GOOD)
                 if is_hidden or is_off:
                     state, tone = _HIDDEN if is_hidden else _OFF, "warning"
                 else:
                     can_serve = health.can_serve(endpoint.provider)
-                    state, tone = _state(endpoint, figures, can_serve=can_serve)
+                    state, tone = _state(endpoint, standing, can_serve=can_serve)
                 is_own = (model.id, endpoint.provider) in own or (model.id, "") in own
-                yield EndpointRow(endpoint, listed, amendment, figures, state, tone, is_own)
+                yield EndpointRow(endpoint, listed, amendment, standing, state, tone, is_own)
 
 
-def _state(endpoint: Endpoint, figures: EndpointFigures, *, can_serve: bool) -> tuple[str, str]:
+def _state(endpoint: Endpoint, standing: Standing, *, can_serve: bool) -> tuple[str, str]:
     """In words, and their tone. Pure."""
     if endpoint.status is EndpointStatus.UNPRICED:
         return "No price", ""
     if not can_serve:
         return "No credential", ""
-    if figures.standing is not Standing.GOOD:
+    if standing is not Standing.GOOD:
         return "In trouble", "danger"
     if endpoint.status is EndpointStatus.DEPRECATED:
         return "Deprecated", "warning"
@@ -214,6 +220,6 @@ def _is_in(row: EndpointRow, state: str) -> bool:
         case "deprecated":
             return row.endpoint.status is EndpointStatus.DEPRECATED
         case "trouble":
-            return row.figures.standing is not Standing.GOOD
+            return row.standing is not Standing.GOOD
         case _:
             return True
