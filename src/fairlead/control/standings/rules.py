@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, NamedTuple, TypeAlias
 
 from fairlead.control.standings.types import (
@@ -38,6 +38,7 @@ __all__ = [
     "Counted",
     "categories_in",
     "histories",
+    "models_of_the_most",
     "provider_uptimes",
     "public",
     "rankings",
@@ -46,6 +47,7 @@ __all__ = [
     "speed",
     "uptimes",
     "window_starts_ms",
+    "with_the_rest",
 ]
 
 _MS_PER_S: Final = 1000
@@ -163,6 +165,28 @@ def shares(
     )
 
 
+def models_of_the_most(
+    subject: Subject, totals: Iterable[Counted], *, shown: int
+) -> frozenset[str]:
+    """Which models those that a chart shows by themselves consist of. totals: of its whole time."""
+    tokens: defaultdict[_Ranked, int] = defaultdict(int)
+    models: defaultdict[_Ranked, set[str]] = defaultdict(set)
+    for counted in totals:
+        for one in _counts_for(subject, counted):
+            tokens[one] += counted.tokens
+            models[one].add(counted.model)
+    most = sorted(tokens, key=lambda one: (-tokens[one], _name(one)))[:shown]
+    return frozenset(model for one in most for model in models[one])
+
+
+def with_the_rest(chosen: Sequence[Counted], whole: Mapping[int, int]) -> list[Counted]:
+    """And what is left of all tokens of a bucket, of models that are not told apart. whole: by its start."""
+    left = dict(whole)
+    for one in chosen:
+        left[one.start_ms] -= one.tokens
+    return [*chosen, *(Counted(start_ms, None, "", rest, 0) for start_ms, rest in left.items())]
+
+
 def share_starts_ms(granularity: Granularity, now_ms: int) -> tuple[int, ...]:
     """When the days, weeks or months of a chart of shares begin; the last is the one that is now."""
     count = _SHARED[granularity]
@@ -240,9 +264,9 @@ def _counts_for(subject: Subject, counted: Counted) -> tuple[_Ranked, ...]:
     app = counted.app
     match subject:
         case Subject.MODEL:
-            return (counted.model,)
+            return (counted.model,) if counted.model else ()
         case Subject.AUTHOR:
-            return (counted.model.partition("/")[0],)
+            return (counted.model.partition("/")[0],) if counted.model else ()
         case Subject.APP:
             return () if app is None else (app,)
         case Subject.CATEGORY:

@@ -39,6 +39,8 @@ __all__ = ["ACTIVITY_DAYS", "Standings"]
 
 ACTIVITY_DAYS: Final = 90
 SHARES_SHOWN: Final = 10
+NAMES_MAX: Final = 400  # that a question names; beyond, all are read
+_OF_MODELS: Final = frozenset({Subject.MODEL, Subject.AUTHOR})
 _TALLY: Final = ("prompt_tokens", "completion_tokens", "requests")
 _OF_DAY: Final = (
     "requests", "prompt_tokens", "completion_tokens", "reasoning_tokens", "cached_tokens", "tool_calls",
@@ -80,9 +82,14 @@ class Standings:
         wanted = None if category is None else rules.categories_in(category)
         granularity = period.shared_by
         starts_ms = rules.share_starts_ms(granularity, self._now_ms())
-        counted = self._counted(
-            subject, starts_ms[0], self._tomorrow_ms(), granularity=granularity, wanted=wanted
-        )
+        if subject in _OF_MODELS:
+            counted = self._most_over_time(
+                subject, starts_ms[0], granularity=granularity, wanted=wanted, shown=shown
+            )
+        else:
+            counted = self._counted(
+                subject, starts_ms[0], self._tomorrow_ms(), granularity=granularity, wanted=wanted
+            )
         return rules.shares(subject, granularity, starts_ms, counted, shown=shown)
 
     def apps_of_model(self, model: str, period: Period = Period.WEEK) -> Rankings:
@@ -188,6 +195,38 @@ class Standings:
             subject, period, now, before, start_ms=start_ms, end_ms=self._now_ms()
         )
 
+    def _most_over_time(
+        self,
+        subject: Subject,
+        start_ms: int,
+        *,
+        granularity: Granularity,
+        wanted: frozenset[str] | None,
+        shown: int,
+    ) -> list[Counted]:
+        """The models that are shown by themselves, and all others of a bucket together: however many models
+        there are, few rows come back."""
+        end_ms = self._tomorrow_ms()
+        only = [] if wanted is None else self._of_categories(start_ms, end_ms, wanted)
+        if only is None:
+            return []
+        totals = self._counted(subject, start_ms, end_ms, wanted=wanted, filters=only)
+        models = rules.models_of_the_most(subject, totals, shown=shown)
+        if len(models) > NAMES_MAX:
+            models = frozenset()
+        chosen = self._counted(
+            subject, start_ms, end_ms, granularity=granularity, wanted=wanted,
+            filters=[*only, Filter(Dimension.MODEL, Operator.IN, tuple(models))] if models else only,
+        )  # fmt: skip
+        whole = self._usage.sums(
+            INSTALLATION, start_ms=start_ms, end_ms=end_ms, measures=_TALLY,
+            granularity=granularity, filters=only,
+        )  # fmt: skip
+        return rules.with_the_rest(
+            chosen,
+            {start: prompt + completion for (start,), (prompt, completion, _) in whole.items()},
+        )
+
     def _counted(
         self,
         subject: Subject,
@@ -199,8 +238,13 @@ class Standings:
         filters: Sequence[Filter] = (),
     ) -> list[Counted]:
         """As much as the subject must be told apart by. wanted: categories."""
-        of_models = subject in (Subject.MODEL, Subject.AUTHOR)
+        of_models = subject in _OF_MODELS
         of_apps = not of_models or wanted is not None
+        if of_models and wanted is not None and not filters:
+            only = self._of_categories(start_ms, end_ms, wanted)
+            if only is None:
+                return []
+            filters = only
         dimensions = [Dimension.APP] * of_apps + [Dimension.MODEL] * of_models
         sums = self._usage.sums(
             INSTALLATION, start_ms=start_ms, end_ms=end_ms, measures=_TALLY,
@@ -218,6 +262,22 @@ class Standings:
             for group, (prompt, completion, requests) in sums.items()
             if not of_apps or group[1] in apps
         ]
+
+    def _of_categories(
+        self, start_ms: int, end_ms: int, wanted: frozenset[str]
+    ) -> list[Filter] | None:
+        """For calls of apps of these categories: a few of all that an app and a model tell apart. None: there
+        were none."""
+        sums = self._usage.sums(
+            INSTALLATION, start_ms=start_ms, end_ms=end_ms, measures=_TALLY[:1],
+            dimensions=[Dimension.APP],
+        )  # fmt: skip
+        apps = self._public({app for _, app in sums}, wanted)
+        if not apps:
+            return None
+        if len(apps) > NAMES_MAX:
+            return []
+        return [Filter(Dimension.APP, Operator.IN, tuple(apps))]
 
     def _public(self, ids: Collection[int], wanted: frozenset[str] | None) -> dict[int, PublicApp]:
         """Those of these apps that everybody may know, and are in a wanted category."""
