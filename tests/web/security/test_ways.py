@@ -60,7 +60,7 @@ def test_no_path_and_no_host_leads_away(house: House, host: str) -> None:
 def test_no_way_in_and_none_out_leads_away(house: House) -> None:
     person, email = newcomer(house, "led")
     for there in THEIRS:
-        for way in ("password", "link of programs"):
+        for way in ("password", "link", "link of programs"):
             answer = enter(house, way, person, email, next=there, return_to=there)
             assert answer.status_code == 303, (way, answer.text)
             assert not leads_away(answer), (way, there)
@@ -239,7 +239,9 @@ def enter(
     proto: str = "",
     **more: str,
 ) -> httpx.Response:
+    """more: also in the address, where a link of a mail has it."""
     path, fields = WAYS[way](house, person, email)
+    path = f"{path}?{urlencode(more)}" if more else path
     headers = HTML | FORM | ({} if cookie is None else {"cookie": f"{COOKIE}={cookie}"})
     headers |= {"x-forwarded-proto": proto} if proto else {}
     return house.send("POST", path, headers=headers, content=urlencode({**fields, **more}).encode())
