@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from fairlead.core.errors import Overloaded
 from fairlead.core.ids import ModelId
 from fairlead.web.api.model_query import NOTHING_MEASURED, Measured
 from fairlead.web.services import WebServices
@@ -22,6 +23,13 @@ class Measuring:
     def __init__(self, services: WebServices) -> None:
         self._services = services
         self._kept: tuple[float, Measured] | None = None
+
+    async def known(self) -> Measured:
+        """Nothing where we cannot tell: what the catalogue says is worth showing without it."""
+        try:
+            return await self.current()
+        except Overloaded:
+            return NOTHING_MEASURED
 
     async def current(self) -> Measured:
         """Two that come at once ask twice. Raises Overloaded if we cannot tell."""

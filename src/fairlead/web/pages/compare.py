@@ -12,8 +12,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from fairlead.core.errors import Overloaded
-from fairlead.web.api.model_query import NOTHING_MEASURED
 from fairlead.web.pages.compare_view import COMPARED_MAX, chosen_models, comparison_of
 from fairlead.web.pages.model_view import known_now
 from fairlead.web.pages.site import Site
@@ -26,10 +24,7 @@ def compare_pages(site: Site) -> list[Route]:
 
     async def compare(request: Request) -> Response:
         visitor = await site.visitor(request)
-        try:
-            measured = await site.measuring.current()
-        except Overloaded:  # what the catalogue says can be compared without a database
-            measured = NOTHING_MEASURED
+        measured = await site.measuring.known()
         catalogue = await site.catalogue.current()
         query = request.query_params
         chosen = chosen_models(catalogue.snapshot, query.getlist("models"))

@@ -11,8 +11,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from fairlead.core.catalog import Model, Snapshot
-from fairlead.core.errors import Overloaded
-from fairlead.web.api.model_query import NOTHING_MEASURED, Measured
+from fairlead.web.api.model_query import Measured
 from fairlead.web.pages import shown
 from fairlead.web.pages.model_list import ModelRow, row_of
 from fairlead.web.pages.site import Site
@@ -48,7 +47,7 @@ def home_pages(site: Site) -> list[Route]:
             model_count=shown.count(len(own)),
             provider_count=shown.count(_offering(site.services.catalog.snapshot)),
             author_count=shown.count(len({model.author for model in own})),
-            used=_most_used(own, await _measured()),
+            used=_most_used(own, await site.measuring.known()),
             newest=tuple(row_of(model) for model in own[:NEWEST_COUNT]),
             curl=_curl(origin),
             python=_python(origin),
@@ -56,12 +55,6 @@ def home_pages(site: Site) -> list[Route]:
         return await site.page(
             request, "home/home.html", visitor, title="Fairlead", section="home", view=view
         )
-
-    async def _measured() -> Measured:
-        try:
-            return await site.measuring.current()
-        except Overloaded:
-            return NOTHING_MEASURED  # what there is can be told without a database
 
     return [Route("/", home)]
 

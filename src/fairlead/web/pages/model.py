@@ -35,6 +35,7 @@ from fairlead.web.pages.model_view import (
     overview_of,
     tab_path,
 )
+from fairlead.web.pages.ranking_view import apps_in
 from fairlead.web.pages.refusals import wants_page
 from fairlead.web.pages.site import Site
 
@@ -134,7 +135,7 @@ class _ModelPage:
             activity = standings.model_activity(model, days=days)
             match tab:
                 case "overview":
-                    apps = model_history.app_rows(standings.apps_of_model(model))[:OVERVIEW_APPS]
+                    apps = apps_in(standings.apps_of_model(model))[:OVERVIEW_APPS]
                     drawn = model_history.activity_of(activity)
                     return activity, {"activity": drawn, "apps": apps}
                 case "performance":
@@ -147,7 +148,7 @@ class _ModelPage:
                     uptimes = standings.uptimes(Window.QUARTER, model=model)
                     return activity, model_history.uptime_of(uptimes, found.model, snapshot)
                 case "apps":
-                    return activity, model_history.app_rows(standings.apps_of_model(model))
+                    return activity, apps_in(standings.apps_of_model(model))
                 case "activity":
                     return activity, {
                         "view": model_history.activity_of(activity),

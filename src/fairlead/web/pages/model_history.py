@@ -1,4 +1,4 @@
-"""What a model's page shows of the past: speed, uptime, use, apps. Pure."""
+"""What a model's page shows of the past: speed, uptime, use. Pure."""
 
 from __future__ import annotations
 
@@ -7,14 +7,12 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
-from urllib.parse import urlencode
 
 from fairlead.control.standings.types import (
     EndpointHistory,
     EndpointUptime,
     Histories,
     ModelActivity,
-    Rankings,
     Uptimes,
     Window,
 )
@@ -29,11 +27,9 @@ __all__ = [
     "ACTIVITY_DAYS",
     "WINDOWS",
     "Activity",
-    "AppRow",
     "Performance",
     "Uptime",
     "activity_of",
-    "app_rows",
     "performance_of",
     "tokens_chart",
     "uptime_of",
@@ -185,7 +181,7 @@ def _uptime_row(history: EndpointUptime, name: str, uptimes: Uptimes) -> UptimeR
     )
 
 
-# --- activity and apps ----------------------------------------------------------------------------------
+# --- activity ------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,42 +242,6 @@ def tokens_chart(activity: ModelActivity) -> Chart:
         for day in activity.days
     ]
     return chart("Day", ("Prompt", "Answer", "Reasoning"), rows, written=shown.count)
-
-
-@dataclass(frozen=True, slots=True)
-class AppRow:
-    """An app in a ranking. title, address: text of strangers. path: its page here."""
-
-    place: int
-    title: str
-    address: str
-    path: str
-    tokens: str
-    requests: str
-    share: float
-    growth: str
-
-
-def app_rows(rankings: Rankings) -> tuple[AppRow, ...]:
-    return tuple(
-        AppRow(
-            place=row.place,
-            title=row.app.title,
-            address=row.app.address.partition("://")[2] or row.app.address,
-            path=f"/apps?{urlencode({'url': row.app.address})}",
-            tokens=shown.compact(row.tokens),
-            requests=shown.compact(row.requests),
-            share=row.share,
-            growth="new" if row.growth is None else _signed(row.growth),
-        )
-        for row in rankings.rows
-        if row.app is not None
-    )
-
-
-def _signed(growth: float) -> str:
-    text = shown.share(abs(growth), places=0)
-    return f"+{text}" if growth > 0 else f"\N{MINUS SIGN}{text}" if growth < 0 else text
 
 
 # --- names of endpoints and of moments --------------------------------------------------------------------

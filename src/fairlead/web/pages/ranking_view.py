@@ -39,6 +39,7 @@ __all__ = [
     "app_address",
     "app_host",
     "app_lines",
+    "apps_in",
     "board",
     "category_label",
     "days_chart",
@@ -373,12 +374,17 @@ class AppLine:
 
 
 def app_lines(rankings: Rankings) -> tuple[AppLine, ...]:
-    question = Question(Subject.APP, rankings.period, "", is_tokens=False, is_whole=True)
     return tuple(
-        AppLine(_line(question, one, _NO_MODELS), tuple(map(category_label, one.app.categories)))
-        for one in rankings.rows
+        AppLine(line, tuple(map(category_label, one.app.categories)))
+        for line, one in zip(apps_in(rankings), rankings.rows, strict=True)
         if one.app is not None
     )
+
+
+def apps_in(rankings: Rankings) -> tuple[Line, ...]:
+    """rankings: of apps."""
+    question = Question(Subject.APP, rankings.period, "", is_tokens=False, is_whole=True)
+    return tuple(_line(question, one, _NO_MODELS) for one in rankings.rows)
 
 
 _NO_MODELS: Final = Snapshot("", "", {}, {}, {})
