@@ -207,9 +207,13 @@ class Standings:
         """The models that are shown by themselves, and all others of a bucket together: however many models
         there are, few rows come back."""
         end_ms = self._tomorrow_ms()
-        only = [] if wanted is None else self._of_categories(start_ms, end_ms, wanted)
-        if only is None:
-            return []
+        only: Sequence[Filter] = ()
+        if wanted is not None:
+            only = self._of_categories(start_ms, end_ms, wanted)
+            if not only:
+                return self._counted(
+                    subject, start_ms, end_ms, granularity=granularity, wanted=wanted
+                )
         totals = self._counted(subject, start_ms, end_ms, wanted=wanted, filters=only)
         models = rules.models_of_the_most(subject, totals, shown=shown)
         if len(models) > NAMES_MAX:
@@ -239,12 +243,10 @@ class Standings:
     ) -> list[Counted]:
         """As much as the subject must be told apart by. wanted: categories."""
         of_models = subject in _OF_MODELS
-        of_apps = not of_models or wanted is not None
+        of_apps = not of_models
         if of_models and wanted is not None and not filters:
-            only = self._of_categories(start_ms, end_ms, wanted)
-            if only is None:
-                return []
-            filters = only
+            filters = self._of_categories(start_ms, end_ms, wanted)
+            of_apps = not filters
         dimensions = [Dimension.APP] * of_apps + [Dimension.MODEL] * of_models
         sums = self._usage.sums(
             INSTALLATION, start_ms=start_ms, end_ms=end_ms, measures=_TALLY,
@@ -263,19 +265,14 @@ class Standings:
             if not of_apps or group[1] in apps
         ]
 
-    def _of_categories(
-        self, start_ms: int, end_ms: int, wanted: frozenset[str]
-    ) -> list[Filter] | None:
-        """For calls of apps of these categories: a few of all that an app and a model tell apart. None: there
-        were none."""
+    def _of_categories(self, start_ms: int, end_ms: int, wanted: frozenset[str]) -> list[Filter]:
+        """For calls of apps of these categories alone. Empty: there are no such apps, or too many to name."""
         sums = self._usage.sums(
             INSTALLATION, start_ms=start_ms, end_ms=end_ms, measures=_TALLY[:1],
             dimensions=[Dimension.APP],
         )  # fmt: skip
         apps = self._public({app for _, app in sums}, wanted)
-        if not apps:
-            return None
-        if len(apps) > NAMES_MAX:
+        if not 0 < len(apps) <= NAMES_MAX:
             return []
         return [Filter(Dimension.APP, Operator.IN, tuple(apps))]
 
