@@ -46,6 +46,7 @@ SETTINGS = {
     "max_wal_senders": "0",
     "timezone": "UTC",
     "deadlock_timeout": "50ms",
+    "dynamic_shared_memory_type": "mmap",  # in its directory: nothing stays of a server that is killed
 }
 # For tests that kill no server: what a crash would lose is thrown away anyway.
 FORGETFUL = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
