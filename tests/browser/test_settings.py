@@ -85,7 +85,7 @@ def test_settings_are_changed_by_keyboard_and_without_scripts(
         expect(page.get_by_role("heading", name="Back office")).to_be_visible()
         page.get_by_label("Each month").fill("much")
         page.keyboard.press("Enter")
-        expect(page.get_by_text("This is not an amount in dollars.")).to_be_visible()
+        expect(page.get_by_text("This is an amount in dollars, as 12.50.")).to_be_visible()
         watched.expect("422")
         page.goto("/settings/byok/new?provider=openai")
         page.get_by_label("Key", exact=True).fill("sk-proj-0123456789abcdefabcd")
