@@ -40,6 +40,7 @@ from tests.browser.stage import (
 from tests.browser.understudy import EXPLAINS, FAILS, QUESTION, understudy
 
 OUT = Path(".screenshots")
+SHOT_MS = 30_000  # a page may be 20,000 pixels high
 SIZES = (("desktop", DESKTOP), ("phone", PHONE))
 THEMES: Sequence[Theme] = ("light", "dark")
 DEMO = "northwind@demo.invalid"
@@ -424,7 +425,7 @@ def take(
                     except (AssertionError, PlaywrightError) as error:
                         watched.wrongs.append(f"not as it should be: {error}")
                     path = OUT / f"{shot.name}-{size_name}-{theme}.png"
-                    page.screenshot(path=path, full_page=not shot.is_window)
+                    page.screenshot(path=path, full_page=not shot.is_window, timeout=SHOT_MS)
                     print(path, *watched.wrongs, sep="\n  ")
 
 
