@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Final
+from typing import Any, Final, TypeAlias
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -71,6 +71,18 @@ def activity_pages(site: Site) -> list[Route]:
         Route("/activity/summary.pdf", pages.summary_pdf),
         Route("/activity/{generation}", pages.generation),
     ]
+
+
+# A value for each dimension; by these, calls and the first of MEASURES.
+_Values: TypeAlias = tuple[Any, ...]
+_Used: TypeAlias = Mapping[_Values, tuple[int, int]]
+_CHOSEN_BY: Final = (
+    Dimension.MODEL,
+    Dimension.PROVIDER,
+    Dimension.API_KEY,
+    Dimension.APP,
+    Dimension.USER,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,7 +282,9 @@ class _Pages:
             )
             if value
         ]
-        is_personal = asked.dimension in (Dimension.API_KEY, Dimension.USER)
+        if asked.dimension in (Dimension.API_KEY, Dimension.USER):
+            chosen += own
+        used = _used(usage, account, time)
         sums = usage.charted(
             account,
             asked.dimension,
@@ -279,12 +293,16 @@ class _Pages:
             granularity=time.granularity,
             measures=MEASURES,
             biggest=BIGGEST,
-            filters=[*chosen, *(own if is_personal else [])],
+            filters=chosen,
+            totals={
+                value: cost
+                for (value,), (_, cost) in _told(used, [asked.dimension], chosen).items()
+            },
         )
         snapshot = self._site.services.catalog.snapshot
-        served = _most(usage, account, time, (Dimension.MODEL, Dimension.PROVIDER))
-        keys = _most(usage, account, time, (Dimension.API_KEY,), own)
-        apps = _most(usage, account, time, (Dimension.APP,))
+        served = _most(used, [Dimension.MODEL, Dimension.PROVIDER])
+        keys = _most(used, [Dimension.API_KEY], own)
+        apps = _most(used, [Dimension.APP])
         values: dict[Dimension, set[str | int | bool]] = {
             Dimension.API_KEY: {value for (value,) in keys},
             Dimension.APP: {value for (value,) in apps} | {asked.app},
@@ -316,24 +334,41 @@ def _options(
     }
 
 
-def _most(
-    usage: Usage,
-    account: AccountId,
-    time: Stretch,
-    dimensions: Sequence[Dimension],
-    filters: Sequence[Filter] = (),
-) -> list[tuple[str | int | bool, ...]]:
-    """Values that were used in this time, those with the most calls first."""
+def _used(usage: Usage, account: AccountId, time: Stretch) -> _Used:
+    """What was used in this time, told apart by all that can be chosen: one question instead of one for each
+    filter."""
     found = usage.sums(
         account,
         start_ms=time.start_ms,
         end_ms=time.end_ms,
-        measures=("requests",),
-        dimensions=dimensions,
-        filters=filters,
+        measures=("requests", MEASURES[0]),
+        dimensions=_CHOSEN_BY,
     )
-    order = sorted(found, key=lambda group: -found[group][0])
-    return [tuple(group[1:]) for group in order[:OPTIONS_MAX]]
+    return {group[1:]: (requests, first) for group, (requests, first) in found.items()}
+
+
+def _told(
+    used: _Used, dimensions: Sequence[Dimension], filters: Sequence[Filter] = ()
+) -> dict[_Values, tuple[int, int]]:
+    """As far as filters let it through, and told apart by these dimensions alone."""
+    places = [_CHOSEN_BY.index(one) for one in dimensions]
+    wanted = [(one, _CHOSEN_BY.index(one.dimension)) for one in filters]
+    told: dict[_Values, tuple[int, int]] = {}
+    for group, (requests, first) in used.items():
+        if wanted and not all(one.holds(group[place]) for one, place in wanted):
+            continue
+        values = tuple(group[place] for place in places)
+        before = told.get(values, (0, 0))
+        told[values] = (before[0] + requests, before[1] + first)
+    return told
+
+
+def _most(
+    used: _Used, dimensions: Sequence[Dimension], filters: Sequence[Filter] = ()
+) -> list[_Values]:
+    """Those with the most calls first."""
+    found = _told(used, dimensions, filters)
+    return sorted(found, key=lambda values: -found[values][0])[:OPTIONS_MAX]
 
 
 def _names_of_calls(usage: Usage, *, account: AccountId, page: Page) -> Names:
