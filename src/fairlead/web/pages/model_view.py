@@ -10,7 +10,6 @@ from urllib.parse import urlencode
 
 from fairlead.control.standings.types import ModelActivity
 from fairlead.core.catalog import (
-    DataPolicy,
     Endpoint,
     Modality,
     Model,
@@ -35,7 +34,7 @@ from fairlead.web.pages.model_list import (
     short_name,
 )
 from fairlead.web.pages.price_line import FREE_LINE, PriceLine, price_line, sheet_line
-from fairlead.web.pages.provider_view import provider_path
+from fairlead.web.pages.provider_view import Fact, policy_in_short, provider_path
 from fairlead.web.services import EndpointHealth
 
 __all__ = [
@@ -45,7 +44,6 @@ __all__ = [
     "Head",
     "Known",
     "Overview",
-    "Policy",
     "endpoint_rows",
     "found_model",
     "head_of",
@@ -53,7 +51,6 @@ __all__ = [
     "modalities",
     "month_text",
     "overview_of",
-    "policy_of",
     "tab_path",
 ]
 
@@ -276,42 +273,6 @@ def _is_past(day: str, now_s: float) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Policy:
-    """What a provider does with prompts, as far as is known. text: the whole of it."""
-
-    label: str
-    tone: str
-    text: str
-
-
-def policy_of(policy: DataPolicy) -> Policy:
-    trains = {
-        True: "Trains on prompts",
-        False: "Does not train on prompts",
-        None: "Training is not known",
-    }
-    days = (
-        ""
-        if policy.retention_days is None
-        else f" for {shown.plural(policy.retention_days, 'day')}"
-    )
-    keeps = {
-        True: f"keeps them{days}",
-        False: "keeps nothing",
-        None: "whether they are kept is not known",
-    }
-    text = f"{trains[policy.trains_on_prompts]}; {keeps[policy.retains_prompts]}."
-    if policy.keeps_nothing:
-        return Policy("Keeps nothing", "success", text)
-    if policy.trains_on_prompts:
-        return Policy("Trains on prompts", "danger", text)
-    if policy.retains_prompts:
-        short = "" if policy.retention_days is None else f" {policy.retention_days} d"
-        return Policy(f"Keeps prompts{short}", "", text)
-    return Policy("Not known", "", text)
-
-
-@dataclass(frozen=True, slots=True)
 class EndpointRow:
     """An endpoint among a model's. status, tone: how it is now. ends: when it is switched off, or was."""
 
@@ -321,7 +282,7 @@ class EndpointRow:
     tag: str
     tier: str | None
     region: str | None
-    policy: Policy
+    policy: Fact
     quantization: str
     context: str
     max_output: str
@@ -376,7 +337,7 @@ def _endpoint_row(
         tag=endpoint.tag,
         tier=endpoint.tier,
         region=endpoint.data_region,
-        policy=policy_of(provider.data_policy),
+        policy=policy_in_short(provider.data_policy),
         quantization="" if endpoint.quantization == "unknown" else endpoint.quantization,
         context=shown.tokens(endpoint.context_length),
         max_output=shown.tokens(endpoint.max_completion_tokens),

@@ -44,6 +44,7 @@ __all__ = [
     "offers",
     "performance",
     "policy_facts",
+    "policy_in_short",
     "provider_path",
 ]
 
@@ -303,6 +304,19 @@ def _one_of(word: str, choices: Iterable[tuple[str, str]]) -> str:
 def policy_facts(policy: DataPolicy) -> tuple[Fact, Fact]:
     """Whether it trains on prompts, and whether it keeps them."""
     return _TRAINING[policy.trains_on_prompts], _keeping(policy)
+
+
+def policy_in_short(policy: DataPolicy) -> Fact:
+    """What matters most of it, for a table."""
+    sentence = " ".join(one.sentence for one in policy_facts(policy))
+    if policy.keeps_nothing:
+        return Fact("Keeps nothing", "success", sentence)
+    if policy.trains_on_prompts:
+        return Fact("Trains on prompts", "danger", sentence)
+    if policy.retains_prompts:
+        days = "" if policy.retention_days is None else f" {policy.retention_days} d"
+        return Fact(f"Keeps prompts{days}", "", sentence)
+    return Fact("Not known", "", sentence)
 
 
 _TRAINING: Final[Mapping[bool | None, Fact]] = MappingProxyType(
