@@ -6,14 +6,14 @@ the process could not bear.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, ViewportSize
+from playwright.sync_api import Browser, Page
 
 from tests.browser.chromium import running_chromium
-from tests.browser.stage import PHONE, Served, Watched, serious_findings, serving, sign_in, window
+from tests.browser.stage import PHONE, Served, Watched, serving, sign_in, window
 
 
 @pytest.fixture(scope="module")
@@ -72,21 +72,3 @@ def unscripted(browser: Browser, served: Served) -> Iterator[Page]:
     with window(browser, served.url, scripts=False) as (page, watched):
         yield page
         assert watched.unexpected == []
-
-
-@pytest.fixture
-def check_accessible(browser: Browser, served: Served) -> Callable[..., None]:
-    """check_accessible("/models"): axe finds nothing serious, on a desktop and a phone, light and dark."""
-
-    def check(path: str, *, state: Any = None) -> None:
-        found = []
-        for size, theme in ((None, "light"), (PHONE, "dark")):
-            options: dict[str, Any] = {"theme": theme, "state": state}
-            if size is not None:
-                options["size"] = ViewportSize(**size)
-            with window(browser, served.url, **options) as (page, _):
-                page.goto(path)
-                found += [f"{theme}: {one}" for one in serious_findings(page)]
-        assert found == []
-
-    return check

@@ -1,4 +1,4 @@
-"""The chat and the request builder: models side by side, branches, files of conversations, what is hostile."""
+"""The chat and the request builder: what is hostile, what fails, what goes along, what is taken away."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from typing import Any
 
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.stage import PHONE, Served, window
+from tests.browser.deeds import ask, open_chat
+from tests.browser.stage import Served, window
 
 HOSTILE = (
     '<img src=x onerror="document.title=1"> <script>document.title=1</script>'
@@ -19,38 +20,6 @@ HOSTILE = (
 )
 DOT = b64decode("R0lGODlhAQABAAAAACH5BAEKAAEALAAAAAABAAEAAAICTAEAOw==")
 RICH = "# Title\n\n- **bold**\n\n```python\nprint(1)\n```\n\nEuler: $e^{i\\pi}=-1$\n\n|a|b|\n|-|-|\n|1|2|"
-
-
-def open_chat(page: Page, path: str = "/chat") -> None:
-    page.goto(path)
-    page.locator("[data-chat][data-ready]").wait_for()
-
-
-def ask(page: Page, text: str, *, model: str = "") -> None:
-    if model:
-        open_chat(page, f"/chat?model={model}")
-    page.get_by_label("Message", exact=True).fill(text)
-    page.keyboard.press("Enter")
-
-
-def test_two_models_answer_side_by_side_with_cost_and_reasons(owner_page: Page) -> None:
-    open_chat(owner_page)
-    owner_page.keyboard.press("Control+k")
-    owner_page.get_by_placeholder("Name or id").fill("sandbox reasoner")
-    owner_page.get_by_placeholder("Name or id").press("Enter")
-    expect(owner_page.get_by_text("2 chosen.")).to_be_visible()
-    owner_page.keyboard.press("Escape")
-    ask(owner_page, "Hello, you two")
-    answers = owner_page.get_by_role("article")
-    expect(answers).to_have_count(2)
-    expect(answers.first.get_by_text("Hello, you two")).to_be_visible()
-    for answer in (answers.first, answers.last):
-        expect(answer.get_by_text(re.compile(r"^\$0\.\d+$"))).to_be_visible()
-        expect(answer.get_by_text(re.compile(r"\d+ in · \d+ out"))).to_be_visible()
-    answers.last.get_by_text("Reasoning", exact=True).click()
-    expect(answers.last.locator("[data-reasoning-text]")).not_to_be_empty()
-    answers.first.get_by_role("button", name="Why this provider?").click()
-    expect(answers.first.get_by_text("answered", exact=True)).to_be_visible()
 
 
 def test_what_models_write_is_shown_and_does_nothing(owner_page: Page) -> None:
@@ -73,24 +42,6 @@ def test_what_models_write_is_shown_and_does_nothing(owner_page: Page) -> None:
     expect(rich.locator("annotation")).to_have_count(0)
     expect(rich.get_by_role("cell", name="2")).to_be_visible()
     expect(owner_page).to_have_title("Chat · Fairlead")
-
-
-def test_messages_branch_when_they_are_edited_or_answered_again(owner_page: Page) -> None:
-    ask(owner_page, "First words", model="sandbox/echo")
-    expect(owner_page.get_by_role("article").get_by_text("First words")).to_be_visible()
-    owner_page.get_by_role("button", name="Edit").click()
-    owner_page.locator(".chat-editor textarea").fill("Second words")
-    owner_page.keyboard.press("Enter")
-    expect(owner_page.get_by_role("article").get_by_text("Second words")).to_be_visible()
-    expect(owner_page.get_by_text("2 / 2")).to_be_visible()
-    owner_page.get_by_role("button", name="Regenerate").click()
-    expect(owner_page.get_by_text("3 / 3")).to_be_visible()
-    expect(owner_page.get_by_role("button", name="Regenerate")).to_be_enabled()
-    owner_page.get_by_role("button", name="Branch before").click()
-    owner_page.get_by_role("button", name="Branch before").click()
-    expect(owner_page.get_by_role("article").get_by_text("First words")).to_be_visible()
-    owner_page.reload()
-    expect(owner_page.get_by_role("article")).to_have_count(1)
 
 
 def test_an_answer_is_stopped_and_what_failed_is_tried_again(
@@ -170,18 +121,6 @@ def test_images_go_along_and_other_files_are_refused(owner_page: Page) -> None:
     expect(owner_page.get_by_role("article").get_by_text("What is this?")).to_be_visible()
 
 
-def test_on_a_phone_conversations_are_beside_the_page(
-    browser: Browser, served: Served, owner_state: Any
-) -> None:
-    with window(browser, served.url, size=PHONE, state=owner_state) as (page, watched):
-        open_chat(page)
-        expect(page.get_by_role("button", name="New chat")).to_be_hidden()
-        page.get_by_role("button", name="Conversations").click()
-        expect(page.get_by_role("button", name="New chat")).to_be_visible()
-        assert page.evaluate("document.documentElement.scrollWidth") <= page.evaluate("innerWidth")
-        assert watched.unexpected == []
-
-
 def test_code_follows_the_form_and_runs(owner_page: Page) -> None:
     owner_page.goto("/request-builder")
     owner_page.get_by_label("Message").fill("Say this")
@@ -207,11 +146,3 @@ def test_code_is_written_without_scripts(unscripted: Page) -> None:
     unscripted.get_by_role("radio", name="curl").check()
     unscripted.get_by_role("button", name="Write the code").click()
     expect(unscripted.get_by_text('"temperature": 0.5')).to_be_visible()
-
-
-def test_the_chat_is_accessible(check_accessible, owner_state: Any) -> None:
-    check_accessible("/chat", state=owner_state)
-
-
-def test_the_builder_is_accessible(check_accessible, owner_state: Any) -> None:
-    check_accessible("/request-builder", state=owner_state)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 
-import pytest
 from playwright.sync_api import Page, expect
 
 
@@ -46,10 +45,3 @@ def test_on_a_phone_the_pages_are_folded_and_nothing_sticks_out(phone: Page) -> 
     phone.get_by_text("All pages of the documentation").click()
     phone.get_by_role("link", name="FAQ").click()
     expect(phone).to_have_url(re.compile(r"/docs/faq$"))
-
-
-@pytest.mark.parametrize(
-    "path", ["/docs", "/docs/limits", "/docs/search?q=retry", "/docs/api", "/docs/api/embeddings"]
-)
-def test_the_documentation_is_accessible(check_accessible, path: str) -> None:
-    check_accessible(path)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 
-import pytest
 from playwright.sync_api import Page, expect
 
 
@@ -66,32 +64,3 @@ def test_models_are_compared_without_scripts(unscripted: Page) -> None:
     unscripted.get_by_role("button", name="Search").click()
     unscripted.get_by_text("openai/o4-mini", exact=True).click()
     expect(unscripted.get_by_role("columnheader", name=re.compile("^o4-mini"))).to_be_visible()
-
-
-def test_on_a_phone_nothing_sticks_out(phone: Page) -> None:
-    for path in ("/openai/o1?tab=providers", "/openai/o1?tab=api", "/compare?models=o1,o3-mini"):
-        phone.goto(path)
-        width = phone.evaluate("document.documentElement.scrollWidth")
-        assert width <= phone.evaluate("innerWidth")
-
-
-def test_a_model_page_ships_little(page: Page) -> None:
-    """Of the page, its styles, scripts and fonts, as they travel."""
-    for tab in ("overview", "providers", "benchmarks"):
-        page.goto(f"/openai/o3-mini?tab={tab}", wait_until="networkidle")
-        shipped = page.evaluate(
-            "performance.getEntries().reduce((sum, one) => sum + (one.encodedBodySize ?? 0), 0)"
-        )
-        assert 0 < shipped < 250_000
-
-
-@pytest.mark.parametrize(
-    "path",
-    [
-        "/openai/o4-mini?tab=pricing",
-        "/openai/o1?tab=api",
-        "/compare?models=openai/o1,openai/o4-mini&q=o3",
-    ],
-)
-def test_what_is_on_them_is_accessible(check_accessible: Callable[[str], None], path: str) -> None:
-    check_accessible(path)

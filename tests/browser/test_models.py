@@ -1,4 +1,4 @@
-"""One finds a model: by typing, by filters, without a mouse, without scripts."""
+"""One finds a model: by typing, by filters, without scripts."""
 
 from __future__ import annotations
 
@@ -38,17 +38,3 @@ def test_the_list_is_read_and_filtered_without_scripts(unscripted: Page) -> None
     expect(unscripted).to_have_url(re.compile(r"input_modalities=image"))
     unscripted.get_by_role("link", name="Next").click()
     expect(unscripted).to_have_url(re.compile(r"input_modalities=image&page=2"))
-
-
-def test_on_a_phone_filters_are_folded_and_nothing_sticks_out(phone: Page) -> None:
-    phone.goto("/models?view=table")
-    expect(phone.get_by_label("Input price")).to_be_hidden()
-    phone.get_by_text("Filters", exact=True).click()
-    expect(phone.get_by_label("Input price")).to_be_visible()
-    width = phone.evaluate("document.documentElement.scrollWidth")
-    assert width <= phone.evaluate("innerWidth")
-
-
-def test_the_list_is_accessible(check_accessible) -> None:
-    check_accessible("/models")
-    check_accessible("/models?view=table")
