@@ -99,7 +99,7 @@ def test_a_measured_sort_shows_its_figure_and_puts_the_others_last(seed: Snapsho
     ):
         found = shown(query)
         assert (found.rows[0].id, found.figure, found.figures[first]) == (first, figure, text)
-        assert len(found.figures) == 2
+        assert len(found.figures) == 2, "an alias has none of its own"
         assert "2 models had any" in found.note
         assert [row.id for row in found.rows[2:]] == [
             row.id for row in shown("").rows if row.id not in (fast, slow)

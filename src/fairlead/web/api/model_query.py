@@ -156,10 +156,11 @@ def figures_of(sort: str, measured: Measured) -> Mapping[ModelId, float]:
 
 
 def _by_figure(figures: Mapping[ModelId, float], direction: int) -> _Place:
-    """direction: 1 for rising figures, -1 for falling ones. Who has none is last."""
+    """direction: 1 for rising figures, -1 for falling ones. Who has none is last; so is an alias, which has
+    none of its own."""
 
     def place(model: Model) -> tuple[object, ...]:
-        figure = figures.get(called(model))
+        figure = figures.get(model.id)
         return (1, 0) if figure is None else (0, direction * figure)
 
     return place

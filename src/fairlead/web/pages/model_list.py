@@ -23,7 +23,6 @@ from fairlead.web.api.model_query import (
     MEASURED_SORTS,
     NOTHING_MEASURED,
     Measured,
-    called,
     figures_of,
     parse_query,
     select,
@@ -287,9 +286,7 @@ def listing(
         q=given.get("q", ""),
         sort=sort,
         figure=figure,
-        figures={
-            model.id: written(figures[called(model)]) for model in here if called(model) in figures
-        },
+        figures={model.id: written(figures[model.id]) for model in here if model.id in figures},
         note=_note(sort, found, figures),
         price=given.get("max_price", ""),
         context=given.get("context", ""),
@@ -324,11 +321,11 @@ def _chosen_first(options: tuple[Option, ...], given: str) -> tuple[Option, ...]
 
 def _note(sort: str, found: Iterable[Model], figures: Mapping[ModelId, float]) -> str:
     if sort in _FIGURES:
-        number = sum(called(model) in figures for model in found)
+        number = sum(model.id in figures for model in found)
         if not number:
             return "None of these was called here in the last seven days. The newest are first."
         return (
-            f"By calls made here in the last seven days: {shown.plural(number, 'model')} had any."
+            f"By calls made here in the last seven days; {shown.plural(number, 'model')} had any."
         )
     if sort and sort not in _KNOWN_SORTS:
         return "Nobody has published this figure for models of the catalogue. The newest are first."
