@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import re
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import msgspec
@@ -13,6 +16,7 @@ import sqlalchemy as sa
 
 from fairlead.control.accounts.preferences import (
     PREFERENCES_BYTES_MAX,
+    CheckedPreferences,
     checked,
     effective,
     installation_preferences,
@@ -195,6 +199,26 @@ def test_preferences_are_replaced_as_a_whole_and_cleared(
     assert accounts.preferences(account) == '{"hedge":true}'
     accounts.set_preferences(account, checked(b"{}", PROVIDERS))
     assert accounts.preferences(account) == "{}"
+
+
+def test_changes_at_once_are_made_one_after_the_other(
+    accounts: Accounts, account: AccountId
+) -> None:
+    """Two pages of settings are saved in the same moment: neither takes back what the other said."""
+
+    def setting(name: str) -> Callable[[str], CheckedPreferences]:
+        def change(before: str) -> CheckedPreferences:
+            return checked(json.dumps({**json.loads(before), name: True}).encode(), PROVIDERS)
+
+        return change
+
+    names = ("zdr", "hedge", "continue_streams", "data_collection_deny")
+    with ThreadPoolExecutor(len(names)) as threads:
+        done = [
+            threads.submit(accounts.change_preferences, account, setting(name)) for name in names
+        ]
+        assert all(one.result(timeout=30) for one in done)
+    assert json.loads(accounts.preferences(account)) == dict.fromkeys(names, True)
 
 
 def test_nobodys_preferences_are_neither_read_nor_written(accounts: Accounts) -> None:

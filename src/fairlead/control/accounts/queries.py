@@ -132,12 +132,8 @@ def preferences(connection: sa.Connection, account: AccountId) -> sa.Row[tuple[s
     ).one_or_none()
 
 
-def set_preferences(connection: sa.Connection, account: AccountId, text: str | None) -> bool:
-    """True: there is such an account."""
-    updated = connection.execute(
-        sa.update(accounts).where(accounts.c.id == account).values(preferences=text)
-    )
-    return bool(updated.rowcount)
+def set_preferences(connection: sa.Connection, account: AccountId, text: str | None) -> None:
+    connection.execute(sa.update(accounts).where(accounts.c.id == account).values(preferences=text))
 
 
 def _one(connection: sa.Connection, condition: sa.ColumnElement[bool]) -> Account | None:

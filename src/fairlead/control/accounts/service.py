@@ -135,10 +135,21 @@ class Accounts:
 
     def set_preferences(self, account: AccountId, wanted: CheckedPreferences) -> str:
         """In place of all that was set before. Gateways follow within two seconds. Raises AccountUnknown."""
-        text = None if wanted.text == NOTHING_SET else wanted.text
+        return self.change_preferences(account, lambda _before: wanted)
+
+    def change_preferences(
+        self, account: AccountId, change: Callable[[str], CheckedPreferences]
+    ) -> str:
+        """The same, made of what is set now, as JSON; nobody else changes it meanwhile. What `change` raises
+        leaves everything as it was. Raises AccountUnknown."""
         with self._database.begin() as connection:
-            if not queries.set_preferences(connection, account, text):
+            self._database.lock(connection, f"preferences {account}")
+            found = queries.preferences(connection, account)
+            if found is None:
                 raise _unknown(account)
+            wanted = change(found.preferences or NOTHING_SET)
+            text = None if wanted.text == NOTHING_SET else wanted.text
+            queries.set_preferences(connection, account, text)
         return wanted.text
 
     def _found_within(

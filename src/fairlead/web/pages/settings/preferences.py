@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 import msgspec
 
-from fairlead.control.accounts.preferences import checked
+from fairlead.control.accounts.preferences import CheckedPreferences, checked
 from fairlead.control.accounts.service import Accounts
 from fairlead.core.ids import AccountId
 from fairlead.core.routing.preferences import AccountPreferences
@@ -57,16 +58,18 @@ async def change_preferences(
     account: AccountId,
     change: Callable[[Fields], None],
 ) -> Refused | None:
-    """change: alters the fields. Gateways follow within two seconds."""
+    """change: alters the fields; may raise RequestInvalid. Gateways follow within two seconds."""
     providers = catalog.snapshot.providers
 
-    def changed() -> None:
-        fields = _read_fields.decode(accounts.service.preferences(account))
+    def rewritten(before: str) -> CheckedPreferences:
+        fields = _read_fields.decode(before)
         change(fields)
-        text = msgspec.json.encode(fields)
-        accounts.service.set_preferences(account, checked(text, providers))
+        return checked(msgspec.json.encode(fields), providers)
 
-    return await attempted(accounts.do(changed))
+    done = await attempted(
+        accounts.do(partial(accounts.service.change_preferences, account, rewritten))
+    )
+    return done if isinstance(done, Refused) else None
 
 
 def put(fields: Fields, name: str, value: object) -> None:

@@ -12,7 +12,7 @@ from starlette.routing import Route
 
 from fairlead.control.accounts.service import Accounts
 from fairlead.control.people.types import SignedIn
-from fairlead.core.errors import NotFound
+from fairlead.core.errors import NotFound, RequestInvalid
 from fairlead.web.asking import Desk
 from fairlead.web.auth.exchange import Form
 from fairlead.web.pages.attempts import Refused, refused
@@ -125,8 +125,6 @@ class _Presets:
         problem: Refused | None = None
         if not name:
             problem = refused("A preset has a name.", "name")
-        elif name != before and name in presets:
-            problem = refused("There is another preset of this name.", "name")
         else:
             done = await change_preferences(
                 self._accounts,
@@ -158,6 +156,8 @@ class _Presets:
 def _put(fields: Fields, before: str, name: str, form: Form) -> None:
     """What a preset holds besides what the form shows stays in it."""
     presets = dict(fields.get("presets") or {})
+    if name != before and name in presets:
+        raise RequestInvalid("There is another preset of this name.", param="name")
     preset = dict(presets.pop(before, None) or {})
     put(preset, "model", form.fields.get("model", "").strip())
     put_list(preset, "models", form.fields.get("models", ""))
