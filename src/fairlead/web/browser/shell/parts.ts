@@ -2,10 +2,9 @@
 
 import { say } from "./saying.ts";
 
-/** Where the focus was: a link is found again by its address. null: not in the part that went away. */
-let left: { href: string | null } | null = null;
-
 export function startParts(): void {
+  // Where the focus was: a link is found again by its address. null: not in the part that went away.
+  let left: { href: string | null } | null = null;
   document.addEventListener("htmx:beforeSwap", (event) => {
     const { target } = (event as CustomEvent<{ target: Element }>).detail;
     const focused = document.activeElement;
