@@ -113,24 +113,26 @@ def listed(
             columns.created_ms <= created_ms,
             sa.or_(columns.created_ms < created_ms, columns.id < last),
         )
-    near = next_ones.subquery("near")
-    chosen = sa.select(columns.record).join(near, near.c.id == columns.id)
-    for column, value in ((near.c.model, model), (near.c.provider, provider), (near.c.key_id, key)):
-        if value is not None:
-            chosen = chosen.where(column == value)
-    rows = connection.execute(
-        chosen.order_by(columns.created_ms.desc(), columns.id.desc()).limit(limit)
+    near = connection.execute(next_ones).all()
+    chosen = [
+        row.id
+        for row in near
+        if model in (None, row.model)
+        and provider in (None, row.provider)
+        and key in (None, row.key_id)
+    ][:limit]
+    records: dict[str, bytes] = {}
+    for some in in_chunks(chosen):
+        found = connection.execute(
+            sa.select(columns.id, columns.record).where(columns.id.in_(some))
+        )
+        records |= {row.id: bytes(row.record) for row in found}
+    last_one = near[-1] if len(near) == look_at else None
+    return (
+        [records[one] for one in chosen],
+        len(near),
+        None if last_one is None else (int(last_one.created_ms), last_one.id),
     )
-    found = [bytes(record) for record in rows.scalars()]
-    passed = sa.func.count().over().label("passed")
-    end = connection.execute(
-        sa.select(near.c.created_ms, near.c.id, passed)
-        .order_by(near.c.created_ms, near.c.id)
-        .limit(1)
-    ).one_or_none()
-    if end is None or end.passed < look_at:
-        return found, 0 if end is None else int(end.passed), None
-    return found, int(end.passed), (int(end.created_ms), end.id)
 
 
 def position(connection: sa.Connection, journal: str) -> Position | None:
