@@ -62,6 +62,10 @@ def test_boxes_of_a_group_come_one_by_one_or_with_commas(
         "model_authors=openai",
         "arch=Claude",
         "output_modalities=image",
+        "max_output_price=1",
+        "max_age_days=90",
+        "zdr=true",
+        "distillable=true",
     ],
 )
 def test_every_filter_narrows_the_list(listed: Callable[[str], Listing], query: str) -> None:
@@ -70,8 +74,35 @@ def test_every_filter_narrows_the_list(listed: Callable[[str], Listing], query: 
     assert narrowed.is_filtered
 
 
-def test_what_has_no_category_is_in_none(listed: Callable[[str], Listing]) -> None:
-    assert listed("category=legal").rows == ()
+@pytest.mark.parametrize(
+    ("query", "words"),
+    [
+        ("category=legal", "no model into a category"),
+        ("region=eu", "set its provider up in a region"),
+        ("min_coding_index=50", "no such figure"),
+    ],
+)
+def test_what_the_catalogue_does_not_know_finds_nothing_and_says_why(
+    listed: Callable[[str], Listing], query: str, words: str
+) -> None:
+    assert listed(query).rows == ()
+    assert words in listed(query).why_none
+
+
+async def test_a_filter_of_the_address_stays_when_the_form_is_sent(
+    client: httpx.AsyncClient,
+) -> None:
+    """Also one that is not among the usual, or has no field."""
+    query = "context=64000&max_price=3&min_price=1&region=us&zdr=true"
+    text = (await client.get(f"/models?{query}", headers=HTML)).text
+    for chosen in (
+        '<option value="64000" selected>64000 tokens or more</option>',
+        '<option value="3" selected>Up to $3</option>',
+        '<option value="us" selected>United States</option>',
+        '<option value="true" selected>Zero data retention</option>',
+        '<input type="hidden" name="min_price" value="1">',
+    ):
+        assert chosen in text
 
 
 @pytest.mark.parametrize("sort", [value for value, _ in SORTS])

@@ -28,6 +28,7 @@ from fairlead.web.api.model_query import (
     select,
 )
 from fairlead.web.pages import shown
+from fairlead.web.pages.model_choices import Choice, choices_of, unshown_of, why_none
 from fairlead.web.pages.price_line import PriceLine, price_line
 
 __all__ = [
@@ -63,36 +64,6 @@ SORTS: Final = (
     ("coding-high-to-low", "Coding: high to low"),
     ("agentic-high-to-low", "Agentic: high to low"),
     ("design-arena-elo-high-to-low", "Design arena: high to low"),
-)
-PRICES: Final = (
-    ("", "Any price"),
-    ("0", "Free"),
-    ("0.5", "Up to $0.50"),
-    ("1", "Up to $1"),
-    ("5", "Up to $5"),
-    ("10", "Up to $10"),
-)
-CONTEXTS: Final = (
-    ("", "Any length"),
-    ("32000", "32K or more"),
-    ("128000", "128K or more"),
-    ("200000", "200K or more"),
-    ("1000000", "1M or more"),
-)
-CATEGORIES: Final = (
-    ("", "Any category"),
-    ("programming", "Programming"),
-    ("roleplay", "Roleplay"),
-    ("marketing", "Marketing"),
-    ("marketing/seo", "Marketing: SEO"),
-    ("technology", "Technology"),
-    ("science", "Science"),
-    ("translation", "Translation"),
-    ("legal", "Legal"),
-    ("finance", "Finance"),
-    ("health", "Health"),
-    ("trivia", "Trivia"),
-    ("academia", "Academia"),
 )
 VIEWS: Final = ("list", "table")
 _OUTPUT_WORDS: Final = (
@@ -180,6 +151,8 @@ class Catalogue:
 class Listing:
     """A page of the list. before, after: None at the ends. clear: the list with no filter.
 
+    unshown: names and values of filters that no field shows. why_none: what to say where nothing was found.
+
     figure: what it is sorted by, if that is neither in a row nor in a column already. figures: of that, by the
     id of a row; those without any are missing. note: what is to be known about the sort.
     """
@@ -193,9 +166,9 @@ class Listing:
     figure: str
     figures: Mapping[str, str]
     note: str
-    price: str
-    context: str
-    category: str
+    choices: tuple[Choice, ...]
+    unshown: tuple[tuple[str, str], ...]
+    why_none: str
     view: str
     groups: tuple[Group, ...]
     views: tuple[tuple[str, str, str], ...]
@@ -288,9 +261,9 @@ def listing(
         figure=figure,
         figures={model.id: written(figures[model.id]) for model in here if model.id in figures},
         note=_note(sort, found, figures),
-        price=given.get("max_price", ""),
-        context=given.get("context", ""),
-        category=given.get("category", ""),
+        choices=choices_of(given),
+        unshown=unshown_of(given),
+        why_none=why_none(given),
         view=view,
         groups=tuple(
             Group(

@@ -11,6 +11,7 @@ from starlette.routing import Route
 
 from fairlead.web.api.model_query import NOTHING_MEASURED
 from fairlead.web.pages import model_list
+from fairlead.web.pages.model_choices import CHOICES_FIRST
 from fairlead.web.pages.model_list import Listing
 from fairlead.web.pages.site import Site
 
@@ -35,9 +36,7 @@ def models_pages(site: Site) -> list[Route]:
             is_indexed=not request.query_params,
             listing=listing,
             sorts=model_list.SORTS,
-            prices=model_list.PRICES,
-            contexts=model_list.CONTEXTS,
-            categories=model_list.CATEGORIES,
+            choices_first=CHOICES_FIRST,
         )
 
     async def feed(request: Request) -> Response:
