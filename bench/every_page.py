@@ -21,8 +21,7 @@ from fairlead.control.usage.apps import CATEGORIES, CATEGORY_GROUPS
 from fairlead.core.ids import ModelId
 from fairlead.web.pages.docs_shelf import read_shelf
 from fairlead.web.pages.model_history import ACTIVITY_DAYS, WINDOWS
-from fairlead.web.pages.model_list import CATEGORIES as MODEL_CATEGORIES
-from fairlead.web.pages.model_list import SORTS, model_path
+from fairlead.web.pages.model_list import model_path
 from fairlead.web.pages.model_view import TABS
 from fairlead.web.pages.rankings import Subject
 
@@ -30,6 +29,15 @@ __all__ = ["NotInTheTable", "Page", "every_page"]
 
 ADDRESSES_MAX: Final = 30
 WORN_OUT: Final = "0" * 43  # a link of a mail that nobody ever got
+SORTS: Final = (
+    "top-weekly",
+    "pricing-low-to-high",
+    "pricing-high-to-low",
+    "context-high-to-low",
+    "throughput-high-to-low",
+    "latency-low-to-high",
+    "intelligence-high-to-low",
+)
 PERIODS: Final = ("hour", "day", "week", "month", "year")
 
 
@@ -99,7 +107,7 @@ def _public(installation: Installation) -> dict[str, list[Page]]:
             Page(
                 "models, table", [f"/models?view=table&page={page}" for page in range(1, pages + 1)]
             ),
-            Page("models, sorted", [f"/models?sort={sort}" for sort, _ in SORTS if sort]),
+            Page("models, sorted", [f"/models?sort={sort}" for sort in SORTS]),
             Page(
                 "models, filtered",
                 [
@@ -111,7 +119,7 @@ def _public(installation: Installation) -> dict[str, list[Page]]:
                     "/models?arch=Other&view=table",
                     "/models?q=nothing-is-called-that",
                     *(f"/models?model_authors={author}" for author in authors[:10]),
-                    *(f"/models?category={category}" for category, _ in MODEL_CATEGORIES[1:4]),
+                    "/models?category=programming",
                 ],
             ),
         ],
