@@ -10,12 +10,14 @@ import msgspec
 import pytest
 
 from fairlead.core.catalog import Snapshot
+from fairlead.core.content import Content
 from fairlead.core.generation import Attempt, Attribution, Generation, Outcome
 from fairlead.core.money import NanoUSD, PicoUSD
 from fairlead.core.pricing import PriceSheet, charge, price_version
 from fairlead.core.usage import Usage
 from fairlead.core.who_pays import Cause
 from fairlead.web.pages.generation_view import bill_of
+from fairlead.web.pages.kept_view import MESSAGES_MAX
 from tests.web.management.stage import Stage
 from tests.web.pages.visits import HOSTILE, HTML, Visit
 
@@ -241,6 +243,44 @@ def test_hostile_titles_and_names_are_only_text(stage: Stage, ada: Visit) -> Non
         assert page.status_code == 200, path
         assert "<img" not in page.text, path
         assert "<script>alert" not in page.text, path
+
+
+def test_what_was_asked_and_answered_is_shown_where_it_is_kept(stage: Stage, ada: Visit) -> None:
+    crew = stage.organisation(stage.ada, stage.bob)
+    messages = [
+        *({"role": "user", "content": f"turn {number}."} for number in range(MESSAGES_MAX)),
+        {"role": "user", "content": [{"type": "text", "text": HOSTILE}, {"type": "image_url"}]},
+    ]
+    calls = [stage.settle(stage.ada), stage.settle(stage.ada, account=crew, cost=7)]
+    contents = [
+        Content(
+            generation=one.id, account=one.account, workspace=one.workspace,
+            created_ms=stage.clock.now_ms(), messages=msgspec.json.encode(messages), prompt=None,
+            completion="A long answer. " * 9_000, reasoning="Because.", error=None,
+        )
+        for one in calls
+    ]  # fmt: skip
+    other = stage.settle(stage.ada, cost=8)
+    stage.control.private.contents.keep(contents)
+    page = ada.get(f"/activity/{calls[0].id}").text
+    assert "<img" not in page
+    for said in (
+        "&lt;img src=x",
+        "[image_url]",
+        "turn 1.",
+        "Because.",
+        "A long answer.",
+        "1 message before",
+    ):
+        assert said in page
+    assert "turn 0." not in page
+    assert len(page) < 60_000
+    assert "Neither is kept" in ada.get(f"/activity/{other.id}").text
+    shared = f"/activity/{calls[1].id}"
+    assert "Because." in Visit(stage, stage.ada, crew).get(shared).text
+    member = Visit(stage, stage.bob, crew).get(shared).text
+    assert "Because." not in member
+    assert "only admins can read" in member
 
 
 def test_nobody_is_sent_to_sign_in(stage: Stage) -> None:

@@ -16,6 +16,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from fairlead.control.accounts.types import AccountKind
+from fairlead.control.contents.types import Reader
 from fairlead.control.generations.listing import Cursor, GenerationList, Page, Wanted
 from fairlead.control.people.types import SignedIn
 from fairlead.control.usage.dimensions import Dimension, Filter, Operator
@@ -23,7 +24,7 @@ from fairlead.control.usage.service import Usage
 from fairlead.control.usage.types import Chart as Sums
 from fairlead.control.usage.types import Names
 from fairlead.core.catalog import Snapshot
-from fairlead.core.errors import NotFound
+from fairlead.core.errors import NotFound, Overloaded, PermissionDenied
 from fairlead.core.ids import AccountId, GenerationId, KeyId
 from fairlead.web.api.generations import ID_CHARACTERS_MAX
 from fairlead.web.api.routing import snapshot_of
@@ -45,6 +46,7 @@ from fairlead.web.pages.activity_view import (
     totals_of,
 )
 from fairlead.web.pages.generation_view import call_view, provider_name
+from fairlead.web.pages.kept_view import Kept, kept_of
 from fairlead.web.pages.site import Site
 from fairlead.web.usage_desk import UsageDesk
 
@@ -153,6 +155,7 @@ class _Pages:
             partial(_names_of_calls, account=member.account.id, page=Page((found,), None))
         )
         key = names.keys.get(found.key)
+        kept, why_not = await self._kept(member, found.id)
         view = call_view(
             found,
             sheet=await self._usage.prices(found.price_version),
@@ -162,8 +165,28 @@ class _Pages:
             cache_saved=(await self._usage.beside(found)).cache_saved,
         )
         return await self._site.page(
-            request, "activity/generation.html", member, title=f"Call of {view.model}", call=view
+            request,
+            "activity/generation.html",
+            member,
+            title=f"Call of {view.model}",
+            call=view,
+            kept=kept,
+            why_not_kept=why_not,
         )
+
+    async def _kept(self, member: SignedIn, generation: GenerationId) -> tuple[Kept | None, str]:
+        """Its prompt and answer, or why they are not shown; "": nothing is kept of it."""
+        contents = self._site.services.contents
+        if contents is None:
+            return None, ""
+        reader = Reader(member.account.id, may_manage=member.is_admin, user=member.user.id)
+        try:
+            found = await contents.do(partial(contents.service.find, reader, generation))
+        except PermissionDenied:
+            return None, "In an organisation only admins can read prompts and answers."
+        except Overloaded as error:
+            return None, error.message
+        return None if found is None else await run_in_threadpool(kept_of, found), ""
 
     # --- to take away ---
 
