@@ -31,7 +31,7 @@ _SECRETS: Final = (
         r"""(?!Bearer|Basic)[^\s"',}]{4,}""",
         re.IGNORECASE,
     ),
-    re.compile(r"(\w+)(://)[^\s/@]+(?=@)"),
+    re.compile(r"\b(\w+)(://)[^\s/@]+(?=@)"),  # without \b, a long word is tried at each letter
 )
 
 # What a LogRecord has by itself; everything else was passed as `extra` and belongs to the event.
