@@ -47,7 +47,7 @@ __all__ = [
 
 SETTLE_LOAD = "settle"  # what `make bench` calls it
 SETTLE_CALLS = 20_000
-SETTLE_CALLS_QUICK = 2_000
+SETTLE_CALLS_QUICK = 300
 POSTINGS_PER_ENTRY = 2
 
 
