@@ -48,10 +48,11 @@ def entered(browser: Browser, served: Served, email: str) -> Any:
 
 @dataclass(frozen=True)
 class Furnished:
-    """Cookies: of Ada for herself, and of Ada for her organisation."""
+    """Cookies: of Ada for herself, of Ada for her organisation, and of one of its members, who is no admin."""
 
     ada: Any
     team: Any
+    member: Any
 
 
 class Hand:
@@ -96,9 +97,9 @@ def furnish(browser: Browser, served: Served) -> Furnished:
         _money(hand)
     team = entered(browser, served, ADA)
     with window(browser, served.url, state=team) as (page, _):
-        _organisation(browser, served, Hand(page, served))
+        member = _organisation(browser, served, Hand(page, served))
     _sessions(browser, served)
-    return Furnished(ada, team)
+    return Furnished(ada, team, member)
 
 
 def _workspaces(hand: Hand) -> None:
@@ -235,7 +236,9 @@ def _money(hand: Hand) -> None:
     )
 
 
-def _organisation(browser: Browser, served: Served, hand: Hand) -> None:
+def _organisation(browser: Browser, served: Served, hand: Hand) -> Any:
+    """Cookies of the last who joined it."""
+    member: Any = None
     hand.send("/settings/organisation/create", new_name="Analytical Engines")
     for email, role, name in (
         ("charles@example.com", "admin", "Charles Babbage"),
@@ -246,21 +249,23 @@ def _organisation(browser: Browser, served: Served, hand: Hand) -> None:
     ):
         hand.send("/settings/organisation/invite", email=email, role=role)
         if name:
-            _join(browser, served, mailed_link(served, email, "/join"), name)
+            member = _join(browser, served, mailed_link(served, email, "/join"), name)
     rows = re.findall(r'id="member-([^"]+)"', hand.read("/settings/organisation"))
     for user, (role, limit, reset) in zip(
         rows[1:], (("admin", "", ""), ("member", "50", "monthly"), ("member", "5", "daily")), strict=False
     ):  # fmt: skip
         path = f"/settings/organisation/members/{user}"
         hand.send(path, role=role, limit=limit, limit_reset=reset)
+    return member
 
 
-def _join(browser: Browser, served: Served, link: str, name: str) -> None:
+def _join(browser: Browser, served: Served, link: str, name: str) -> Any:
     with window(browser, served.url) as (page, _):
         page.goto(link)
         page.get_by_label("Your name").fill(name)
         page.get_by_role("button", name="Join").click()
         page.wait_for_url("**/settings/organisation**")
+        return page.context.storage_state()
 
 
 def _sessions(browser: Browser, served: Served) -> None:
@@ -292,6 +297,15 @@ def clicking(role: Any, name: str, *, exact: bool = True) -> Act:
 def unfolding(text: str) -> Act:
     def act(page: Page) -> None:
         page.locator("summary", has_text=text).filter(visible=True).first.click()
+
+    return act
+
+
+def going(suffix: str) -> Act:
+    """To a page below this one, as who has no scripts does."""
+
+    def act(page: Page) -> None:
+        page.goto(page.url + suffix, wait_until="networkidle")
 
     return act
 

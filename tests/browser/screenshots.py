@@ -25,6 +25,7 @@ from tests.browser.scenes import (
     entered,
     fairlead,
     filling,
+    going,
     unfolding,
 )
 from tests.browser.stage import (
@@ -59,7 +60,8 @@ _NOBODY = {"Email": "nobody@example.com"}
 class Shot:
     """name: of the file. as_owner: signed in as the owner. has_demo: among made-up calls and in a furnished
     installation; as_demo: and signed in to an account that made them; as_ada, as_team: to one whose settings
-    are full, or to its organisation. follow: a link on that page, which leads to the one that is wanted.
+    are full, to its organisation, or to a member's. follow: a link on that page, which leads to the one that is
+    wanted.
     act: what is clicked before. is_window: what a window holds, not the whole page."""
 
     name: str
@@ -69,6 +71,7 @@ class Shot:
     as_demo: bool = False
     as_ada: bool = False
     as_team: bool = False
+    as_member: bool = False
     follow: str = ""
     act: Act | None = None
     is_window: bool = False
@@ -80,6 +83,7 @@ class Shot:
             ("demo", self.as_demo),
             ("ada", self.as_ada),
             ("team", self.as_team),
+            ("member", self.as_member),
             ("owner", self.as_owner),
         ):
             if is_it:
@@ -325,6 +329,17 @@ PAGES = (
         follow="tr:has-text('$35.00') a",
         act=clicking("link", "Pay now"),
     ),
+    Shot(
+        "credits-failed", "/credits", has_demo=True, as_ada=True, follow="tr:has-text('$50.00') a"
+    ),
+    Shot(
+        "credits-refund-page",
+        "/credits",
+        has_demo=True,
+        as_ada=True,
+        follow="tr:has-text('$1,500') a",
+        act=going("/refund"),
+    ),
     Shot("credits-buy", "/credits/buy?amount=3&method=card", as_owner=True),
     Shot("credits-buy-quote", "/credits/buy?amount=1250&method=card", as_owner=True),
     Shot("credits-top-up", "/credits/top-up", has_demo=True, as_demo=True),
@@ -337,6 +352,27 @@ PAGES = (
     Shot("keys-new", "/settings/keys/new", as_owner=True),
     Shot("keys-one", "/settings/keys", as_owner=True, follow="tbody th a"),
     Shot("keys-management", "/settings/keys?kind=management", as_owner=True),
+    *(
+        Shot(f"member-{path.rpartition('/')[2]}", path, has_demo=True, as_member=True)
+        for path in (
+            "/settings/organisation",
+            "/settings/privacy",
+            "/settings/workspaces",
+            "/settings/keys",
+            "/settings/byok",
+            "/activity",
+            "/credits",
+        )
+    ),
+    Shot("sign-out", "/sign-out", as_owner=True),
+    Shot(
+        "keys-delete-page",
+        "/settings/keys",
+        has_demo=True,
+        as_ada=True,
+        follow="tbody a:has-text('website')",
+        act=going("/delete"),
+    ),
     Shot("keys-full", "/settings/keys", has_demo=True, as_ada=True),
     Shot("keys-management-full", "/settings/keys?kind=management", has_demo=True, as_ada=True),
     Shot(
@@ -404,7 +440,7 @@ def main(wanted: str = "") -> None:
             fairlead(served, "demo", "--yes")  # the chat has called already
             cookies["demo"] = entered(browser, served, DEMO)
             furnished = scenes.furnish(browser, served)
-            cookies |= {"ada": furnished.ada, "team": furnished.team}
+            cookies |= {"ada": furnished.ada, "team": furnished.team, "member": furnished.member}
             take(browser, served, [shot for shot in shots if shot.has_demo], cookies)
 
 
