@@ -189,6 +189,8 @@ class Standings:
         end_ms = self._tomorrow_ms()
         start_ms = end_ms - period.days * DAY_MS
         before_ms = start_ms - period.days * DAY_MS
+        if wanted is not None and subject in _OF_MODELS:
+            filters = self._of_categories(before_ms, end_ms, wanted)
         now = self._counted(subject, start_ms, end_ms, wanted=wanted, filters=filters)
         before = self._counted(subject, before_ms, start_ms, wanted=wanted, filters=filters)
         return rules.rankings(
