@@ -260,7 +260,7 @@ async def _opened(
         settings,
         control,
         clock=clock,
-        health=measured(control.catalog.snapshot, clock.now_s()),
+        health=measured(control.catalog.snapshot, size, clock.now_s()),
         credentials=_OpenProviders(),  # type: ignore[arg-type] - all that is asked of it
         management=management,
         samples=dict,

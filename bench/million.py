@@ -83,7 +83,8 @@ SHAPES: Final = 8  # of calls to one endpoint: how long, how well
 ENDPOINTS_CALLED: Final = 6  # of a model
 GROWTH: Final = 3.0  # how much more is called at the end than at the beginning
 CALLS_PER_CHARGE: Final = 1000
-KEEP_EVERY_DAYS: Final = 7
+FORGET_EVERY_DAYS: Final = 30
+CALLS_PER_MEASURED: Final = 50
 HEALTH_CALLS: Final = 120  # of each endpoint, lately; fewer tell no uptime
 CREDIT: Final = NanoUSD(10**15)
 _PREFERENCES: Final = Preferences()
@@ -374,7 +375,7 @@ def fill(
         ]
         _settle(control, rollup, records)
         done += calls
-        if day % KEEP_EVERY_DAYS == 0 or day + 1 == size.days:
+        if (day + 1) % FORGET_EVERY_DAYS == 0 or day + 1 == size.days:
             keeper.forget()
             progress(done)
     _furnish(control, biggest)
@@ -442,13 +443,13 @@ def _furnish(control: ControlPlane, account: AccountId) -> None:
     )
 
 
-def measured(snapshot: Snapshot, now_s: float) -> HealthBook:
-    """What a process knows of endpoints after a busy half hour."""
+def measured(snapshot: Snapshot, size: Size, now_s: float) -> HealthBook:
+    """What a process knows of endpoints after a busy half hour; with few calls, of few of them."""
     book = HealthBook()
     latencies: Mapping[ProviderSlug, float] = {
         slug: 0.2 + 0.05 * place for place, slug in enumerate(snapshot.providers)
     }
-    for model in callable_models(snapshot):
+    for model in callable_models(snapshot)[: size.calls // CALLS_PER_MEASURED]:
         for place, endpoint in enumerate(_endpoints(model)[:ENDPOINTS_CALLED]):
             for call in range(HEALTH_CALLS if place == 0 else HEALTH_CALLS // 4):
                 ended = EndpointOutcome(
