@@ -12,7 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from fairlead.cli import opening
 from fairlead.cli.main import run
+from fairlead.control.catalog.files import load_seed
+from fairlead.core.catalog import Snapshot
 from fairlead.store.database import DATABASE_FILE
 
 PROGRAM = (sys.executable, "-m", "fairlead")
@@ -35,6 +38,18 @@ def clean_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         if is_key or name.startswith(("FAIRLEAD_", *clouds)):
             monkeypatch.delenv(name)
     monkeypatch.setenv("FAIRLEAD_DATA", str(tmp_path / "data"))
+
+
+@pytest.fixture(scope="session")
+def shipped() -> Snapshot:
+    """The catalogue that comes with the package."""
+    return load_seed()
+
+
+@pytest.fixture(autouse=True)
+def read_once(shipped: Snapshot, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A command in this process need not read the catalogue's files, half of what most commands take."""
+    monkeypatch.setattr(opening, "seed", lambda: shipped)
 
 
 @pytest.fixture
