@@ -260,11 +260,14 @@ def _organisation(browser: Browser, served: Served, hand: Hand) -> Any:
 
 
 def _join(browser: Browser, served: Served, link: str, name: str) -> Any:
+    """Cookies of who joined, and acts for the organisation now."""
     with window(browser, served.url) as (page, _):
         page.goto(link)
         page.get_by_label("Your name").fill(name)
         page.get_by_role("button", name="Join").click()
         page.wait_for_url("**/settings/organisation**")
+        page.get_by_role("button", name="Switch").click()
+        page.get_by_text("Members share credit").wait_for()
         return page.context.storage_state()
 
 
