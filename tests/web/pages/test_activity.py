@@ -274,13 +274,28 @@ def test_what_was_asked_and_answered_is_shown_where_it_is_kept(stage: Stage, ada
     ):
         assert said in page
     assert "turn 0." not in page
-    assert len(page) < 60_000
+    assert page.count("A long answer.") < 1_400
     assert "Neither is kept" in ada.get(f"/activity/{other.id}").text
     shared = f"/activity/{calls[1].id}"
     assert "Because." in Visit(stage, stage.ada, crew).get(shared).text
     member = Visit(stage, stage.bob, crew).get(shared).text
     assert "Because." not in member
     assert "only admins can read" in member
+
+
+def test_what_is_wrong_with_an_answer_is_said_on_its_page(stage: Stage, ada: Visit) -> None:
+    call = stage.settle(stage.ada)
+    path = f"/activity/{call.id}/feedback"
+    assert f'action="{path}"' in ada.get(f"/activity/{call.id}").text
+    answer = ada.post(path, category="billing", comment=" Twice.\r\nWhy? ")
+    assert answer.headers["location"] == f"/activity/{call.id}?notice=said"
+    (remark,) = stage.feedback(stage.ada)
+    assert (remark.category, remark.comment) == ("billing", "Twice.\nWhy?")
+    assert (remark.generation, remark.author) == (call.id, stage.ada.user)
+    assert ada.post(path, category="colour").status_code == 400
+    assert ada.post(path, category="other", comment="x" * 1001).status_code == 400
+    assert Visit(stage, stage.bob).post(path, category="other").status_code == 404
+    assert len(stage.feedback(stage.ada)) == 1
 
 
 def test_nobody_is_sent_to_sign_in(stage: Stage) -> None:

@@ -133,7 +133,7 @@ class House(Stage):
             "workspace": "lab", "provider": "openai", "section": "first", "is_enabled": "true",
             "key": "sk-proj-0123456789abcdefghijefgh", "amount": "20", "method": "card", "outcome": "pay",
             "threshold": "10", "monthly_max": "100", "when": "never", "daily": "1", "sampling": "50",
-            "confirm": "lab", "reason": "none", "reference": "none",
+            "confirm": "lab", "reason": "none", "reference": "none", "category": "other",
         }  # fmt: skip
 
     def routes(self, method: str) -> list[str]:

@@ -56,7 +56,7 @@ SIGNED = frozenset({"/hooks/stripe"})
 # What a member of an organisation may do in it without being an admin: what is their own.
 MEMBERS_MAY = frozenset(
     {
-        "/sign-out", "/auth", "/verify/{token}", "/settings/keys",
+        "/sign-out", "/auth", "/verify/{token}", "/settings/keys", "/activity/{generation}/feedback",
         "/settings/profile/name", "/settings/profile/email", "/settings/profile/email/verify",
         "/settings/profile/password", "/settings/sessions/end-others", "/settings/sessions/{session}/end",
         "/settings/organisation/create", "/settings/organisation/switch", "/settings/organisation/leave",

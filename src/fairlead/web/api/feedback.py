@@ -17,7 +17,7 @@ from fairlead.web.management import Management
 from fairlead.web.operations import Asked, Operation, Who
 from fairlead.web.services import Generations
 
-__all__ = ["feedback_operations"]
+__all__ = ["COMMENT_CHARACTERS_MAX", "feedback_operations"]
 
 COMMENT_CHARACTERS_MAX: Final = 1000
 

@@ -26,6 +26,7 @@ from fairlead.control.usage.types import Names
 from fairlead.core.catalog import Snapshot
 from fairlead.core.errors import NotFound, Overloaded, PermissionDenied
 from fairlead.core.ids import AccountId, GenerationId, KeyId
+from fairlead.web.api.feedback import COMMENT_CHARACTERS_MAX
 from fairlead.web.api.generations import ID_CHARACTERS_MAX
 from fairlead.web.api.routing import snapshot_of
 from fairlead.web.asking import Desk
@@ -47,6 +48,7 @@ from fairlead.web.pages.activity_view import (
 )
 from fairlead.web.pages.generation_view import call_view, provider_name
 from fairlead.web.pages.kept_view import Kept, kept_of
+from fairlead.web.pages.remarks import CATEGORY_OPTIONS, remark_pages
 from fairlead.web.pages.site import Site
 from fairlead.web.usage_desk import UsageDesk
 
@@ -72,6 +74,7 @@ def activity_pages(site: Site) -> list[Route]:
         Route("/activity/calls.csv", pages.calls_csv),
         Route("/activity/summary.pdf", pages.summary_pdf),
         Route("/activity/{generation}", pages.generation),
+        *remark_pages(site),
     ]
 
 
@@ -172,6 +175,8 @@ class _Pages:
             call=view,
             kept=kept,
             why_not_kept=why_not,
+            remarks=CATEGORY_OPTIONS if self._site.services.management is not None else (),
+            comment_max=COMMENT_CHARACTERS_MAX,
         )
 
     async def _kept(self, member: SignedIn, generation: GenerationId) -> tuple[Kept | None, str]:

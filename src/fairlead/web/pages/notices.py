@@ -60,6 +60,7 @@ NOTICES: Final = MappingProxyType(
         "model-shown": Notice("success", "Shown. Everybody sees it, and can call it."),
         "ledger-check-begun": Notice("info", "The check was begun. Nobody needs to wait for it."),
         "ledger-check-runs": Notice("info", "A check is under way already."),
+        "said": Notice("success", "Thank you. It is kept beside the call."),
         "left": Notice("success", "You do not belong to that organisation any more."),
     }
 )
