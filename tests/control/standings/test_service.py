@@ -219,6 +219,20 @@ def test_a_providers_endpoints_together_are_the_provider(standings: Standings):
     assert slow.uptime_at(-1) in (0.0, None)
 
 
+@pytest.mark.parametrize("category", [None, "coding"])
+@pytest.mark.parametrize("subject", [Subject.MODEL, Subject.AUTHOR])
+def test_those_that_are_not_shown_are_in_the_rest(
+    standings: Standings, subject: Subject, category: str | None
+):
+    every = standings.shares(subject, Period.MONTH, shown=20, category=category)
+    one = standings.shares(subject, Period.MONTH, shown=1, category=category)
+    assert (one.names, one.tokens) == (every.names[:1], every.tokens[:1])
+    assert sum(every.tokens[0])
+    buckets = range(len(every.starts_ms))
+    assert [one.total(at) for at in buckets] == [every.total(at) for at in buckets]
+    assert not any(every.rest)
+
+
 def test_shares_can_be_of_one_category(standings: Standings):
     found = standings.shares(Subject.APP, Period.MONTH, category="coding")
     assert found.names == ("Cline",)
