@@ -235,6 +235,18 @@ async def test_the_feed_is_rss_of_the_same_list(client: httpx.AsyncClient) -> No
     assert all((one.findtext("link") or "").startswith("http://fairlead.test/") for one in items)
 
 
+async def test_the_api_leads_to_the_feed_of_the_same_list(client: httpx.AsyncClient) -> None:
+    answer = await client.get("/api/v1/models?q=claude&use_rss=true&use_rss_chat_links=true")
+    assert answer.status_code == 307
+    feed = await client.get(answer.headers["location"])
+    items = list(ElementTree.fromstring(feed.content).iter("item"))
+    links = [one.findtext("link") or "" for one in items]
+    listed = (await client.get("/api/v1/models?q=claude")).json()["data"]
+    assert {one.findtext("guid") for one in items} <= {one["id"] for one in listed}
+    assert links
+    assert all(link.startswith("http://fairlead.test/chat?model=") for link in links)
+
+
 async def test_home_counts_what_is_there_and_shows_its_own_address(
     client: httpx.AsyncClient,
 ) -> None:

@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from fairlead.core.catalog import Endpoint, Model, ModelKind, Snapshot, UnknownModel
@@ -61,6 +61,8 @@ class _ModelApi:
         self._measuring = Measuring(services)
 
     async def models(self, request: Request) -> Response:
+        if request.query_params.get("use_rss") == "true":
+            return RedirectResponse(_feed(request), 307, {"cache-control": "no-cache"})
         shelf = await self._shelves.current()
         return await self._filtered(request, shelf)
 
@@ -179,6 +181,13 @@ def _next_url(request: Request, offset: int, limit: int) -> str:
 def _meant(model: Model) -> ModelId | None:
     """The model that an entry of the list stands for; None: a router, which stands for many."""
     return model.endpoints[0].model if model.endpoints else None
+
+
+def _feed(request: Request) -> str:
+    """The same list as RSS. It shows all kinds of models unless told otherwise; this path, those that write."""
+    asked = {"output_modalities": "text"} | dict(request.query_params)
+    asked.pop("use_rss", None)
+    return f"/models/feed.xml?{urlencode(asked)}"
 
 
 def _find(snapshot: Snapshot, name: str) -> Model:

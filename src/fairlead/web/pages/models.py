@@ -45,6 +45,7 @@ def models_pages(site: Site) -> list[Route]:
             "models/feed.xml",
             rows=listing.rows,
             origin=site.origin(request),
+            to_chat=request.query_params.get("use_rss_chat_links") == "true",
         )
 
     async def _listing(request: Request) -> Listing:
