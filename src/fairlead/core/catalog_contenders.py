@@ -67,9 +67,17 @@ def contenders_of(
 
 
 def is_free(endpoint: Endpoint) -> bool:
-    """Whether nothing is charged there, whatever is asked."""
+    """Whether nothing is charged there for what is asked and answered, in whatever it is sold."""
     prices = endpoint.prices
-    return not (prices.prompt or prices.completion or prices.request or prices.overrides)
+    return not (
+        prices.prompt
+        or prices.completion
+        or prices.request
+        or prices.image_output
+        or prices.audio_second
+        or prices.character
+        or prices.overrides
+    )
 
 
 def is_specialist(model: Model) -> bool:

@@ -49,8 +49,9 @@ def test_other_variants_say_nothing_about_endpoints(variant: str) -> None:
     assert kept(variant) is None
 
 
-def test_a_fee_for_each_request_is_not_free() -> None:
-    fee = msgspec.structs.replace(ZERO, prices=msgspec.structs.replace(ZERO.prices, request=1))
+@pytest.mark.parametrize("name", ["request", "audio_second", "character", "image_output"])
+def test_what_is_sold_by_anything_else_than_tokens_is_not_free(name: str) -> None:
+    fee = msgspec.structs.replace(ZERO, prices=msgspec.structs.replace(ZERO.prices, **{name: 1}))
     assert not has_free(a_model(fee, PAID, UNPRICED))
     assert has_free(MODEL)
 

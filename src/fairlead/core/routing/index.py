@@ -16,6 +16,7 @@ from operator import or_
 from typing import Final, NamedTuple
 
 from fairlead.core.catalog import DataPolicy, Endpoint, EndpointStatus, Model, Snapshot
+from fairlead.core.catalog_contenders import is_free
 from fairlead.core.ids import EndpointId, ModelId, ProviderSlug
 from fairlead.core.money import PicoUSD, price_text
 from fairlead.core.pricing import PriceSheet
@@ -337,7 +338,7 @@ def _indexed(model: Model, snapshot: Snapshot) -> ModelIndex:
         keeps_nothing=those(lambda one: policy(one).keeps_nothing),
         retains_nothing=those(lambda one: policy(one).retains_prompts is False),
         never_trains=those(lambda one: policy(one).trains_on_prompts is False),
-        free=those(_is_free),
+        free=those(is_free),
         stepped=sum(1 << place for place, offer in enumerate(offers) if offer.steps),
         ladders={name: Ladder(list(prices)) for name, prices in capped.items()},
         prompt_characters=Ladder(characters),
@@ -403,13 +404,6 @@ def _replaced(usual: Prices, new: Mapping[str, PicoUSD]) -> Prices:
 
 def _saving(prompt: PicoUSD, cache_read: PicoUSD | None) -> PicoUSD | None:
     return cache_read if cache_read is not None and cache_read < prompt else None
-
-
-def _is_free(endpoint: Endpoint) -> bool:
-    sheet = endpoint.prices
-    return not (
-        sheet.prompt or sheet.completion or sheet.request or sheet.image_output or sheet.overrides
-    )
 
 
 def prompt_tokens_max(endpoint: Endpoint) -> int:
