@@ -22,9 +22,11 @@ from tests.browser.scenes import ADA, entered, fairlead, furnish
 from tests.browser.screenshots import DEMO, PAGES
 from tests.browser.stage import (
     DESKTOP,
+    LOOKS,
     OPEN_TO_ALL,
     PHONE,
     Served,
+    Theme,
     Watched,
     mailed_link,
     serious_findings,
@@ -207,14 +209,14 @@ def wrongs_of(
     yield from looks_of(page, "light")
     page.set_viewport_size(sizes[1])
     page.emulate_media(color_scheme="dark")
-    yield from looks_of(page, "dark")
+    yield from looks_of(page, "dark", LOOKS)
     for wrong in watched.wrongs:
         if f"status of {wanted} " not in wrong:
             yield wrong
 
 
-def looks_of(page: Page, theme: str) -> Iterator[str]:
-    for wrong in serious_findings(page):
+def looks_of(page: Page, theme: Theme, rules: Sequence[str] = ()) -> Iterator[str]:
+    for wrong in serious_findings(page, rules):
         yield f"{theme}: {wrong}"
     if (too_wide := page.evaluate(TOO_WIDE)) > 0:
         yield f"{theme}: is {too_wide} px too wide"
