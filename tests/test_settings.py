@@ -11,7 +11,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from fairlead.control.catalog.files import load_seed
 from fairlead.settings import (
     CONFIG_NAME,
     Settings,
@@ -22,8 +21,9 @@ from fairlead.settings import (
     needs_restart,
 )
 from fairlead.settings.words import every_setting
+from tests.shipped import SEED
 
-PROVIDERS = load_seed().providers
+PROVIDERS = SEED.providers
 ROOT = Path(__file__).resolve().parent.parent
 
 

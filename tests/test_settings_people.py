@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from fairlead.control.catalog.files import load_seed
 from fairlead.settings import CONFIG_NAME, OidcSettings, Secret, Settings, SettingsError, load
+from tests.shipped import SEED
 
-PROVIDERS = load_seed().providers
+PROVIDERS = SEED.providers
 COMPANY = '[oidc.my-company]\nissuer = "https://login.example.com"\nclient_id = "fairlead"\n'
 
 

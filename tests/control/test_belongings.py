@@ -11,7 +11,6 @@ import pytest
 import sqlalchemy as sa
 
 from fairlead.control.accounts.service import Accounts
-from fairlead.control.catalog.files import load_seed
 from fairlead.control.credentials.service import Credentials
 from fairlead.control.credentials.types import Changes
 from fairlead.control.keys.service import Keys
@@ -34,10 +33,10 @@ from fairlead.store.secrets import Secrets
 from fairlead.store.tables.credentials import provider_credentials
 from fairlead.store.tables.people import workspaces
 from fairlead.store.tables.usage import MEASURES, usage_days, usage_series
+from tests.shipped import SEED
 
 pytestmark = pytest.mark.anyio
 
-SEED = load_seed()
 MASTER = MasterKeys((bytes(32),))
 SECRET = "sk-proj-canary-0123456789"
 

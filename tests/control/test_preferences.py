@@ -23,7 +23,6 @@ from fairlead.control.accounts.preferences import (
 )
 from fairlead.control.accounts.service import Accounts
 from fairlead.control.accounts.types import AccountUnknown, PreferencesInvalid
-from fairlead.control.catalog.files import load_seed
 from fairlead.control.keys.service import Keys
 from fairlead.control.serving.keys import CachedKeyDirectory
 from fairlead.core.caller import Caller
@@ -32,10 +31,11 @@ from fairlead.core.ids import AccountId
 from fairlead.core.routing.preferences import NO_ACCOUNT_WISHES, AccountPreferences, Sort
 from fairlead.settings import Routing
 from fairlead.store.database import Database
+from tests.shipped import SEED
 
 ROOT = Path(__file__).resolve().parents[2]
 NOW_MS = 1_763_700_000_000
-PROVIDERS = load_seed().providers
+PROVIDERS = SEED.providers
 EVERYTHING = {
     "allowed_providers": ["openai", "Google Vertex AI", "google-vertex/europe-west1"],
     "ignored_providers": ["deepinfra"],

@@ -7,7 +7,6 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 
-from fairlead.control.catalog.files import load_seed
 from fairlead.core.catalog import (
     Endpoint,
     EndpointStatus,
@@ -30,8 +29,8 @@ from fairlead.core.catalog_overlay import overlay
 from fairlead.core.ids import EndpointId, ModelId
 from fairlead.core.money import PicoUSD
 from fairlead.core.pricing import price_version
+from tests.shipped import SEED
 
-SEED = load_seed()
 MODEL, BASE, PRESET = (
     ModelId("openai/o3"),
     ModelId("openai/o3-mini"),

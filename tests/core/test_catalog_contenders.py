@@ -9,14 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fairlead.control.catalog.files import load_seed
 from fairlead.core.catalog import Contender, EndpointStatus, Model, ModelKind
 from fairlead.core.catalog_contenders import contenders_of
 from fairlead.core.catalog_quality import Record, Score, records_of
 from fairlead.core.ids import ModelId
 from fairlead.testing.builders import a_model, a_provider, an_endpoint
+from tests.shipped import SEED
 
-SEED = load_seed()
 SCORES = st.lists(
     st.builds(
         Score,

@@ -10,13 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fairlead.control.catalog.files import load_seed
 from fairlead.core import catalog_families
 from fairlead.core.catalog import EndpointStatus, Model, ModelKind
 from fairlead.core.catalog_families import families_of, family_name
 from fairlead.testing.builders import a_model, a_provider, an_endpoint
-
-SEED = load_seed()
+from tests.shipped import SEED
 
 
 def of_age(slug: str, created: int, **about: Any) -> Model:

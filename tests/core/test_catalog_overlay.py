@@ -8,13 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fairlead.control.catalog.files import load_seed
 from fairlead.core.catalog import EndpointStatus, Modality, Resolved
 from fairlead.core.catalog_overlay import ConfigurationInvalid, Discovered, overlay
 from fairlead.core.ids import ModelId, ProviderSlug
 from fairlead.core.money import price_text
+from tests.shipped import SEED
 
-SEED = load_seed()
 OLLAMA = ProviderSlug("ollama")
 VLLM = ProviderSlug("vllm")
 PRICES = {"usd_per_million_tokens": {"prompt": "0.15", "completion": "0.60"}}

@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fairlead.control.catalog.files import load_seed
 from fairlead.core.errors import ErrorType, FailureKind, UpstreamFailure
 from fairlead.core.ids import ProviderSlug
 from fairlead.core.own_keys import (
@@ -21,8 +20,9 @@ from fairlead.core.own_keys import (
     read_own_key,
     refused,
 )
+from tests.shipped import SEED
 
-PROVIDERS = load_seed().providers
+PROVIDERS = SEED.providers
 SECRET = "sk-proj-canary0123456789"
 SERVICE_ACCOUNT = {
     "type": "service_account",

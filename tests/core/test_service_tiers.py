@@ -10,7 +10,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fairlead.control.catalog.files import load_seed
 from fairlead.core.catalog import Endpoint, EndpointStatus, TierPrices
 from fairlead.core.ids import ModelId
 from fairlead.core.money import PicoUSD
@@ -27,8 +26,8 @@ from fairlead.dialects.openai_chat import OpenAIChat
 from fairlead.providers.base import Credential
 from fairlead.providers.registry import PROVIDERS
 from fairlead.testing.builders import a_model, an_endpoint
+from tests.shipped import SEED
 
-SEED = load_seed()
 PRICES = {
     "priority": {"prompt": PicoUSD(2_000_000), "completion": PicoUSD(4_000_000)},
     "flex": {"prompt": PicoUSD(500_000)},

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from fairlead.control.catalog.files import load_seed
 from fairlead.core.ids import ProviderSlug
 from fairlead.gateway.credentials import CredentialBook, Lacking, resolve
 from fairlead.providers.base import Credential
 from fairlead.settings import ProviderSettings, Secret
+from tests.shipped import SEED
 
-PROVIDERS = load_seed().providers
+PROVIDERS = SEED.providers
 KEY = Secret("the key")
 
 

@@ -8,7 +8,6 @@ from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from urllib.parse import parse_qs
 
-from fairlead.control.catalog.files import load_seed
 from fairlead.core.ids import ProviderSlug
 from fairlead.gateway.credentials import Lacking
 from fairlead.gateway.keyring import Keyring, Opened, open_providers
@@ -16,8 +15,9 @@ from fairlead.providers.base import Credential, UpstreamRequest
 from fairlead.settings import ProviderSettings, Secret
 from fairlead.testing.upstream import Script, ScriptedUpstream
 from fairlead.testing.vtime import run_simulated
+from tests.shipped import SEED
 
-PROVIDERS = load_seed().providers
+PROVIDERS = SEED.providers
 VERTEX = ProviderSlug("google-vertex")
 OPENAI = ProviderSlug("openai")
 

@@ -9,7 +9,6 @@ from dataclasses import replace
 
 import pytest
 
-from fairlead.control.catalog.files import load_seed
 from fairlead.core.belongings import NOTHING, Belongings, OwnCredential
 from fairlead.core.caller import Caller
 from fairlead.core.errors import FailureKind, UpstreamFailure
@@ -21,8 +20,9 @@ from fairlead.providers.base import UpstreamRequest
 from fairlead.settings import ProviderSettings
 from fairlead.testing.upstream import Script, ScriptedUpstream
 from fairlead.testing.vtime import run_simulated
+from tests.shipped import SEED
 
-PROVIDERS = load_seed().providers
+PROVIDERS = SEED.providers
 OPENAI, AZURE, BEDROCK = (ProviderSlug(one) for one in ("openai", "azure", "amazon-bedrock"))
 GROQ, VERTEX = ProviderSlug("groq"), ProviderSlug("google-vertex")
 SHARED: Access = {OPENAI: INSTALLATION, GROQ: INSTALLATION}

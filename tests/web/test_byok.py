@@ -12,7 +12,6 @@ import httpx
 import pytest
 
 from fairlead.control.accounts.service import Accounts
-from fairlead.control.catalog.files import load_seed
 from fairlead.control.credentials.service import Credentials
 from fairlead.core.errors import NotAuthenticated
 from fairlead.core.ids import AccountId, KeyId, UserId, WorkspaceId
@@ -24,11 +23,11 @@ from fairlead.store.secrets import Secrets
 from fairlead.web.app import build_web_app
 from fairlead.web.asking import Desk
 from fairlead.web.services import WebServices
+from tests.shipped import SEED
 from tests.web.conftest import NOWHERE
 
 pytestmark = pytest.mark.anyio
 
-SEED = load_seed()
 MASTER = MasterKeys((bytes(32),))
 KEY = KeyId("key-1")
 SECRET = "sk-proj-canary-0123456789"

@@ -6,15 +6,14 @@ import asyncio
 
 import pytest
 
-from fairlead.control.catalog.files import load_seed
 from fairlead.control.catalog.rules import EngineListInvalid, offered_models
 from fairlead.control.catalog.service import Catalog
 from fairlead.core.catalog import EndpointStatus
 from fairlead.core.catalog_overlay import ConfigurationInvalid, Discovered
+from tests.shipped import SEED
 
 pytestmark = pytest.mark.anyio
 
-SEED = load_seed()
 OWN = {"id": "acme/own", "provider": "groq", "usd_per_token": {"prompt": "1", "completion": "2"}}
 
 

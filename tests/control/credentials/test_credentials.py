@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from fairlead.control.accounts.service import Accounts
 from fairlead.control.accounts.types import Billing
-from fairlead.control.catalog.files import load_seed
 from fairlead.control.credentials import rules
 from fairlead.control.credentials.service import Credentials
 from fairlead.control.credentials.types import (
@@ -29,8 +28,8 @@ from fairlead.store.database import Database
 from fairlead.store.sealing import MasterKeys, MasterKeyUnknown, Unsealable
 from fairlead.store.secrets import Secrets
 from fairlead.store.tables.credentials import provider_credentials
+from tests.shipped import SEED
 
-SEED = load_seed()
 SECRET = "sk-proj-canary-0123456789"
 MASTER = MasterKeys((bytes(32),))
 

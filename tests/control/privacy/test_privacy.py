@@ -13,7 +13,6 @@ import sqlalchemy as sa
 
 from fairlead.control.accounts.service import Accounts
 from fairlead.control.accounts.types import Billing
-from fairlead.control.catalog.files import load_seed
 from fairlead.control.contents.service import Contents
 from fairlead.control.credentials.service import Credentials
 from fairlead.control.keys.service import Keys
@@ -32,8 +31,8 @@ from fairlead.store.tables.contents import contents as contents_table
 from fairlead.store.tables.generations import generations
 from fairlead.store.tables.secrets import data_keys
 from fairlead.testing.generations import plain_generation
+from tests.shipped import SEED
 
-SEED = load_seed()
 MASTER = MasterKeys((bytes(32),))
 SECRET = "sk-proj-canary-0123456789"
 RECORDS = 1203  # more than are scrubbed at once

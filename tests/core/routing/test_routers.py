@@ -10,7 +10,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fairlead.control.catalog.files import load_seed
 from fairlead.core.capability import Capability
 from fairlead.core.catalog import Contender
 from fairlead.core.errors import RequestInvalid
@@ -30,8 +29,8 @@ from fairlead.core.routing.routers import (
     choose_free,
 )
 from fairlead.core.routing.types import Traits
+from tests.shipped import SEED
 
-SEED = load_seed()
 PLAIN = Traits(Capability.CHAT, 100, 500, 400)
 EVERYWHERE = frozenset(SEED.providers)
 ALL = Field(SEED.contenders, EVERYWHERE)
