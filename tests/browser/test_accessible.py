@@ -48,6 +48,7 @@ STATUS = {
     "worn-out": 410,
     "sign-in-worn-out": 410,
 }
+RICHEST_LAST = ("", "owner", "member", "demo", "team", "ada")  # by what they have on their pages
 KINDS = ("tab", "view", "kind")  # of an address, that make another page of it
 # What is served among the pages, and is none.
 NO_PAGES = {
@@ -124,7 +125,7 @@ def people(browser: Browser, furnished: Served) -> Mapping[str, Any]:
         sign_in(page, furnished.link)
         owner = page.context.storage_state()
     demo = entered(browser, furnished, DEMO)
-    return {"": None, "owner": owner, "demo": demo, "ada": made.ada, "team": made.team}
+    return {"": None, "owner": owner, "demo": demo, **vars(made)}
 
 
 def sent_by_mail(browser: Browser, served: Served) -> list[Visit]:
@@ -225,7 +226,7 @@ def looks_of(page: Page, theme: Theme, rules: Sequence[str] = ()) -> Iterator[st
 def visits() -> list[Visit]:
     """Of pictures of the same page, that with most on it. Which page it is, its route says, and some words of
     its address; what was clicked on it is left out."""
-    richest = sorted(PAGES, key=lambda shot: (shot.has_demo, shot.who, shot.follow == ""))
+    richest = sorted(PAGES, key=lambda shot: (shot.has_demo, RICHEST_LAST.index(shot.who)))
     found = {}
     for shot in richest:
         parts = urlsplit(shot.path)
