@@ -17,12 +17,15 @@ import msgspec
 import pytest
 from openapi_spec_validator import validate
 from starlette.applications import Starlette
+from starlette.datastructures import QueryParams
 from starlette.routing import BaseRoute, Mount, Route
 
 import fairlead.compose.serving
+from fairlead.control.catalog.files import load_seed
 from fairlead.core.chat import ChatBody, ProviderPreferences
 from fairlead.web.api.billing import billing_operations
 from fairlead.web.operations import Operation, OperationRoute
+from fairlead.web.pages.model_list import catalogue_of, listing
 from fairlead.web.reference.document import build_document, groups
 from fairlead.web.reference.shapes import field, shape
 from tests.web.management.stage import Stage
@@ -140,6 +143,13 @@ def test_the_fields_of_a_chat_are_those_that_are_read(document: dict[str, Any]) 
     for name, kind in (("ChatRequest", ChatBody), ("ProviderPreferences", ProviderPreferences)):
         described = set(document["components"]["schemas"][name]["properties"])
         assert described == set(kind.__struct_fields__)
+
+
+def test_the_filters_of_models_are_those_of_the_page(document: dict[str, Any]) -> None:
+    """But for those that no model has figures for."""
+    told = {one["name"] for one in _operation(document, "GET", "/models")["parameters"]}
+    page = listing(catalogue_of(load_seed()), QueryParams(), now_s=0)
+    assert {one.name for one in (*page.choices, *page.groups)} | {"q", "sort"} <= told
 
 
 def test_examples_fit_their_bodies(document: dict[str, Any]) -> None:
