@@ -239,8 +239,8 @@ def _public(installation: Installation) -> dict[str, list[Page]]:
             )
         ],
         "/docs/design-system": [Page("design system", ["/docs/design-system"])],
-        "/openapi.json": [Page("openapi.json", ["/openapi.json"])],
-        "/openapi.yaml": [Page("openapi.yaml", ["/openapi.yaml"])],
+        "/openapi.json": [Page("openapi.json", ["/openapi.json"], is_download=True)],
+        "/openapi.yaml": [Page("openapi.yaml", ["/openapi.yaml"], is_download=True)],
         "/{author}/{slug:path}": [
             *(
                 Page(

@@ -39,7 +39,7 @@ LIMIT_MS: Final = 100.0
 ROUNDS: Final = 30
 ROUNDS_QUICK: Final = 1
 # Few calls, and more of everything else than a page shows: should one ask for each of something, it shows.
-QUICK: Final = Size(calls=2_000, days=40, accounts=55, keys=55, keys_of_others=1, purchases=30)
+QUICK: Final = Size(calls=600, days=10, accounts=55, keys=55, keys_of_others=1, purchases=10)
 PROFILED_LINES: Final = 45
 
 
