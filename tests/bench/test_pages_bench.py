@@ -33,9 +33,5 @@ def test_no_page_asks_or_sends_more_the_more_there_is(tmp_path: Path) -> None:
     assert len(pages) > 100
     asking = {name: one["queries"] for name, one in pages.items()}
     assert {name: count for name, count in asking.items() if count > QUERIES_MAX} == {}
-    big = {
-        name: one["sent_bytes"]
-        for name, one in pages.items()
-        if one["sent_bytes"] > SENT_BYTES_MAX and not one["is_download"]
-    }
-    assert big == {}
+    sent = {name: one["sent_bytes"] for name, one in pages.items()}
+    assert {name: size for name, size in sent.items() if size > SENT_BYTES_MAX} == {}
