@@ -69,6 +69,17 @@ async def test_a_page_names_its_language_title_and_parts(
     assert len(ids) == len(set(ids))
 
 
+async def test_every_public_page_of_its_own_is_linked_from_every_page(
+    client: httpx.AsyncClient,
+) -> None:
+    elements = Elements((await client.get("/", headers=HTML)).text).found
+    links = {attributes.get("href") for tag, attributes in elements if tag == "a"}
+    assert links >= {
+        "/models", "/providers", "/rankings", "/apps", "/chat", "/docs",
+        "/compare", "/request-builder", "/docs/api", "/status", "/docs/privacy", "/docs/terms",
+    }  # fmt: skip
+
+
 async def test_an_unchanged_page_is_not_sent_again(client: httpx.AsyncClient) -> None:
     first = await client.get("/models", headers=HTML)
     again = await client.get("/models", headers=HTML | {"if-none-match": first.headers["etag"]})
