@@ -12,6 +12,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from hypothesis import settings
 
 from fairlead.store import migrate
 from fairlead.store.database import DATABASE_FILE, Database, open_database
@@ -23,11 +24,15 @@ ROOM_BYTES_MIN = 4 << 30  # far more than a run needs: what a passed test wrote 
 
 
 def pytest_configure() -> None:
-    """What tests write goes into memory, where there is a place for it, unless TMPDIR says where it should go.
+    """No example fails for being slow: a busy machine is no mistake of ours.
+
+    What tests write goes into memory, where there is a place for it, unless TMPDIR says where it should go.
 
     A database of PostgreSQL is 300 files: to make one on a disk takes ten times as long as in memory. Nothing
     here switches the machine off, so there is no other difference.
     """
+    settings.register_profile("patient", deadline=None)
+    settings.load_profile("patient")
     has_room = (
         os.access(MEMORY, os.W_OK)
         and min(shutil.disk_usage(MEMORY).free, psutil.virtual_memory().available) > ROOM_BYTES_MIN
