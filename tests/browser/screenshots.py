@@ -194,6 +194,7 @@ PAGES = (
             "endpoints",
             "accounts",
             "payments",
+            "feedback",
             "ledger",
             "configuration",
             "audit",

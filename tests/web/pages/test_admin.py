@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 import shutil
 from collections.abc import Iterator
@@ -34,6 +35,7 @@ PAGES = (
     "/admin/payments",
     "/admin/payments/refunds",
     "/admin/payments/events",
+    "/admin/feedback",
     "/admin/ledger",
     "/admin/configuration",
     "/admin/audit",
@@ -299,6 +301,26 @@ def test_the_audit_log_is_paged_and_filtered(stage: AdminStage, owner: Visit) ->
     assert second.text.count("<tr>") >= 10
     assert "Nothing there" in owner.get("/admin/audit?action=nothing.ever").text
     assert "Nothing there" in owner.get("/admin/audit?actor=nobody").text
+
+
+def test_the_operator_reads_what_people_say_of_answers(stage: AdminStage, owner: Visit) -> None:
+    ada = Visit(stage, stage.ada)
+    call = stage.settle(stage.ada)
+    said = f"/activity/{call.id}/feedback"
+    assert ada.post(said, category="latency", comment=HOSTILE).status_code == 303
+    page = owner.get("/admin/feedback").text
+    assert "It took too long" in page
+    assert call.id in page
+    assert HOSTILE not in page
+    assert html.escape(HOSTILE) in page.replace("&#34;", "&quot;").replace("&#39;", "&#x27;")
+    for number in range(3):
+        for _ in range(19 if number == 0 else 20):
+            ada.post(said, category="other", comment=f"number {number}")
+        call = stage.settle(stage.ada, cost=number)
+        said = f"/activity/{call.id}/feedback"
+    older = re.search(r'rel="next" href="([^"]+)"', owner.get("/admin/feedback").text)
+    assert older is not None
+    assert "It took too long" in owner.get(older[1].replace("&amp;", "&")).text
 
 
 def test_endpoints_are_filtered(owner: Visit) -> None:

@@ -33,9 +33,12 @@ def count_of(connection: sa.Connection, generation: GenerationId) -> int:
 
 
 def page(
-    connection: sa.Connection, account: AccountId, *, before: str | None, limit: int
+    connection: sa.Connection, account: AccountId | None, *, before: str | None, limit: int
 ) -> list[Remark]:
-    query = sa.select(feedback).where(feedback.c.account_id == account)
+    """The newest first. account: None: of all."""
+    query = sa.select(feedback)
+    if account is not None:
+        query = query.where(feedback.c.account_id == account)
     if before is not None:
         query = query.where(feedback.c.id < before)
     return [

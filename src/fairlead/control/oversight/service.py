@@ -14,6 +14,8 @@ from fairlead.control.audit.service import Audit
 from fairlead.control.audit.types import Actor
 from fairlead.control.billing import queries as billing_queries
 from fairlead.control.billing.types import Purchase, Refund
+from fairlead.control.feedback import queries as feedback_queries
+from fairlead.control.feedback.types import Remark
 from fairlead.control.ledger.service import Ledger, Outcome
 from fairlead.control.ledger.types import AddCredit, LotKind, Posted, Refused
 from fairlead.control.oversight import queries
@@ -85,6 +87,13 @@ class Oversight:
         """What the payment company told us, the latest first."""
         with self._database.read() as connection:
             return queries.events(connection, offset=offset, limit=min(limit, PAGE_MAX))
+
+    def remarks(self, *, before: str | None = None, limit: int = PAGE_MAX) -> list[Remark]:
+        """What people say of answers, the newest first. before: the id of one."""
+        with self._database.read() as connection:
+            return feedback_queries.page(
+                connection, None, before=before, limit=min(limit, PAGE_MAX)
+            )
 
     def names(self, ids: Collection[str]) -> dict[str, str]:
         """How to call accounts and people; unknown ones are missing."""

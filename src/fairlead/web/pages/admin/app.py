@@ -13,6 +13,7 @@ from fairlead.web.pages.admin.configuration import configuration_pages
 from fairlead.web.pages.admin.desk import AdminDesk
 from fairlead.web.pages.admin.endpoint_prices import endpoint_price_pages
 from fairlead.web.pages.admin.endpoints import endpoint_pages
+from fairlead.web.pages.admin.feedback import feedback_pages
 from fairlead.web.pages.admin.ledger import ledger_pages
 from fairlead.web.pages.admin.models import model_visibility_pages
 from fairlead.web.pages.admin.overview import overview_pages
@@ -30,6 +31,7 @@ _PAGES: Final[tuple[Callable[[AdminDesk], list[Route]], ...]] = (
     endpoint_price_pages,
     account_pages,
     payment_pages,
+    feedback_pages,
     ledger_pages,
     configuration_pages,
     audit_pages,
