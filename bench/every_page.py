@@ -486,6 +486,7 @@ def _of_the_owner(installation: Installation) -> dict[str, list[Page]]:
         "/admin/payments": [owner("payments", "/admin/payments", "/admin/payments?state=disputed")],
         "/admin/payments/refunds": [owner("refunds", "/admin/payments/refunds")],
         "/admin/payments/events": [owner("payment events", "/admin/payments/events")],
+        "/admin/feedback": [owner("feedback", "/admin/feedback")],
         "/admin/ledger": [owner("ledger", "/admin/ledger")],
         "/admin/configuration": [owner("configuration", "/admin/configuration")],
         "/admin/audit": [owner("audit", "/admin/audit", "/admin/audit?action=key.create")],
