@@ -84,7 +84,7 @@ class Answer:
 class _OpenProviders:
     """As if there were a credential for every provider."""
 
-    def has(self, _provider: ProviderSlug) -> bool:
+    def has(self, provider: ProviderSlug) -> bool:
         return True
 
 
@@ -261,7 +261,7 @@ async def _opened(
         control,
         clock=clock,
         health=measured(control.catalog.snapshot, size, clock.now_s()),
-        credentials=_OpenProviders(),  # type: ignore[arg-type] - all that is asked of it
+        credentials=_OpenProviders(),
         management=management,
         samples=dict,
         auth=people.auth,

@@ -13,7 +13,6 @@ import httpx
 import pytest
 from jsonschema import Draft202012Validator
 
-from fairlead.control.catalog.files import load_seed
 from fairlead.core.catalog import Snapshot
 from fairlead.core.errors import NotAuthenticated
 from fairlead.core.generation import Attempt, Attribution, Generation, Outcome
@@ -25,6 +24,7 @@ from fairlead.core.usage import Usage
 from fairlead.store.database import DATABASE_FILE
 from fairlead.web.app import build_web_app
 from fairlead.web.services import Caller, WebServices
+from tests.shipped import SEED
 from tests.web.management.stage import Stage
 
 GOOD_KEY = "sk-fl-v1-good"
@@ -81,7 +81,7 @@ class HeldGenerations:
 
 @pytest.fixture(scope="session")
 def seed() -> Snapshot:
-    return load_seed()
+    return SEED
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from typing import Protocol
 
 from starlette.types import ASGIApp
 
@@ -18,7 +19,6 @@ from fairlead.core.health import EndpointFigures, HealthBook
 from fairlead.core.ids import EndpointId, ProviderSlug
 from fairlead.core.routing.facts import Standing
 from fairlead.gateway.figures import exposition
-from fairlead.gateway.keyring import Keyring
 from fairlead.settings import Settings, revealed
 from fairlead.web.administration import Administration
 from fairlead.web.app import build_web_app
@@ -34,13 +34,21 @@ from fairlead.web.usage_desk import UsageDesk
 __all__ = ["build_web_edge"]
 
 
+class Openable(Protocol):
+    """What opens providers, a keyring for one, as far as the web edge asks."""
+
+    def has(self, provider: ProviderSlug) -> bool:
+        """Whether anything opens the provider."""
+        ...
+
+
 def build_web_edge(
     settings: Settings,
     control: ControlPlane,
     *,
     clock: SystemClock,
     health: HealthBook,
-    credentials: Keyring,
+    credentials: Openable,
     management: Management,
     samples: Callable[[], Mapping[str, float]],
     auth: AuthServices | None = None,
@@ -111,7 +119,7 @@ def build_web_edge(
 class KnownHealth:
     """What the web edge may know of endpoints: the book at this moment, and what can be asked at all."""
 
-    def __init__(self, book: HealthBook, credentials: Keyring, clock: SystemClock) -> None:
+    def __init__(self, book: HealthBook, credentials: Openable, clock: SystemClock) -> None:
         self._book = book
         self._credentials = credentials
         self._clock = clock

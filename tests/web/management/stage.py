@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import httpx
 import msgspec
 import sqlalchemy as sa
+from starlette.types import ASGIApp
 
 from fairlead.compose.control_plane import ControlPlane, build_control_plane
 from fairlead.compose.management import build_management
@@ -21,22 +22,24 @@ from fairlead.compose.people import build_people_plane
 from fairlead.compose.system import SystemClock
 from fairlead.compose.web_edge import build_web_edge
 from fairlead.control.accounts.types import Billing
-from fairlead.control.catalog.files import load_seed
 from fairlead.control.feedback.service import Feedback
 from fairlead.control.feedback.types import Remark
 from fairlead.control.keys.types import NewKey
 from fairlead.control.people.types import Place
 from fairlead.core.generation import Generation, Outcome
 from fairlead.core.health import HealthBook
-from fairlead.core.ids import AccountId, UserId, generation_id
+from fairlead.core.ids import AccountId, ProviderSlug, UserId, generation_id
 from fairlead.core.money import NanoUSD
 from fairlead.core.usage import Usage
 from fairlead.settings import Settings
 from fairlead.settings.types import Database as DatabaseSettings
 from fairlead.settings.types import Secret
 from fairlead.store.database import DatabaseUnreadable
+from fairlead.web.administration import Administration
+from fairlead.web.billing import BillingEdge
 from fairlead.web.operations import Operation, OperationRoute
 from fairlead.web.sessions import COOKIE
+from tests.shipped import SEED
 
 ADDRESS = "198.51.100.7"
 PREFIX = "/api/v1"
@@ -46,7 +49,7 @@ _Answer = TypeVar("_Answer")
 class OpenProviders:
     """As if there were a credential for every provider."""
 
-    def has(self, provider: str) -> bool:
+    def has(self, provider: ProviderSlug) -> bool:
         return True
 
 
@@ -86,29 +89,41 @@ class Stage:
         self.settings = msgspec.structs.replace(Settings(), database=database)
         self.clock = SystemClock()
         self.control: ControlPlane = build_control_plane(
-            self.settings, seed=load_seed(), data=data, clock=self.clock
+            self.settings, seed=SEED, data=data, clock=self.clock
         )
         self._runner = asyncio.Runner()
         self._runner.run(self.control.catalog.start())
-        management = build_management(self.control, clock=self.clock)
+        self._management = build_management(self.control, clock=self.clock)
         self.people = build_people_plane(
             self.control,
             self.settings,
             clock=self.clock,
             address="http://fairlead.test",
-            sweep_apps=management.apps.sweep,
+            sweep_apps=self._management.apps.sweep,
         )
-        self.app: Any = build_web_edge(
-            self.settings,
+        self.app: Any = self.edge()
+        self._newcomers = count()
+
+    def edge(
+        self,
+        settings: Settings | None = None,
+        *,
+        billing: BillingEdge | None = None,
+        administration: Administration | None = None,
+    ) -> ASGIApp:
+        """A web edge of this installation, with more than `app` has at first. settings: None: the stage's."""
+        return build_web_edge(
+            settings or self.settings,
             self.control,
             clock=self.clock,
             health=HealthBook(),
-            credentials=OpenProviders(),  # type: ignore[arg-type] - all that is asked of it
+            credentials=OpenProviders(),
             samples=dict,
             auth=self.people.auth,
-            management=management,
+            management=self._management,
+            billing=billing,
+            administration=administration,
         )
-        self._newcomers = count()
 
     def newcomers(self) -> None:
         """Two people of whom there is nothing yet."""

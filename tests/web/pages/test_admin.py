@@ -12,18 +12,15 @@ from pathlib import Path
 import pytest
 
 from fairlead.compose.administration import build_administration
-from fairlead.compose.management import build_management
-from fairlead.compose.web_edge import build_web_edge
 from fairlead.control.ledger.check_job import LedgerCheckJob
 from fairlead.core.errors import Overloaded
-from fairlead.core.health import HealthBook
 from fairlead.core.ids import ProviderSlug, UserId
 from fairlead.settings import Settings
 from fairlead.settings.secret import Secret
 from fairlead.settings.types import Database, Metrics, ProviderSettings, Server
 from fairlead.store.database import DATABASE_FILE
 from fairlead.web.administration import ProviderFound
-from tests.web.management.stage import OpenProviders, Person, Stage
+from tests.web.management.stage import Person, Stage
 from tests.web.pages.visits import HOSTILE, HTML, Visit
 
 PAGES = (
@@ -85,24 +82,16 @@ class AdminStage(Stage):
             now_ms=self.clock.now_ms,
             start=lambda: self.begun.append(True),
         )
-        self.app = build_web_edge(
-            self.settings,
-            self.control,
-            clock=self.clock,
-            health=HealthBook(),
-            credentials=OpenProviders(),  # type: ignore[arg-type] - all that is asked of it
-            samples=dict,
-            auth=self.people.auth,
-            management=build_management(self.control, clock=self.clock),
+        self.app = self.edge(
             administration=build_administration(
                 self.control,
                 self.people.services,
                 clock=self.clock,
                 settings=lambda: SETTINGS,
                 calls_under_way=lambda: 3,
-                providers=self.probes,  # type: ignore[arg-type] - all that is asked of it
+                providers=self.probes,
                 ledger_checks=self.job,
-            ),
+            )
         )
         account = self.control.accounts.ensure_owner().account.id
         keys = self.control.keys

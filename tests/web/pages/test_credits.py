@@ -9,17 +9,14 @@ import msgspec
 import pytest
 
 from fairlead.compose.billing import billing_edge, build_billing_plane
-from fairlead.compose.management import build_management
-from fairlead.compose.web_edge import build_web_edge
 from fairlead.control.accounts.types import Billing as BillingKind
 from fairlead.control.ledger.types import AddCredit, Charge, LotKind
-from fairlead.core.health import HealthBook
 from fairlead.core.money import NanoUSD
 from fairlead.settings import Billing
 from fairlead.settings.money import Stripe
 from fairlead.settings.types import Secret
 from tests.stripe_server import SECRET_KEY, StripeServer, stripe_server
-from tests.web.management.stage import OpenProviders, Person, Stage
+from tests.web.management.stage import Person, Stage
 from tests.web.pages.visits import HOSTILE, HTML, Visit
 
 DOLLAR = 1_000_000_000
@@ -40,17 +37,7 @@ class Shop:
             stage.control, settings, outbox=stage.people.services.outbox, clock=stage.clock,
             address="http://fairlead.test",
         )  # fmt: skip
-        self.app = build_web_edge(
-            settings,
-            stage.control,
-            clock=stage.clock,
-            health=HealthBook(),
-            credentials=OpenProviders(),  # type: ignore[arg-type] - all that is asked of it
-            samples=dict,
-            auth=stage.people.auth,
-            management=build_management(stage.control, clock=stage.clock),
-            billing=billing_edge(self.plane, stage.control.ledger),
-        )
+        self.app = stage.edge(settings, billing=billing_edge(self.plane, stage.control.ledger))
 
 
 @pytest.fixture
@@ -309,17 +296,7 @@ def test_where_nothing_can_be_bought_the_page_says_so(stage: Stage) -> None:
         address="http://fairlead.test",
     )  # fmt: skip
     assert plane.payments is None
-    stage.app = build_web_edge(
-        stage.settings,
-        stage.control,
-        clock=stage.clock,
-        health=HealthBook(),
-        credentials=OpenProviders(),  # type: ignore[arg-type]
-        samples=dict,
-        auth=stage.people.auth,
-        management=build_management(stage.control, clock=stage.clock),
-        billing=billing_edge(plane, stage.control.ledger),
-    )
+    stage.app = stage.edge(billing=billing_edge(plane, stage.control.ledger))
     try:
         ada = Visit(stage, stage.ada)
         for page in ("/credits", "/credits/top-up"):

@@ -32,9 +32,9 @@ def listed(seed: Snapshot) -> Callable[[str], Listing]:
 
 @pytest.fixture(scope="module")
 def seed() -> Snapshot:
-    from fairlead.control.catalog.files import load_seed
+    from tests.shipped import SEED
 
-    return load_seed()
+    return SEED
 
 
 def test_what_is_shown_of_a_model_is_what_the_api_says(listed: Callable[[str], Listing]) -> None:

@@ -197,9 +197,9 @@ async def test_made_up_figures_are_called_so(browse: Callable[..., httpx.AsyncCl
 
 @pytest.fixture(scope="module")
 def seed() -> Snapshot:
-    from fairlead.control.catalog.files import load_seed
+    from tests.shipped import SEED
 
-    return load_seed()
+    return SEED
 
 
 async def test_a_provider_says_what_it_is_and_how_it_did(full: httpx.AsyncClient) -> None:

@@ -21,13 +21,13 @@ from starlette.datastructures import QueryParams
 from starlette.routing import BaseRoute, Mount, Route
 
 import fairlead.compose.serving
-from fairlead.control.catalog.files import load_seed
 from fairlead.core.chat import ChatBody, ProviderPreferences
 from fairlead.web.api.billing import billing_operations
 from fairlead.web.operations import Operation, OperationRoute
 from fairlead.web.pages.model_list import catalogue_of, listing
 from fairlead.web.reference.document import build_document, groups
 from fairlead.web.reference.shapes import field, shape
+from tests.shipped import SEED
 from tests.web.management.stage import Stage
 
 # Pages for people, and what only they are made of; docs/web.md lists them.
@@ -148,7 +148,7 @@ def test_the_fields_of_a_chat_are_those_that_are_read(document: dict[str, Any]) 
 def test_the_filters_of_models_are_those_of_the_page(document: dict[str, Any]) -> None:
     """But for those that no model has figures for."""
     told = {one["name"] for one in _operation(document, "GET", "/models")["parameters"]}
-    page = listing(catalogue_of(load_seed()), QueryParams(), now_s=0)
+    page = listing(catalogue_of(SEED), QueryParams(), now_s=0)
     assert {one.name for one in (*page.choices, *page.groups)} | {"q", "sort"} <= told
 
 

@@ -21,19 +21,16 @@ from starlette.routing import Route
 
 from fairlead.compose.administration import build_administration
 from fairlead.compose.billing import billing_edge, build_billing_plane
-from fairlead.compose.management import build_management
-from fairlead.compose.web_edge import build_web_edge
 from fairlead.control.ledger.check_job import LedgerCheckJob
 from fairlead.control.people.passwords import Passwords
 from fairlead.control.people.rules import Purpose
 from fairlead.control.people.sign_in import Pace
 from fairlead.core.catalog import Snapshot
 from fairlead.core.generation import Attempt, Attribution
-from fairlead.core.health import HealthBook
 from fairlead.core.ids import AccountId, UserId
 from fairlead.settings import Billing
 from tests.control.people.world import CHEAP
-from tests.web.management.stage import OpenProviders, Person, Stage
+from tests.web.management.stage import Person, Stage
 from tests.web.pages.test_admin import SETTINGS, Probes
 from tests.web.pages.visits import HOSTILE, Visit
 
@@ -78,15 +75,8 @@ class House(Stage):
         self.people.auth.sign_in._pace = Pace(0, 0, 0, 0)
         self.people.auth.sign_in._passwords = Passwords(entropy=os.urandom, cost=CHEAP)
         self.control.catalog._snapshot = hostile(self.control.catalog.snapshot)
-        self.app = build_web_edge(
+        self.app = self.edge(
             settings,
-            self.control,
-            clock=self.clock,
-            health=HealthBook(),
-            credentials=OpenProviders(),  # type: ignore[arg-type] - all that is asked of it
-            samples=dict,
-            auth=self.people.auth,
-            management=build_management(self.control, clock=self.clock),
             billing=billing_edge(plane, self.control.ledger),
             administration=build_administration(
                 self.control,
@@ -94,7 +84,7 @@ class House(Stage):
                 clock=self.clock,
                 settings=lambda: SETTINGS,
                 calls_under_way=lambda: 0,
-                providers=self.probes,  # type: ignore[arg-type] - all that is asked of it
+                providers=self.probes,
                 ledger_checks=LedgerCheckJob(
                     self.control.database, now_ms=self.clock.now_ms, start=lambda: None
                 ),
