@@ -11,9 +11,9 @@ from fairlead.control.usage.apps import Claim
 from fairlead.control.usage.types import App
 from fairlead.core.ids import AccountId
 from fairlead.store.database import Database
-from fairlead.store.tables.usage import apps
+from fairlead.store.tables.usage import HAS_APP, apps, usage_series
 
-__all__ = ["by_identities", "by_ids", "change", "count_of", "insert_new"]
+__all__ = ["by_identities", "by_ids", "change", "count_of", "insert_new", "used_by"]
 
 IDS_AT_ONCE: Final = 500
 
@@ -31,6 +31,19 @@ def by_ids(connection: sa.Connection, ids: Collection[int]) -> dict[int, App]:
         rows = connection.execute(sa.select(apps).where(apps.c.id.in_(some)))
         found |= {row.id: _app(row) for row in rows}
     return found
+
+
+def used_by(connection: sa.Connection, account: AccountId, *, limit: int) -> list[int]:
+    """Those with the highest numbers."""
+    columns = usage_series.c
+    query = (
+        sa.select(columns.app_id)
+        .where(columns.account_id == account, sa.text(HAS_APP))
+        .distinct()
+        .order_by(columns.app_id.desc())
+        .limit(limit)
+    )
+    return list(connection.execute(query).scalars())
 
 
 def count_of(connection: sa.Connection, account: AccountId) -> int:

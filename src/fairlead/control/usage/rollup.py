@@ -7,7 +7,7 @@ from typing import Final
 
 import sqlalchemy as sa
 
-from fairlead.control.usage import app_queries, keeping
+from fairlead.control.usage import app_queries, keeping, sessions
 from fairlead.control.usage.apps import APPS_PER_ACCOUNT_MAX, Claim, claim, merged
 from fairlead.control.usage.rules import MS_PER_S, Rolled, negated, roll
 from fairlead.control.usage.samples import Sample, sample
@@ -43,22 +43,21 @@ class UsageRollup:
 
         Raises RecordUnreadable.
         """
-        rolled = self._rolled(connection, records)
-        if rolled is not None:
-            keeping.add(connection, rolled)
+        samples = list(map(sample, records))
+        if samples:
+            # Before what everybody adds to.
+            sessions.add(connection, samples)
+            keeping.add(connection, self._rolled(connection, samples))
 
     def subtract_within(self, connection: sa.Connection, records: Sequence[bytes]) -> None:
         """Take them out again: of generations that are in the sums. Rows stay, some with nothing in them; what
-        keys used stays as it is. Raises RecordUnreadable.
+        keys used and sessions came to stays as it is. Raises RecordUnreadable.
         """
-        rolled = self._rolled(connection, records)
-        if rolled is not None:
-            keeping.add(connection, negated(rolled))
-
-    def _rolled(self, connection: sa.Connection, records: Sequence[bytes]) -> Rolled | None:
         samples = list(map(sample, records))
-        if not samples:
-            return None
+        if samples:
+            keeping.add(connection, negated(self._rolled(connection, samples)))
+
+    def _rolled(self, connection: sa.Connection, samples: Sequence[Sample]) -> Rolled:
         return roll(
             samples,
             self._book,

@@ -49,7 +49,7 @@ class Sample(msgspec.Struct, frozen=True, gc=False, array_like=True):
     upstream_id: msgspec.Raw = _NOTHING
     upstream_cost: NanoUSD | None = None
     service_tier: msgspec.Raw = _NOTHING
-    session_id: msgspec.Raw = _NOTHING
+    session_id: str | None = None
     external_user: msgspec.Raw = _NOTHING
     attribution: Attribution | None = None
     error_type: msgspec.Raw = _NOTHING

@@ -117,12 +117,10 @@ class Usage:
         measures: Sequence[str],
         biggest: int,
         filters: Sequence[Filter] = (),
-        totals: Mapping[str | int | bool, int] | None = None,
     ) -> Chart:
         """As `sums` by one dimension, of as many groups as one can tell apart in a chart.
 
         biggest: how many, by the first of the measures. However many groups there are, few rows come back.
-        totals: that measure of each group over all of the time, if somebody knows it already.
         """
         with self._read() as connection:
 
@@ -138,10 +136,8 @@ class Usage:
                 )  # fmt: skip
                 return found
 
-            known = totals
-            if known is None:
-                found = sums(measures[:1], None, (dimension,))
-                known = {value: counted for (_, value), (counted,) in found.items()}
+            totals = sums(measures[:1], None, (dimension,))
+            known = {value: counted for (_, value), (counted,) in totals.items()}
             order = sorted(known, key=lambda value: (-known[value], str(value)))
             values = tuple(order[:biggest])
             # Where all are shown, reading all is faster than finding each.
@@ -318,6 +314,11 @@ class Usage:
     def apps(self, ids: Collection[int]) -> dict[int, App]:
         with self._database.read() as connection:
             return app_queries.by_ids(connection, ids)
+
+    def apps_of(self, account: AccountId, *, limit: int) -> list[int]:
+        """Numbers of apps that ever called for it; the youngest, where there are more."""
+        with self._database.read() as connection:
+            return app_queries.used_by(connection, account, limit=limit)
 
     def app(self, identity: str) -> App | None:
         with self._database.read() as connection:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -19,6 +19,7 @@ from fairlead.control.accounts.types import AccountKind
 from fairlead.control.contents.types import Reader
 from fairlead.control.generations.listing import Cursor, GenerationList, Page, Wanted
 from fairlead.control.people.types import SignedIn
+from fairlead.control.usage.calendar import DAY_MS, day_start_ms
 from fairlead.control.usage.dimensions import Dimension, Filter, Operator
 from fairlead.control.usage.service import Usage
 from fairlead.control.usage.types import Chart as Sums
@@ -76,18 +77,6 @@ def activity_pages(site: Site) -> list[Route]:
         Route("/activity/{generation}", pages.generation),
         *remark_pages(site),
     ]
-
-
-# A value for each dimension; by these, calls and the first of MEASURES.
-_Values: TypeAlias = tuple[Any, ...]
-_Used: TypeAlias = Mapping[_Values, tuple[int, int]]
-_CHOSEN_BY: Final = (
-    Dimension.MODEL,
-    Dimension.PROVIDER,
-    Dimension.API_KEY,
-    Dimension.APP,
-    Dimension.USER,
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -312,7 +301,6 @@ class _Pages:
         ]
         if asked.dimension in (Dimension.API_KEY, Dimension.USER):
             chosen += own
-        used = _used(usage, account, time)
         sums = usage.charted(
             account,
             asked.dimension,
@@ -322,18 +310,14 @@ class _Pages:
             measures=MEASURES,
             biggest=BIGGEST,
             filters=chosen,
-            totals={
-                value: cost
-                for (value,), (_, cost) in _told(used, [asked.dimension], chosen).items()
-            },
         )
         snapshot = self._site.services.catalog.snapshot
-        served = _most(used, [Dimension.MODEL, Dimension.PROVIDER])
-        keys = _most(used, [Dimension.API_KEY], own)
-        apps = _most(used, [Dimension.APP])
+        served = _most_used(usage, account, time, (Dimension.MODEL, Dimension.PROVIDER))
+        keys = _most_used(usage, account, time, (Dimension.API_KEY,), own)
+        apps = usage.apps_of(account, limit=OPTIONS_MAX)
         values: dict[Dimension, set[str | int | bool]] = {
             Dimension.API_KEY: {value for (value,) in keys},
-            Dimension.APP: {value for (value,) in apps} | {asked.app},
+            Dimension.APP: {*apps, asked.app},
         }
         values.setdefault(asked.dimension, set()).update(sums.biggest)
         if key is not None:
@@ -343,7 +327,7 @@ class _Pages:
 
 
 def _options(
-    asked: Asked, served: Sequence[tuple[str | int | bool, ...]], names: Names, snapshot: Snapshot
+    asked: Asked, served: Sequence[Sequence[str | int | bool]], names: Names, snapshot: Snapshot
 ) -> Mapping[str, Sequence[tuple[str, str]]]:
     """What can be chosen in each filter. served: pairs of a model and a provider that were used."""
     models = sorted({(str(model), str(model)) for model, _ in served})
@@ -362,41 +346,24 @@ def _options(
     }
 
 
-def _used(usage: Usage, account: AccountId, time: Stretch) -> _Used:
-    """What was used in this time, told apart by all that can be chosen: one question instead of one for each
-    filter."""
+def _most_used(
+    usage: Usage,
+    account: AccountId,
+    time: Stretch,
+    dimensions: Sequence[Dimension],
+    filters: Sequence[Filter] = (),
+) -> list[Sequence[Any]]:
+    """What can be chosen: values of these dimensions on the days that the time touches, those with the most
+    calls first. Of whole days far fewer sums are kept than of the minutes at a time's ends."""
     found = usage.sums(
         account,
-        start_ms=time.start_ms,
-        end_ms=time.end_ms,
-        measures=("requests", MEASURES[0]),
-        dimensions=_CHOSEN_BY,
+        start_ms=day_start_ms(time.start_ms),
+        end_ms=day_start_ms(time.end_ms - 1) + DAY_MS,
+        measures=("requests",),
+        dimensions=dimensions,
+        filters=filters,
     )
-    return {group[1:]: (requests, first) for group, (requests, first) in found.items()}
-
-
-def _told(
-    used: _Used, dimensions: Sequence[Dimension], filters: Sequence[Filter] = ()
-) -> dict[_Values, tuple[int, int]]:
-    """As far as filters let it through, and told apart by these dimensions alone."""
-    places = [_CHOSEN_BY.index(one) for one in dimensions]
-    wanted = [(one, _CHOSEN_BY.index(one.dimension)) for one in filters]
-    told: dict[_Values, tuple[int, int]] = {}
-    for group, (requests, first) in used.items():
-        if wanted and not all(one.holds(group[place]) for one, place in wanted):
-            continue
-        values = tuple(group[place] for place in places)
-        before = told.get(values, (0, 0))
-        told[values] = (before[0] + requests, before[1] + first)
-    return told
-
-
-def _most(
-    used: _Used, dimensions: Sequence[Dimension], filters: Sequence[Filter] = ()
-) -> list[_Values]:
-    """Those with the most calls first."""
-    found = _told(used, dimensions, filters)
-    return sorted(found, key=lambda values: -found[values][0])[:OPTIONS_MAX]
+    return [values for _, *values in sorted(found, key=lambda one: -found[one][0])[:OPTIONS_MAX]]
 
 
 def _names_of_calls(usage: Usage, *, account: AccountId, page: Page) -> Names:
