@@ -10,7 +10,9 @@ from decimal import Decimal
 import msgspec
 import pytest
 
+from fairlead.control.catalog.benchmarks import load_benchmarks
 from fairlead.core.catalog import EndpointStatus, Modality
+from fairlead.core.catalog_indices import Index
 from fairlead.core.catalog_overlay import Discovered, overlay
 from fairlead.core.ids import ModelId, ProviderSlug
 from fairlead.core.routing.preferences import AccountPreferences
@@ -390,6 +392,47 @@ def price_of(model):
     return Decimal(model["pricing"]["prompt"]) + Decimal(model["pricing"]["completion"])
 
 
+@pytest.mark.parametrize("index", Index)
+async def test_an_index_is_what_published_results_say(browse, index):
+    """It sorts and cuts; without results a model is last, or left out."""
+    benchmarks = load_benchmarks()
+    figures = benchmarks.indices[index]
+    async with browse(benchmarks=benchmarks) as client:
+        models = [one["id"] for one in await listed(client, f"sort={index}-high-to-low")]
+        known = [figures[model] for model in models if model in figures]
+        assert models[: len(known)] == [model for model in models if model in figures]
+        assert known == sorted(known, reverse=True)
+        assert len(known) > 50
+        found = await listed(client, f"min_{index}_index=60&max_{index}_index=80")
+        assert {one["id"] for one in found} == {m for m in models if 60 <= figures.get(m, 0) <= 80}
+        query = f"min_{index}_index=60&output_modalities=all"
+        count = (await client.get(f"/api/v1/models/count?{query}")).json()["data"]["count"]
+        assert 0 < count == len(await listed(client, query)) < len(models)
+
+
+async def test_tool_success_is_of_all_endpoints_together(browse, seed):
+    o1, o3 = (seed.models[ModelId(name)] for name in ("openai/o1", "openai/o3-mini"))
+
+    class Health:
+        def tool_calls(self):
+            calls = [(o1.endpoints[0].id, (3, 0)), (o1.endpoints[1].id, (1, 1))]
+            return dict([*calls, (o3.endpoints[0].id, (10, 0))])
+
+    async with browse(health=Health()) as client:
+        for query, found in (
+            ("min_tool_success_rate=0.75", ["openai/o3-mini", "openai/o1"]),
+            ("min_tool_success_rate=0.76", ["openai/o3-mini"]),
+            ("max_tool_success_rate=0.9", ["openai/o1"]),
+        ):
+            assert [one["id"] for one in await listed(client, query)] == found
+
+
+async def test_the_permanent_name_is_found_as_a_whole_only(client):
+    found = [one["id"] for one in await listed(client, "q=openai/o1-2024-12-17")]
+    assert found == [one["id"] for one in await listed(client, "q=o1-2024-12-17")] == ["openai/o1"]
+    assert "openai/o1" not in {one["id"] for one in await listed(client, "q=2024-12")}
+
+
 async def test_a_sort_by_what_was_never_measured_keeps_the_default_order(client):
     default = [one["id"] for one in await listed(client, "")]
     assert [one["id"] for one in await listed(client, "sort=top-weekly")] == default
@@ -403,7 +446,8 @@ async def test_a_sort_by_what_was_never_measured_keeps_the_default_order(client)
         ("output_modalities=smell", "output_modalities"), ("max_price=cheap", "max_price"),
         ("min_price=NaN", "min_price"), ("min_price=-1", "min_price"), ("zdr=no", "zdr"),
         ("supported_parameters=tool", "supported_parameters"), ("category=cats", "category"),
-        ("min_coding_index=high", "min_coding_index"), ("max_age_days=1.5", "max_age_days"),
+        ("min_coding_index=high", "min_coding_index"), ("max_tool_success_rate=90", "max_tool_success_rate"),
+        ("max_age_days=1.5", "max_age_days"),
     ],
 )  # fmt: skip
 async def test_a_wrong_value_is_400_and_names_its_parameter(client, query, parameter, check_schema):

@@ -130,5 +130,8 @@ class KnownHealth:
     def in_trouble(self) -> dict[EndpointId, Standing]:
         return self._book.in_trouble(self._clock.now_s())
 
+    def tool_calls(self) -> dict[EndpointId, tuple[int, int]]:
+        return self._book.tool_calls(self._clock.now_s())
+
     def can_serve(self, provider: ProviderSlug) -> bool:
         return self._credentials.has(provider)

@@ -141,6 +141,11 @@ class EndpointHealth(Protocol):
         """How those endpoints stand that do not stand well."""
         ...
 
+    def tool_calls(self) -> Mapping[EndpointId, tuple[int, int]]:
+        """Of the last two hours, where there were any: answers that ended in tool calls, and those of them with
+        a call that was not valid."""
+        ...
+
     def can_serve(self, provider: ProviderSlug) -> bool:
         """Whether there is a credential for it, or it needs none."""
         ...
@@ -151,6 +156,9 @@ class _NothingKnown:
         return EndpointFigures()
 
     def in_trouble(self) -> Mapping[EndpointId, Standing]:
+        return {}
+
+    def tool_calls(self) -> Mapping[EndpointId, tuple[int, int]]:
         return {}
 
     def can_serve(self, _provider: ProviderSlug) -> bool:

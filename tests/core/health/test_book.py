@@ -310,8 +310,10 @@ def test_tool_verdicts_are_counted_for_two_hours() -> None:
         book.ended(A, EndpointOutcome(None, tools=verdict), T)
     facts = book.at(T).facts(A)
     assert (facts.tool_requests_2h, facts.tool_errors_2h) == (4, 3)
+    assert book.tool_calls(T) == {A: (4, 3)}
     assert book.at(T + 6_500).facts(A).tool_requests_2h == 4
     assert book.at(T + 7_201).facts(A).tool_requests_2h == 0
+    assert book.tool_calls(T + 7_201) == {}
 
 
 # Bounds

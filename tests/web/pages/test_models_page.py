@@ -13,8 +13,9 @@ import pytest
 from starlette.datastructures import QueryParams
 
 from fairlead.core.catalog import Snapshot
+from fairlead.core.catalog_indices import Index
 from fairlead.core.ids import ModelId
-from fairlead.web.api.model_query import Measured
+from fairlead.web.api.model_query import INDEX_SORTS, Measured
 from fairlead.web.pages.model_list import SORTS, Listing, catalogue_of, listing, row_of
 from tests.web.conftest import HeldCatalog
 
@@ -79,7 +80,8 @@ def test_every_filter_narrows_the_list(listed: Callable[[str], Listing], query: 
     [
         ("category=legal", "no model into a category"),
         ("region=eu", "set its provider up in a region"),
-        ("min_coding_index=50", "no such figure"),
+        ("min_coding_index=50", "results of benchmarks are published"),
+        ("min_tool_success_rate=0.9", "tools called here"),
     ],
 )
 def test_what_the_catalogue_does_not_know_finds_nothing_and_says_why(
@@ -136,8 +138,31 @@ def test_a_measured_sort_shows_its_figure_and_puts_the_others_last(seed: Snapsho
             row.id for row in shown("").rows if row.id not in (fast, slow)
         ][: len(found.rows) - 2]
     assert "None of these was called" in shown("q=claude&sort=most-popular").note
-    assert "published" in shown("sort=coding-high-to-low").note
+    assert "published" in shown("sort=design-arena-elo-high-to-low").note
     assert not shown("sort=newest").note
+
+
+def test_indices_are_offered_where_there_are_any(seed: Snapshot) -> None:
+    catalogue = catalogue_of(seed)
+    measured = Measured(indices={Index.CODING: {ModelId("openai/o1"): 61.4}})
+    query = QueryParams("sort=coding-high-to-low")
+    without = listing(catalogue, QueryParams(), now_s=NOW_S)
+    found = listing(catalogue, query, now_s=NOW_S, measured=measured)
+    assert (found.rows[0].id, found.figures[ModelId("openai/o1")]) == ("openai/o1", "61")
+    assert "1 model had any" in found.note
+    assert dict(found.sorts).keys() - dict(without.sorts).keys() == INDEX_SORTS.keys()
+    names = {one.name for one in found.choices} - {one.name for one in without.choices}
+    assert names == {f"min_{index}_index" for index in Index}
+
+
+def test_what_has_no_figures_is_not_offered_unless_it_was_chosen(
+    listed: Callable[[str], Listing],
+) -> None:
+    arena = "design-arena-elo-high-to-low"
+    assert arena not in dict(listed("").sorts)
+    assert arena in dict(listed(f"sort={arena}").sorts)
+    assert "category" not in {one.name for one in listed("").choices}
+    assert ("category", "legal") in listed("category=legal").unshown
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,10 @@ from typing import Final
 
 import msgspec
 
+from fairlead.core.catalog_indices import Index, indices_of, tells
+from fairlead.core.catalog_quality import Score, records_of
+from fairlead.core.ids import ModelId
+
 __all__ = ["NO_BENCHMARKS", "BenchmarkResult", "Benchmarks", "benchmarks_of", "load_benchmarks"]
 
 
@@ -39,10 +43,12 @@ class _File(msgspec.Struct):
 @dataclass(frozen=True, slots=True)
 class Benchmarks:
     """results: by model, in the order of the names of benchmarks.
-    best: of one benchmark and one reporter, each model's best score, highest first."""
+    best: of one benchmark and one reporter, each model's best score, highest first.
+    indices: of each model that has any result that counts for it, from 0 to 100."""
 
     results: Mapping[str, tuple[BenchmarkResult, ...]] = field(default_factory=dict)
     best: Mapping[tuple[str, str | None], tuple[float, ...]] = field(default_factory=dict)
+    indices: Mapping[Index, Mapping[ModelId, float]] = field(default_factory=dict)
 
     def of(self, model: str) -> tuple[BenchmarkResult, ...]:
         return self.results.get(model, ())
@@ -70,6 +76,17 @@ def benchmarks_of(rows: Sequence[BenchmarkResult]) -> Benchmarks:
             for model, found in results.items()
         },
         {key: tuple(sorted(scores.values(), reverse=True)) for key, scores in best.items()},
+        {index: _index(rows, index) for index in Index},
+    )
+
+
+def _index(rows: Sequence[BenchmarkResult], index: Index) -> Mapping[ModelId, float]:
+    return indices_of(
+        records_of(
+            Score(ModelId(row.model), f"{row.benchmark}, {row.reported_by or ''}", row.score)
+            for row in rows
+            if tells(row.benchmark, index)
+        )
     )
 
 

@@ -101,6 +101,16 @@ class HealthBook:
                 found[endpoint] = standing
         return found
 
+    def tool_calls(self, now_s: float) -> dict[EndpointId, tuple[int, int]]:
+        """Of two hours, where there were any: answers that ended in tool calls, and those of them with a call
+        that was not valid."""
+        found: dict[EndpointId, tuple[int, int]] = {}
+        for endpoint, known in self._endpoints.items():
+            valid, invalid = known.tools.totals(now_s)
+            if valid or invalid:
+                found[endpoint] = valid + invalid, invalid
+        return found
+
     def take_notes(self) -> None:
         """From now on, for `take_news`, which somebody must then call regularly."""
         if self._notes is None:

@@ -2,11 +2,13 @@
 
 One rule for data that a model lacks: a filter that asks for it leaves the model out, a sort that needs
 it puts the model last. So `category=legal` finds nothing while no model has a category, and does not
-pretend otherwise.
+pretend otherwise. Indices are worked out of published results (`core/catalog_indices.py`), not Artificial
+Analysis's, whose figures the catalogue does not have.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
@@ -14,14 +16,18 @@ from decimal import Decimal, InvalidOperation
 from typing import Final
 
 from fairlead.core.catalog import PARAMETERS, EndpointStatus, Modality, Model, Snapshot
+from fairlead.core.catalog_indices import Index
 from fairlead.core.errors import RequestInvalid
 from fairlead.core.ids import ModelId, ProviderSlug
 from fairlead.core.pricing import PriceSheet
 from fairlead.web.api.model_listing import prices_of
 
 __all__ = [
+    "FIGURES",
+    "INDEX_SORTS",
     "MEASURED_SORTS",
     "NOTHING_MEASURED",
+    "TOOL_SUCCESS",
     "Measured",
     "ModelQuery",
     "Page",
@@ -47,12 +53,10 @@ _CATEGORIES: Final = frozenset(
         "legal", "finance", "health", "trivia", "academia",
     }
 )  # fmt: skip
-# Filters on figures that nobody has measured here yet.
-_UNMEASURED: Final = tuple(
-    f"{bound}_{figure}"
-    for bound in ("min", "max")
-    for figure in ("intelligence_index", "coding_index", "agentic_index", "tool_success_rate")
-)
+TOOL_SUCCESS: Final = "tool_success_rate"
+# What `min_` and `max_` may stand before, besides prices and ages.
+FIGURES: Final = (*(f"{index}_index" for index in Index), TOOL_SUCCESS)
+INDEX_SORTS: Final[Mapping[str, Index]] = {f"{index}-high-to-low": index for index in Index}
 
 _Keep = Callable[[Model], bool]
 _Place = Callable[[Model], tuple[object, ...]]
@@ -77,15 +81,20 @@ class ModelQuery:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What calls of the last seven days through this installation tell, by the model that was called.
+    """What is measured of models, by their names; who has none of a figure is missing there.
 
-    weekly_tokens: of prompts and completions. latency_s: mean time to the first token. tokens_per_s: mean pace
-    after it. A model without calls is missing.
+    Of calls of the last seven days through this installation, by the model that was called: weekly_tokens, of
+    prompts and completions; latency_s, mean time to the first token; tokens_per_s, mean pace after it.
+    tool_success: of answers of the last two hours that ended in tool calls, the share with none that was not
+    valid, in [0, 1].
+    indices: what published results say, from 0 to 100.
     """
 
     weekly_tokens: Mapping[ModelId, int] = field(default_factory=dict)
     latency_s: Mapping[ModelId, float] = field(default_factory=dict)
     tokens_per_s: Mapping[ModelId, float] = field(default_factory=dict)
+    tool_success: Mapping[ModelId, float] = field(default_factory=dict)
+    indices: Mapping[Index, Mapping[ModelId, float]] = field(default_factory=dict)
 
 
 NOTHING_MEASURED: Final = Measured()
@@ -119,7 +128,7 @@ def parse_query(
 ) -> ModelQuery:
     """The filters and the sort. An empty value counts as absent, an unknown parameter is ignored.
 
-    measured: what one of MEASURED_SORTS sorts by. Raises RequestInvalid that names the parameter.
+    measured: as far as sort and filters ask for it. Raises RequestInvalid that names the parameter.
     """
     given = {name: value for name, value in parameters.items() if value}
     keeps = [
@@ -128,31 +137,35 @@ def parse_query(
         *_price_filters(given),
         *_age_filters(given, now_s),
         *_origin_filters(given, snapshot),
-        *_unknown_filters(given),
+        *_figure_filters(given, measured),
+        *_category_filters(given),
     ]
     return ModelQuery(tuple(keeps), _sort(given.get("sort"), measured))
 
 
 def _sort(name: str | None, measured: Measured) -> _Place | None:
-    if name is None or name in _UNKNOWN_SORTS:
+    if name is None:
         return None
-    if name in MEASURED_SORTS:
+    if name in _FIGURE_SORTS:
         return _by_figure(figures_of(name, measured), 1 if name == "latency-low-to-high" else -1)
     if name not in _SORTS:
-        every = sorted({*_SORTS, *MEASURED_SORTS, *_UNKNOWN_SORTS})
+        every = sorted({*_SORTS, *_FIGURE_SORTS})
         raise RequestInvalid(f"sort must be one of {', '.join(every)}, not {name!r}.", param="sort")
     return _SORTS[name]
 
 
 def figures_of(sort: str, measured: Measured) -> Mapping[ModelId, float]:
-    """What one of MEASURED_SORTS sorts by."""
+    """What a sort by a figure goes by."""
     match sort:
         case "throughput-high-to-low":
             return measured.tokens_per_s
         case "latency-low-to-high":
             return measured.latency_s
-        case _:
+        case "most-popular" | "top-weekly":
             return measured.weekly_tokens
+        case _:
+            index = INDEX_SORTS.get(sort)
+            return {} if index is None else measured.indices.get(index, {})
 
 
 def _by_figure(figures: Mapping[ModelId, float], direction: int) -> _Place:
@@ -192,10 +205,16 @@ def _ability_filters(given: Mapping[str, str]) -> list[_Keep]:
         keeps.append(lambda model: model.context_length >= context)
     if "q" in given:
         wanted = given["q"].lower()[:QUERY_CHARACTERS_MAX].split()
-        keeps.append(
-            lambda model: all(word in f"{model.id} {model.name}".lower() for word in wanted)
-        )
+        keeps.append(lambda model: all(_is_called(model, word) for word in wanted))
     return keeps
+
+
+def _is_called(model: Model, word: str) -> bool:
+    """The permanent name only as a whole: the digits of its date would answer to every other word."""
+    if word in f"{model.id} {model.name}".lower():
+        return True
+    permanent = model.canonical_slug.lower()
+    return word in (permanent, permanent.partition("/")[2])
 
 
 def _price_filters(given: Mapping[str, str]) -> list[_Keep]:
@@ -264,14 +283,39 @@ def _is_offered_by(providers: AbstractSet[ProviderSlug], model: Model) -> bool:
     )
 
 
-def _unknown_filters(given: Mapping[str, str]) -> list[_Keep]:
-    """Filters on what no model of ours has data for: well-formed ones find nothing."""
-    asked = bool(_words(given, "category", _CATEGORIES))
-    for name in _UNMEASURED:
-        if name in given:
-            _number(given, name)
-            asked = True
-    return [lambda _: False] if asked else []
+def _figure_filters(given: Mapping[str, str], measured: Measured) -> list[_Keep]:
+    keeps: list[_Keep] = []
+    for name in FIGURES:
+        figures = _filtered_by(name, measured)
+        if f"min_{name}" in given:
+            at_least = _bound(given, f"min_{name}")
+            keeps.append(_by_bounds(figures, at_least, math.inf))
+        if f"max_{name}" in given:
+            at_most = _bound(given, f"max_{name}")
+            keeps.append(_by_bounds(figures, 0, at_most))
+    return keeps
+
+
+def _filtered_by(name: str, measured: Measured) -> Mapping[ModelId, float]:
+    if name == TOOL_SUCCESS:
+        return measured.tool_success
+    return measured.indices.get(Index(name.removesuffix("_index")), {})
+
+
+def _bound(given: Mapping[str, str], name: str) -> float:
+    number = float(_number(given, name))
+    if name.endswith(TOOL_SUCCESS) and number > 1:
+        raise RequestInvalid(f"{name} must be 0 to 1, not {given[name]!r}.", param=name)
+    return number
+
+
+def _by_bounds(figures: Mapping[ModelId, float], least: float, most: float) -> _Keep:
+    return lambda model: (figure := figures.get(model.id)) is not None and least <= figure <= most
+
+
+def _category_filters(given: Mapping[str, str]) -> list[_Keep]:
+    """No model of ours is in any category: a well-formed one finds nothing."""
+    return [lambda _: False] if _words(given, "category", _CATEGORIES) else []
 
 
 def _by_average_price(direction: int) -> _Place:
@@ -296,13 +340,8 @@ _SORTS: Final[dict[str, _Place]] = {
 MEASURED_SORTS: Final = frozenset(
     {"most-popular", "top-weekly", "throughput-high-to-low", "latency-low-to-high"}
 )
-# Figures that nobody has published for these models: every model is last, in the default order.
-_UNKNOWN_SORTS: Final = frozenset(
-    {
-        "intelligence-high-to-low", "coding-high-to-low", "agentic-high-to-low",
-        "design-arena-elo-high-to-low",
-    }
-)  # fmt: skip
+# The last one is a figure that nobody has published for models of the catalogue: the default order.
+_FIGURE_SORTS: Final = MEASURED_SORTS | INDEX_SORTS.keys() | {"design-arena-elo-high-to-low"}
 
 
 def _split(value: str) -> frozenset[str]:

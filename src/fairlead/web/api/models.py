@@ -20,8 +20,6 @@ from fairlead.web.api.endpoint_health import health_fields
 from fairlead.web.api.measured import Measuring
 from fairlead.web.api.model_listing import find, shown
 from fairlead.web.api.model_query import (
-    MEASURED_SORTS,
-    NOTHING_MEASURED,
     ModelQuery,
     Page,
     parse_page,
@@ -149,12 +147,11 @@ class _ModelApi:
 
     async def _query(self, request: Request, shelf: Shelf) -> ModelQuery:
         parameters = request.query_params
-        is_measured = parameters.get("sort") in MEASURED_SORTS
         return parse_query(
             parameters,
             shelf.snapshot,
             now_s=self._services.clock.now_s(),
-            measured=await self._measuring.current() if is_measured else NOTHING_MEASURED,
+            measured=await self._measuring.needed(parameters),
         )
 
 

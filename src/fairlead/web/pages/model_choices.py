@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
+from fairlead.web.api.model_query import FIGURES, TOOL_SUCCESS
+
 __all__ = ["CHOICES_FIRST", "Choice", "choices_of", "unshown_of", "why_none"]
 
 Options: TypeAlias = tuple[tuple[str, str], ...]
@@ -49,42 +51,37 @@ _DISTILLABLE: Final = (
     ("true", "May train others"),
     ("false", "May not, or not known"),
 )
-_CATEGORIES: Final = (
-    ("", "Any category"),
-    ("programming", "Programming"),
-    ("roleplay", "Roleplay"),
-    ("marketing", "Marketing"),
-    ("marketing/seo", "Marketing: SEO"),
-    ("technology", "Technology"),
-    ("science", "Science"),
-    ("translation", "Translation"),
-    ("legal", "Legal"),
-    ("finance", "Finance"),
-    ("health", "Health"),
-    ("trivia", "Trivia"),
-    ("academia", "Academia"),
+_INDICES: Final = (
+    ("", "Any, or none known"),
+    *((str(one), f"{one} or more") for one in (50, 60, 70, 80)),
+)
+_TOOL_SUCCESS: Final = (
+    ("", "Any, or none known"),
+    ("0.9", "90% valid or more"),
+    ("0.95", "95% valid or more"),
+    ("0.99", "99% valid or more"),
 )
 # What is chosen one of: the API's name, the title, the usual values, and how any other of them is said.
 _CHOICES: Final[tuple[tuple[str, str, Options, str], ...]] = (
     ("max_price", "Input price", _PRICES, "Up to ${}"),
     ("context", "Context", _CONTEXTS, "{} tokens or more"),
-    ("category", "Category", _CATEGORIES, "{}"),
     ("max_output_price", "Output price", _OUTPUT_PRICES, "Up to ${}"),
     ("max_age_days", "Released", _AGES, "In the last {} days"),
     ("zdr", "Prompts", _POLICIES, "{}"),
     ("region", "Served in", _REGIONS, "{}"),
     ("distillable", "Answers", _DISTILLABLE, "{}"),
+    ("min_intelligence_index", "Intelligence index", _INDICES, "{} or more"),
+    ("min_coding_index", "Coding index", _INDICES, "{} or more"),
+    ("min_agentic_index", "Agentic index", _INDICES, "{} or more"),
+    ("min_tool_success_rate", "Tool calls, last two hours", _TOOL_SUCCESS, "{} or more"),
 )
 # Filters that an address may have, although the page has no field for them.
 _UNSHOWN: Final = (
+    "category",
     "min_price",
     "min_output_price",
     "min_age_days",
-    *(
-        f"{bound}_{figure}"
-        for figure in ("intelligence_index", "coding_index", "agentic_index", "tool_success_rate")
-        for bound in ("min", "max")
-    ),
+    *(f"max_{figure}" for figure in FIGURES),
 )
 
 
@@ -98,9 +95,13 @@ class Choice:
     chosen: str
 
 
-def choices_of(given: Mapping[str, str]) -> tuple[Choice, ...]:
-    """given: the parameters of the address."""
-    return tuple(_choice(given, *one) for one in _CHOICES)
+def choices_of(given: Mapping[str, str], *, has_indices: bool) -> tuple[Choice, ...]:
+    """given: the parameters of the address. has_indices: whether any model has an index."""
+    return tuple(
+        _choice(given, *one)
+        for one in _CHOICES
+        if has_indices or not one[0].endswith("_index") or one[0] in given
+    )
 
 
 def _choice(given: Mapping[str, str], name: str, title: str, usual: Options, said: str) -> Choice:
@@ -114,8 +115,16 @@ def why_none(given: Mapping[str, str]) -> str:
     """What the catalogue does not know, so that no model is found by it."""
     if "category" in given:
         return "The catalogue puts no model into a category, so this filter finds none."
-    if any(name.endswith(("_index", "_rate")) and name in given for name in _UNSHOWN):
-        return "The catalogue has no such figure of any model, so this filter finds none."
+    if any(f"{bound}_{TOOL_SUCCESS}" in given for bound in ("min", "max")):
+        return (
+            "Only models of which somebody had tools called here in the last two hours have such a"
+            " figure. Other filters may leave nothing of these."
+        )
+    if any(name.endswith("_index") for name in given):
+        return (
+            "Only models of which results of benchmarks are published have such a figure. Other filters"
+            " may leave nothing of these."
+        )
     if "region" in given:
         return (
             "Where an endpoint serves is known only where this installation's operator has set its"

@@ -20,7 +20,7 @@ from fairlead.core.catalog import Modality, Model, ModelKind, Snapshot
 from fairlead.core.ids import ModelId
 from fairlead.web.api.model_listing import listed
 from fairlead.web.api.model_query import (
-    MEASURED_SORTS,
+    INDEX_SORTS,
     NOTHING_MEASURED,
     Measured,
     figures_of,
@@ -38,7 +38,6 @@ __all__ = [
     "Listing",
     "ModelRow",
     "catalogue_of",
-    "is_measured",
     "is_served",
     "listing",
     "model_path",
@@ -63,7 +62,6 @@ SORTS: Final = (
     ("intelligence-high-to-low", "Intelligence: high to low"),
     ("coding-high-to-low", "Coding: high to low"),
     ("agentic-high-to-low", "Agentic: high to low"),
-    ("design-arena-elo-high-to-low", "Design arena: high to low"),
 )
 VIEWS: Final = ("list", "table")
 _OUTPUT_WORDS: Final = (
@@ -96,6 +94,10 @@ _FIGURES: Final[Mapping[str, tuple[str, Callable[[float], str]]]] = MappingProxy
         "most-popular": ("Weekly tokens", lambda tokens: f"{shown.compact(tokens)} tokens"),
         "throughput-high-to-low": ("Throughput", shown.throughput),
         "latency-low-to-high": ("Latency", lambda latency_s: shown.duration(latency_s * _MS_PER_S)),
+        **{
+            sort: (f"{index.capitalize()} index", lambda score: f"{score:.0f}")
+            for sort, index in INDEX_SORTS.items()
+        },
     }
 )
 
@@ -151,7 +153,8 @@ class Catalogue:
 class Listing:
     """A page of the list. before, after: None at the ends. clear: the list with no filter.
 
-    unshown: names and values of filters that no field shows. why_none: what to say where nothing was found.
+    sorts, choices: what can be chosen. unshown: names and values of filters that no field shows. why_none: what
+    to say where nothing was found.
 
     figure: what it is sorted by, if that is neither in a row nor in a column already. figures: of that, by the
     id of a row; those without any are missing. note: what is to be known about the sort.
@@ -166,6 +169,7 @@ class Listing:
     figure: str
     figures: Mapping[str, str]
     note: str
+    sorts: tuple[tuple[str, str], ...]
     choices: tuple[Choice, ...]
     unshown: tuple[tuple[str, str], ...]
     why_none: str
@@ -224,11 +228,6 @@ def _label(word: str) -> str:
     return word.replace("_", " ").capitalize() if word.islower() and "_" not in word else word
 
 
-def is_measured(query: QueryParams) -> bool:
-    """Whether `listing` needs what was measured."""
-    return query.get("sort") in MEASURED_SORTS
-
-
 def listing(
     catalogue: Catalogue,
     query: QueryParams,
@@ -261,7 +260,8 @@ def listing(
         figure=figure,
         figures={model.id: written(figures[model.id]) for model in here if model.id in figures},
         note=_note(sort, found, figures),
-        choices=choices_of(given),
+        sorts=_sorts(sort, measured),
+        choices=choices_of(given, has_indices=any(measured.indices.values())),
         unshown=unshown_of(given),
         why_none=why_none(given),
         view=view,
@@ -292,7 +292,23 @@ def _chosen_first(options: tuple[Option, ...], given: str) -> tuple[Option, ...]
     return tuple(sorted(options, key=lambda one: one.value.lower() not in chosen))
 
 
+def _sorts(chosen: str, measured: Measured) -> tuple[tuple[str, str], ...]:
+    """Those that there are figures for, and what was chosen; what is not among them is the first."""
+    has_indices = any(measured.indices.values())
+    usual = tuple((one, said) for one, said in SORTS if has_indices or one not in INDEX_SORTS)
+    others = {**dict(SORTS), "design-arena-elo-high-to-low": "Design arena: high to low"}
+    if chosen in dict(usual) or chosen not in others:
+        return usual
+    return (*usual, (chosen, others[chosen]))
+
+
 def _note(sort: str, found: Iterable[Model], figures: Mapping[ModelId, float]) -> str:
+    if sort in INDEX_SORTS:
+        number = sum(model.id in figures for model in found)
+        return (
+            f"By the share of comparisons with others that a model wins in published benchmarks;"
+            f" {shown.plural(number, 'model')} had any."
+        )
     if sort in _FIGURES:
         number = sum(model.id in figures for model in found)
         if not number:

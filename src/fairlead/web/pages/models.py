@@ -9,7 +9,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from fairlead.web.api.model_query import NOTHING_MEASURED
 from fairlead.web.pages import model_list
 from fairlead.web.pages.model_choices import CHOICES_FIRST
 from fairlead.web.pages.model_list import Listing
@@ -35,7 +34,6 @@ def models_pages(site: Site) -> list[Route]:
             # Only the whole list is worth finding; there are endless ways to cut it.
             is_indexed=not request.query_params,
             listing=listing,
-            sorts=model_list.SORTS,
             choices_first=CHOICES_FIRST,
         )
 
@@ -51,14 +49,13 @@ def models_pages(site: Site) -> list[Route]:
     async def _listing(request: Request) -> Listing:
         catalogue = await site.catalogue.current()
         query = request.query_params
-        is_measured = model_list.is_measured(query)
         return await run_in_threadpool(
             partial(
                 model_list.listing,
                 catalogue,
                 query,
                 now_s=site.services.clock.now_s(),
-                measured=await site.measuring.current() if is_measured else NOTHING_MEASURED,
+                measured=await site.measuring.needed(query),
             )
         )
 
