@@ -7,7 +7,8 @@ from typing import Final
 
 from fairlead.control.generations import queries
 from fairlead.control.usage.apps import claim
-from fairlead.core.generation import Generation
+from fairlead.control.usage.sessions import session_name
+from fairlead.core.generation import Generation, Outcome
 from fairlead.core.ids import AccountId, KeyId, UserId
 from fairlead.store.database import Database
 from fairlead.store.records import unpack
@@ -31,7 +32,8 @@ class Cursor:
 class Wanted:
     """Which calls. From start_ms to before end_ms; None: any. app: its identity, see control.usage.apps.
 
-    user: who made the key.
+    user: who made the key. session: as callers say it. is_cached: whether some of the prompt was read from a
+    cache.
     """
 
     start_ms: int
@@ -41,23 +43,38 @@ class Wanted:
     key: KeyId | None = None
     app: str | None = None
     user: UserId | None = None
+    session: str | None = None
+    outcome: Outcome | None = None
+    is_cached: bool | None = None
+    is_streamed: bool | None = None
 
     @property
     def needs_records(self) -> bool:
         """Columns alone do not tell."""
-        return self.app is not None or self.user is not None
+        return not (self.app is None and self.user is None and self.is_streamed is None)
 
     def look_at(self, limit: int) -> int:
         """How many calls at once. Those that columns refuse are passed over in the database."""
         if self.needs_records:
             return READ_AT_ONCE
-        if self.model is None and self.provider is None and self.key is None:
-            return limit
-        return LOOKED_AT_MAX
+        by_columns = (self.model, self.provider, self.key, self.outcome, self.is_cached)
+        return limit if all(one is None for one in by_columns) else LOOKED_AT_MAX
+
+    def chosen(self, row: queries.Listed) -> bool:
+        """As far as columns tell."""
+        return (
+            self.model in (None, row.model)
+            and self.provider in (None, row.provider)
+            and self.key in (None, row.key_id)
+            and self.outcome in (None, row.outcome)
+            and self.is_cached in (None, row.cached_tokens > 0)
+        )
 
     def holds(self, one: Generation) -> bool:
         """As far as columns do not tell."""
         if self.user is not None and one.user != self.user:
+            return False
+        if self.is_streamed not in (None, one.streamed):
             return False
         if self.app is None:
             return True
@@ -95,9 +112,8 @@ class GenerationList:
                     account,
                     start_ms=wanted.start_ms,
                     end_ms=wanted.end_ms,
-                    model=wanted.model,
-                    provider=wanted.provider,
-                    key=wanted.key,
+                    session=None if wanted.session is None else session_name(wanted.session),
+                    chosen=wanted.chosen,
                     behind=None if behind is None else (behind.created_ms, behind.id),
                     look_at=look_at,
                     limit=look_at if wanted.needs_records else limit + 1,

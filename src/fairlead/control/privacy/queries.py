@@ -11,10 +11,12 @@ from fairlead.control.privacy.fates import FATES, End, Fate
 from fairlead.core.ids import AccountId, GenerationId
 from fairlead.store.tables import metadata
 from fairlead.store.tables.accounts import accounts
+from fairlead.store.tables.call_sessions import session_calls, session_sums
 from fairlead.store.tables.generations import generations
 
 __all__ = [
     "forget",
+    "forget_sessions",
     "next_records",
     "note_scrubbed",
     "replace_records",
@@ -108,3 +110,8 @@ def replace_records(
             .values(record=sa.bindparam("with_record")),
             [{"of": generation, "with_record": record} for generation, record in records],
         )
+
+
+def forget_sessions(connection: sa.Connection, account: AccountId) -> None:
+    for table in (session_sums, session_calls):
+        connection.execute(sa.delete(table).where(table.c.account_id == account))

@@ -100,7 +100,7 @@ class Privacy:
                 )
                 if not found:
                     return count
-                count += _scrub(connection, found)
+                count += _scrub(connection, account, found)
             after = found[-1][:2]
             progress("generations", count)
 
@@ -117,7 +117,7 @@ class Privacy:
                 found = queries.next_records(
                     connection, account, after=(reached_ms, ""), limit=RECORDS_AT_ONCE
                 )
-                _scrub(connection, found)
+                _scrub(connection, account, found)
                 # Others of the last one's millisecond may follow.
                 last_ms = found[-1][0] if found else now_ms
                 queries.note_scrubbed(connection, account, max(last_ms, reached_ms + 1))
@@ -156,7 +156,11 @@ def _told(content: Content) -> dict[str, object]:
     }
 
 
-def _scrub(connection: sa.Connection, found: Sequence[tuple[int, GenerationId, bytes]]) -> int:
+def _scrub(
+    connection: sa.Connection,
+    account: AccountId,
+    found: Sequence[tuple[int, GenerationId, bytes]],
+) -> int:
     """Returns how many of these records told of somebody."""
     changed = [
         (generation, scrubbed)
@@ -164,6 +168,8 @@ def _scrub(connection: sa.Connection, found: Sequence[tuple[int, GenerationId, b
         if (scrubbed := _scrubbed(record)) is not None
     ]
     queries.replace_records(connection, changed)
+    if changed:  # those that came after the account was deleted have brought their sessions again
+        queries.forget_sessions(connection, account)
     return len(changed)
 
 
