@@ -397,8 +397,16 @@ def explaining(page: Page) -> None:
     page.locator("[data-why-place]").first.scroll_into_view_if_needed()
 
 
+def flagging(page: Page) -> None:
+    """What is wrong with an answer."""
+    asking(QUESTION)(page)
+    page.get_by_role("button", name="Flag").click()
+    page.get_by_label("In your words").fill("The example does not run: a bracket is missing.")
+    page.locator("[data-flag-place]").first.scroll_into_view_if_needed()
+
+
 def listing(page: Page) -> None:
-    """Conversations; on a phone they are behind a button."""
+    """Conversations, and the workspaces that calls can go to; on a phone they are behind a button."""
     remembering(page)
     switch = page.locator("[data-side]")
     if switch.is_visible():

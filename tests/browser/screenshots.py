@@ -110,6 +110,14 @@ PAGES = (
     Shot("crashed", "/status", act=scenes.crashing),
     Shot("chat", "/chat", as_owner=True, is_window=True),
     Shot("chat-nobody", "/chat"),
+    Shot(
+        "chat-list",
+        f"/chat?model={EXPLAINS}",
+        has_demo=True,
+        as_ada=True,
+        act=scenes.listing,
+        is_window=True,
+    ),
     *(
         Shot(f"chat-{name}", f"/chat?model={model}", as_owner=True, act=act, is_window=True)
         for name, model, act in (
@@ -117,7 +125,7 @@ PAGES = (
             ("one", EXPLAINS, asking(QUESTION)),
             ("why", EXPLAINS, scenes.explaining),
             ("error", FAILS, asking(QUESTION)),
-            ("list", EXPLAINS, scenes.listing),
+            ("flag", EXPLAINS, scenes.flagging),
             ("models", EXPLAINS, scenes.searching),
             ("settings", EXPLAINS, scenes.setting),
         )

@@ -82,6 +82,37 @@ def test_what_is_open_goes_on_and_what_is_deleted_stays_deleted(owner_page: Page
     expect(listed).to_have_count(1)
 
 
+def test_calls_go_to_the_chosen_workspace_and_an_answer_is_flagged(
+    browser: Browser, served: Served, owner_state: Any
+) -> None:
+    with window(browser, served.url, state=owner_state) as (page, watched):
+        watched.expect("404")  # records of calls are there a moment after their end
+        page.goto("/settings/workspaces")
+        page.get_by_label("Name").fill("Lab")
+        page.get_by_role("button", name="Create workspace").click()
+        ask(page, "Take your time", model="sandbox/slow")
+        expect(page.get_by_role("article").locator("[data-prose] p")).to_be_visible()
+        page.get_by_label("Workspace").select_option(label="Lab")
+        expect(page.get_by_text("Stopped. What came till then is paid.")).to_be_visible()
+        open_chat(page, "/chat?model=sandbox/echo")
+        with page.expect_request("/chat/completions") as request:
+            ask(page, "Where am I?")
+        assert request.value.headers["x-workspace"] == page.get_by_label("Workspace").input_value()
+        answer = page.get_by_role("article")
+        answer.get_by_role("button", name="Flag").press("Enter")
+        expect(answer.get_by_label("What is wrong with this answer?")).to_be_focused()
+        answer.get_by_label("What is wrong").select_option(label="It took too long")
+        answer.get_by_label("In your words").fill("I can wait, but not for ever.")
+        answer.get_by_role("button", name="Send feedback").press("Enter")
+        expect(answer.get_by_text("Flagged")).to_be_focused()
+        page.reload()
+        expect(answer.get_by_text("Flagged")).to_be_visible()
+        expect(answer.get_by_role("button", name="Flag")).to_be_hidden()
+        page.goto("/admin/feedback")
+        expect(page.get_by_text("I can wait, but not for ever.")).to_be_visible()
+        assert watched.unexpected == []
+
+
 def test_conversations_leave_as_a_file_and_come_back(owner_page: Page, tmp_path: Path) -> None:
     ask(owner_page, "Keep this", model="sandbox/echo")
     expect(owner_page.get_by_role("button", name="Delete Keep this")).to_be_visible()

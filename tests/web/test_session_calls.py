@@ -7,9 +7,12 @@ from collections.abc import Mapping
 import pytest
 
 from fairlead.compose.visitors import build_visitors
+from fairlead.control.accounts.rules import default_workspace
+from fairlead.control.audit.types import Actor
 from fairlead.control.keys.types import ApiKey
+from fairlead.control.workspaces.types import WorkspaceChange
 from fairlead.core.caller import Caller
-from fairlead.core.errors import NotAuthenticated, PermissionDenied
+from fairlead.core.errors import NotAuthenticated, NotFound, PermissionDenied
 from fairlead.core.ids import AccountId
 from tests.web.management.stage import ADDRESS, Stage
 
@@ -41,6 +44,19 @@ def test_who_acts_for_an_organisation_calls_for_it(stage: Stage):
     crew = stage.organisation(stage.ada, stage.bob)
     caller = found(stage, stage.signed_in(stage.bob.user, crew))
     assert (caller.account, caller.user) == (crew, stage.bob.user)
+
+
+def test_they_call_in_the_workspace_that_they_name_if_they_work_there(stage: Stage):
+    crew = stage.organisation(stage.ada, stage.bob)
+    wanted = WorkspaceChange(name="Lab", slug="lab")
+    lab = stage.control.workspaces.create(crew, wanted, actor=Actor.user(stage.ada.user)).id
+    ada, bob = (stage.signed_in(one.user, crew) for one in (stage.ada, stage.bob))
+    first, second = found(stage, ada), found(stage, ada | {"x-workspace": lab})
+    assert (first.workspace, second.workspace) == (default_workspace(crew), lab)
+    assert first.key != second.key
+    with pytest.raises(NotFound, match="workspace"):
+        found(stage, bob | {"x-workspace": lab})
+    assert len(chat_keys(stage, crew)) == 2
 
 
 @pytest.mark.parametrize(

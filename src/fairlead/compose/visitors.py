@@ -17,7 +17,13 @@ __all__ = ["build_visitors"]
 def build_visitors(
     control: ControlPlane, auth: AuthServices, *, clock: SystemClock
 ) -> SignedInVisitors:
-    keys = ChatKeys(control.database, now_ms=clock.now_ms, entropy=os.urandom, audit=control.audit)
+    keys = ChatKeys(
+        control.database,
+        control.workspaces,
+        now_ms=clock.now_ms,
+        entropy=os.urandom,
+        audit=control.audit,
+    )
     return SignedInVisitors(
         auth.sessions, auth.doorway, Desk(keys, in_thread=control.threads.run), control.directory
     )

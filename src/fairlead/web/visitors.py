@@ -7,9 +7,11 @@ request comes from our own pages, as for every form.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 from starlette.requests import Request
 
+from fairlead.control.accounts.rules import default_workspace
 from fairlead.control.audit.types import Actor
 from fairlead.control.keys.chat import ChatKeys, chat_digest
 from fairlead.control.serving.keys import CachedKeyDirectory
@@ -19,6 +21,8 @@ from fairlead.web.asking import Desk
 from fairlead.web.sessions import BrowserSessions, Doorway
 
 __all__ = ["SignedInVisitors"]
+
+WORKSPACE_HEADER: Final = "x-workspace"  # the id of the one to call in; without it, the default one
 
 
 class SignedInVisitors:
@@ -44,11 +48,14 @@ class SignedInVisitors:
         )
         signed_in = await self._sessions.required(request)
         account, user = signed_in.account.id, signed_in.user.id
-        digest = chat_digest(account, user)
+        workspace = request.headers.get(WORKSPACE_HEADER) or default_workspace(account)
+        digest = chat_digest(account, user, workspace)
         found = self._directory.peek(digest)
         if found is None:
             actor = Actor.user(user, self._doorway.place(request).address)
-            await self._keys.do(lambda: self._keys.service.open(account, user, actor=actor))
+            await self._keys.do(
+                lambda: self._keys.service.open(account, user, workspace, actor=actor)
+            )
             found = await self._directory.find(digest)
         if not isinstance(found, Caller):
             raise PermissionDenied(f"You call from here with your key named Chat. {found.reason}")

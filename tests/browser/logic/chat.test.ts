@@ -10,6 +10,7 @@ import { matching, type Choice } from "../../../src/fairlead/web/browser/chat/mo
 import { countSet, settingsOf } from "../../../src/fairlead/web/browser/chat/settings.ts";
 import { NO_PARAMETERS, type Conversation, type Turn } from "../../../src/fairlead/web/browser/chat/types.ts";
 import { lines } from "../../../src/fairlead/web/browser/chat/why.ts";
+import { remembered } from "../../../src/fairlead/web/browser/chat/workspaces.ts";
 import { costText, dayText, usageText } from "../../../src/fairlead/web/browser/chat/words.ts";
 
 const PNG = { name: "dot.png", type: "image/png", data: "data:image/png;base64,AAAA" };
@@ -136,6 +137,9 @@ test("an error in a stream is told in place, and nonsense is passed over", () =>
 
 test("what was exported comes back as it was", () => {
   const made = conversation.said(talk(), "third", "third", { p: PNG });
+  const flagged = made.turns[0]?.answers[0];
+  assert.ok(flagged);
+  flagged.isFlagged = true;
   const kept = conversation.settled(made);
   assert.deepEqual(read(written([kept], 0)), [kept]);
 });
@@ -173,6 +177,11 @@ test("attachments are images and documents within bounds", () => {
   assert.match(refusal({ name: "a.svg", type: "image/svg+xml", size: 10 }, 0) ?? "", /neither/);
   assert.match(refusal({ name: "a.pdf", type: "application/pdf", size: FILE_BYTES_MAX + 1 }, 0) ?? "", /8\.0 MB/);
   assert.match(refusal({ name: "a.png", type: "image/png", size: 10 }, FILES_MAX) ?? "", /At most 8/);
+});
+
+test("the workspace of the last time is chosen while it is offered, else the first", () => {
+  assert.deepEqual(["b", "gone", null].map((kept) => remembered(kept, ["a", "b"])), ["b", "a", "a"]);
+  assert.equal(remembered("a", []), "");
 });
 
 test("formulas are told from money", () => {

@@ -4,20 +4,29 @@ from __future__ import annotations
 
 import os
 from itertools import count
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
+from fairlead.control.accounts.rules import default_workspace
 from fairlead.control.accounts.service import Accounts
 from fairlead.control.accounts.types import Billing
+from fairlead.control.audit.service import Audit
 from fairlead.control.audit.types import Actor
 from fairlead.control.keys.chat import ChatKeys, chat_digest
 from fairlead.control.keys.service import Keys
+from fairlead.control.workspaces.service import Workspaces
+from fairlead.control.workspaces.types import WorkspaceChange, WorkspaceUnknown
 from fairlead.core.ids import AccountId, UserId
 from fairlead.store.database import Database
 
-ADA = UserId("user-ada")
-BY_ADA = Actor.user(ADA)
+
+class Ada(NamedTuple):
+    account: AccountId
+    user: UserId
+
+
+WORKSPACE = WorkspaceChange(name="Lab", slug="lab")
 
 
 @pytest.fixture
@@ -26,37 +35,87 @@ def made() -> dict[str, Any]:
 
 
 @pytest.fixture
-def account(database: Database, made: dict[str, Any]) -> AccountId:
-    return Accounts(database, **made).create(email="ada@example.com", billing=Billing.PREPAID).id
+def workspaces(database: Database, made: dict[str, Any]) -> Workspaces:
+    return Workspaces(database, Audit(database, **made), keys=None, limits=None, **made)
 
 
-def test_it_is_made_once(database: Database, made: dict[str, Any], account: AccountId):
-    keys, chat = Keys(database, **made), ChatKeys(database, **made)
-    chat.open(account, ADA, actor=BY_ADA)
-    chat.open(account, ADA, actor=BY_ADA)
-    (key,) = keys.page(account)
-    assert (key.name, key.creator, key.digest) == ("Chat", ADA, chat_digest(account, ADA))
+@pytest.fixture
+def chat(database: Database, workspaces: Workspaces, made: dict[str, Any]) -> ChatKeys:
+    return ChatKeys(database, workspaces, **made)
 
 
-def test_a_disabled_one_stays_and_a_deleted_one_is_made_anew(
-    database: Database, made: dict[str, Any], account: AccountId
+@pytest.fixture
+def keys(database: Database, made: dict[str, Any]) -> Keys:
+    return Keys(database, **made)
+
+
+@pytest.fixture
+def ada(database: Database, made: dict[str, Any]) -> Ada:
+    with database.begin() as connection:
+        founded = Accounts(database, **made).create_within(
+            connection, email="ada@example.com", billing=Billing.PREPAID
+        )
+    assert founded.user is not None
+    return Ada(founded.account.id, founded.user)
+
+
+def opened(chat: ChatKeys, whose: Ada, workspace: str | None = None) -> None:
+    account, user = whose.account, whose.user
+    place = workspace or default_workspace(account)
+    chat.open(account, user, place, actor=Actor.user(user))
+
+
+def test_each_workspace_has_one_made_once(
+    chat: ChatKeys, keys: Keys, workspaces: Workspaces, ada: Ada
 ):
-    keys, chat = Keys(database, **made), ChatKeys(database, **made)
-    chat.open(account, ADA, actor=BY_ADA)
+    account, user = ada.account, ada.user
+    lab = workspaces.create(account, WORKSPACE, actor=Actor.user(user)).id
+    for place in (None, None, lab, lab):
+        opened(chat, ada, place)
+    found = {key.workspace: key for key in keys.page(account)}
+    assert set(found) == {default_workspace(account), lab}
+    assert len(keys.page(account)) == 2
+    for place, key in found.items():
+        assert (key.name, key.creator) == ("Chat", user)
+        assert key.digest == chat_digest(account, user, place)
+
+
+def test_there_is_none_where_they_do_not_work(
+    database: Database, chat: ChatKeys, keys: Keys, workspaces: Workspaces, ada: Ada
+):
+    account = ada.account
+    lab = workspaces.create(account, WORKSPACE, actor=Actor.user(ada.user))
+    for elsewhere in ("", "lab", "00000000-0000-4000-8000-000000000000", lab.id.upper()):
+        with pytest.raises(WorkspaceUnknown):
+            chat.open(account, ada.user, elsewhere, actor=Actor.user(ada.user))
+    with pytest.raises(WorkspaceUnknown):
+        chat.open(account, UserId("user-eve"), lab.id, actor=Actor.user(ada.user))
+    assert keys.page(account) == []
+
+
+def test_a_disabled_one_stays_and_a_deleted_one_is_made_anew(chat: ChatKeys, keys: Keys, ada: Ada):
+    account = ada.account
+    opened(chat, ada)
     (first,) = keys.page(account)
     keys.disable(account, first.id)
-    chat.open(account, ADA, actor=BY_ADA)
+    opened(chat, ada)
     assert [key.is_disabled for key in keys.page(account)] == [True]
     keys.delete(account, first.id)
-    chat.open(account, ADA, actor=BY_ADA)
+    opened(chat, ada)
     (second,) = keys.page(account)
     assert second.id != first.id
     assert not second.is_disabled
 
 
-def test_people_and_accounts_have_each_their_own():
+def test_people_accounts_and_workspaces_have_each_their_own():
     digests = {
-        chat_digest(AccountId(account), UserId(user))
-        for account, user in (("a", "b"), ("a", "c"), ("ab", ""), ("", "ab"))
+        chat_digest(AccountId(account), UserId(user), place)
+        for account, user, place in (
+            ("a", "b", default_workspace(AccountId("a"))),
+            ("a", "b", "c"),
+            ("a", "c", "c"),
+            ("ab", "", "c"),
+            ("", "ab", "c"),
+        )
     }
-    assert len(digests) == 4
+    assert len(digests) == 5

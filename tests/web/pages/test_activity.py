@@ -296,6 +296,7 @@ def test_what_is_wrong_with_an_answer_is_said_on_its_page(stage: Stage, ada: Vis
     assert ada.post(path, category="other", comment="x" * 1001).status_code == 400
     assert Visit(stage, stage.bob).post(path, category="other").status_code == 404
     assert len(stage.feedback(stage.ada)) == 1
+    assert ada.post(path, accept="application/json", category="other").status_code == 204
 
 
 def test_nobody_is_sent_to_sign_in(stage: Stage) -> None:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import httpx
 import pytest
 
+from fairlead.control.audit.types import Actor
+from fairlead.control.workspaces.types import WorkspaceChange
 from fairlead.core.catalog import Snapshot
 from fairlead.core.health import EndpointFigures
 from fairlead.core.ids import EndpointId, ProviderSlug
@@ -52,6 +54,16 @@ def test_who_is_signed_in_has_a_place_of_their_own(stage: Stage) -> None:
     assert f'data-owner="{stage.ada.account} {stage.ada.user}"' in page.text
     assert 'data-default="sandbox/echo"' in page.text
     assert f'data-csrf="{ada["x-csrf-token"]}"' in page.text
+
+
+def test_workspaces_are_offered_where_there_are_several(stage: Stage) -> None:
+    headers = PAGE | stage.signed_in(stage.ada.user)
+    assert "data-workspace" not in stage.send("GET", "/chat", headers=headers).text
+    wanted = WorkspaceChange(name="Lab <i>", slug="lab")
+    actor = Actor.user(stage.ada.user)
+    lab = stage.control.workspaces.create(stage.ada.account, wanted, actor=actor)
+    page = stage.send("GET", "/chat", headers=headers).text
+    assert f'<option value="{lab.id}">Lab &lt;i&gt;</option>' in page
 
 
 def test_an_address_names_the_first_model_if_there_is_one(stage: Stage) -> None:

@@ -26,11 +26,14 @@ class Visit:
     def get(self, path: str, **headers: str) -> httpx.Response:
         return self._stage.send("GET", path, headers=self._headers | headers)
 
-    def post(self, path: str, csrf: str | None = None, **fields: str) -> httpx.Response:
+    def post(
+        self, path: str, csrf: str | None = None, accept: str = HTML["accept"], **fields: str
+    ) -> httpx.Response:
         form = {"csrf": self.csrf if csrf is None else csrf, **fields}
         return self._stage.send(
             "POST",
             path,
-            headers=self._headers | {"content-type": "application/x-www-form-urlencoded"},
+            headers=self._headers
+            | {"accept": accept, "content-type": "application/x-www-form-urlencoded"},
             content=urlencode(form).encode(),
         )

@@ -1,7 +1,8 @@
 """The key by which somebody's browser calls models while they are signed in.
 
-It is a key like any other: listed, counted, limited, disabled. Only nobody can send it. Its digest follows from
-whose it is, and no secret is known that has it: a digest of keys is SHA-256, this one is BLAKE2b.
+There is one for each workspace in which they chat. It is a key like any other: listed, counted, limited,
+disabled. Only nobody can send it. Its digest follows from whose it is and from the workspace, and no secret is
+known that has it: a digest of keys is SHA-256, this one is BLAKE2b.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from fairlead.control.audit.service import Audit
 from fairlead.control.audit.types import Actor
 from fairlead.control.keys import queries, rules
 from fairlead.control.keys.types import ApiKey
+from fairlead.control.workspaces.service import Workspaces
+from fairlead.control.workspaces.types import WorkspaceUnknown
 from fairlead.core.ids import ID_ENTROPY_BYTES, AccountId, UserId
 from fairlead.store.database import Database
 
@@ -26,9 +29,11 @@ LABEL: Final = "in the browser"
 DIGEST_BYTES: Final = 32
 
 
-def chat_digest(account: AccountId, user: UserId) -> bytes:
-    """Of the key that a person uses in the browser for an account."""
-    whose = f"{account}\0{user}".encode()
+def chat_digest(account: AccountId, user: UserId, workspace: str) -> bytes:
+    """Of the key that a person uses in the browser for an account. workspace: its id."""
+    is_default = workspace == default_workspace(account)
+    parts = (account, user) if is_default else (account, user, workspace)
+    whose = "\0".join(parts).encode()
     return blake2b(whose, digest_size=DIGEST_BYTES, person=b"fairlead chat").digest()
 
 
@@ -38,26 +43,34 @@ class ChatKeys:
     def __init__(
         self,
         database: Database,
+        workspaces: Workspaces,
         *,
         now_ms: Callable[[], int],
         entropy: Callable[[int], bytes],
         audit: Audit | None = None,
     ) -> None:
         self._database = database
+        self._workspaces = workspaces
         self._now_ms = now_ms
         self._entropy = entropy
         self._audit = audit
 
-    def open(self, account: AccountId, user: UserId, *, actor: Actor) -> None:
-        """Have the key there. One that was disabled or revoked stays so; one that was deleted is made anew."""
-        digest = chat_digest(account, user)
+    def open(self, account: AccountId, user: UserId, workspace: str, *, actor: Actor) -> None:
+        """Have the key there. One that was disabled or revoked stays so; one that was deleted is made anew.
+
+        workspace: its id. Raises WorkspaceUnknown, also for one in which they do not work.
+        """
+        digest = chat_digest(account, user, workspace)
         with self._database.read() as connection:
             found = queries.by_digest(connection, account, digest)
         if found is not None and found.deleted_ms is None:
             return
         with self._database.begin() as connection:
+            place = self._workspaces.find_within(connection, account, workspace)
+            if place.id != workspace or not self._workspaces.works_in(connection, place, user):
+                raise WorkspaceUnknown(f"you work in no workspace {workspace[:80]!r}")
             # Of two windows that are opened at once, one makes it.
-            self._database.lock(connection, f"chat key {account} {user}")
+            self._database.lock(connection, f"chat key {account} {user} {place.id}")
             found = queries.by_digest(connection, account, digest)
             if found is not None:
                 if found.deleted_ms is None:
@@ -77,7 +90,7 @@ class ChatKeys:
                 created_ms=now_ms,
                 expires_ms=None,
                 revoked_ms=None,
-                workspace=default_workspace(account),
+                workspace=place.id,
                 creator=user,
             )
             queries.insert(connection, key)

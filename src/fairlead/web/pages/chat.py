@@ -7,7 +7,9 @@ data plane serves for whoever is signed in (docs/decisions/0034).
 from __future__ import annotations
 
 import gzip
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from hashlib import blake2b
 from typing import Final
 
@@ -19,11 +21,14 @@ from starlette.routing import Route
 
 from fairlead.control.people.types import SignedIn
 from fairlead.core.catalog import Model, ModelKind
+from fairlead.web.api.feedback import COMMENT_CHARACTERS_MAX
 from fairlead.web.pages.builder_form import EFFORTS
 from fairlead.web.pages.headers import accepts
 from fairlead.web.pages.model_list import Catalogue, row_of
+from fairlead.web.pages.remarks import CATEGORY_OPTIONS
 from fairlead.web.pages.site import Site
 from fairlead.web.pages.snippets import FIRST_MODEL
+from fairlead.web.pages.workspace_choice import chosen_workspace
 from fairlead.web.services import EndpointHealth
 
 __all__ = ["ChatModel", "chat_models", "chat_pages"]
@@ -38,12 +43,18 @@ _SUGGESTIONS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Chat:
-    """owner: whose conversations the browser shows; another's in the same browser are kept apart."""
+    """owner: whose conversations the browser shows; another's in the same browser are kept apart.
+
+    workspaces: in which they may call, each with its name, the default one first.
+    """
 
     owner: str
     default_model: str
+    workspaces: Sequence[tuple[str, str]]
     suggestions: tuple[tuple[str, str], ...] = _SUGGESTIONS
     efforts: tuple[tuple[str, str], ...] = EFFORTS
+    remarks: tuple[tuple[str, str], ...] = CATEGORY_OPTIONS
+    comment_max: int = COMMENT_CHARACTERS_MAX
 
 
 class ChatModel(msgspec.Struct, frozen=True):
@@ -69,6 +80,7 @@ def chat_pages(site: Site) -> list[Route]:
             view = Chat(
                 owner=_owner(visitor.signed_in),
                 default_model=_first(catalogue, request.query_params.get("model", "")),
+                workspaces=await _workspaces(site, visitor.signed_in),
             )
         return await site.page(
             request,
@@ -129,6 +141,14 @@ def _first(catalogue: Catalogue, wanted: str) -> str:
         if candidate in ids:
             return candidate
     return ids[0] if ids else ""
+
+
+async def _workspaces(site: Site, member: SignedIn) -> list[tuple[str, str]]:
+    management = site.services.management
+    if management is None:
+        return []
+    choice = await management.do(partial(chosen_workspace, management.workspaces, member))
+    return choice.options
 
 
 def _owner(member: SignedIn) -> str:

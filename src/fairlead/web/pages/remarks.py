@@ -14,6 +14,7 @@ from fairlead.core.errors import NotFound, RequestInvalid
 from fairlead.core.ids import GenerationId
 from fairlead.web.api.feedback import COMMENT_CHARACTERS_MAX
 from fairlead.web.api.generations import ID_CHARACTERS_MAX
+from fairlead.web.pages.refusals import wants_page
 from fairlead.web.pages.site import Site
 
 __all__ = ["CATEGORY_OPTIONS", "remark_pages"]
@@ -62,6 +63,8 @@ def remark_pages(site: Site) -> list[Route]:
                 comment=comment or None,
             )
         )
+        if not wants_page(request):  # the chat, which stays where it is
+            return Response(status_code=204, headers={"cache-control": "no-store"})
         return site.go(f"/activity/{found.id}", notice="said")
 
     return [Route("/activity/{generation}/feedback", say, methods=["POST"])]

@@ -1,8 +1,9 @@
 /** One answer on the page, and how it follows what is known of it. */
 
-import { recordOf } from "./calling.ts";
+import { recordOf, type Remark } from "./calling.ts";
 import { isUnderWay } from "./conversation.ts";
 import { cloned, modelAddress, part } from "./dom.ts";
+import { Flag } from "./flagging.ts";
 import type { Prose } from "./prose.ts";
 import type { Answer } from "./types.ts";
 import { explain } from "./why.ts";
@@ -12,6 +13,8 @@ const SHOW_EVERY_MS = 80; // of a growing answer: often enough to seem steady
 
 interface AnswerWishes {
   again: () => void;
+  /** Says what is wrong with it; returns why it could not be said, or "". */
+  flag: (remark: Remark) => Promise<string>;
   /** After something on the page has become longer. */
   grown: () => void;
 }
@@ -29,6 +32,7 @@ export class AnswerView {
   readonly place: HTMLElement;
   readonly #answer: Answer;
   readonly #wishes: AnswerWishes;
+  readonly #flag: Flag;
   #prose: Promise<Prose> | null = null;
   #timer: number | undefined;
 
@@ -44,6 +48,7 @@ export class AnswerView {
     part(place, "retry").addEventListener("click", wishes.again);
     part(place, "why").addEventListener("click", () => void this.#explain());
     part<HTMLDetailsElement>(place, "reasoning").addEventListener("toggle", wishes.grown);
+    this.#flag = new Flag(place, wishes.flag);
     this.#show();
   }
 
@@ -80,6 +85,7 @@ export class AnswerView {
     const cost = answer.usage?.costUsd ?? null;
     part(place, "cost").textContent = cost === null ? "" : costText(cost);
     part(place, "why").hidden = answer.generation === null;
+    this.#flag.show(answer.generation !== null, answer.isFlagged);
     part(place, "copy").dataset["copy"] = answer.text;
     if (answer.text !== "" || this.#prose !== null) void this.#write();
     this.#wishes.grown();

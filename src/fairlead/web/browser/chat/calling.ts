@@ -6,10 +6,18 @@ import { refusalText } from "./words.ts";
 
 const TRY_AFTER_MS = 150;
 
+/** workspace: the id of the one to call in; "": the default one. */
 interface App {
   path: string;
   title: string;
   csrf: string;
+  workspace?: string;
+}
+
+/** What one says of an answer. */
+export interface Remark {
+  category: string;
+  comment: string;
 }
 
 /** Fill the answer until it is over, however it ends; `changed` is told of each piece. Raises nothing. */
@@ -28,6 +36,7 @@ export async function stream(
         "x-csrf-token": app.csrf,
         "http-referer": location.origin + app.path,
         "x-title": app.title,
+        ...(app.workspace ? { "x-workspace": app.workspace } : {}),
       },
       body: JSON.stringify(body),
       signal,
@@ -79,4 +88,23 @@ export async function recordOf(path: string, triesMax = 6): Promise<Record<strin
     }
   }
   return null;
+}
+
+/** Say what is wrong with an answer. Returns why it could not be said; "": it was. Raises nothing. */
+export async function say(generation: string, remark: Remark, csrf: string): Promise<string> {
+  const id = encodeURIComponent(generation);
+  const send = () =>
+    fetch(`/activity/${id}/feedback`, {
+      method: "POST",
+      headers: { accept: "application/json" },
+      body: new URLSearchParams({ ...remark, csrf }),
+    });
+  try {
+    let response = await send();
+    // The record of a call is there a moment after its end.
+    if (response.status === 404 && (await recordOf(`/api/v1/generation?id=${id}`)) !== null) response = await send();
+    return response.ok ? "" : (messageOf(parsed(await response.text())) ?? refusalText(response.status));
+  } catch {
+    return "The connection broke off. Check the network, then send it again.";
+  }
 }

@@ -1,7 +1,7 @@
 /** The chat as a whole: one conversation on the page, its calls under way, and what is kept of it. */
 
 import { bodyOf, usageOf } from "./asking.ts";
-import { recordOf, stream } from "./calling.ts";
+import { recordOf, say, stream, type Remark } from "./calling.ts";
 import {
   askedAgain,
   edited,
@@ -21,6 +21,7 @@ import { showHeads } from "./side.ts";
 import { headOf, type Head, type Store } from "./store.ts";
 import { TurnView, type Step } from "./turns.ts";
 import { MODELS_MAX, type Attachment, type Conversation, type Turn } from "./types.ts";
+import { workspaceSwitch } from "./workspaces.ts";
 
 const KEEP_EVERY_MS = 1500; // of a conversation that grows
 const APP = { path: "/chat", title: "Chat" };
@@ -30,6 +31,7 @@ export class Chat {
   readonly #root: HTMLElement;
   readonly #store: Store;
   readonly #scrolling: Scrolling;
+  readonly #workspace: () => string;
   #heads: Head[] = [];
   #views: TurnView[] = [];
   #stopping = new AbortController();
@@ -40,6 +42,7 @@ export class Chat {
     this.#root = root;
     this.#store = store;
     this.#scrolling = new Scrolling(part(root, "log"), part(root, "latest"));
+    this.#workspace = workspaceSwitch(root, () => this.stop());
     this.conversation = newConversation(newId(), Date.now(), models);
   }
 
@@ -234,7 +237,7 @@ export class Chat {
     const answer = turn.answers[index];
     if (answer === undefined) return;
     const view = () => this.#views.find((one) => one.turn === turn)?.answers[index];
-    const app = { ...APP, csrf: this.#root.dataset["csrf"] ?? "" };
+    const app = { ...APP, csrf: this.#csrf, workspace: this.#workspace() };
     await stream(answer, bodyOf(conversation, turn, answer.model), app, signal, () => {
       view()?.changed();
       if (this.#asked.has(turn.id)) this.#keepSoon();
@@ -251,6 +254,22 @@ export class Chat {
     }
     // One has gone on to another conversation: what came till then belongs to this one, if it is still there.
     await this.#store.amend(conversation.id, [turn]).catch(() => undefined);
+  }
+
+  get #csrf(): string {
+    return this.#root.dataset["csrf"] ?? "";
+  }
+
+  /** Returns why it could not be said; "": it was. */
+  async #flag(conversation: string, turn: Turn, index: number, remark: Remark): Promise<string> {
+    const answer = turn.answers[index];
+    if (answer?.generation == null) return "This answer is of no call that is known.";
+    const problem = await say(answer.generation, remark, this.#csrf);
+    if (problem !== "") return problem;
+    answer.isFlagged = true;
+    if (conversation === this.conversation.id && this.#asked.has(turn.id)) await this.#keep();
+    else await this.#store.amend(conversation, [turn]).catch(() => undefined);
+    return "";
   }
 
   #keepSoon(): void {
@@ -274,6 +293,7 @@ export class Chat {
 
   #show(): void {
     const turns = path(this.conversation);
+    const conversation = this.conversation.id;
     const wishes = {
       edit: (turn: Turn, text: string) => {
         this.#branch(edited(this.conversation, turn, newId(), text));
@@ -289,6 +309,7 @@ export class Chat {
         this.#views.find((one) => one.turn === turn)?.focusStep(by);
         this.#keepSoon();
       },
+      flag: (turn: Turn, index: number, remark: Remark) => this.#flag(conversation, turn, index, remark),
       grown: () => this.#scrolling.grown(),
     };
     const known = new Map(this.#views.map((view) => [view.turn, view]));

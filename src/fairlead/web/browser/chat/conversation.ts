@@ -33,6 +33,7 @@ export function newAnswer(model: string): Answer {
     provider: null,
     usage: null,
     finish: null,
+    isFlagged: false,
   };
 }
 

@@ -104,6 +104,7 @@ function answer(value: unknown): Answer {
     provider: maybe(of["provider"], NAME_CHARACTERS_MAX),
     usage: usage(of["usage"]),
     finish: maybe(of["finish"], NAME_CHARACTERS_MAX),
+    isFlagged: of["isFlagged"] === true,
   };
 }
 

@@ -1,6 +1,7 @@
 /** One turn on the page: what was said, its branches, and the answers beside each other. */
 
 import { AnswerView } from "./answers.ts";
+import type { Remark } from "./calling.ts";
 import { branches, isBusy } from "./conversation.ts";
 import { cloned, part, rewritten } from "./dom.ts";
 import type { Attachment, Conversation, Turn } from "./types.ts";
@@ -8,6 +9,7 @@ import type { Attachment, Conversation, Turn } from "./types.ts";
 interface TurnWishes {
   edit: (turn: Turn, text: string) => void;
   again: (turn: Turn, index: number) => void;
+  flag: (turn: Turn, index: number, remark: Remark) => Promise<string>;
   switchTo: (turn: Turn, by: Step) => void;
   grown: () => void;
 }
@@ -31,7 +33,12 @@ export class TurnView {
     showFiles(part(place, "files"), filesOf(turn, conversation));
     part(place, "edit").addEventListener("click", () => this.#edit());
     this.answers = turn.answers.map(
-      (answer, index) => new AnswerView(answer, { again: () => wishes.again(turn, index), grown: wishes.grown }),
+      (answer, index) =>
+        new AnswerView(answer, {
+          again: () => wishes.again(turn, index),
+          flag: (remark) => wishes.flag(turn, index, remark),
+          grown: wishes.grown,
+        }),
     );
     const among = part(place, "answers");
     among.classList.toggle("several", turn.answers.length > 1);

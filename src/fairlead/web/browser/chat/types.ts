@@ -9,7 +9,8 @@ export interface Usage {
 
 export type AnswerState = "waiting" | "streaming" | "done" | "stopped" | "failed";
 
-/** One model's answer in a turn. generation: the record of the call; null until it is known. */
+/** One model's answer in a turn. generation: the record of the call; null until it is known. isFlagged: one has said
+ * what is wrong with it. */
 export interface Answer {
   model: string;
   state: AnswerState;
@@ -20,6 +21,7 @@ export interface Answer {
   provider: string | null;
   usage: Usage | null;
   finish: string | null;
+  isFlagged: boolean;
 }
 
 /** What was said, and what each model answered. Turns with the same parent are branches. */
