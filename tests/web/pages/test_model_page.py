@@ -35,6 +35,7 @@ from fairlead.core.ids import ModelId
 from fairlead.core.routing.facts import Percentiles, Standing
 from fairlead.store.tables.usage import ENDPOINT_COUNTS, LATENCY_BUCKETS, PACE_BUCKETS
 from fairlead.web.asking import Desk
+from fairlead.web.pages.model_endpoints import taken_by_endpoints
 from fairlead.web.pages.model_view import TABS
 from tests.web.conftest import HeldCatalog
 
@@ -285,6 +286,20 @@ async def test_a_provider_without_a_key_is_not_called_up(
     assert ">Ready<" not in text
 
 
+async def test_each_endpoint_tells_what_it_takes(read: Ask, seed: Snapshot) -> None:
+    text = unescape(await read("/openai/gpt-oss-120b?tab=providers"))
+    model = seed.models[ModelId("openai/gpt-oss-120b")]
+    for one in taken_by_endpoints(model, seed):
+        assert f'<code class="tiny faint">{one.tag}</code>' in text
+        assert not set(one.parameters) & set(one.lacking)
+    assert "Not here, but at others: " in text
+    limited = await read("/openai/gpt-5?tab=providers")
+    assert "<dt>Longest prompt</dt><dd>272,000 tokens</dd>" in limited
+    assert "<dt>Caching</dt><dd>happens by itself</dd>" in limited
+    asked = await read("/anthropic/claude-opus-4.5?tab=providers")
+    assert "<dt>Caching</dt><dd>asked for with cache_control</dd>" in asked
+
+
 async def test_prices_are_told_in_words_with_tiers_and_conditions(read: Ask) -> None:
     text = await read("/openai/o4-mini?tab=pricing")
     assert "$0.275" in text
@@ -303,6 +318,24 @@ async def test_the_calculator_is_exact_and_keeps_what_was_typed(read: Ask) -> No
     assert "$42.00" in text
     assert 'value="1,000"' in text
     assert '<option value="openai" selected>' in text
+
+
+async def test_the_calculator_asks_for_what_the_model_has_prices_of(read: Ask) -> None:
+    plain = await read("/openai/o1?tab=pricing")
+    assert not {"image", "audio", "image_output", "audio_output", "searches"} & fields(plain)
+    draws = "/google/gemini-3-pro-image?tab=pricing"
+    text = await read(f"{draws}&prompt=1000&completion=0&image_output=1120&searches=2&calls=10")
+    assert {"prompt", "completion", "image_output", "searches", "calls"} <= fields(text)
+    assert "About 1,120 an image." in text
+    # 1,000 x $2 + 1,120 x $120 for a million each, and two searches at $0.014.
+    assert "$0.1644" in text
+    assert "$1.644" in text
+    hears = await read("/google/gemini-2.5-flash?tab=pricing&prompt=0&completion=0&audio=1000000")
+    assert "1,000,000 audio tokens at $1 per million" in hears
+
+
+def fields(text: str) -> set[str]:
+    return set(re.findall(r'<input class="input" id="field-[a-z_]+" name="([a-z_]+)"', text))
 
 
 @pytest.mark.parametrize("wrong", ["-1", "1e9", "9" * 19, "٣", "x", "<script>alert(1)</script>"])
@@ -326,6 +359,7 @@ async def test_results_of_benchmarks_name_their_source(read: Ask) -> None:
     assert text.count('<th scope="row">DROP</th>') == 1
     assert "plain 79.2%, low 77.6%" in text
     text = await read("/openai/o1?tab=benchmarks")
+    assert "Intelligence index" in text
     assert "91.8%" in text
     assert "https://github.com/openai/simple-evals" in text
     assert "MMLU" in text

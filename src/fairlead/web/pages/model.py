@@ -18,17 +18,17 @@ from fairlead.control.standings.types import ModelActivity, Window
 from fairlead.core.catalog import UnknownModel
 from fairlead.core.errors import NotFound, Overloaded
 from fairlead.web.pages import model_history
-from fairlead.web.pages.model_benchmarks import benchmark_rows
+from fairlead.web.pages.model_benchmarks import results_of
+from fairlead.web.pages.model_calculator import calculator_of
 from fairlead.web.pages.model_code import Calling, calling_of
+from fairlead.web.pages.model_endpoints import EndpointRow, endpoint_rows, taken_by_endpoints
 from fairlead.web.pages.model_list import Catalogue, model_path, row_of
 from fairlead.web.pages.model_prices import pricing_of
 from fairlead.web.pages.model_view import (
     TABS,
-    EndpointRow,
     Found,
     Head,
     Known,
-    endpoint_rows,
     found_model,
     head_of,
     known_now,
@@ -182,11 +182,15 @@ class _ModelPage:
                 usual = tuple(row for row in rows if row.tier is None)[:OVERVIEW_ENDPOINTS]
                 return overview_of(found, snapshot, catalogue.models), usual
             case "providers":
-                return None, endpoint_rows(model, snapshot, known, now_s=now_s)
+                rows = endpoint_rows(model, snapshot, known, now_s=now_s)
+                return taken_by_endpoints(model, snapshot), rows
             case "pricing":
-                return pricing_of(model, snapshot, query, now_s=now_s), ()
+                return (
+                    pricing_of(model, snapshot),
+                    calculator_of(model, query, now_s=now_s),
+                ), ()
             case "benchmarks":
-                return benchmark_rows(self._site.services.benchmarks, found.meant), ()
+                return results_of(self._site.services.benchmarks, found.meant), ()
             case "api":
                 language = query.get("language", "")
                 return calling_of(model, found.name, origin=origin, language=language), ()

@@ -1,4 +1,5 @@
-"""What others measured of a model: one row for each benchmark and reporter, the best result first. Pure."""
+"""What others measured of a model: one row for each benchmark and reporter, the best result first; and the
+indices that follow from all of it. Pure."""
 
 from __future__ import annotations
 
@@ -6,9 +7,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from fairlead.control.catalog.benchmarks import BenchmarkResult, Benchmarks
+from fairlead.core.ids import ModelId
 from fairlead.web.pages import shown
 
-__all__ = ["BenchmarkRow", "benchmark_rows"]
+__all__ = ["BenchmarkRow", "Results", "results_of"]
 
 _PERCENT: Final = 100
 
@@ -32,7 +34,31 @@ class BenchmarkRow:
     date: str
 
 
-def benchmark_rows(benchmarks: Benchmarks, model: str) -> tuple[BenchmarkRow, ...]:
+@dataclass(frozen=True, slots=True)
+class Results:
+    """indices: those that the model has: what it is called, how high it is, and its place among all models."""
+
+    rows: tuple[BenchmarkRow, ...]
+    indices: tuple[tuple[str, str, str], ...]
+
+
+def results_of(benchmarks: Benchmarks, model: ModelId) -> Results:
+    return Results(_rows(benchmarks, model), _indices(benchmarks, model))
+
+
+def _indices(benchmarks: Benchmarks, model: ModelId) -> tuple[tuple[str, str, str], ...]:
+    return tuple(
+        (
+            f"{index.capitalize()} index",
+            f"{figures[model]:.0f}",
+            f"{1 + sum(one > figures[model] for one in figures.values())} of {len(figures)}",
+        )
+        for index, figures in benchmarks.indices.items()
+        if model in figures
+    )
+
+
+def _rows(benchmarks: Benchmarks, model: str) -> tuple[BenchmarkRow, ...]:
     grouped: dict[tuple[str, str | None], list[BenchmarkResult]] = {}
     for one in benchmarks.of(model):
         grouped.setdefault((one.benchmark, one.reported_by), []).append(one)

@@ -1,37 +1,27 @@
-"""What a model costs, in a table, in words, and for a call that somebody has in mind. Pure."""
+"""What a model costs, in a table and in words. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from fairlead.core.catalog import Endpoint, Model, ModelKind, Snapshot
 from fairlead.core.money import PicoUSD
-from fairlead.core.pricing import PriceOverride, PriceSheet, charge, prices_in_force
-from fairlead.core.usage import Usage
+from fairlead.core.pricing import PriceOverride, PriceSheet
 from fairlead.web.api.model_shapes import listed_endpoints
 from fairlead.web.pages import shown
 
 __all__ = [
-    "COUNT_MAX",
     "PRICE_COLUMNS",
-    "Answer",
-    "Calculator",
     "Condition",
     "PriceRow",
     "Pricing",
+    "is_per_million",
     "priced_text",
     "pricing_of",
 ]
 
-COUNT_MAX: Final = 10**9  # of tokens and of calls that one may ask about
-DEFAULTS: Final[Mapping[str, str]] = {
-    "prompt": "1000",
-    "cached": "0",
-    "completion": "500",
-    "calls": "1000",
-}
 # A price's name, its label, and whether it is for a million tokens. In the order of columns.
 PRICE_COLUMNS: Final = (
     ("prompt", "Input", True),
@@ -51,7 +41,8 @@ PRICE_COLUMNS: Final = (
     ("image_output", "Each image", False),
     ("audio_second", "Each second", False),
 )
-_LABELS: Final = {name: (label, is_per_million) for name, label, is_per_million in PRICE_COLUMNS}
+_LABELS: Final = {name: label for name, label, _ in PRICE_COLUMNS}
+_PER_MILLION: Final = frozenset(name for name, _, is_so in PRICE_COLUMNS if is_so)
 _PLAIN: Final = ("prompt", "completion")
 _COUNTED: Final = frozenset({ModelKind.CHAT, ModelKind.EMBEDDING, ModelKind.RERANK})
 _WEEKDAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
@@ -93,66 +84,26 @@ class Condition:
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
-    """One line of a sum: how many, of what, at which price, and what that is."""
-
-    count: str
-    what: str
-    price: str
-    amount: str
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What such calls cost. parts: of one call. total: of one call, as it is charged; all_calls: of all."""
-
-    parts: tuple[Part, ...]
-    total: str
-    all_calls: str
-    calls: str
-    is_conditional: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Calculator:
-    """values: as they were typed. problems: by field. answer: None while there are problems."""
-
-    endpoints: tuple[tuple[str, str], ...]
-    endpoint: str
-    values: Mapping[str, str]
-    problems: Mapping[str, str]
-    has_cache: bool
-    has_output: bool
-    answer: Answer | None
-
-
-@dataclass(frozen=True, slots=True)
 class Pricing:
-    """columns: labels. words: paragraphs with a title each. calculator: None where no
-    tokens are counted."""
+    """columns: labels. words: paragraphs with a title each."""
 
     columns: tuple[str, ...]
     rows: tuple[PriceRow, ...]
     tiers: tuple[PriceRow, ...]
     conditions: tuple[Condition, ...]
     words: tuple[tuple[str, str], ...]
-    calculator: Calculator | None
 
 
-def pricing_of(
-    model: Model, snapshot: Snapshot, asked: Mapping[str, str], *, now_s: float
-) -> Pricing:
-    """asked: what the calculator was given."""
+def pricing_of(model: Model, snapshot: Snapshot) -> Pricing:
     endpoints = listed_endpoints(model)
     names = _columns_of(endpoints)
     rows = [_row(one, snapshot, names) for one in endpoints]
     return Pricing(
-        columns=tuple(_LABELS[name][0] for name in names),
+        columns=tuple(_LABELS[name] for name in names),
         rows=tuple(row for row in rows if row.tier is None),
         tiers=tuple(row for row in rows if row.tier is not None),
         conditions=_conditions(endpoints),
         words=tuple(_words(model, endpoints)),
-        calculator=_calculator(model, endpoints, asked, now_s=now_s),
     )
 
 
@@ -172,7 +123,12 @@ def priced_text(name: str, price: PicoUSD | None) -> str:
     """A price of a sheet as it is shown: for a million tokens, or for one of what is counted."""
     if price is None:
         return shown.UNKNOWN
-    return shown.per_million(price) if _LABELS[name][1] else shown.unit_price(price)
+    return shown.per_million(price) if is_per_million(name) else shown.unit_price(price)
+
+
+def is_per_million(name: str) -> bool:
+    """Whether a price of a sheet is told for a million, not for one."""
+    return name in _PER_MILLION
 
 
 def _row(endpoint: Endpoint, snapshot: Snapshot, names: Sequence[str]) -> PriceRow:
@@ -190,7 +146,7 @@ def _conditions(endpoints: Sequence[Endpoint]) -> tuple[Condition, ...]:
     for endpoint in endpoints:
         for override in endpoint.prices.overrides:
             prices = tuple(
-                (_LABELS[name][0], priced_text(name, override.prices[name]))
+                (_LABELS[name], priced_text(name, override.prices[name]))
                 for name, _, _ in PRICE_COLUMNS
                 if name in override.prices
             )
@@ -270,83 +226,3 @@ def _cache_words(first: PriceSheet, sheets: Sequence[PriceSheet]) -> list[tuple[
     else:
         text += " Caching happens by itself."
     return [("Cache", text)]
-
-
-# --- the calculator -------------------------------------------------------------------------------------
-
-
-def _calculator(
-    model: Model, endpoints: Sequence[Endpoint], asked: Mapping[str, str], *, now_s: float
-) -> Calculator | None:
-    if model.kind not in _COUNTED or not endpoints:
-        return None
-    chosen = next((one for one in endpoints if one.tag == asked.get("at")), endpoints[0])
-    values = {name: asked.get(name, default)[:20] for name, default in DEFAULTS.items()}
-    numbers: dict[str, int] = {}
-    problems: dict[str, str] = {}
-    for name, text in values.items():
-        number = _whole(text)
-        if number is None:
-            problems[name] = f"A whole number from 0 to {shown.count(COUNT_MAX)}."
-        else:
-            numbers[name] = number
-    if not problems and numbers["cached"] > numbers["prompt"]:
-        problems["cached"] = "Not more than there are prompt tokens."
-    return Calculator(
-        endpoints=tuple((one.tag, _offer(one)) for one in endpoints),
-        endpoint=chosen.tag,
-        values=values,
-        problems=problems,
-        has_cache=any(one.prices.input_cache_read is not None for one in endpoints),
-        has_output=model.kind is ModelKind.CHAT,
-        answer=None if problems else _answer(chosen.prices, numbers, model.kind, now_s=now_s),
-    )
-
-
-def _offer(endpoint: Endpoint) -> str:
-    prices = endpoint.prices
-    prompt, completion = shown.per_million(prices.prompt), shown.per_million(prices.completion)
-    return f"{endpoint.tag}: {prompt} in, {completion} out"
-
-
-def _whole(text: str) -> int | None:
-    """People write commas and spaces into big numbers."""
-    text = text.replace(",", "").replace(" ", "").replace("\N{NO-BREAK SPACE}", "")
-    if not text:
-        return 0
-    if not (text.isascii() and text.isdigit()) or int(text) > COUNT_MAX:
-        return None
-    return int(text)
-
-
-def _answer(
-    sheet: PriceSheet, numbers: Mapping[str, int], kind: ModelKind, *, now_s: float
-) -> Answer:
-    cached = numbers["cached"]
-    completion = numbers["completion"] if kind is ModelKind.CHAT else 0
-    usage = Usage(prompt=numbers["prompt"] - cached, cache_read=cached, completion=completion)
-    held = prices_in_force(sheet, prompt_tokens=usage.prompt_tokens, at_s=now_s)
-    read = held.prompt if held.input_cache_read is None else held.input_cache_read
-    counted = (
-        (usage.prompt, "input tokens", "prompt", held.prompt),
-        (usage.cache_read, "cached input tokens", "input_cache_read", read),
-        (usage.completion, "output tokens", "completion", held.completion),
-        (1, "call", "request", held.request or PicoUSD(0)),
-    )
-    total = charge(usage, sheet, at_s=now_s).total
-    return Answer(
-        parts=tuple(
-            Part(
-                shown.count(count),
-                what,
-                priced_text(name, price) + (" per million" if _LABELS[name][1] and price else ""),
-                shown.unit_price(PicoUSD(count * price)),
-            )
-            for count, what, name, price in counted
-            if count and (name != "request" or price)
-        ),
-        total=shown.dollars(total),
-        all_calls=shown.dollars(total * numbers["calls"]),
-        calls=shown.plural(numbers["calls"], "call"),
-        is_conditional=held is not sheet,
-    )

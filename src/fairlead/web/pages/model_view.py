@@ -1,4 +1,4 @@
-"""What a model's page shows in its head, its overview and its list of providers. Pure."""
+"""What a model's page shows in its head and its overview. Pure."""
 
 from __future__ import annotations
 
@@ -19,7 +19,6 @@ from fairlead.core.catalog import (
 )
 from fairlead.core.health import EndpointFigures
 from fairlead.core.ids import EndpointId, ModelId, ProviderSlug
-from fairlead.core.routing.facts import Standing
 from fairlead.core.routing.routers import ROUTERS
 from fairlead.core.routing.variants import FREE, VARIANTS, has_free
 from fairlead.web.api.model_listing import find
@@ -33,20 +32,18 @@ from fairlead.web.pages.model_list import (
     row_of,
     short_name,
 )
-from fairlead.web.pages.price_line import FREE_LINE, PriceLine, price_line, sheet_line
-from fairlead.web.pages.provider_view import Fact, policy_in_short, provider_path
+from fairlead.web.pages.price_line import FREE_LINE, PriceLine, price_line
 from fairlead.web.services import EndpointHealth
 
 __all__ = [
     "TABS",
-    "EndpointRow",
     "Found",
     "Head",
     "Known",
     "Overview",
-    "endpoint_rows",
     "found_model",
     "head_of",
+    "is_past",
     "known_now",
     "modalities",
     "month_text",
@@ -78,13 +75,6 @@ _VARIANT_WORDS: Final[Mapping[str, str]] = {
     "beta": "accepted, without effect",
 }
 _OFFERED: Final = ("nitro", "floor", "exacto")  # what every model has, and is worth a word
-_STANDINGS: Final[Mapping[Standing, tuple[str, str]]] = {
-    Standing.GOOD: ("Up", "success"),
-    Standing.LIMITED: ("Rate limited", "warning"),
-    Standing.DEGRADED: ("Degraded", "warning"),
-    Standing.UNSTABLE: ("Unstable", "warning"),
-    Standing.DOWN: ("Down", "danger"),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,12 +240,12 @@ def _shutdown(model: Model, endpoints: list[Endpoint], now_s: float) -> str | No
     day = model.expiration_date
     if day is None:
         return None
-    if not _is_past(day, now_s):
+    if not is_past(day, now_s):
         return f"It is announced to be switched off on {shown.day(day)}. After that it may be gone."
     left = {
         one.provider
         for one in endpoints
-        if one.deprecation_date is None or not _is_past(one.deprecation_date, now_s)
+        if one.deprecation_date is None or not is_past(one.deprecation_date, now_s)
     }
     text = f"Its author announced to switch it off on {shown.day(day)}."
     if left:
@@ -264,95 +254,9 @@ def _shutdown(model: Model, endpoints: list[Endpoint], now_s: float) -> str | No
     return text
 
 
-def _is_past(day: str, now_s: float) -> bool:
+def is_past(day: str, now_s: float) -> bool:
     """Both are written alike, so their order is that of their letters."""
     return day < f"{datetime.fromtimestamp(now_s, UTC):%Y-%m-%d}"
-
-
-# --- providers ------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class EndpointRow:
-    """An endpoint among a model's. status, tone: how it is now. ends: when it is switched off, or was."""
-
-    provider: str
-    provider_name: str
-    provider_path: str
-    tag: str
-    tier: str | None
-    region: str | None
-    policy: Fact
-    quantization: str
-    context: str
-    max_output: str
-    prompt: str
-    completion: str
-    cache_read: str
-    status: str
-    tone: str
-    uptime: str
-    latency: str
-    throughput: str
-    tool_errors: str
-    ends: str | None
-    is_ready: bool
-
-
-def endpoint_rows(
-    model: Model, snapshot: Snapshot, known: Known, *, now_s: float
-) -> tuple[EndpointRow, ...]:
-    """In the order of the catalogue: cheapest first, those that end last, then service tiers."""
-    return tuple(
-        _endpoint_row(one, model.kind, snapshot, known, now_s=now_s)
-        for one in listed_endpoints(model)
-    )
-
-
-def _endpoint_row(
-    endpoint: Endpoint, kind: ModelKind, snapshot: Snapshot, known: Known, *, now_s: float
-) -> EndpointRow:
-    provider = snapshot.providers[endpoint.provider]
-    figures = known.figures(endpoint)
-    is_ready = known.can_serve(endpoint)
-    status, tone = _STANDINGS[figures.standing]
-    is_quiet = figures.standing is Standing.GOOD and figures.latency_30m is None
-    if not is_ready:
-        status, tone = "No key here", ""
-    elif is_quiet:
-        status, tone = "Ready", ""
-    uptime = figures.uptime_1d
-    latency, pace = figures.latency_30m, figures.throughput_30m
-    ends = None
-    if endpoint.deprecation_date is not None:
-        word = "Ended" if _is_past(endpoint.deprecation_date, now_s) else "Ends"
-        ends = f"{word} {shown.day(endpoint.deprecation_date)}"
-    tool_calls = figures.tool_requests_2h
-    price = sheet_line(kind, endpoint.prices)
-    cache_read = endpoint.prices.input_cache_read
-    return EndpointRow(
-        provider=provider.slug,
-        provider_name=provider.name,
-        provider_path=provider_path(provider.slug),
-        tag=endpoint.tag,
-        tier=endpoint.tier,
-        region=endpoint.data_region,
-        policy=policy_in_short(provider.data_policy),
-        quantization="" if endpoint.quantization == "unknown" else endpoint.quantization,
-        context=shown.tokens(endpoint.context_length),
-        max_output=shown.tokens(endpoint.max_completion_tokens),
-        prompt=price.input,
-        completion=price.completion,
-        cache_read=shown.per_million(cache_read),
-        status=status,
-        tone=tone,
-        uptime=shown.UNKNOWN if uptime is None else shown.share(uptime / 100, places=2),
-        latency=shown.UNKNOWN if latency is None else shown.duration(latency.p50 * 1000),
-        throughput=shown.throughput(None if pace is None else pace.p50),
-        tool_errors=shown.share(figures.tool_errors_2h / tool_calls if tool_calls else None),
-        ends=ends,
-        is_ready=is_ready,
-    )
 
 
 # --- the overview ---------------------------------------------------------------------------------------
