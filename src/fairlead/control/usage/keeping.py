@@ -90,7 +90,7 @@ _SHEET: Final = msgspec.json.Decoder(PriceSheet)
 
 def add(connection: sa.Connection, rolled: Rolled) -> None:
     """Rows that everybody adds to come last, so that others wait as short as can be."""
-    every: dict[int, Series] = {}
+    every = dict(rolled.private)
     for family in rolled.families.values():
         every |= family.series
     _add_series(connection, every)

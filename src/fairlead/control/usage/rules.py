@@ -11,6 +11,9 @@ order or in which batches generations come makes no difference.
                                                └── MODEL hours, days, months            (installation)
                                                                └── MODEL_ALONE days, weeks, months
 
+Private calls are counted once more in days of their own (PRIVATE), by model and by app: what is published is
+the installation's sums without them.
+
 What is not kept (a KEY hour) is answered from FULL; what is kept twice is so because FULL would be too many
 rows to add up while somebody waits.
 """
@@ -31,8 +34,8 @@ from fairlead.control.usage.calendar import (
 )
 from fairlead.control.usage.histograms import LATENCY_BOUNDS_MS, PACE_BOUNDS, bucket
 from fairlead.control.usage.samples import Sample
-from fairlead.control.usage.series import Family, SeriesBook
-from fairlead.control.usage.types import Resolution, Sums
+from fairlead.control.usage.series import Family, SeriesBook, private_series, series_id
+from fairlead.control.usage.types import Resolution, Series, Sums
 from fairlead.core.errors import FailureKind
 from fairlead.core.generation import Outcome
 from fairlead.core.health.outcome import MEANINGS, Meaning
@@ -65,6 +68,7 @@ MS_PER_S: Final = 1000
 
 # Sums by the start of their span, and by series.
 Spans: TypeAlias = dict[int, dict[int, Sums]]
+_PrivateDays: TypeAlias = dict[tuple[int, Series], Sums]  # by start of the day
 EndpointAt: TypeAlias = tuple[str, int, str]  # model, start of the span, endpoint
 
 
@@ -91,7 +95,8 @@ class Rolled:
     """A batch, added up.
 
     families: of the series at level FULL that occur, by number. endpoint_*: in the order of
-    ENDPOINT_COUNTS, the latency buckets and the pace buckets. providers: of endpoints.
+    ENDPOINT_COUNTS, the latency buckets and the pace buckets. providers: of endpoints. private: the series of
+    private calls, by number.
     """
 
     families: dict[int, Family] = field(default_factory=dict)
@@ -100,6 +105,7 @@ class Rolled:
     endpoint_hours: dict[EndpointAt, list[int]] = field(default_factory=dict)
     endpoint_days: dict[EndpointAt, list[int]] = field(default_factory=dict)
     providers: dict[str, str] = field(default_factory=dict)
+    private: dict[int, Series] = field(default_factory=dict)
 
 
 def roll(
@@ -118,6 +124,7 @@ def roll(
     families = rolled.families
     counts: dict[int, dict[int, list[Sums]]] = {}
     last_used_ms: dict[str, int] = {}
+    private: _PrivateDays = {}
     for sample in samples:
         created_ms = round(sample.created_s * MS_PER_S)
         family = book.family(
@@ -139,6 +146,9 @@ def roll(
         rows.setdefault(number, []).append(counted)
         if created_ms > last_used_ms.get(sample.key, -1):
             last_used_ms[sample.key] = created_ms
+        if sample.is_private:
+            app = apps.get(sample.id, 0)
+            _add_private(private, sample.model, app, created_ms - created_ms % DAY_MS, counted)
         _add_attempts(rolled, sample, counted, created_ms)
     minutes: Spans = {
         start_ms: {
@@ -149,12 +159,26 @@ def roll(
         for start_ms, rows in counts.items()
     }
     rolled.sums = coarser_sums(families, minutes)
+    _keep_private(rolled, private)
     _add_keys(rolled, last_used_ms)
     for (model, start_ms, endpoint), sums in rolled.endpoint_hours.items():
         at = (model, start_ms - start_ms % DAY_MS, endpoint)
         of_day = rolled.endpoint_days.get(at)
         rolled.endpoint_days[at] = sums if of_day is None else list(map(add, of_day, sums))
     return rolled
+
+
+def _add_private(private: _PrivateDays, model: str, app: int, day_ms: int, counted: Sums) -> None:
+    for series in private_series(model, app):
+        before = private.get((day_ms, series))
+        private[day_ms, series] = counted if before is None else tuple(map(add, before, counted))
+
+
+def _keep_private(rolled: Rolled, private: _PrivateDays) -> None:
+    for (day_ms, series), counted in private.items():
+        number = series_id(series)
+        rolled.private[number] = series
+        rolled.sums[Resolution.DAY].setdefault(day_ms, {})[number] = counted
 
 
 def negated(rolled: Rolled) -> Rolled:
@@ -174,6 +198,7 @@ def negated(rolled: Rolled) -> Rolled:
         endpoint_hours={at: [-one for one in sums] for at, sums in rolled.endpoint_hours.items()},
         endpoint_days={at: [-one for one in sums] for at, sums in rolled.endpoint_days.items()},
         providers=rolled.providers,
+        private=rolled.private,
     )
 
 

@@ -22,6 +22,20 @@ __all__ = ["Sample", "sample"]
 _NOTHING: Final = msgspec.Raw(b"\xc0")
 
 
+class _Wishes(msgspec.Struct, frozen=True, gc=False):
+    """Of core.routing.preferences.Preferences, what says who may keep prompts."""
+
+    zdr: bool = False
+    zdr_authors: tuple[str, ...] = ()
+
+
+class _Decision(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """The first fields of core.routing.decision.Decision."""
+
+    question: msgspec.Raw
+    preferences: _Wishes
+
+
 class Sample(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """The fields of core.generation.Generation, in their places, up to the last that is wanted."""
 
@@ -54,7 +68,7 @@ class Sample(msgspec.Struct, frozen=True, gc=False, array_like=True):
     attribution: Attribution | None = None
     error_type: msgspec.Raw = _NOTHING
     catalog_version: msgspec.Raw = _NOTHING
-    decision: msgspec.Raw = _NOTHING
+    decision: _Decision | None = None
     splices: msgspec.Raw = _NOTHING
     router: msgspec.Raw = _NOTHING
     workspace: WorkspaceId = WorkspaceId("")
@@ -63,6 +77,14 @@ class Sample(msgspec.Struct, frozen=True, gc=False, array_like=True):
     list_cost: NanoUSD = NanoUSD(0)
     discount: NanoUSD = NanoUSD(0)
     waived: NanoUSD = NanoUSD(0)
+
+    @property
+    def is_private(self) -> bool:
+        """Nobody was to keep its prompt: it is in nothing that is published."""
+        if self.decision is None:
+            return False
+        wishes = self.decision.preferences
+        return wishes.zdr or self.model.partition("/")[0] in wishes.zdr_authors
 
 
 _DECODER: Final = msgspec.msgpack.Decoder(Sample)

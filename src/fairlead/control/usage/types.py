@@ -13,6 +13,7 @@ __all__ = [
     "INSTALLATION",
     "INSTALLATION_KEPT_AT",
     "KEPT_AT",
+    "PRIVATE",
     "ActivityRow",
     "App",
     "Chart",
@@ -29,6 +30,8 @@ __all__ = [
 _NOTHING: Final = NanoUSD(0)
 
 INSTALLATION: Final = AccountId("")  # all accounts together
+# ... and of those, calls that wanted their prompts kept by nobody: what is published is without them.
+PRIVATE: Final = AccountId("~private")
 
 Sums: TypeAlias = tuple[int, ...]  # in the order of store.tables.usage.MEASURES
 
