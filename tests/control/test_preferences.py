@@ -23,8 +23,12 @@ from fairlead.control.accounts.preferences import (
 )
 from fairlead.control.accounts.service import Accounts
 from fairlead.control.accounts.types import AccountUnknown, PreferencesInvalid
+from fairlead.control.audit.service import Audit
+from fairlead.control.audit.types import Actor
 from fairlead.control.keys.service import Keys
 from fairlead.control.serving.keys import CachedKeyDirectory
+from fairlead.control.workspaces.service import Workspaces
+from fairlead.control.workspaces.types import WorkspaceChange
 from fairlead.core.caller import Caller
 from fairlead.core.errors import Overloaded
 from fairlead.core.ids import AccountId
@@ -281,6 +285,34 @@ async def test_the_keys_of_an_account_share_one_reading_of_its_wishes(world: Wor
     assert second.preferences is first.preferences
     await world.directory.refresh()
     assert (await world.found()).preferences is first.preferences
+
+
+@pytest.mark.anyio
+async def test_a_workspaces_defaults_go_before_those_of_its_account(world: World) -> None:
+    world.set(b'{"zdr": true, "default_model": "openai/o1", "default_provider_sort": "price"}')
+    ticks = {"now_ms": lambda: NOW_MS, "entropy": os.urandom}
+    workspaces = Workspaces(
+        world.database, Audit(world.database, **ticks), keys=None, limits=None, **ticks
+    )
+
+    async def changed(**defaults: str | None) -> AccountPreferences:
+        wanted = WorkspaceChange(**defaults)
+        workspaces.update(world.account, "default", wanted, actor=Actor("test"))
+        await world.directory.refresh()
+        return (await world.found()).preferences
+
+    await world.found()
+    wishes = await changed(default_provider_sort="latency")
+    assert (wishes.zdr, wishes.default_model) == (True, "openai/o1")
+    assert wishes.default_provider_sort is Sort.LATENCY
+    wishes = await changed(default_text_model="openai/o3-mini")
+    assert (wishes.default_model, wishes.default_provider_sort) == ("openai/o3-mini", Sort.LATENCY)
+    other = world.keys.create(world.account, name="other").key.digest
+    second = await world.directory.find(other)
+    assert isinstance(second, Caller)
+    assert second.preferences is wishes
+    wishes = await changed(default_text_model=None, default_provider_sort=None)
+    assert (wishes.default_model, wishes.default_provider_sort) == ("openai/o1", Sort.PRICE)
 
 
 @pytest.mark.anyio

@@ -356,6 +356,17 @@ def test_a_workspace_has_budgets_that_grow_with_their_span(
     path = f"/settings/workspaces/{slug}"
     assert "<img src=x" not in ada.get(path).text
     assert problem_at(ada.post(f"{path}/general", name="", slug=slug), "name")
+    assert problem_at(
+        ada.post(f"{path}/routing", default_text_model="x" * 201), "default_text_model"
+    )
+    assert problem_at(
+        ada.post(f"{path}/routing", default_provider_sort="luck"), "default_provider_sort"
+    )
+    assert saved(
+        ada.post(
+            f"{path}/routing", default_text_model=" openai/o1 ", default_provider_sort="latency"
+        )
+    )
     wrong = ada.post(f"{path}/budgets", daily="5", monthly="2")
     assert wrong.status_code == 422
     assert "must be more than the daily budget" in wrong.text
@@ -368,6 +379,7 @@ def test_a_workspace_has_budgets_that_grow_with_their_span(
         ("monthly", 40_000_000_000),
     ]
     assert not found.include_byok_in_budgets
+    assert (found.default_text_model, found.default_provider_sort) == ("openai/o1", "latency")
     assert "$0.00 spent" in ada.get(path).text
     for answer in (bob.get(path), bob.post(f"{path}/budgets"), bob.post(f"{path}/delete")):
         assert answer.status_code == 404

@@ -23,15 +23,17 @@ from fairlead.store.tables.accounts import accounts
 from fairlead.store.tables.budgets import budget_periods, budgets
 from fairlead.store.tables.keys import api_keys
 from fairlead.store.tables.ledger import ledger_accounts
-from fairlead.store.tables.people import users
+from fairlead.store.tables.people import users, workspaces
 
 __all__ = [
     "DIGESTS_MAX",
     "by_digest",
     "by_digests",
     "by_id",
+    "by_ids",
     "count_live",
     "insert",
+    "live_digests",
     "page",
     "page_of_management",
     "page_of_workspace",
@@ -59,10 +61,13 @@ _BY_DIGESTS: Final = (
         accounts.c.billing,
         accounts.c.preferences,
         accounts.c.deleted_ms.label("account_deleted_ms"),
+        workspaces.c.default_text_model,
+        workspaces.c.default_provider_sort,
         _IS_PERSON_DISABLED.label("is_person_disabled"),
         ledger_accounts.c.purchased_nano,
     )
     .join(accounts, accounts.c.id == api_keys.c.account_id)
+    .outerjoin(workspaces, workspaces.c.id == api_keys.c.workspace_id)
     .outerjoin(ledger_accounts, ledger_accounts.c.account_id == accounts.c.id)
     .where(api_keys.c.digest.in_(_DIGESTS))
 )
@@ -139,6 +144,8 @@ def by_digests(connection: sa.Connection, digests: Sequence[bytes]) -> dict[byte
             _key(row),
             is_prepaid,
             row.preferences,
+            default_model=row.default_text_model,
+            default_sort=row.default_provider_sort,
             is_account_deleted=row.account_deleted_ms is not None,
             is_person_disabled=row.is_person_disabled,
             credits_purchased=NanoUSD(row.purchased_nano or 0),
@@ -234,6 +241,26 @@ def count_live(
     if creators is not None:
         query = query.where(api_keys.c.creator_user_id.in_(creators))
     return connection.scalar(query) or 0
+
+
+def live_digests(connection: sa.Connection, workspace: WorkspaceId) -> dict[KeyId, bytes]:
+    """The same keys."""
+    rows = connection.execute(
+        sa.select(api_keys.c.id, api_keys.c.digest).where(
+            api_keys.c.workspace_id == workspace,
+            api_keys.c.revoked_ms.is_(None),
+            api_keys.c.deleted_ms.is_(None),
+        )
+    )
+    return {KeyId(row.id): row.digest for row in rows}
+
+
+def by_ids(connection: sa.Connection, account: AccountId, ids: Collection[KeyId]) -> list[ApiKey]:
+    """Those of the account, deleted ones too. ids: at most DIGESTS_MAX."""
+    rows = connection.execute(
+        sa.select(api_keys).where(api_keys.c.account_id == account, api_keys.c.id.in_(ids))
+    )
+    return [_key(row) for row in rows]
 
 
 def save(connection: sa.Connection, key: ApiKey) -> None:

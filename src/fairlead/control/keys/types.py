@@ -73,7 +73,8 @@ class ApiKey:
 class FoundKey:
     """A key, and what a call must know of its account.
 
-    preferences: JSON, as the account has set them; None: it has set none.
+    preferences: JSON, as the account has set them; None: it has set none. default_model, default_sort: the
+        workspace's, which go before the account's.
     is_account_deleted: nobody may use it any more.
     is_person_disabled: nor may they who made it, or whose account it is, until they are enabled again.
     credits_purchased: ever, nanodollars. budgets, is_in_debt: as core.caller has them.
@@ -82,6 +83,8 @@ class FoundKey:
     key: ApiKey
     is_prepaid: bool
     preferences: str | None = None
+    default_model: str | None = None
+    default_sort: str | None = None
     is_account_deleted: bool = False
     is_person_disabled: bool = False
     credits_purchased: NanoUSD = NanoUSD(0)  # noqa: RUF009 - a number

@@ -10,8 +10,8 @@ do not know gets Overloaded, never a refusal: only the database can say that a k
 has said nothing for a second counts as away before any known key waits for it; should it answer after all,
 the answer counts.
 
-A key comes with what its account has set: how it pays, what it wishes of routing. Changes of those are known
-in the same two seconds.
+A key comes with what its account and its workspace have set: how it pays, what they wish of routing. Changes of
+those are known in the same two seconds.
 """
 
 from __future__ import annotations
@@ -190,7 +190,7 @@ class CachedKeyDirectory:
         self._database_is_back()
         for digest in digests:
             self._learn(digest, found.get(digest), asked_s=now_s)
-        self._preferences.keep_only({known.caller.account for known in self._known.values()})
+        self._preferences.keep_only([known.caller for known in self._known.values()])
 
     async def _look_up(self, digest: bytes) -> Caller | KeyRefused:
         if len(self._look_ups) >= LOOK_UPS_MAX:
@@ -225,10 +225,10 @@ class CachedKeyDirectory:
 
     def _answer(self, found: FoundKey | None) -> Caller | KeyRefused | Overloaded:
         now_ms = self._now_ms()
-        if found is None or found.preferences is None:
-            return rules.verdict(found, now_ms=now_ms, preferences=self._preferences.installation)
+        if found is None:
+            return rules.verdict(None, now_ms=now_ms)
         try:
-            preferences = self._preferences.of(found.key.account, found.preferences)
+            preferences = self._preferences.of(found)
         except PreferencesInvalid:
             return Overloaded("The account's preferences cannot be read by this gateway's version.")
         return rules.verdict(found, now_ms=now_ms, preferences=preferences)

@@ -32,12 +32,14 @@ from fairlead.web.pages.attempts import Refused, attempted, refused
 from fairlead.web.pages.form_fields import nano_or_none, typed_dollars
 from fairlead.web.pages.paging import PAGE_ROWS, Paging, addressed, page_number, paging
 from fairlead.web.pages.settings.desk import SettingsDesk, check_admin
+from fairlead.web.pages.settings.routing import SORTS
 from fairlead.web.reading import is_keepable
 
 __all__ = ["workspace_pages"]
 
 _PATH: Final = "/settings/workspaces"
 OFFERED_MAX: Final = 100  # in a select
+_SORTS: Final = (("", "As the account has it"), *SORTS[1:])
 _SPANS: Final = {
     BudgetSpan.DAILY: "Each day",
     BudgetSpan.WEEKLY: "Each week",
@@ -83,6 +85,7 @@ def workspace_pages(desk: SettingsDesk) -> list[Route]:
         Route("/settings/workspaces", it.listed, methods=["GET", "POST"]),
         Route("/settings/workspaces/{workspace}", it.one),
         Route("/settings/workspaces/{workspace}/general", it.change, methods=["POST"]),
+        Route("/settings/workspaces/{workspace}/routing", it.set_defaults, methods=["POST"]),
         Route("/settings/workspaces/{workspace}/budgets", it.set_budgets, methods=["POST"]),
         Route("/settings/workspaces/{workspace}/members/add", it.add_member, methods=["POST"]),
         Route(
@@ -175,6 +178,7 @@ class _Workspaces:
             title=inside.workspace.name,
             refused=problem,
             values=_values(inside) if values is None else {**_values(inside), **values},
+            sorts=_SORTS,
             inside=inside,
             is_shared=member.account.kind is AccountKind.ORGANISATION,
         )
@@ -184,12 +188,25 @@ class _Workspaces:
 
     async def change(self, request: Request) -> Response:
         member, form = await self._desk.site.posted(request)
-        check_admin(member)
         wanted = WorkspaceChange(
             name=form.fields.get("name", ""),
             slug=form.fields.get("slug", "").strip(),
             description=form.text_or_none("description"),
         )
+        return await self.changed(request, member, form, wanted)
+
+    async def set_defaults(self, request: Request) -> Response:
+        member, form = await self._desk.site.posted(request)
+        wanted = WorkspaceChange(
+            default_text_model=form.fields.get("default_text_model", "").strip() or None,
+            default_provider_sort=form.text_or_none("default_provider_sort"),
+        )
+        return await self.changed(request, member, form, wanted)
+
+    async def changed(
+        self, request: Request, member: SignedIn, form: Form, wanted: WorkspaceChange
+    ) -> Response:
+        check_admin(member)
         done = await attempted(
             self._management.do(
                 partial(
@@ -380,6 +397,8 @@ def _values(inside: _Inside) -> dict[str, str]:
         "name": workspace.name,
         "slug": workspace.slug,
         "description": workspace.description or "",
+        "default_text_model": workspace.default_text_model or "",
+        "default_provider_sort": workspace.default_provider_sort or "",
         "include_byok": "true" if workspace.include_byok_in_budgets else "",
         **{one.name: one.limit for one in inside.budgets},
     }
