@@ -9,6 +9,7 @@ from fairlead.compose.system import SystemClock
 from fairlead.control.apps.service import Apps
 from fairlead.control.feedback.service import Feedback
 from fairlead.control.people.service import People
+from fairlead.control.presets.service import Presets
 from fairlead.web.management import Management
 
 __all__ = ["build_management"]
@@ -34,4 +35,5 @@ def build_management(control: ControlPlane, *, clock: SystemClock) -> Management
             entropy=entropy,
         ),
         feedback=Feedback(database, now_ms=now_ms, entropy=entropy),
+        presets=Presets(database, control.audit, now_ms=now_ms, entropy=entropy),
     )

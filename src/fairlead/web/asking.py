@@ -21,6 +21,7 @@ from fairlead.control.catalog.types import AmendedUnknown, AmendmentInvalid
 from fairlead.control.credentials.types import CredentialInvalid, CredentialUnknown
 from fairlead.control.feedback.service import TooMuchFeedback
 from fairlead.control.keys.types import KeyInvalid, KeyUnknown
+from fairlead.control.presets.types import PresetInvalid, PresetInWay, PresetUnknown
 from fairlead.control.usage.analysis import QuestionInvalid
 from fairlead.control.workspaces.types import (
     WorkspaceInUse,
@@ -146,6 +147,9 @@ _REFUSALS: Final[dict[type[Exception], Callable[[Exception], FairleadError]]] = 
     PaymentsAway: _payments_are_away,
     PaymentsRefused: _payments_are_refused,
     PreferencesInvalid: _preferences_are_invalid,
+    PresetInvalid: _field_is_invalid,
+    PresetInWay: _is_conflict,
+    PresetUnknown: _is_unknown,
     QuestionInvalid: _field_is_invalid,
     RefundRefused: _refund_is_refused,
     TooManyCodes: _is_conflict,

@@ -17,11 +17,14 @@ from fairlead.control.feedback.service import Feedback
 from fairlead.control.keys.service import Keys
 from fairlead.control.ledger.types import Totals
 from fairlead.control.people.service import People
+from fairlead.control.presets.service import Presets
 from fairlead.control.usage.types import KeyUsage
 from fairlead.control.workspaces.service import Workspaces
-from fairlead.core.errors import NotFound
+from fairlead.control.workspaces.types import WorkspaceUnknown
+from fairlead.core.errors import NotFound, RequestInvalid
 from fairlead.core.ids import AccountId, BudgetId, KeyId, UserId, WorkspaceId
 from fairlead.web.asking import InThread, answered
+from fairlead.web.reading import sentence
 
 __all__ = ["Credits", "KeyUsages", "Management", "Payer", "Standings"]
 
@@ -70,6 +73,7 @@ class Management:
     credits: Credits
     apps: Apps
     feedback: Feedback
+    presets: Presets
 
     async def do(self, function: Callable[[], _Answer]) -> _Answer:
         """Call it in a thread. Raises what a caller sees of a refusal; Overloaded if the database is away."""
@@ -78,6 +82,25 @@ class Management:
     def works_in(self, account: AccountId, user: UserId | None, workspace: WorkspaceId) -> bool:
         """Whether somebody works in one of the account's workspaces. Blocks. Raises WorkspaceUnknown."""
         return user is not None and self.workspaces.has_member(account, workspace, user)
+
+    def place(self, account: AccountId, wanted: str | None) -> WorkspaceId:
+        """wanted: an id; None: the default one. Blocks. Raises RequestInvalid for another account's."""
+        if wanted is None:
+            return self.workspaces.default_of(account)
+        try:
+            return self.workspaces.find(account, wanted).id
+        except WorkspaceUnknown as error:
+            raise RequestInvalid(sentence(error), param="workspace_id") from error
+
+    def own_place(
+        self, account: AccountId, wanted: str | None, *, user: UserId | None, may_manage: bool
+    ) -> WorkspaceId:
+        """The same, of those that somebody works in."""
+        workspace = self.place(account, wanted)
+        is_default = workspace == self.workspaces.default_of(account)
+        if may_manage or is_default or self.works_in(account, user, workspace):
+            return workspace
+        raise RequestInvalid("You do not work in that workspace.", param="workspace_id")
 
     def payer(self, account: AccountId) -> Payer:
         """Blocks. Raises NotFound for an account that is gone."""

@@ -61,6 +61,8 @@ FATES: Final[dict[str, Fate]] = {
     "apps": Fate(End.KEPT),  # public names of public programs
     "provider_credentials": Fate(End.DELETED, secret=("sealed",)),
     "contents": Fate(End.DELETED, secret=("sealed",)),
+    "presets": Fate(End.DELETED),
+    "preset_versions": Fate(End.DELETED),
     "data_keys": Fate(End.DELETED, is_exported=False),
     "generations": Fate(End.KEPT),  # and scrubbed, see Privacy.scrub
     "session_sums": Fate(End.DELETED, is_exported=False),  # the generations say it all

@@ -22,6 +22,7 @@ from fairlead.store.tables import (
     ledger,
     payments,
     people,
+    presets,
     secrets,
     usage,
 )
@@ -43,6 +44,7 @@ __all__ = [
     "metadata",
     "payments",
     "people",
+    "presets",
     "secrets",
     "usage",
 ]

@@ -17,16 +17,15 @@ from starlette.responses import Response
 
 from fairlead.control.keys.types import ApiKey, KeyChange, LimitReset
 from fairlead.control.usage.types import KeyUsage
-from fairlead.control.workspaces.types import WorkspaceUnknown
 from fairlead.core.budgets.types import key_budget
 from fairlead.core.errors import NotFound, RequestInvalid
-from fairlead.core.ids import AccountId, UserId, WorkspaceId
+from fairlead.core.ids import UserId
 from fairlead.core.money import NanoUSD, usd
 from fairlead.web.answers import answer, timestamp, timestamp_or_none
 from fairlead.web.doors import Requester
 from fairlead.web.management import Management
 from fairlead.web.operations import Asked, Operation, Who
-from fairlead.web.reading import Moment, nano_dollars, sentence, utc_ms
+from fairlead.web.reading import Moment, nano_dollars, utc_ms
 
 __all__ = ["key_object", "key_operations", "limit_fields", "usage_fields"]
 
@@ -75,7 +74,7 @@ class _Keys:
         with_disabled, page = asked.flag("include_disabled"), asked.page(limit_default=PAGE_KEYS)
 
         def listed() -> list[dict[str, object]]:
-            workspace = self._place(requester.account, wanted)
+            workspace = self._management.place(requester.account, wanted)
             keys = self._management.keys.page_of_workspace(
                 requester.account,
                 workspace,
@@ -104,7 +103,12 @@ class _Keys:
                 limit_reset=wanted.limit_reset,
                 includes_byok=wanted.include_byok_in_limit,
                 expires_ms=expires_ms,
-                workspace=self._own_place(requester, workspace),
+                workspace=self._management.own_place(
+                    requester.account,
+                    workspace,
+                    user=requester.user,
+                    may_manage=requester.may_manage,
+                ),
                 creator=self._creator(requester, wanted.creator_user_id),
                 actor=requester.actor,
             )
@@ -175,25 +179,6 @@ class _Keys:
         if key.is_management or not is_theirs:
             raise NotFound("This account has no such key.")
         return key
-
-    def _place(self, account: AccountId, wanted: str | None) -> WorkspaceId:
-        """wanted: None: the default one. Raises RequestInvalid for another account's."""
-        if wanted is None:
-            return self._management.workspaces.default_of(account)
-        try:
-            return self._management.workspaces.find(account, wanted).id
-        except WorkspaceUnknown as error:
-            raise RequestInvalid(sentence(error), param="workspace_id") from error
-
-    def _own_place(self, requester: Requester, wanted: str | None) -> WorkspaceId:
-        """The same, of those that the requester works in."""
-        workspace = self._place(requester.account, wanted)
-        is_default = workspace == self._management.workspaces.default_of(requester.account)
-        if requester.may_manage or is_default:
-            return workspace
-        if self._management.works_in(requester.account, requester.user, workspace):
-            return workspace
-        raise RequestInvalid("You do not work in that workspace.", param="workspace_id")
 
     def _creator(self, requester: Requester, wanted: str | None) -> UserId | None:
         """Somebody who belongs to the account; None wanted: who asks."""

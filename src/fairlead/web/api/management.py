@@ -7,6 +7,7 @@ from fairlead.web.api.current_key import current_key_operations
 from fairlead.web.api.feedback import feedback_operations
 from fairlead.web.api.keys import key_operations
 from fairlead.web.api.oauth import oauth_operations
+from fairlead.web.api.presets import preset_operations
 from fairlead.web.api.workspaces import workspace_operations
 from fairlead.web.operations import Operation
 from fairlead.web.services import WebServices
@@ -24,5 +25,6 @@ def management_operations(services: WebServices) -> list[Operation]:
         *oauth_operations(management),
         *account_operations(management),
         *workspace_operations(management),
+        *preset_operations(management),
         *feedback_operations(services.generations, management),
     ]

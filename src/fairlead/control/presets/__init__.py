@@ -1,0 +1,1 @@
+"""Presets: named parts of requests that a workspace keeps, in versions."""
