@@ -162,9 +162,9 @@ def questions(usage: Usage, account: AccountId, year: Year) -> dict[str, Callabl
     return asked
 
 
-def public_questions(usage: Usage) -> dict[str, Callable[[], object]]:
+def public_questions(database: Database, usage: Usage) -> dict[str, Callable[[], object]]:
     """What everybody sees: rankings, apps, a model's page, how endpoints are."""
-    standings = Standings(usage, now_ms=lambda: NOW_MS - 1)
+    standings = Standings(database, usage, now_ms=lambda: NOW_MS - 1)
     model = standings.rankings(Subject.MODEL, Period.DAY).rows[0].name
     app = standings.rankings(Subject.APP, Period.MONTH).rows[0].app
     assert app is not None
@@ -236,7 +236,7 @@ def _analysed(
 def _timed(database: Database, year: Year, *, rounds: int) -> dict[str, Times]:
     """Each answer, several times over."""
     usage = Usage(database, now_ms=lambda: NOW_MS, minutes_days=year.minutes_days, hours_days=400)
-    asked = {f"all: {name}": ask for name, ask in public_questions(usage).items()}
+    asked = {f"all: {name}": ask for name, ask in public_questions(database, usage).items()}
     for shown, account in (("biggest", BIGGEST), ("typical", TYPICAL)):
         for name, ask in questions(usage, account, year).items():
             asked[f"{shown}: {name}"] = ask

@@ -101,7 +101,10 @@ def build_web_edge(
                 clock.now_s,
             ),
             generation_list=Desk(GenerationList(control.database), in_thread=threads.run),
-            standings=Desk(Standings(control.usage, now_ms=clock.now_ms), in_thread=threads.run),
+            standings=Desk(
+                Standings(control.database, control.usage, now_ms=clock.now_ms),
+                in_thread=threads.run,
+            ),
             privacy=Desk(
                 Privacy(control.database, control.private.contents), in_thread=threads.run
             ),

@@ -95,7 +95,7 @@ def test_books_sums_and_calls_agree_and_nobody_owes(
     ledger = Ledger(database, now_ms=lambda: NOW_MS)
     assert all(ledger.book(account).balance > 0 for account in demo.accounts())
     usage = Usage(database, now_ms=lambda: NOW_MS, minutes_days=7, hours_days=95)
-    standings = Standings(usage, now_ms=lambda: NOW_MS)
+    standings = Standings(database, usage, now_ms=lambda: NOW_MS)
     ranked = standings.rankings(Subject.MODEL, Period.MONTH)
     assert ranked.requests == calls
     assert standings.uptimes(Window.DAY).endpoints

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
+from collections.abc import Iterable
 from itertools import pairwise
+from typing import NamedTuple
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from fairlead.control.standings import rules
-from fairlead.control.standings.rules import CategoryUnknown, Counted
+from fairlead.control.standings.rules import CategoryUnknown, Counted, Members
 from fairlead.control.standings.types import (
     RANKED_MAX,
     Period,
@@ -26,43 +29,153 @@ NOW_MS = 1_795_219_200_000 + 5 * HOUR_MS + 7 * MINUTE_MS  # 2026-11-21, a Saturd
 CLINE = PublicApp(1, "https://cline.example", "Cline", ("cli-agent", "ide-extension"))
 TALES = PublicApp(2, "https://tales.example", "Tales", ("roleplay",))
 
-counted = st.builds(
-    Counted,
-    st.just(0),
-    st.sampled_from([CLINE, TALES]),
-    st.sampled_from(["openai/o1", "openai/o3", "meta/llama"]),
-    st.integers(0, 1000),
-    st.integers(1, 9),
+MODELS = ("openai/o1", "openai/o3", "meta/llama", "x/", "")
+APPS = (
+    CLINE,
+    TALES,
+    PublicApp(3, "https://other.example", "Cline", ()),
+    PublicApp(4, "https://quiet.example", "Quiet", ("cli-agent",)),
 )
+STARTS_MS = (0, DAY_MS, 2 * DAY_MS)
+OTHERS_SERIES = 99
 
 
-def ranked(subject: Subject, now: list[Counted], before: list[Counted]) -> Rankings:
-    return rules.rankings(subject, Period.WEEK, now, before, start_ms=0, end_ms=1)
+class Call(NamedTuple):
+    """Of one model by one app, where there is one."""
+
+    start_ms: int
+    model: str
+    app: PublicApp | None
+    tokens: int
+    requests: int
 
 
-@given(st.sampled_from(list(Subject)), st.lists(counted), st.lists(counted))
-def test_a_ranking_adds_up_to_what_was_counted(subject: Subject, now, before):
+calls = st.lists(
+    st.builds(
+        Call,
+        st.sampled_from(STARTS_MS),
+        st.sampled_from(MODELS),
+        st.sampled_from([None, *APPS]),
+        st.integers(0, 1000),
+        st.integers(1, 9),
+    )
+)
+subjects = st.sampled_from(list(Subject))
+
+
+def members_of(subject: Subject) -> Members:
+    """Each name has two series."""
+    names: tuple[str | PublicApp, ...] = MODELS
+    if subject in (Subject.APP, Subject.CATEGORY):
+        names = APPS
+    return Members([(name, (2 * place, 2 * place + 1)) for place, name in enumerate(names)])
+
+
+def counted(subject: Subject, of: Iterable[Call]) -> list[Counted]:
+    """By start, with what is nobody's among it."""
+    names = members_of(subject).names
+    found = []
+    for start_ms in STARTS_MS:
+        rows = [
+            (2 * names.index(name) + at % 2, one.tokens, one.requests)
+            for at, one in enumerate(of)
+            for name in (one.model if subject in (Subject.MODEL, Subject.AUTHOR) else one.app,)
+            if one.start_ms == start_ms and name is not None
+        ]
+        series, tokens, requests = zip(*rows, (OTHERS_SERIES, 7, 7), strict=True)
+        found.append(Counted(start_ms, series, (tokens, requests)))
+    return found
+
+
+def is_in(subject: Subject, one: Call) -> bool:
+    """Whether it is in such a ranking at all."""
+    return subject in (Subject.MODEL, Subject.AUTHOR) or one.app is not None
+
+
+def names_of(subject: Subject, one: Call) -> tuple[str | PublicApp, ...]:
+    """Plainly, what it counts for."""
+    match subject:
+        case Subject.MODEL:
+            return (one.model,) if one.model else ()
+        case Subject.AUTHOR:
+            return (one.model.split("/")[0],) if one.model else ()
+        case Subject.APP:
+            return () if one.app is None else (one.app,)
+        case Subject.CATEGORY:
+            return () if one.app is None else one.app.categories
+
+
+def ranked(subject: Subject, now: list[Call], before: list[Call]) -> Rankings:
+    return rules.rankings(
+        subject,
+        Period.WEEK,
+        members_of(subject),
+        counted(subject, now),
+        counted(subject, before),
+        start_ms=0,
+        end_ms=1,
+    )
+
+
+def called(app: PublicApp | None, model: str, tokens: int, requests: int = 1) -> Call:
+    return Call(0, model, app, tokens, requests)
+
+
+@given(subjects, calls, calls)
+def test_a_ranking_is_what_one_gets_by_adding_up_call_by_call(subject, now, before):
+    tokens, requests, earlier = Counter(), Counter(), Counter()
+    for one in now:
+        for name in names_of(subject, one):
+            tokens[name] += one.tokens
+            requests[name] += one.requests
+    for one in before:
+        for name in names_of(subject, one):
+            earlier[name] += one.tokens
     found = ranked(subject, now, before)
-    assert found.tokens == sum(one.tokens for one in now)
-    assert found.requests == sum(one.requests for one in now)
-    assert [row.place for row in found.rows] == list(range(1, len(found.rows) + 1))
-    sizes = [row.tokens for row in found.rows]
-    assert sizes == sorted(sizes, reverse=True)
-    if subject is not Subject.CATEGORY:
-        assert sum(sizes) == found.tokens
-        assert sum(row.share for row in found.rows) == pytest.approx(1 if found.tokens else 0)
-    for row in found.rows:
-        if subject is Subject.MODEL:
-            assert row.tokens_before == sum(one.tokens for one in before if one.model == row.name)
+    whole = sum(one.tokens for one in now if is_in(subject, one))
+    assert {
+        (row.app or row.name): (row.tokens, row.requests, row.tokens_before) for row in found.rows
+    } == {name: (tokens[name], requests[name], earlier[name]) for name in tokens}
+    assert (found.tokens, found.count) == (whole, len(tokens))
+    assert found.requests == sum(one.requests for one in now if is_in(subject, one))
+    order = [(-row.tokens, -row.requests, row.name) for row in found.rows]
+    assert order == sorted(order)
+    for place, row in enumerate(found.rows, 1):
+        assert row.place == place
+        assert row.share == pytest.approx(row.tokens / whole if whole else 0)
+
+
+@given(subjects, calls, st.integers(1, 3))
+def test_shares_are_what_one_gets_by_adding_up_call_by_call(subject, of, shown):
+    by_name: defaultdict[str | PublicApp, Counter[int]] = defaultdict(Counter)
+    whole = Counter()
+    for one in of:
+        whole[one.start_ms] += one.tokens if is_in(subject, one) else 0
+        for name in names_of(subject, one):
+            by_name[name][one.start_ms] += one.tokens
+    starts_ms = (-DAY_MS, *STARTS_MS)
+    found = rules.shares(
+        subject, Granularity.DAY, starts_ms, members_of(subject), counted(subject, of), shown=shown
+    )
+    totals = sorted((sum(one.values()) for one in by_name.values()), reverse=True)
+    assert [sum(of_one) for of_one in found.tokens] == [one for one in totals if one][:shown]
+    for name, of_one in zip(found.apps or found.names, found.tokens, strict=True):
+        assert of_one == tuple(by_name[name][start_ms] for start_ms in starts_ms)
+    assert [app.title for app in found.apps] == (
+        list(found.names) if subject is Subject.APP else []
+    )
+    for place, start_ms in enumerate(starts_ms):
+        of_shown = sum(of_one[place] for of_one in found.tokens)
+        assert found.rest[place] == max(0, whole[start_ms] - of_shown)
 
 
 def test_models_of_one_author_count_together():
     now = [
-        Counted(0, None, "openai/o1", 30, 1),
-        Counted(0, None, "meta/llama", 40, 2),
-        Counted(0, None, "openai/o3", 20, 1),
+        called(None, "openai/o1", 30),
+        called(None, "meta/llama", 40, 2),
+        called(None, "openai/o3", 20),
     ]
-    found = ranked(Subject.AUTHOR, now, [Counted(0, None, "openai/o1", 25, 1)])
+    found = ranked(Subject.AUTHOR, now, [called(None, "openai/o1", 25)])
     assert [(row.name, row.tokens, row.requests) for row in found.rows] == [
         ("openai", 50, 2),
         ("meta", 40, 2),
@@ -71,8 +184,7 @@ def test_models_of_one_author_count_together():
 
 
 def test_an_app_counts_for_each_of_its_categories_and_once_in_all():
-    now = [Counted(0, CLINE, "", 60, 1), Counted(0, TALES, "", 40, 1)]
-    found = ranked(Subject.CATEGORY, now, [])
+    found = ranked(Subject.CATEGORY, [called(CLINE, "", 60), called(TALES, "", 40)], [])
     assert [(row.name, row.share) for row in found.rows] == [
         ("cli-agent", 0.6),
         ("ide-extension", 0.6),
@@ -82,32 +194,11 @@ def test_an_app_counts_for_each_of_its_categories_and_once_in_all():
 
 
 def test_a_ranking_is_bounded_and_says_of_how_many_it_is():
-    now = [Counted(0, None, f"author/model-{number:04}", number, 1) for number in range(500)]
-    found = ranked(Subject.MODEL, now, [])
+    members = Members([(f"author/model-{number:04}", (number,)) for number in range(501)])
+    now = Counted(0, range(500), (range(500), [1] * 500))
+    found = rules.rankings(Subject.MODEL, Period.WEEK, members, [now], [], start_ms=0, end_ms=1)
     assert len(found.rows) == RANKED_MAX
     assert (found.rows[0].name, found.count) == ("author/model-0499", 500)
-
-
-def test_two_apps_of_one_title_stay_two():
-    twin = PublicApp(3, "https://other.example", "Cline", ())
-    found = ranked(Subject.APP, [Counted(0, CLINE, "", 1, 1), Counted(0, twin, "", 2, 1)], [])
-    assert [(row.name, row.app) for row in found.rows] == [("Cline", twin), ("Cline", CLINE)]
-
-
-@given(
-    st.sampled_from([Subject.MODEL, Subject.AUTHOR, Subject.APP]),
-    st.lists(counted.map(lambda one: one._replace(start_ms=one.tokens % 3 * DAY_MS))),
-    st.integers(1, 3),
-)
-def test_shares_and_the_rest_are_all_of_it(subject: Subject, of, shown: int):
-    starts_ms = (0, DAY_MS, 2 * DAY_MS)
-    found = rules.shares(subject, Granularity.DAY, starts_ms, of, shown=shown)
-    assert len(found.names) == len(found.tokens) <= shown
-    for place, start_ms in enumerate(starts_ms):
-        assert found.total(place) == sum(one.tokens for one in of if one.start_ms == start_ms)
-        assert sum(found.share(name, place) for name in range(len(found.names))) <= 1 + 1e-9
-    if subject is Subject.APP:
-        assert [app.title for app in found.apps] == list(found.names)
 
 
 @pytest.mark.parametrize("granularity", [Granularity.DAY, Granularity.WEEK, Granularity.MONTH])

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from fairlead.control.standings import queries
 from fairlead.control.standings.service import Standings
 from fairlead.control.standings.types import Period, Subject, Window
 from fairlead.control.usage.calendar import DAY_MS, HOUR_MS, week_start_ms
@@ -60,7 +61,7 @@ def filled(database: Database) -> Standings:
             connection.execute(sa.insert(generations), list(map(settled, batch)))
             step.add_within(connection, list(map(pack, batch)))
     usage = Usage(database, now_ms=lambda: NOW_MS, minutes_days=7, hours_days=95)
-    return Standings(usage, now_ms=lambda: NOW_MS)
+    return Standings(database, usage, now_ms=lambda: NOW_MS)
 
 
 def age_days(one: Sample) -> int:
@@ -129,6 +130,23 @@ def test_a_ranking_can_be_of_one_category(standings: Standings):
         assert {row.name: row.tokens for row in found.rows} == expected
         (app,) = standings.rankings(Subject.APP, Period.WEEK, category=category).rows
         assert (app.name, app.share) == ("Cline", 1.0)
+
+
+def test_whether_sums_are_sought_or_all_are_read_is_the_same(
+    standings: Standings, monkeypatch: pytest.MonkeyPatch
+):
+    def asked() -> list[object]:
+        return [
+            standings.rankings(Subject.MODEL, Period.MONTH, category="coding"),
+            standings.shares(Subject.AUTHOR, Period.WEEK, category="coding"),
+            standings.apps_of_model("openai/o1", Period.MONTH),
+            standings.app(CLINE, Period.WEEK),
+        ]
+
+    monkeypatch.setattr(queries, "SEEK_FROM", 0)
+    sought = asked()
+    monkeypatch.setattr(queries, "SEEK_FROM", 1_000_000)
+    assert sought == asked()
 
 
 def test_shares_over_weeks_are_all_of_it(standings: Standings):

@@ -98,7 +98,7 @@ def database(prepared_sqlite: Path, tmp_path_factory: pytest.TempPathFactory) ->
 @pytest.fixture(scope="module")
 def standings(database: Database) -> Standings:
     usage = Usage(database, now_ms=lambda: round(NOW_S * 1000), minutes_days=7, hours_days=95)
-    return Standings(usage, now_ms=lambda: round(NOW_S * 1000))
+    return Standings(database, usage, now_ms=lambda: round(NOW_S * 1000))
 
 
 @pytest.fixture
@@ -116,7 +116,7 @@ async def empty(
     path = shutil.copy(prepared_sqlite, tmp_path / DATABASE_FILE)
     with closing(open_database(path)) as database:
         usage = Usage(database, now_ms=lambda: round(NOW_S * 1000), minutes_days=7, hours_days=95)
-        standings = Standings(usage, now_ms=lambda: round(NOW_S * 1000))
+        standings = Standings(database, usage, now_ms=lambda: round(NOW_S * 1000))
         async with browse(clock=Clock(), standings=Desk(standings, at_once)) as client:
             yield client
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple, TypeAlias
 
 from fairlead.control.standings.types import (
@@ -36,9 +36,9 @@ from fairlead.control.usage.types import App
 __all__ = [
     "CategoryUnknown",
     "Counted",
+    "Members",
     "categories_in",
     "histories",
-    "models_of_the_most",
     "provider_uptimes",
     "public",
     "rankings",
@@ -47,13 +47,12 @@ __all__ = [
     "speed",
     "uptimes",
     "window_starts_ms",
-    "with_the_rest",
 ]
 
 _MS_PER_S: Final = 1000
 _SHARED: Final = {Granularity.DAY: 30, Granularity.WEEK: 52, Granularity.MONTH: 24}
 
-_Ranked: TypeAlias = str | PublicApp
+_Named: TypeAlias = str | PublicApp
 
 
 class CategoryUnknown(ValueError):
@@ -61,13 +60,31 @@ class CategoryUnknown(ValueError):
 
 
 class Counted(NamedTuple):
-    """What one app asked of one model from start_ms on. app: None: not told apart. model: "": likewise."""
+    """What began at start_ms: numbers of series, and beside them what each measure of theirs came to."""
 
     start_ms: int
-    app: PublicApp | None
-    model: str
-    tokens: int
-    requests: int
+    series: Sequence[int]
+    sums: tuple[Sequence[int], ...]
+
+
+class Members:
+    """Models or public apps, and where each is counted: the numbers of its series. All others are nobody's."""
+
+    def __init__(self, series: Iterable[tuple[_Named, Sequence[int]]]) -> None:
+        every = tuple(series)
+        self.names = tuple(name for name, _ in every)
+        self._places = {
+            number: place for place, (_, numbers) in enumerate(every) for number in numbers
+        }
+
+    def added(self, counted: Iterable[Counted], measure: int = 0) -> list[int]:
+        """What each came to over all of the time, beside names. measure: its place in the sums."""
+        places, nobody = self._places, len(self.names)
+        found = [0] * (nobody + 1)
+        for one in counted:
+            for number, count in zip(one.series, one.sums[measure], strict=True):
+                found[places.get(number, nobody)] += count
+        return found[:-1]
 
 
 def categories_in(name: str) -> frozenset[str]:
@@ -89,36 +106,34 @@ def public(app: App) -> PublicApp:
 def rankings(
     subject: Subject,
     period: Period,
+    members: Members,
     now: Sequence[Counted],
     before: Iterable[Counted],
     *,
     start_ms: int,
     end_ms: int,
 ) -> Rankings:
-    """What is equal comes in the order of names."""
-    tokens: defaultdict[_Ranked, int] = defaultdict(int)
-    requests: defaultdict[_Ranked, int] = defaultdict(int)
-    tokens_before: defaultdict[_Ranked, int] = defaultdict(int)
-    for counted in now:
-        for one in _counts_for(subject, counted):
-            tokens[one] += counted.tokens
-            requests[one] += counted.requests
-    for counted in before:
-        for one in _counts_for(subject, counted):
-            tokens_before[one] += counted.tokens
-    whole = sum(counted.tokens for counted in now)
-    order = sorted(tokens, key=lambda one: (-tokens[one], -requests[one], _name(one)))
+    """now: tokens and requests. before: tokens. What is equal comes in the order of names."""
+    tokens, requests = members.added(now), members.added(now, 1)
+    tokens_before = members.added(before)
+    called = [
+        (one, sum(map(tokens.__getitem__, places)), calls, places)
+        for one, places in _grouped(subject, members.names).items()
+        if (calls := sum(map(requests.__getitem__, places)))
+    ]
+    called.sort(key=lambda row: (-row[1], -row[2], _name(row[0])))
+    whole = sum(tokens)
     rows = tuple(
         Ranked(
             place,
             _name(one),
-            tokens=tokens[one],
-            requests=requests[one],
-            share=tokens[one] / whole if whole else 0.0,
-            tokens_before=tokens_before[one],
+            tokens=its_tokens,
+            requests=calls,
+            share=its_tokens / whole if whole else 0.0,
+            tokens_before=sum(map(tokens_before.__getitem__, places)),
             app=one if isinstance(one, PublicApp) else None,
         )
-        for place, one in enumerate(order[:RANKED_MAX], 1)
+        for place, (one, its_tokens, calls, places) in enumerate(called[:RANKED_MAX], 1)
     )
     return Rankings(
         subject,
@@ -127,8 +142,8 @@ def rankings(
         end_ms,
         rows,
         tokens=whole,
-        requests=sum(counted.requests for counted in now),
-        count=len(order),
+        requests=sum(requests),
+        count=len(called),
     )
 
 
@@ -136,55 +151,40 @@ def shares(
     subject: Subject,
     granularity: Granularity,
     starts_ms: Sequence[int],
+    members: Members,
     counted: Iterable[Counted],
     *,
     shown: int,
 ) -> Shares:
-    """starts_ms: of every bucket. What counts for several of those shown leaves less for the rest."""
-    places = {start_ms: place for place, start_ms in enumerate(starts_ms)}
-    whole = [0] * len(starts_ms)
-    tokens: defaultdict[_Ranked, list[int]] = defaultdict(lambda: [0] * len(starts_ms))
-    for one in counted:
-        place = places[one.start_ms]
-        whole[place] += one.tokens
-        for ranked in _counts_for(subject, one):
-            tokens[ranked][place] += one.tokens
-    order = sorted(tokens, key=lambda one: (-sum(tokens[one]), _name(one)))[:shown]
-    rest = (
-        max(0, all_tokens - sum(tokens[one][place] for one in order))
-        for place, all_tokens in enumerate(whole)
+    """starts_ms: of every bucket. counted: tokens, one for each bucket that has any. What counts for several of
+    those shown leaves less for the rest."""
+    by_start = {one.start_ms: members.added([one]) for one in counted}
+    none = members.added([])
+    buckets = [by_start.get(start_ms, none) for start_ms in starts_ms]
+    totals = list(map(sum, zip(*buckets, strict=True)))
+    of_each = [
+        (one, total, places)
+        for one, places in _grouped(subject, members.names).items()
+        if (total := sum(map(totals.__getitem__, places)))
+    ]
+    of_each.sort(key=lambda row: (-row[1], _name(row[0])))
+    biggest = of_each[:shown]
+    of_biggest = tuple(
+        tuple(sum(map(bucket.__getitem__, places)) for bucket in buckets)
+        for _, _, places in biggest
     )
     return Shares(
         subject,
         granularity,
         tuple(starts_ms),
-        names=tuple(map(_name, order)),
-        tokens=tuple(tuple(tokens[one]) for one in order),
-        rest=tuple(rest),
-        apps=tuple(one for one in order if isinstance(one, PublicApp)),
+        names=tuple(_name(one) for one, _, _ in biggest),
+        tokens=of_biggest,
+        rest=tuple(
+            max(0, sum(bucket) - sum(of_one[place] for of_one in of_biggest))
+            for place, bucket in enumerate(buckets)
+        ),
+        apps=tuple(one for one, _, _ in biggest if isinstance(one, PublicApp)),
     )
-
-
-def models_of_the_most(
-    subject: Subject, totals: Iterable[Counted], *, shown: int
-) -> frozenset[str]:
-    """Which models those that a chart shows by themselves consist of. totals: of its whole time."""
-    tokens: defaultdict[_Ranked, int] = defaultdict(int)
-    models: defaultdict[_Ranked, set[str]] = defaultdict(set)
-    for counted in totals:
-        for one in _counts_for(subject, counted):
-            tokens[one] += counted.tokens
-            models[one].add(counted.model)
-    most = sorted(tokens, key=lambda one: (-tokens[one], _name(one)))[:shown]
-    return frozenset(model for one in most for model in models[one])
-
-
-def with_the_rest(chosen: Sequence[Counted], whole: Mapping[int, int]) -> list[Counted]:
-    """And what is left of all tokens of a bucket, of models that are not told apart. whole: by its start."""
-    left = dict(whole)
-    for one in chosen:
-        left[one.start_ms] -= one.tokens
-    return [*chosen, *(Counted(start_ms, None, "", rest, 0) for start_ms, rest in left.items())]
 
 
 def share_starts_ms(granularity: Granularity, now_ms: int) -> tuple[int, ...]:
@@ -260,20 +260,24 @@ def provider_uptimes(
     return tuple(ProviderUptime(one.provider, one.successes, one.outages) for one in of_endpoints)
 
 
-def _counts_for(subject: Subject, counted: Counted) -> tuple[_Ranked, ...]:
-    app = counted.app
-    match subject:
-        case Subject.MODEL:
-            return (counted.model,) if counted.model else ()
-        case Subject.AUTHOR:
-            return (counted.model.partition("/")[0],) if counted.model else ()
-        case Subject.APP:
-            return () if app is None else (app,)
-        case Subject.CATEGORY:
-            return () if app is None else app.categories
+def _grouped(subject: Subject, names: Sequence[_Named]) -> dict[_Named, list[int]]:
+    """What is ranked, and the places of its names."""
+    found: defaultdict[_Named, list[int]] = defaultdict(list)
+    for place, name in enumerate(names):
+        for one in _counts_for(subject, name):
+            found[one].append(place)
+    return found
 
 
-def _name(ranked: _Ranked) -> str:
+def _counts_for(subject: Subject, name: _Named) -> Sequence[_Named]:
+    if isinstance(name, PublicApp):
+        return name.categories if subject is Subject.CATEGORY else (name,)
+    if subject is Subject.AUTHOR:
+        name = name.partition("/")[0]
+    return (name,) if name else ()
+
+
+def _name(ranked: _Named) -> str:
     return ranked.title if isinstance(ranked, PublicApp) else ranked
 
 

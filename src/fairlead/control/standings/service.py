@@ -8,8 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from typing import Final
 
-from fairlead.control.standings import rules
-from fairlead.control.standings.rules import Counted
+import sqlalchemy as sa
+
+from fairlead.control.standings import queries, rules
+from fairlead.control.standings.queries import Series
 from fairlead.control.standings.types import (
     ACTIVITY_DAYS_MAX,
     SHARED_MAX,
@@ -20,7 +22,6 @@ from fairlead.control.standings.types import (
     Period,
     ProviderHistory,
     ProviderUptimes,
-    PublicApp,
     Rankings,
     Shares,
     Speed,
@@ -32,16 +33,17 @@ from fairlead.control.usage.calendar import DAY_MS, HOUR_MS, day_start_ms
 from fairlead.control.usage.dimensions import Dimension, Filter, Operator
 from fairlead.control.usage.endpoints import EndpointSpan
 from fairlead.control.usage.service import Usage
-from fairlead.control.usage.spans import Granularity
-from fairlead.control.usage.types import INSTALLATION, Resolution
+from fairlead.control.usage.spans import Granularity, Span, spans
+from fairlead.control.usage.types import INSTALLATION, Level, Resolution
+from fairlead.store.database import Database
 
 __all__ = ["ACTIVITY_DAYS", "Standings"]
 
 ACTIVITY_DAYS: Final = 90
 SHARES_SHOWN: Final = 10
-NAMES_MAX: Final = 400  # that a question names; beyond, all are read
 _OF_MODELS: Final = frozenset({Subject.MODEL, Subject.AUTHOR})
-_TALLY: Final = ("prompt_tokens", "completion_tokens", "requests")
+# Of which there are sums of all that is ranked, the coarsest first.
+_RESOLUTIONS: Final = (Resolution.MONTH, Resolution.WEEK, Resolution.DAY)
 _OF_DAY: Final = (
     "requests", "prompt_tokens", "completion_tokens", "reasoning_tokens", "cached_tokens", "tool_calls",
 )  # fmt: skip
@@ -50,10 +52,11 @@ _OF_DAY: Final = (
 class Standings:
     """Methods block: call them in one of the database's threads; DatabaseUnreadable.
 
-    standings = Standings(usage, now_ms=clock.now_ms)
+    standings = Standings(database, usage, now_ms=clock.now_ms)
     """
 
-    def __init__(self, usage: Usage, *, now_ms: Callable[[], int]) -> None:
+    def __init__(self, database: Database, usage: Usage, *, now_ms: Callable[[], int]) -> None:
+        self._database = database
         self._usage = usage
         self._now_ms = now_ms
 
@@ -66,7 +69,9 @@ class Standings:
         CategoryUnknown.
         """
         wanted = None if category is None else rules.categories_in(category)
-        return self._rankings(subject, period, wanted=wanted)
+        with self._database.read() as connection:
+            series = _series(connection, subject, wanted)
+            return self._rankings(connection, subject, period, series)
 
     def shares(
         self,
@@ -82,19 +87,24 @@ class Standings:
         wanted = None if category is None else rules.categories_in(category)
         granularity = period.shared_by
         starts_ms = rules.share_starts_ms(granularity, self._now_ms())
-        if subject in _OF_MODELS:
-            counted = self._most_over_time(
-                subject, starts_ms[0], granularity=granularity, wanted=wanted, shown=shown
+        # The bucket that is now, too, is there as it is: nothing was called after now.
+        span = Span(Resolution(granularity.value), starts_ms[0], starts_ms[-1] + 1)
+        with self._database.read() as connection:
+            series = _series(connection, subject, wanted)
+            return rules.shares(
+                subject,
+                granularity,
+                starts_ms,
+                series.members,
+                queries.counted(connection, series, [span], "tokens"),
+                shown=shown,
             )
-        else:
-            counted = self._counted(
-                subject, starts_ms[0], self._tomorrow_ms(), granularity=granularity, wanted=wanted
-            )
-        return rules.shares(subject, granularity, starts_ms, counted, shown=shown)
 
     def apps_of_model(self, model: str, period: Period = Period.WEEK) -> Rankings:
         """Public apps by what they asked of a model."""
-        return self._rankings(Subject.APP, period, filters=(_equals(Dimension.MODEL, model),))
+        with self._database.read() as connection:
+            series = queries.series_by_app(connection, Level.APP, queries.of_model(model))
+            return self._rankings(connection, Subject.APP, period, series)
 
     def app(
         self, address: str, period: Period = Period.WEEK, *, days: int = ACTIVITY_DAYS
@@ -103,8 +113,10 @@ class Standings:
         found = self._usage.app(address)
         if found is None or not found.is_public:
             return None
+        with self._database.read() as connection:
+            series = queries.series_by_model(connection, Level.APP, queries.of_app(found.id))
+            models = self._rankings(connection, Subject.MODEL, period, series)
         of_app = _equals(Dimension.APP, found.id)
-        models = self._rankings(Subject.MODEL, period, filters=(of_app,))
         return AppStanding(rules.public(found), models, self._days(days, of_app))
 
     def model_activity(self, model: str, *, days: int = ACTIVITY_DAYS) -> ModelActivity:
@@ -113,11 +125,14 @@ class Standings:
 
     def weekly_tokens(self) -> dict[str, int]:
         """Of the last seven days, by model; those without calls are missing."""
-        start_ms = self._tomorrow_ms() - Period.WEEK.days * DAY_MS
-        return {
-            one.model: one.tokens
-            for one in self._counted(Subject.MODEL, start_ms, self._tomorrow_ms())
-        }
+        end_ms = self._tomorrow_ms()
+        week = _cover(end_ms - Period.WEEK.days * DAY_MS, end_ms)
+        with self._database.read() as connection:
+            series = _series(connection, Subject.MODEL)
+            counted = list(queries.counted(connection, series, week, "tokens", "requests"))
+        members = series.members
+        every = zip(members.names, members.added(counted), members.added(counted, 1), strict=True)
+        return {str(model): tokens for model, tokens, requests in every if requests}
 
     def weekly_speeds(self) -> dict[str, Speed]:
         """Means over calls of the last seven days, by model; those without calls are missing."""
@@ -179,112 +194,22 @@ class Standings:
         return ProviderUptimes(window, starts_ms, rules.provider_uptimes(rows, starts_ms))
 
     def _rankings(
-        self,
-        subject: Subject,
-        period: Period,
-        *,
-        wanted: frozenset[str] | None = None,
-        filters: Sequence[Filter] = (),
+        self, connection: sa.Connection, subject: Subject, period: Period, series: Series
     ) -> Rankings:
         end_ms = self._tomorrow_ms()
         start_ms = end_ms - period.days * DAY_MS
         before_ms = start_ms - period.days * DAY_MS
-        if wanted is not None and subject in _OF_MODELS:
-            filters = self._of_categories(before_ms, end_ms, wanted)
-        now = self._counted(subject, start_ms, end_ms, wanted=wanted, filters=filters)
-        before = self._counted(subject, before_ms, start_ms, wanted=wanted, filters=filters)
+        now = queries.counted(connection, series, _cover(start_ms, end_ms), "tokens", "requests")
+        before = queries.counted(connection, series, _cover(before_ms, start_ms), "tokens")
         return rules.rankings(
-            subject, period, now, before, start_ms=start_ms, end_ms=self._now_ms()
+            subject,
+            period,
+            series.members,
+            list(now),
+            before,
+            start_ms=start_ms,
+            end_ms=self._now_ms(),
         )
-
-    def _most_over_time(
-        self,
-        subject: Subject,
-        start_ms: int,
-        *,
-        granularity: Granularity,
-        wanted: frozenset[str] | None,
-        shown: int,
-    ) -> list[Counted]:
-        """The models that are shown by themselves, and all others of a bucket together: however many models
-        there are, few rows come back."""
-        end_ms = self._tomorrow_ms()
-        only: Sequence[Filter] = ()
-        if wanted is not None:
-            only = self._of_categories(start_ms, end_ms, wanted)
-            if not only:
-                return self._counted(
-                    subject, start_ms, end_ms, granularity=granularity, wanted=wanted
-                )
-        totals = self._counted(subject, start_ms, end_ms, wanted=wanted, filters=only)
-        models = rules.models_of_the_most(subject, totals, shown=shown)
-        if len(models) > NAMES_MAX:
-            models = frozenset()
-        chosen = self._counted(
-            subject, start_ms, end_ms, granularity=granularity, wanted=wanted,
-            filters=[*only, Filter(Dimension.MODEL, Operator.IN, tuple(models))] if models else only,
-        )  # fmt: skip
-        whole = self._usage.sums(
-            INSTALLATION, start_ms=start_ms, end_ms=end_ms, measures=_TALLY,
-            granularity=granularity, filters=only,
-        )  # fmt: skip
-        return rules.with_the_rest(
-            chosen,
-            {start: prompt + completion for (start,), (prompt, completion, _) in whole.items()},
-        )
-
-    def _counted(
-        self,
-        subject: Subject,
-        start_ms: int,
-        end_ms: int,
-        *,
-        granularity: Granularity | None = None,
-        wanted: frozenset[str] | None = None,
-        filters: Sequence[Filter] = (),
-    ) -> list[Counted]:
-        """As much as the subject must be told apart by. wanted: categories."""
-        of_models = subject in _OF_MODELS
-        of_apps = not of_models
-        if of_models and wanted is not None and not filters:
-            filters = self._of_categories(start_ms, end_ms, wanted)
-            of_apps = not filters
-        dimensions = [Dimension.APP] * of_apps + [Dimension.MODEL] * of_models
-        sums = self._usage.sums(
-            INSTALLATION, start_ms=start_ms, end_ms=end_ms, measures=_TALLY,
-            granularity=granularity, dimensions=dimensions, filters=filters,
-        )  # fmt: skip
-        apps = self._public({group[1] for group in sums}, wanted) if of_apps else {}
-        return [
-            Counted(
-                group[0],
-                apps[group[1]] if of_apps else None,
-                group[-1] if of_models else "",
-                prompt + completion,
-                requests,
-            )
-            for group, (prompt, completion, requests) in sums.items()
-            if not of_apps or group[1] in apps
-        ]
-
-    def _of_categories(self, start_ms: int, end_ms: int, wanted: frozenset[str]) -> list[Filter]:
-        """For calls of apps of these categories alone. Empty: there are no such apps, or too many to name."""
-        sums = self._usage.sums(
-            INSTALLATION, start_ms=start_ms, end_ms=end_ms, measures=_TALLY[:1],
-            dimensions=[Dimension.APP],
-        )  # fmt: skip
-        apps = self._public({app for _, app in sums}, wanted)
-        if not 0 < len(apps) <= NAMES_MAX:
-            return []
-        return [Filter(Dimension.APP, Operator.IN, tuple(apps))]
-
-    def _public(self, ids: Collection[int], wanted: frozenset[str] | None) -> dict[int, PublicApp]:
-        """Those of these apps that everybody may know, and are in a wanted category."""
-        return {
-            one.id: rules.public(one)
-            for one in self._usage.apps(ids).values()
-            if one.is_public and (wanted is None or not wanted.isdisjoint(one.categories))
-        }
 
     def _days(self, days: int, only: Filter) -> tuple[DayOfModel, ...]:
         assert 0 < days <= ACTIVITY_DAYS_MAX
@@ -301,6 +226,21 @@ class Standings:
 
     def _tomorrow_ms(self) -> int:
         return day_start_ms(self._now_ms()) + DAY_MS
+
+
+def _series(
+    connection: sa.Connection, subject: Subject, wanted: frozenset[str] | None = None
+) -> Series:
+    """As much as the subject must be told apart by. wanted: categories of apps."""
+    only = () if wanted is None else (queries.in_categories(wanted),)
+    if subject not in _OF_MODELS:
+        return queries.series_by_app(connection, Level.APP_ALONE, *only)
+    level = Level.APP if only else Level.MODEL_ALONE
+    return queries.series_by_model(connection, level, *only)
+
+
+def _cover(start_ms: int, end_ms: int) -> list[Span]:
+    return spans(start_ms, end_ms, _RESOLUTIONS)
 
 
 def _equals(dimension: Dimension, value: str | int) -> Filter:

@@ -1,0 +1,152 @@
+"""SQL that reads what the whole installation was used for, by model or by app.
+
+Reading sums is cheap; handing them to Python one by one is not, nor is to join each with what its series says,
+or to seek many. So the sums of one start come back as one row, of lists of numbers that go together: that takes
+a third of the time of any of those. What series say is read once, and put beside their numbers in `rules`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from typing import Final, Literal, TypeAlias
+
+import msgspec
+import sqlalchemy as sa
+
+from fairlead.control.standings.rules import Counted, Members
+from fairlead.control.standings.types import PublicApp
+from fairlead.control.usage.keeping import TABLES
+from fairlead.control.usage.spans import Span, starts_ms
+from fairlead.control.usage.types import INSTALLATION, Level
+from fairlead.store.database import NAMES_MAX
+from fairlead.store.tables.usage import apps, usage_series
+
+__all__ = [
+    "Condition",
+    "Measure",
+    "Series",
+    "counted",
+    "in_categories",
+    "of_app",
+    "of_model",
+    "series_by_app",
+    "series_by_model",
+]
+
+APPS_MAX: Final = 50_000  # that are told apart; some 0.2 s of reading and 30 MB
+SEEK_FROM: Final = 4  # times as many series as are wanted; with fewer, reading all is faster
+_NUMBERS: Final = msgspec.json.Decoder(list[int])
+_SERIES: Final = usage_series.c
+
+Condition: TypeAlias = sa.ColumnElement[bool]  # on what series say
+Measure: TypeAlias = Literal["tokens", "requests"]
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """Of one level. sought: the numbers whose sums are looked for one by one; None: all sums are read, as there
+    are not many others."""
+
+    level: Level
+    members: Members
+    sought: Sequence[int] | None
+
+
+def of_app(app: int) -> Condition:
+    return _SERIES.app_id == app
+
+
+def of_model(model: str) -> Condition:
+    return _SERIES.model == model
+
+
+def in_categories(wanted: Collection[str]) -> Condition:
+    """Of public apps that are in at least one of them."""
+    listed = sa.literal(",") + apps.c.categories + ","
+    is_wanted = sa.or_(*(listed.contains(f",{one},") for one in sorted(wanted)))
+    return _SERIES.app_id.in_(sa.select(apps.c.id).where(apps.c.is_public, is_wanted))
+
+
+def series_by_model(connection: sa.Connection, level: Level, *conditions: Condition) -> Series:
+    query = (
+        sa.select(_SERIES.model, _listed(_SERIES.id))
+        .where(_SERIES.account_id == INSTALLATION, _SERIES.level == int(level), *conditions)
+        .group_by(_SERIES.model)
+    )
+    found = [(model, _numbers(listed)) for model, listed in connection.execute(query)]
+    return _put_together(connection, level, found, is_all=not conditions)
+
+
+def series_by_app(connection: sa.Connection, level: Level, *conditions: Condition) -> Series:
+    """Of public apps; the youngest, where there are more than APPS_MAX."""
+    columns = apps.c
+    query = (
+        sa.select(columns.id, columns.identity, columns.title, columns.categories, _SERIES.id)
+        .join_from(usage_series, apps, columns.id == _SERIES.app_id)
+        .where(
+            _SERIES.account_id == INSTALLATION,
+            _SERIES.level == int(level),
+            columns.is_public,
+            *conditions,
+        )
+        .order_by(columns.id.desc())
+        .limit(APPS_MAX)
+    )
+    found = [
+        (PublicApp(app, address, title, tuple(filter(None, categories.split(",")))), (number,))
+        for app, address, title, categories, number in connection.execute(query)
+    ]
+    return _put_together(connection, level, found, is_all=not conditions)
+
+
+def counted(
+    connection: sa.Connection, series: Series, spans: Iterable[Span], *measures: Measure
+) -> Iterator[Counted]:
+    """By start. There are sums of other series of that level among them."""
+    for span in spans:
+        columns = TABLES[span.resolution].c
+        every: Mapping[Measure, sa.ColumnElement[int]] = {
+            "tokens": columns.prompt_tokens + columns.completion_tokens,
+            "requests": columns.requests,
+        }
+        query = sa.select(
+            columns.start_ms,
+            _listed(columns.series_id),
+            *(_listed(every[measure]) for measure in measures),
+        ).where(columns.account_id == INSTALLATION, columns.level == int(series.level))
+        if series.sought is None:
+            query = query.where(columns.start_ms >= span.start_ms, columns.start_ms < span.end_ms)
+        else:
+            query = query.where(
+                columns.start_ms.in_(starts_ms(span)), columns.series_id.in_(series.sought)
+            )
+        for start_ms, *lists in connection.execute(query.group_by(columns.start_ms)):
+            numbers, *sums = map(_numbers, lists)
+            yield Counted(start_ms, numbers, tuple(sums))
+
+
+def _put_together(
+    connection: sa.Connection,
+    level: Level,
+    found: Sequence[tuple[str | PublicApp, Sequence[int]]],
+    *,
+    is_all: bool,
+) -> Series:
+    numbers = list(chain.from_iterable(of_one for _, of_one in found))
+    if is_all or len(numbers) > NAMES_MAX:
+        return Series(level, Members(found), None)
+    query = sa.select(sa.func.count()).where(
+        _SERIES.account_id == INSTALLATION, _SERIES.level == int(level)
+    )
+    is_little = len(numbers) * SEEK_FROM <= connection.execute(query).scalar_one()
+    return Series(level, Members(found), numbers if is_little else None)
+
+
+def _listed(column: sa.ColumnElement[int]) -> sa.ColumnElement[str]:
+    return sa.func.aggregate_strings(sa.cast(column, sa.Text), ",")
+
+
+def _numbers(listed: str) -> list[int]:
+    return _NUMBERS.decode(f"[{listed}]")
