@@ -21,6 +21,7 @@ from fairlead.control.catalog.amendments import CatalogAmendments
 from fairlead.control.catalog.following import AmendmentsFollower
 from fairlead.control.catalog.service import Catalog
 from fairlead.control.catalog.versions import CatalogVersions
+from fairlead.control.datasets.jobs import SessionCounter
 from fairlead.control.generations.jobs import Settler
 from fairlead.control.generations.service import GenerationStore
 from fairlead.control.generations.steps import Steps
@@ -80,10 +81,12 @@ class ControlPlane:
     journal: Journal
     settler: Settler
     usage_keeper: UsageKeeper
+    session_counter: SessionCounter
 
     def close(self) -> None:
         """Settles what is in the journal, for a bounded time. Blocks."""
         self.usage_keeper.stop()
+        self.session_counter.stop()
         if self.settler.stop(drain_timeout_s=DRAIN_SETTLER_S):
             with contextlib.suppress(
                 DatabaseUnreadable
@@ -172,6 +175,7 @@ def build_control_plane(
         ),
         journal=journal,
         settler=Settler(database, journal, Steps(ledger, budgets, UsageRollup(database))),
+        session_counter=SessionCounter(database, usage, now_ms=now_ms),
         usage_keeper=UsageKeeper(
             database,
             now_ms=now_ms,

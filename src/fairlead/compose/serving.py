@@ -227,6 +227,7 @@ async def _serve(
     spare_the_collector()
     control.settler.start()
     control.usage_keeper.start()
+    control.session_counter.start()
     try:
         async with asyncio.TaskGroup() as tasks:
             background = [

@@ -11,6 +11,7 @@ from starlette.types import ASGIApp
 from fairlead.compose.control_plane import ControlPlane
 from fairlead.compose.system import SystemClock
 from fairlead.control.catalog.benchmarks import load_benchmarks
+from fairlead.control.datasets.service import DataSets
 from fairlead.control.demo.service import Demo
 from fairlead.control.generations.listing import GenerationList
 from fairlead.control.privacy.service import Privacy
@@ -25,6 +26,7 @@ from fairlead.web.app import build_web_app
 from fairlead.web.asking import Desk
 from fairlead.web.auth.services import AuthServices
 from fairlead.web.billing import BillingEdge
+from fairlead.web.data_desk import DataDesk
 from fairlead.web.demo_sign import DemoSign
 from fairlead.web.key_desk import KeyDesk
 from fairlead.web.management import Management
@@ -104,6 +106,11 @@ def build_web_edge(
             standings=Desk(
                 Standings(control.database, control.usage, now_ms=clock.now_ms),
                 in_thread=threads.run,
+            ),
+            data=DataDesk(
+                Desk(DataSets(control.database, control.usage), in_thread=threads.run),
+                control.rate_limits,
+                clock.now_s,
             ),
             privacy=Desk(
                 Privacy(control.database, control.private.contents), in_thread=threads.run

@@ -50,13 +50,17 @@ class LimitName(StrEnum):
     SIGN_IN_TO = "sign-ins-per-min-to-an-account"
     MAIL_FROM = "mails-per-min-from-an-address"
     MAIL_TO = "mails-per-day-to-a-mailbox"
+    DATA_MINUTE = "data-requests-per-min"
+    DATA_DAY = "data-requests-per-day"
 
     @property
     def is_daily(self) -> bool:
         return self in _DAILY
 
 
-_DAILY: Final = frozenset({LimitName.FREE_DAY, LimitName.KEY_DAY, LimitName.MAIL_TO})
+_DAILY: Final = frozenset(
+    {LimitName.FREE_DAY, LimitName.KEY_DAY, LimitName.MAIL_TO, LimitName.DATA_DAY}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,4 +241,6 @@ _WHOSE: Final = {
     LimitName.SIGN_IN_TO: "To one account there may be",
     LimitName.MAIL_FROM: "From one address there may be",
     LimitName.MAIL_TO: "For one mailbox there may be",
+    LimitName.DATA_MINUTE: "For data, this API key may send",
+    LimitName.DATA_DAY: "For data, all keys of an account together may send",
 }

@@ -21,6 +21,7 @@ from fairlead.core.errors import FairleadError
 from fairlead.web.answers import on_crash, on_expected, on_http
 from fairlead.web.api.billing import billing_operations
 from fairlead.web.api.byok import byok_operations
+from fairlead.web.api.datasets import dataset_operations
 from fairlead.web.api.generation_content import content_operations
 from fairlead.web.api.generations import generation_operations
 from fairlead.web.api.management import management_operations
@@ -63,6 +64,7 @@ def build_web_app(services: WebServices) -> ASGIApp:
         *preference_operations(services.accounts, services.catalog),
         *management_operations(services),
         *usage_operations(services),
+        *dataset_operations(services),
         *billing_operations(services.billing),
     ]
     api_routes: list[Route] = [

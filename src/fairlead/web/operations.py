@@ -14,7 +14,7 @@ bounds, texts that a database can keep. Whatever is wrong is refused with the na
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Final, TypeAlias, TypeVar
@@ -95,10 +95,24 @@ class Asked:
                 return False
         raise RequestInvalid(f"`{name}` is true or false.", param=name)
 
+    def choice(self, name: str, among: Collection[str]) -> str | None:
+        """One of these words; None: not given."""
+        text = self.parameter(name)
+        if text is None or text in among:
+            return text
+        raise RequestInvalid(f"`{name}` is one of {', '.join(among)}.", param=name)
+
+    def words(self, name: str, *, characters_max: int) -> str | None:
+        """Whatever it is; None: not given."""
+        text = self.parameter(name)
+        if text is not None and len(text) > characters_max:
+            raise RequestInvalid(f"`{name}` has {characters_max} characters at most.", param=name)
+        return text
+
     def page(self, *, limit_max: int = PAGE_MAX, limit_default: int = PAGE_DEFAULT) -> Page:
         return Page(
-            offset=min(self._number("offset", default=0, least=0), OFFSET_MAX),
-            limit=self._number("limit", default=limit_default, least=1, most=limit_max),
+            offset=min(self.number("offset", default=0, least=0), OFFSET_MAX),
+            limit=self.number("limit", default=limit_default, least=1, most=limit_max),
         )
 
     def workspace(self, name: str = "workspace_id") -> WorkspaceId | None:
@@ -114,7 +128,7 @@ class Asked:
         """The body as it came. Raises PayloadTooLarge."""
         return await content_of(self.request, bytes_max=bytes_max)
 
-    def _number(self, name: str, *, default: int, least: int, most: int | None = None) -> int:
+    def number(self, name: str, *, default: int, least: int, most: int | None = None) -> int:
         text = self.parameter(name)
         if text is None or text == "null":
             return default

@@ -35,6 +35,7 @@ from fairlead.web.administration import Administration
 from fairlead.web.asking import Desk
 from fairlead.web.auth.services import AuthServices
 from fairlead.web.billing import BillingEdge
+from fairlead.web.data_desk import DataDesk
 from fairlead.web.demo_sign import NO_DEMO, Demonstration
 from fairlead.web.management import Management
 from fairlead.web.usage_desk import UsageDesk
@@ -194,7 +195,7 @@ class WebServices:
 
     management: None: accounts cannot be managed here. sessions: None: nobody can sign in.
     auth: None: nobody can sign in. administration: None: no pages for the operator. accounts, byok, contents,
-    usage, billing, standings, privacy, generation_list: None: there are none here.
+    usage, billing, standings, data, privacy, generation_list: None: there are none here.
     is_ready: whether calls can be served.
     metrics: in Prometheus's text format.
     metrics_token: a bearer token that opens `/metrics` from elsewhere; None: only this machine may ask.
@@ -219,6 +220,7 @@ class WebServices:
     usage: UsageDesk | None = None
     billing: BillingEdge | None = None
     standings: Desk[Standings] | None = None
+    data: DataDesk | None = None
     generation_list: Desk[GenerationList] | None = None
     privacy: Desk[Privacy] | None = None
     terms: Terms = Terms()
