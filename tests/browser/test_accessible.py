@@ -36,6 +36,8 @@ from tests.browser.stage import (
 )
 from tests.browser.understudy import understudy
 
+pytestmark = pytest.mark.heavy
+
 BYTES_MAX = 250_000  # of a page with its styles, scripts and fonts, as they travel
 SHIFT_MAX = 0.02
 NOBODY_HAS = "x" * 43  # as long as a token of a link is

@@ -22,6 +22,8 @@ from tests.browser.stage import (
     window,
 )
 
+pytestmark = pytest.mark.heavy
+
 ADA = "ada@example.com"
 CHALLENGE = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"
 

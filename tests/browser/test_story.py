@@ -32,6 +32,8 @@ from tests.browser.deeds import (
 )
 from tests.browser.stage import OPEN_TO_ALL, Served, Watched, mailed_link, serving, window
 
+pytestmark = pytest.mark.heavy
+
 EMAIL = "ada@example.com"
 MODEL = "sandbox/echo"
 OTHER = "sandbox/reasoner"

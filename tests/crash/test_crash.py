@@ -9,6 +9,8 @@ import pytest
 from tests.crash.rounds import Report, Victim, kill_rounds
 from tests.postgres_server import postgres_server
 
+pytestmark = pytest.mark.heavy
+
 ONE_WORKER = [Victim.SERVER] * 4
 TWO_WORKERS = [Victim.SERVER, Victim.WORKER]
 DATABASE = [Victim.DATABASE, Victim.BACKEND, Victim.BOTH, Victim.DATABASE, Victim.BACKEND]

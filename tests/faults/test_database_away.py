@@ -17,6 +17,8 @@ from tests.faults.bank import Customer, bank, usd
 from tests.faults.crowd import Crowd
 from tests.postgres_server import postgres_server
 
+pytestmark = pytest.mark.heavy
+
 # One statement that is under way, and the next one that finds no connection; and a busy machine.
 STOP_MAX_S = SILENCE_MAX_S + 2 * CONNECT_TIMEOUT_S + 20.0
 
