@@ -24,7 +24,7 @@ from fairlead.control.workspaces.types import (
     WorkspaceIsDefault,
     WorkspaceUnknown,
 )
-from fairlead.core.ids import AccountId, BudgetId, UserId, WorkspaceId
+from fairlead.core.ids import AccountId, BudgetId, KeyId, UserId, WorkspaceId
 from fairlead.core.money import NanoUSD
 from fairlead.store.database import Database
 
@@ -52,6 +52,9 @@ class KeysThere:
             one == workspace and (creators is None or creator in creators)
             for one, creator in self.made
         )
+
+    def digests(self, connection: sa.Connection, workspace: WorkspaceId) -> dict[KeyId, bytes]:
+        return {}
 
 
 class LimitsKept:
@@ -167,7 +170,7 @@ def test_a_workspace_is_found_by_id_and_by_slug_in_its_account_alone(
             "default_provider_sort",
         ),
         (
-            WorkspaceChange(name="A", slug="a", io_logging_key_ids=(1, 2)),
+            WorkspaceChange(name="A", slug="a", io_logging_keys=(1, 2)),
             "io_logging_api_key_ids",
         ),
         (
@@ -204,7 +207,7 @@ def test_a_change_leaves_the_rest_as_it_was(workspaces: Workspaces, account: Acc
         account.id, made.id, WorkspaceChange(slug="live", description=None), actor=OPERATOR
     )
     assert (changed.slug, changed.description, changed.name) == ("live", None, "Production")
-    assert (changed.io_logging_sampling_rate, changed.io_logging_key_ids) == (0.25, None)
+    assert (changed.io_logging_sampling_rate, changed.io_logging_keys) == (0.25, None)
     assert changed.updated_ms is not None
     assert workspaces.find(account.id, made.id) == changed
     with pytest.raises(WorkspaceInvalid):

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from fairlead.control.accounts.rules import default_workspace
+from fairlead.control.contents.queries import policies_of
 from fairlead.control.ledger.types import AddCredit, LotKind, Posted
 from fairlead.core.money import NanoUSD
 from tests.api_document import check_answer
@@ -184,15 +185,33 @@ def test_a_workspace_lives_and_dies(stage: Stage):
     answered(stage, "DELETE /workspaces/{id}", path={"id": "default"}, status=403)
 
 
-def test_a_filter_by_numbers_that_keys_do_not_have_is_refused(stage: Stage):
-    filtered = {"name": "W", "slug": "w", "io_logging_api_key_ids": [1, 2]}
-    for name in ("POST /workspaces", "PATCH /workspaces/{id}"):
-        answered(stage, name, path={"id": "default"}, body=filtered, status=400)
-        told = stage.ask(
-            name, key=stage.ada.management.secret, path={"id": "default"}, body=filtered
-        )
-        assert told.json()["error"]["param"] == "io_logging_api_key_ids"
-    assert answered(stage, "GET /workspaces")["total_count"] == 1
+def test_prompts_are_kept_of_the_keys_that_are_named(stage: Stage):
+    path = {"id": "default"}
+    keys = stage.control.keys
+    other = keys.create(stage.ada.account, name="other").key
+
+    def changed(*names: object, status: int = 200) -> dict[str, Any]:
+        wanted = {"is_observability_io_logging_enabled": True, "io_logging_api_key_ids": names}
+        told = answered(stage, "PATCH /workspaces/{id}", path=path, body=wanted, status=status)
+        found: dict[str, Any] = told["data" if status == 200 else "error"]
+        return found
+
+    (number,) = changed(stage.ada.hash)["io_logging_api_key_ids"]
+    assert changed(number, stage.ada.hash)["io_logging_api_key_ids"] == [number]
+    keys.rotate(stage.ada.account, stage.ada.key.key.id)
+    assert changed(number)["io_logging_api_key_ids"] == [number]
+    with stage.control.database.read() as connection:
+        kept, _ = policies_of(connection, [stage.ada.account])[stage.ada.account]
+    (policy,) = kept.values()
+    assert policy.callers == {stage.ada.key.key.id}
+    two = changed(other.digest.hex(), number)["io_logging_api_key_ids"]
+    assert two[1] == number != two[0]
+    keys.delete(stage.ada.account, other.id)
+    wrong = [(), (1,), (two[0],), (other.digest.hex(),), (stage.bob.hash,), (number,) * 101]
+    for names in wrong:
+        assert changed(*names, status=400)["param"] == "io_logging_api_key_ids", names
+    told = answered(stage, "GET /workspaces/{id}", path=path)["data"]
+    assert told["io_logging_api_key_ids"] == two
 
 
 def test_budgets_of_a_workspace_grow_with_their_span(stage: Stage):

@@ -243,11 +243,16 @@ def test_privacy_is_set_for_the_account_and_for_a_workspace(
     assert "0.01 to 100" in problem_at(wrong, "sampling")
     fields = {"workspace": name, "io_logging": "true", "sampling": "12.5"}
     assert bob.post("/settings/privacy/logging", **fields).status_code == 404
-    assert saved(ada.post("/settings/privacy/logging", **fields))
+    wrong = ada.post("/settings/privacy/logging", **fields, logged_keys=stage.bob.hash)
+    assert "no active key" in problem_at(wrong, "logged_keys")
+    assert saved(ada.post("/settings/privacy/logging", **fields, logged_keys=stage.ada.hash))
     found = stage.control.workspaces.find(stage.ada.account, name)
     assert (found.io_logging, found.io_logging_sampling_rate) == (True, 0.125)
     assert not found.data_discount_logging
-    assert 'value="12.5"' in ada.get("/settings/privacy").text
+    assert found.io_logging_keys == (stage.ada.key.key.id,)
+    page = ada.get("/settings/privacy").text
+    assert 'value="12.5"' in page
+    assert stage.ada.hash in page
 
 
 def test_a_provider_key_goes_in_and_never_comes_out(stage: Stage, ada: Window, bob: Window) -> None:

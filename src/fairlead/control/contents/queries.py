@@ -9,6 +9,7 @@ from typing import Final
 import sqlalchemy as sa
 
 from fairlead.control.contents.types import KeptContent
+from fairlead.control.workspaces.queries import logged_keys
 from fairlead.core.belongings import PPM, ContentPolicy
 from fairlead.core.ids import AccountId, GenerationId, KeyId, UserId, WorkspaceId
 from fairlead.store.database import Database
@@ -61,10 +62,10 @@ def policies_of(connection: sa.Connection, ids: Sequence[AccountId]) -> dict[Acc
         for row in rows:
             account, workspace = AccountId(row.account_id), WorkspaceId(row.id)
             if row.io_logging:
+                keys = logged_keys(row.io_logging_key_ids)
                 kept[account][workspace] = ContentPolicy(
                     share_ppm=round(row.io_logging_sampling_rate * PPM),
-                    # It names keys by numbers, which ours have not: where one was set, nothing passes.
-                    callers=None if row.io_logging_key_ids is None else frozenset(),
+                    callers=None if keys is None else frozenset(keys),
                 )
             if row.data_discount_logging:
                 shared[account].add(workspace)

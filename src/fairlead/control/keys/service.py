@@ -193,6 +193,11 @@ class Keys:
                 limit=min(limit, PAGE_MAX),
             )
 
+    def find_all(self, account: AccountId, ids: Collection[KeyId]) -> list[ApiKey]:
+        """Those of the account, deleted ones too. ids: at most 500."""
+        with self._database.read() as connection:
+            return queries.by_ids(connection, account, ids)
+
     def page_of_management(
         self, account: AccountId, *, offset: int = 0, limit: int = PAGE_MAX
     ) -> list[ApiKey]:
@@ -325,6 +330,9 @@ class LiveKeys:
         creators: Collection[UserId] | None = None,
     ) -> int:
         return queries.count_live(connection, workspace, creators=creators)
+
+    def digests(self, connection: sa.Connection, workspace: WorkspaceId) -> dict[KeyId, bytes]:
+        return queries.live_digests(connection, workspace)
 
 
 def _there(key: ApiKey | None) -> ApiKey:

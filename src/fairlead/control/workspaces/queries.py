@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 import sqlalchemy as sa
@@ -15,7 +15,7 @@ from fairlead.control.workspaces.types import (
     WorkspaceBudget,
     WorkspaceMember,
 )
-from fairlead.core.ids import AccountId, UserId, WorkspaceId
+from fairlead.core.ids import AccountId, KeyId, UserId, WorkspaceId
 from fairlead.store.database import Database
 from fairlead.store.tables.people import (
     memberships,
@@ -39,6 +39,7 @@ __all__ = [
     "forget_member",
     "insert_if_free",
     "is_member",
+    "logged_keys",
     "members",
     "of_account",
     "page",
@@ -47,6 +48,8 @@ __all__ = [
     "set_byok",
     "update_if_free",
 ]
+
+_read_keys: Final = msgspec.json.Decoder(tuple[str | int, ...]).decode
 
 
 def page(
@@ -318,7 +321,7 @@ def _account_members(
 
 
 def _changeable(workspace: Workspace) -> dict[str, object]:
-    key_ids = workspace.io_logging_key_ids
+    keys = workspace.io_logging_keys
     return {
         "name": workspace.name,
         "slug": workspace.slug,
@@ -328,15 +331,21 @@ def _changeable(workspace: Workspace) -> dict[str, object]:
         "default_provider_sort": workspace.default_provider_sort,
         "io_logging": workspace.io_logging,
         "io_logging_sampling_rate": workspace.io_logging_sampling_rate,
-        "io_logging_key_ids": None if key_ids is None else msgspec.json.encode(key_ids).decode(),
+        "io_logging_key_ids": None if keys is None else msgspec.json.encode(keys).decode(),
         "broadcast": workspace.broadcast,
         "data_discount_logging": workspace.data_discount_logging,
         "updated_ms": workspace.updated_ms,
     }
 
 
+def logged_keys(kept: str | None) -> tuple[KeyId, ...] | None:
+    """Of a row's io_logging_key_ids. A number, as earlier versions could write, is nobody's key."""
+    if kept is None:
+        return None
+    return tuple(KeyId(one) for one in _read_keys(kept) if isinstance(one, str))
+
+
 def _workspace(row: sa.Row[Any]) -> Workspace:
-    key_ids = row.io_logging_key_ids
     return Workspace(
         id=row.id,
         account=row.account_id,
@@ -349,9 +358,7 @@ def _workspace(row: sa.Row[Any]) -> Workspace:
         default_provider_sort=row.default_provider_sort,
         io_logging=row.io_logging,
         io_logging_sampling_rate=row.io_logging_sampling_rate,
-        io_logging_key_ids=(
-            None if key_ids is None else msgspec.json.decode(key_ids, type=tuple[int, ...])
-        ),
+        io_logging_keys=logged_keys(row.io_logging_key_ids),
         broadcast=row.broadcast,
         data_discount_logging=row.data_discount_logging,
         include_byok_in_budgets=row.include_byok_in_budgets,

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from hashlib import blake2b
 from itertools import pairwise
+from types import MappingProxyType
 from typing import Final
 from uuid import UUID, uuid5
 
@@ -20,7 +22,7 @@ from fairlead.control.workspaces.types import (
     WorkspaceInvalid,
 )
 from fairlead.core.budgets.types import Reset, workspace_budget
-from fairlead.core.ids import AccountId, BudgetId, UserId, WorkspaceId
+from fairlead.core.ids import AccountId, BudgetId, KeyId, UserId, WorkspaceId
 from fairlead.core.money import NanoUSD
 from fairlead.core.one_line import one_line
 
@@ -33,6 +35,7 @@ __all__ = [
     "changed",
     "check_budgets",
     "default_guardrail",
+    "key_number",
     "membership_id",
     "new",
     "span_id",
@@ -44,11 +47,13 @@ NAME_CHARACTERS_MAX: Final = 100
 SLUG_CHARACTERS_MAX: Final = 50
 DESCRIPTION_CHARACTERS_MAX: Final = 500
 MODEL_CHARACTERS_MAX: Final = 200
+KEYS_MAX: Final = 100  # whose prompts are kept
 WORKSPACES_MAX: Final = 500  # of one account
 MEMBERS_AT_ONCE: Final = 100
 SAMPLING_RATE_MIN: Final = 0.0001
 SORTS: Final = ("price", "throughput", "latency", "exacto")
 WORKSPACE_CREATE: Final = "workspace.create"
+NO_KEYS: Final[Mapping[KeyId, bytes]] = MappingProxyType({})
 
 _SLUG: Final = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
@@ -62,6 +67,11 @@ def workspace_id(entropy: bytes) -> WorkspaceId:
 def default_guardrail(workspace: WorkspaceId) -> str:
     """The id that its default guardrail has, or would have."""
     return str(uuid5(UUID(workspace), "default guardrail"))
+
+
+def key_number(key: KeyId) -> int:
+    """What the API calls a key in the one place where it wants a number: 53 bits, which JSON carries."""
+    return int.from_bytes(blake2b(key.encode(), digest_size=8).digest()) >> 11
 
 
 def membership_id(workspace: WorkspaceId, user: UserId) -> str:
@@ -100,7 +110,7 @@ def new(
         default_provider_sort=None,
         io_logging=False,
         io_logging_sampling_rate=1.0,
-        io_logging_key_ids=None,
+        io_logging_keys=None,
         broadcast=False,
         data_discount_logging=False,
         include_byok_in_budgets=False,
@@ -111,8 +121,14 @@ def new(
     return replace(changed(blank, change, now_ms=now_ms), updated_ms=None)
 
 
-def changed(workspace: Workspace, change: WorkspaceChange, *, now_ms: int) -> Workspace:
-    """Raises WorkspaceInvalid, which names the field."""
+def changed(
+    workspace: Workspace,
+    change: WorkspaceChange,
+    *,
+    now_ms: int,
+    keys: Mapping[KeyId, bytes] = NO_KEYS,
+) -> Workspace:
+    """keys: those of the workspace, with their digests. Raises WorkspaceInvalid, which names the field."""
     wanted = {name: value for name, value in asdict(change).items() if value is not UNSET}
     if isinstance(name := wanted.get("name"), str):
         wanted["name"] = _name(name)
@@ -131,11 +147,8 @@ def changed(workspace: Workspace, change: WorkspaceChange, *, now_ms: int) -> Wo
         raise WorkspaceInvalid(
             f"io_logging_sampling_rate is from {SAMPLING_RATE_MIN} to 1", "io_logging_sampling_rate"
         )
-    if wanted.get("io_logging_key_ids") is not None:
-        raise WorkspaceInvalid(
-            "keys have no numbers to name them by: io_logging_api_key_ids is null, for all of them",
-            "io_logging_api_key_ids",
-        )
+    if (names := wanted.get("io_logging_keys")) is not None:
+        wanted["io_logging_keys"] = _keys_named(names, keys)
     return replace(workspace, **wanted, updated_ms=now_ms)
 
 
@@ -157,6 +170,19 @@ def _name(text: str) -> str:
     if not 0 < len(line) <= NAME_CHARACTERS_MAX:
         raise WorkspaceInvalid(f"a name has 1 to {NAME_CHARACTERS_MAX} characters", "name")
     return line
+
+
+def _keys_named(names: Sequence[str | int], keys: Mapping[KeyId, bytes]) -> tuple[KeyId, ...]:
+    """Raises WorkspaceInvalid."""
+    field = "io_logging_api_key_ids"
+    if not 0 < len(names) <= KEYS_MAX:
+        raise WorkspaceInvalid(f"{field} has 1 to {KEYS_MAX} keys; null is for all of them", field)
+    known: dict[str | int, KeyId] = {digest.hex(): key for key, digest in keys.items()}
+    known |= {key_number(key): key for key in keys}
+    for name in names:
+        if name not in known:
+            raise WorkspaceInvalid(f"this workspace has no active key {str(name)[:64]}", field)
+    return tuple(dict.fromkeys(known[name] for name in names))
 
 
 def _check_slug(text: str) -> None:

@@ -134,7 +134,10 @@ class Workspaces:
         """Raises WorkspaceInvalid, which names the field."""
         with self._changing(account) as connection:
             before = _found(connection, account, workspace)
-            after = rules.changed(before, wanted, now_ms=self._now_ms())
+            keys = rules.NO_KEYS
+            if wanted.io_logging_keys and self._keys is not None:
+                keys = self._keys.digests(connection, before.id)
+            after = rules.changed(before, wanted, now_ms=self._now_ms(), keys=keys)
             if not queries.update_if_free(connection, after):
                 raise _slug_taken(after)
             self._note(connection, after, actor, "workspace.update", name=after.name)

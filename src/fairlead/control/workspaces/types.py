@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
@@ -11,7 +11,7 @@ import msgspec
 import sqlalchemy as sa
 from msgspec import UNSET, UnsetType
 
-from fairlead.core.ids import AccountId, BudgetId, UserId, WorkspaceId
+from fairlead.core.ids import AccountId, BudgetId, KeyId, UserId, WorkspaceId
 from fairlead.core.money import NanoUSD
 
 __all__ = [
@@ -35,7 +35,7 @@ __all__ = [
 class Workspace:
     """A part of an account with keys, budgets and defaults of its own.
 
-    io_logging_sampling_rate: 0.0001 to 1. io_logging_key_ids: None: all keys.
+    io_logging_sampling_rate: 0.0001 to 1. io_logging_keys: of whose calls; None: of all keys.
     created_by: None where nobody in particular did.
     """
 
@@ -50,7 +50,7 @@ class Workspace:
     default_provider_sort: str | None
     io_logging: bool
     io_logging_sampling_rate: float
-    io_logging_key_ids: tuple[int, ...] | None
+    io_logging_keys: tuple[KeyId, ...] | None
     broadcast: bool
     data_discount_logging: bool
     include_byok_in_budgets: bool
@@ -60,7 +60,10 @@ class Workspace:
 
 
 class WorkspaceChange(msgspec.Struct, frozen=True, kw_only=True):
-    """What somebody wants a workspace to be; UNSET: as it is, or as a new one has it."""
+    """What somebody wants a workspace to be; UNSET: as it is, or as a new one has it.
+
+    io_logging_keys: each by its hash, or by its number.
+    """
 
     name: str | UnsetType = UNSET
     slug: str | UnsetType = UNSET
@@ -70,7 +73,7 @@ class WorkspaceChange(msgspec.Struct, frozen=True, kw_only=True):
     default_provider_sort: str | UnsetType | None = UNSET
     io_logging: bool | UnsetType = UNSET
     io_logging_sampling_rate: float | UnsetType = UNSET
-    io_logging_key_ids: tuple[int, ...] | UnsetType | None = UNSET
+    io_logging_keys: tuple[str | int, ...] | UnsetType | None = UNSET
     broadcast: bool | UnsetType = UNSET
     data_discount_logging: bool | UnsetType = UNSET
 
@@ -143,7 +146,7 @@ class SpendingLimits(Protocol):
 
 
 class ActiveKeys(Protocol):
-    """How many keys there are that open something."""
+    """The keys that open something."""
 
     def count(
         self,
@@ -153,6 +156,10 @@ class ActiveKeys(Protocol):
         creators: Collection[UserId] | None = None,
     ) -> int:
         """Of a workspace, neither revoked nor deleted. creators: only those that they made."""
+        ...
+
+    def digests(self, connection: sa.Connection, workspace: WorkspaceId) -> Mapping[KeyId, bytes]:
+        """Of those same keys."""
         ...
 
 

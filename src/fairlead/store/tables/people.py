@@ -98,7 +98,7 @@ workspaces: Final = sa.Table(
     sa.Column("default_provider_sort", sa.Text),
     sa.Column("io_logging", sa.Boolean, nullable=False),
     sa.Column("io_logging_sampling_rate", sa.Double, nullable=False),  # 0.0001 to 1
-    sa.Column("io_logging_key_ids", sa.Text),  # JSON: an array of numbers; none: all keys
+    sa.Column("io_logging_key_ids", sa.Text),  # JSON: ids of keys; none: all keys
     sa.Column("broadcast", sa.Boolean, nullable=False),
     sa.Column("data_discount_logging", sa.Boolean, nullable=False),
     sa.Column("include_byok_in_budgets", sa.Boolean, nullable=False),

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 from starlette.responses import Response
 
-from fairlead.control.workspaces.rules import MEMBERS_AT_ONCE, default_guardrail
+from fairlead.control.workspaces.rules import MEMBERS_AT_ONCE, default_guardrail, key_number
 from fairlead.control.workspaces.types import (
     BudgetSpan,
     Workspace,
@@ -39,7 +39,7 @@ class _Wanted(msgspec.Struct, frozen=True, kw_only=True):
     default_provider_sort: str | UnsetType | None = UNSET
     is_observability_io_logging_enabled: bool | UnsetType = UNSET
     io_logging_sampling_rate: float | UnsetType = UNSET
-    io_logging_api_key_ids: tuple[int, ...] | UnsetType | None = UNSET
+    io_logging_api_key_ids: tuple[int | str, ...] | UnsetType | None = UNSET
     is_observability_broadcast_enabled: bool | UnsetType = UNSET
     is_data_discount_logging_enabled: bool | UnsetType = UNSET
 
@@ -53,7 +53,7 @@ class _Wanted(msgspec.Struct, frozen=True, kw_only=True):
             default_provider_sort=self.default_provider_sort,
             io_logging=self.is_observability_io_logging_enabled,
             io_logging_sampling_rate=self.io_logging_sampling_rate,
-            io_logging_key_ids=self.io_logging_api_key_ids,
+            io_logging_keys=self.io_logging_api_key_ids,
             broadcast=self.is_observability_broadcast_enabled,
             data_discount_logging=self.is_data_discount_logging_enabled,
         )
@@ -267,7 +267,11 @@ def workspace_object(workspace: Workspace) -> dict[str, object]:
         "default_guardrail_id": default_guardrail(workspace.id),
         "is_observability_io_logging_enabled": workspace.io_logging,
         "io_logging_sampling_rate": workspace.io_logging_sampling_rate,
-        "io_logging_api_key_ids": workspace.io_logging_key_ids,
+        "io_logging_api_key_ids": (
+            None
+            if workspace.io_logging_keys is None
+            else [key_number(one) for one in workspace.io_logging_keys]
+        ),
         "is_observability_broadcast_enabled": workspace.broadcast,
         "is_data_discount_logging_enabled": workspace.data_discount_logging,
         "include_byok_in_budgets": workspace.include_byok_in_budgets,

@@ -17,7 +17,7 @@ from fairlead.control.people.types import SignedIn
 from fairlead.control.workspaces.types import Workspace, WorkspaceChange
 from fairlead.core.errors import NotFound, RequestInvalid
 from fairlead.web.pages.attempts import Refused, attempted
-from fairlead.web.pages.settings.desk import SettingsDesk, check_admin
+from fairlead.web.pages.settings.desk import SettingsDesk, check_admin, lines
 from fairlead.web.pages.settings.preferences import (
     Fields,
     change_preferences,
@@ -38,6 +38,10 @@ _SWITCHES: Final = (
     "enforce_distillable_text",
 )
 _PERCENT: Final = 100
+_FIELDS: Final = {
+    "io_logging_sampling_rate": "sampling",
+    "io_logging_api_key_ids": "logged_keys",
+}
 
 
 def privacy_pages(desk: SettingsDesk) -> list[Route]:
@@ -73,9 +77,19 @@ def privacy_pages(desk: SettingsDesk) -> list[Route]:
                 for one in choice.offered
             ],
             rate=_percent(workspace.io_logging_sampling_rate),
+            logged_keys=await logged_keys(member, workspace),
             retention_days=terms.content_retention_days,
             discount=f"{terms.discount_percent:g}",
         )
+
+    async def logged_keys(member: SignedIn, workspace: Workspace) -> str:
+        """The hashes of those whose prompts are kept, one on each line; "": of all."""
+        ids = workspace.io_logging_keys
+        if not ids:
+            return ""
+        keys = desk.management.keys
+        found = await desk.management.do(lambda: keys.find_all(member.account.id, ids))
+        return "\n".join(one.digest.hex() for one in found)
 
     async def privacy(request: Request) -> Response:
         return await show(request, await desk.site.member(request))
@@ -106,6 +120,7 @@ def privacy_pages(desk: SettingsDesk) -> list[Route]:
             change = WorkspaceChange(
                 io_logging=form.fields.get("io_logging") == "true",
                 io_logging_sampling_rate=_rate(form.fields.get("sampling", "")),
+                io_logging_keys=lines(form.fields.get("logged_keys", "").lower()) or None,
                 data_discount_logging=form.fields.get("data_discount_logging") == "true",
             )
             name = form.fields.get("workspace", "")
@@ -115,7 +130,7 @@ def privacy_pages(desk: SettingsDesk) -> list[Route]:
 
         done = await attempted(save())
         if isinstance(done, Refused):
-            renamed = done.renamed({"io_logging_sampling_rate": "sampling"})
+            renamed = done.renamed(_FIELDS)
             return await show(request, member, renamed, form.fields)
         return desk.site.go(f"{_PATH}?workspace={done.slug}", notice="saved")
 
