@@ -184,6 +184,7 @@ def _public(installation: Installation) -> dict[str, list[Page]]:
         ],
         "/status": [Page("status", ["/status"])],
         "/status/feed.xml": [Page("status, feed", ["/status/feed.xml"])],
+        "/pricing": [Page("pricing", ["/pricing"])],
         "/compare": [
             Page("compare, nothing yet", ["/compare", "/compare?q=gpt"]),
             Page(

@@ -257,6 +257,8 @@ PAGES = (
     Shot("compare-units", "/compare?models=cohere/rerank-v3.5,openai/tts-1"),
     Shot("compare-none", "/compare"),
     Shot("compare-found-none", "/compare?q=nothing-is-called-that"),
+    Shot("pricing", "/pricing"),
+    Shot("pricing-used", "/pricing", has_demo=True),
     Shot("providers", "/providers", has_demo=True),
     Shot("providers-some", "/providers?policy=no-training&sort=uptime", has_demo=True),
     Shot("providers-none", "/providers?q=nobody"),

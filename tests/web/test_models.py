@@ -388,6 +388,14 @@ async def test_a_sort_orders_by_its_figure(client, sort, figure):
     assert len(set(figures)) > 10
 
 
+async def test_what_is_sold_by_something_else_than_tokens_is_not_free(client):
+    free = await listed(client, "max_price=0&output_modalities=all")
+    assert [one["id"] for one in free] == ["fairlead/free"]
+    cheapest = await listed(client, "sort=pricing-low-to-high&output_modalities=all")
+    places = {one["id"]: place for place, one in enumerate(cheapest)}
+    assert places["openai/tts-1"] > places["openai/o1-pro"]
+
+
 def price_of(model):
     return Decimal(model["pricing"]["prompt"]) + Decimal(model["pricing"]["completion"])
 

@@ -121,6 +121,10 @@ def build_web_edge(
                 byok_fee_percent=settings.byok.fee_percent,
                 byok_allowance_usd=settings.byok.allowance_usd,
                 byok_allowance_requests=settings.byok.allowance_requests,
+                free_per_minute=settings.limits.free_per_minute,
+                free_per_day=settings.limits.free_per_day,
+                free_per_day_purchased=settings.limits.free_per_day_purchased,
+                allowance_usd=settings.billing.free_allowance_usd,
             ),
         )
     )

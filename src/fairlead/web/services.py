@@ -179,7 +179,9 @@ class Terms:
     """The operator's numbers, for pages to say before somebody agrees to them.
 
     discount_percent: taken off for those who share what they send. byok_*: of calls with own keys, and what of
-    them is free of the fee each month: so many requests if there is such a number, else so much.
+    them is free of the fee each month: so many requests if there is such a number, else so much. free_*: how
+    many calls of `:free` models a prepaid account may make; 0: as many as it likes. allowance_usd: what such an
+    account has to begin with.
     """
 
     discount_percent: float = 1.0
@@ -187,6 +189,10 @@ class Terms:
     byok_fee_percent: float = 5.0
     byok_allowance_usd: float = 25_000.0
     byok_allowance_requests: int | None = None
+    free_per_minute: int = 20
+    free_per_day: int = 50
+    free_per_day_purchased: int = 1000
+    allowance_usd: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

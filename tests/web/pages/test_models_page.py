@@ -149,7 +149,7 @@ def test_indices_are_offered_where_there_are_any(seed: Snapshot) -> None:
     without = listing(catalogue, QueryParams(), now_s=NOW_S)
     found = listing(catalogue, query, now_s=NOW_S, measured=measured)
     assert (found.rows[0].id, found.figures[ModelId("openai/o1")]) == ("openai/o1", "61")
-    assert "1 model had any" in found.note
+    assert "1 model has any" in found.note
     assert dict(found.sorts).keys() - dict(without.sorts).keys() == INDEX_SORTS.keys()
     names = {one.name for one in found.choices} - {one.name for one in without.choices}
     assert names == {f"min_{index}_index" for index in Index}

@@ -19,7 +19,7 @@ from fairlead.core.catalog import PARAMETERS, EndpointStatus, Modality, Model, S
 from fairlead.core.catalog_indices import Index
 from fairlead.core.errors import RequestInvalid
 from fairlead.core.ids import ModelId, ProviderSlug
-from fairlead.core.pricing import PriceSheet
+from fairlead.core.pricing import PRICE_NAMES, PriceSheet
 from fairlead.web.api.model_listing import prices_of
 
 __all__ = [
@@ -57,6 +57,8 @@ TOOL_SUCCESS: Final = "tool_success_rate"
 # What `min_` and `max_` may stand before, besides prices and ages.
 FIGURES: Final = (*(f"{index}_index" for index in Index), TOOL_SUCCESS)
 INDEX_SORTS: Final[Mapping[str, Index]] = {f"{index}-high-to-low": index for index in Index}
+
+_UNITS: Final = PRICE_NAMES - {"prompt", "completion", "web_search"}
 
 _Keep = Callable[[Model], bool]
 _Place = Callable[[Model], tuple[object, ...]]
@@ -235,7 +237,16 @@ def _price_filters(given: Mapping[str, str]) -> list[_Keep]:
 
 
 def _by_price(keep: Callable[[PriceSheet], bool]) -> _Keep:
-    return lambda model: (prices := prices_of(model)) is not None and keep(prices)
+    return lambda model: (prices := _token_prices(model)) is not None and keep(prices)
+
+
+def _token_prices(model: Model) -> PriceSheet | None:
+    """None: what it costs depends on the call, or it is sold by something else than tokens, which would seem to
+    cost nothing."""
+    prices = prices_of(model)
+    if prices is None or prices.prompt or prices.completion:
+        return prices
+    return None if any(getattr(prices, unit) for unit in _UNITS) else prices
 
 
 def _age_filters(given: Mapping[str, str], now_s: float) -> list[_Keep]:
@@ -322,7 +333,7 @@ def _by_average_price(direction: int) -> _Place:
     """direction: 1 for rising prices, -1 for falling ones. Without a price of its own a model is last."""
 
     def place(model: Model) -> tuple[object, ...]:
-        prices = prices_of(model)
+        prices = _token_prices(model)
         if prices is None:
             return (1, 0)
         return (0, direction * (prices.prompt + prices.completion))

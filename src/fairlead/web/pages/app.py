@@ -26,6 +26,7 @@ from fairlead.web.pages.home import home_pages
 from fairlead.web.pages.keys import key_pages
 from fairlead.web.pages.model import model_pages
 from fairlead.web.pages.models import models_pages
+from fairlead.web.pages.pricing import pricing_pages
 from fairlead.web.pages.providers import providers_pages
 from fairlead.web.pages.rankings import rankings_pages
 from fairlead.web.pages.settings.app import settings_pages
@@ -49,6 +50,7 @@ PAGES: Final[tuple[Callable[[Site], list[Route]], ...]] = (
     rankings_pages,
     status_pages,
     compare_pages,
+    pricing_pages,
     chat_pages,
     builder_pages,
     design_system_pages,

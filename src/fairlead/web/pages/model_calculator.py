@@ -208,6 +208,9 @@ def _price(sheet: PriceSheet, kind: _Kind) -> PicoUSD:
 
 
 def _part(count: int, what: str, name: str, price: PicoUSD) -> Part:
+    """what: of many."""
+    if count == 1:
+        what = what.replace("tokens", "token").replace("searches", "search")
     return Part(
         shown.count(count),
         what,

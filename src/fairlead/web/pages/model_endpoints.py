@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from fairlead.core.catalog import Endpoint, Model, ModelKind, Snapshot
-from fairlead.core.pricing import PriceSheet
 from fairlead.core.routing.facts import Standing
 from fairlead.web.api.model_shapes import listed_endpoints
 from fairlead.web.pages import shown
@@ -111,7 +110,7 @@ def _endpoint_row(
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """What an endpoint takes. facts: label and value. lacking: parameters that only others take."""
+    """What an endpoint takes. facts: what is known, each with a label. lacking: parameters of others alone."""
 
     provider_name: str
     tag: str
@@ -128,12 +127,7 @@ def taken_by_endpoints(model: Model, snapshot: Snapshot) -> tuple[Taken, ...]:
         Taken(
             provider_name=snapshot.providers[one.provider].name,
             tag=one.tag,
-            facts=(
-                ("Context", _limit(one.context_length)),
-                ("Longest prompt", _limit(one.max_prompt_tokens)),
-                ("Longest answer", _limit(one.max_completion_tokens)),
-                ("Caching", _caching(one.prices)),
-            ),
+            facts=tuple(_facts(one)),
             parameters=tuple(sorted(one.supported_parameters)),
             lacking=tuple(sorted(every - one.supported_parameters)),
         )
@@ -141,14 +135,16 @@ def taken_by_endpoints(model: Model, snapshot: Snapshot) -> tuple[Taken, ...]:
     )
 
 
-def _limit(tokens: int | None) -> str:
-    return f"{shown.count(tokens)} tokens" if tokens else "no bound of its own is known"
-
-
-def _caching(prices: PriceSheet) -> str:
-    """As the API says it: what has a price of its own is asked for, else it happens by itself."""
-    if prices.input_cache_read is None:
-        return "no price for cached tokens is known"
-    if prices.input_cache_write is None:
-        return "happens by itself"
-    return "asked for with cache_control"
+def _facts(endpoint: Endpoint) -> Iterator[tuple[str, str]]:
+    """Those that are known."""
+    for label, tokens in (
+        ("Context", endpoint.context_length),
+        ("Longest prompt", endpoint.max_prompt_tokens),
+        ("Longest answer", endpoint.max_completion_tokens),
+    ):
+        if tokens:
+            yield label, f"{shown.count(tokens)} tokens"
+    if endpoint.prices.input_cache_read is not None:
+        # As the API says it: what has a price of its own is asked for.
+        is_asked_for = endpoint.prices.input_cache_write is not None
+        yield "Caching", "asked for with cache_control" if is_asked_for else "happens by itself"

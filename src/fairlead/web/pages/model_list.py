@@ -307,7 +307,7 @@ def _note(sort: str, found: Iterable[Model], figures: Mapping[ModelId, float]) -
         number = sum(model.id in figures for model in found)
         return (
             f"By the share of comparisons with others that a model wins in published benchmarks;"
-            f" {shown.plural(number, 'model')} had any."
+            f" {shown.plural(number, 'model has any', 'models have any')}."
         )
     if sort in _FIGURES:
         number = sum(model.id in figures for model in found)
