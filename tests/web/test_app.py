@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from fairlead.control.accounts.rules import default_workspace
 from fairlead.core.capability import Capability
 from fairlead.core.errors import Overloaded
 from fairlead.core.generation import Outcome
@@ -157,7 +158,10 @@ async def test_a_generation_is_shown_in_full(client, signed_in, generation, chec
         "openai/o1",
         False,
     )
-    assert data["workspace_id"] is None
+    # From before there were workspaces, and before anybody wrote down how it was routed.
+    assert data["workspace_id"] == default_workspace(generation.account)
+    assert data["num_media_prompt"] is None
+    assert (data["request_id"], data["preset_id"]) == (generation.id, None)
     attempts = data["provider_responses"]
     assert [one["status"] for one in attempts] == [503, None, 200]
     assert [one["provider_name"] for one in attempts] == ["Microsoft Azure", "gone", "OpenAI"]

@@ -89,7 +89,7 @@ class Generation(msgspec.Struct, frozen=True, gc=False, array_like=True):
         credential of the caller's own (is_byok), he pays his provider, and us a fee at most.
     discount: taken off. waived: beyond what was held for the call, so the installation bears it.
     rule: who pays for a call that ended so; see core.who_pays. budgets: the periods of budgets in which it
-        counts, as "key:key-...@2026-11-01"; see core.budgets.
+        counts, as "key:key-...@2026-11-01"; see core.budgets. preset: the slug of the one it was asked with.
     """
 
     # What the database has columns for comes first; see store.records.Front.
@@ -134,3 +134,4 @@ class Generation(msgspec.Struct, frozen=True, gc=False, array_like=True):
     waived: NanoUSD = NanoUSD(0)
     rule: str = ""
     budgets: tuple[str, ...] = ()
+    preset: str | None = None

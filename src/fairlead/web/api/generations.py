@@ -8,6 +8,8 @@ from urllib.parse import urlsplit
 
 from starlette.responses import Response
 
+from fairlead.control.accounts.rules import default_workspace
+from fairlead.core.capability import Capability
 from fairlead.core.catalog import Snapshot
 from fairlead.core.errors import NotFound, RequestInvalid
 from fairlead.core.generation import Attempt, Attribution, Generation, Outcome
@@ -21,6 +23,7 @@ from fairlead.web.usage_desk import Beside
 
 __all__ = [
     "ID_CHARACTERS_MAX",
+    "data_region",
     "generation_object",
     "generation_of",
     "generation_operations",
@@ -75,16 +78,16 @@ def generation_object(
     return {
         "id": generation.id,
         "upstream_id": generation.upstream_id,
-        "request_id": None,
+        "request_id": generation.id,  # as the answer said; each request is one generation
         "session_id": generation.session_id,
         "created_at": datetime.fromtimestamp(generation.created_s, UTC).isoformat(),
         "model": generation.model,
         "provider_name": _provider_name(generation.provider, snapshot),
         "router": generation.router,
-        "preset_id": None,
+        "preset_id": generation.preset,
         "api_type": _API_TYPES.get(generation.api_type, "completions"),
         "service_tier": generation.service_tier,
-        "data_region": _data_region(generation),
+        "data_region": data_region(generation),
         "is_byok": generation.is_byok,
         "streamed": generation.streamed,
         "cancelled": generation.outcome is Outcome.CANCELLED,
@@ -112,8 +115,8 @@ def generation_object(
         "native_tokens_completion_images": usage.completion_image,
         "native_tokens_reasoning": usage.reasoning,
         "native_tokens_cached": usage.cache_read,
-        "num_media_prompt": None,
-        "num_input_audio_prompt": None,
+        "num_media_prompt": _none_of("image", "video", "audio", "file", generation=generation),
+        "num_input_audio_prompt": _none_of("audio", generation=generation),
         "num_media_completion": None,
         "num_search_results": usage.web_searches or None,
         "num_fetches": None,
@@ -124,7 +127,7 @@ def generation_object(
         "http_referer": attribution.referer,
         "user_agent": attribution.user_agent,
         "external_user": generation.external_user,
-        "workspace_id": generation.workspace or None,
+        "workspace_id": generation.workspace or default_workspace(generation.account),
         "provider_responses": [
             _provider_response(attempt, generation, snapshot) for attempt in generation.attempts
         ],
@@ -166,11 +169,19 @@ def _origin(referer: str | None) -> str:
     return f"{address.scheme}://{address.netloc}/" if address.scheme and address.netloc else ""
 
 
-def _data_region(generation: Generation) -> str:
+def data_region(generation: Generation) -> str:
     """Where the call was bound to be answered."""
     decision = generation.decision
     region = None if decision is None else decision.preferences.region
     return "global" if region is None else _DATA_REGIONS[region]
+
+
+def _none_of(*modalities: str, generation: Generation) -> int | None:
+    """0 where the prompt had none of these; how many there were is not recorded."""
+    decision = generation.decision
+    if decision is None or decision.question.traits.capability is not Capability.CHAT:
+        return None
+    return None if set(modalities) & set(decision.question.traits.modalities) else 0
 
 
 _DATA_REGIONS: Final = {"eu": "europe", "us": "us"}
