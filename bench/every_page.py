@@ -315,6 +315,10 @@ def _of_an_account(installation: Installation) -> dict[str, list[Page]]:
     calls = list(dict.fromkeys(re.findall(r'href="(/activity/gen-[0-9a-f]+)"', activity)))
     assert calls, "the account has calls"
     older = [unescape(one) for one in re.findall(r'href="(/activity\?before=[^"]+)"', activity)]
+    listed = installation.ask("/activity/sessions", Who.MEMBER).text
+    sessions = [unescape(one) for one in re.findall(r'"(/activity/session\?id=[^"]+)"', listed)]
+    assert sessions, "some of its calls are of sessions"
+    earlier = [unescape(one) for one in re.findall(r'rel="next" href="([^"]+)"', listed)]
     used_models = [str(model.id) for model in callable_models(control.catalog.snapshot)[:6]]
     filters = [
         *(f"&model={model}" for model in used_models),
@@ -346,10 +350,28 @@ def _of_an_account(installation: Installation) -> dict[str, list[Page]]:
                 for period in ("week", "month", "year")
             ),
             member("activity, older calls", *(older or ["/activity"])),
+            member(
+                "activity, calls chosen",
+                *(
+                    f"/activity?period={period}&{one}"
+                    for period in ("day", "year")
+                    for one in ("result=failed", "cache=read", "streamed=no", "result=cancelled")
+                ),
+            ),
         ],
+        "/activity/sessions": [
+            member("sessions", *(f"/activity/sessions?period={period}" for period in PERIODS)),
+            member("sessions, earlier", *(earlier or ["/activity/sessions"])),
+        ],
+        "/activity/session": [member("session", *sessions)],
         "/activity/{generation}": [member("activity, a call", *calls)],
         "/activity/summary.csv": [
             member("activity, summary.csv", "/activity/summary.csv", is_download=True)
+        ],
+        "/activity/over-time.csv": [
+            member(
+                "activity, over-time.csv", "/activity/over-time.csv?metric=tokens", is_download=True
+            )
         ],
         "/activity/summary.pdf": [
             member("activity, summary.pdf", "/activity/summary.pdf", is_download=True)

@@ -82,6 +82,7 @@ MODELS_OF_KEY: Final = 12
 SHAPES: Final = 8  # of calls to one endpoint: how long, how well
 ENDPOINTS_CALLED: Final = 6  # of a model
 GROWTH: Final = 3.0  # how much more is called at the end than at the beginning
+SESSION_MS: Final = 8 * HOUR_MS
 CALLS_PER_CHARGE: Final = 1000
 FORGET_EVERY_DAYS: Final = 30
 CALLS_PER_MEASURED: Final = 50
@@ -400,6 +401,8 @@ def _call_of(caller: _Caller, offers: _Offers, at_ms: int, source: random.Random
         key=caller.key,
         created_s=at_ms / 1000,
         attribution=caller.attribution,
+        # Apps say what belongs together; whoever tries something out does not.
+        session_id=None if caller.attribution is None else f"{caller.key}-{at_ms // SESSION_MS}",
         workspace=caller.workspace,
         user=caller.user,
     )

@@ -14,6 +14,7 @@ from fairlead.control.catalog.benchmarks import load_benchmarks
 from fairlead.control.datasets.service import DataSets
 from fairlead.control.demo.service import Demo
 from fairlead.control.generations.listing import GenerationList
+from fairlead.control.generations.sessions import SessionList
 from fairlead.control.privacy.service import Privacy
 from fairlead.control.standings.service import Standings
 from fairlead.core.health import EndpointFigures, HealthBook
@@ -103,6 +104,7 @@ def build_web_edge(
                 clock.now_s,
             ),
             generation_list=Desk(GenerationList(control.database), in_thread=threads.run),
+            session_list=Desk(SessionList(control.database), in_thread=threads.run),
             standings=Desk(
                 Standings(control.database, control.usage, now_ms=clock.now_ms),
                 in_thread=threads.run,

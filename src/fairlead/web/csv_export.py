@@ -19,7 +19,7 @@ def csv_text(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     """With a line of column names. None: empty."""
     written = io.StringIO()
     writer = csv.writer(written, lineterminator="\r\n")
-    writer.writerow(columns)
+    writer.writerow([_harmless(name) for name in columns])
     for row in rows:
         writer.writerow([_harmless(cell) for cell in row])
     return written.getvalue()

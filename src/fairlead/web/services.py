@@ -13,6 +13,7 @@ from fairlead.control.catalog.benchmarks import NO_BENCHMARKS, Benchmarks
 from fairlead.control.contents.service import Contents
 from fairlead.control.credentials.service import Credentials
 from fairlead.control.generations.listing import GenerationList
+from fairlead.control.generations.sessions import SessionList
 from fairlead.control.people.types import SignedIn
 from fairlead.control.privacy.service import Privacy
 from fairlead.control.standings.service import Standings
@@ -201,7 +202,7 @@ class WebServices:
 
     management: None: accounts cannot be managed here. sessions: None: nobody can sign in.
     auth: None: nobody can sign in. administration: None: no pages for the operator. accounts, byok, contents,
-    usage, billing, standings, data, privacy, generation_list: None: there are none here.
+    usage, billing, standings, data, privacy, generation_list, session_list: None: there are none here.
     is_ready: whether calls can be served.
     metrics: in Prometheus's text format.
     metrics_token: a bearer token that opens `/metrics` from elsewhere; None: only this machine may ask.
@@ -228,6 +229,7 @@ class WebServices:
     standings: Desk[Standings] | None = None
     data: DataDesk | None = None
     generation_list: Desk[GenerationList] | None = None
+    session_list: Desk[SessionList] | None = None
     privacy: Desk[Privacy] | None = None
     terms: Terms = Terms()
     benchmarks: Benchmarks = NO_BENCHMARKS

@@ -326,7 +326,7 @@ def test_a_routing_decision_is_told_in_words(seed: Snapshot, generation: Generat
         removed=(),
     )
     call = msgspec.structs.replace(generation, decision=decision, endpoint=first.id)
-    view = call_view(call, sheet=None, decided_in=seed, now=seed, key_name="", cache_saved=None)
+    view = call_view(call, sheet=None, decided_in=seed, now=seed, facts=())
     assert view.routing is not None
     (candidate,) = view.routing.candidates
     assert (candidate.place, candidate.price, candidate.is_selected) == (1, "$0.0015", True)

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from html import unescape
 from typing import Final
+from urllib.parse import quote
 
 import httpx
 import msgspec
@@ -38,6 +39,8 @@ PART: Final = re.compile(r"{(\w+)(?::path)?}")
 # Routes that answer nothing without one.
 QUESTIONS: Final = {
     "/auth": "callback_url=https%3A%2F%2Fapp.example%2Fback",
+    "/activity/over-time.csv": "metric=spend",
+    "/activity/session": f"id={quote(HOSTILE)}",
     "/admin/accounts/{account}/{action}": "user={member}",
     "/admin/endpoints/prices": "endpoint=openai%3Ao1",
     "/credits/buy": "amount=20&method=card",

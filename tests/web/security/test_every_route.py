@@ -73,7 +73,8 @@ MEMBERS_SEE = frozenset(
         "/settings/privacy", "/settings/notifications", "/settings/organisation", "/settings/workspaces",
         "/settings/account", "/settings/keys", "/settings/keys/new",
         "/activity", "/activity/{generation}", "/activity/summary.csv", "/activity/summary.pdf",
-        "/activity/calls.csv", "/auth/sessions", "/auth/organisations/{account}/members",
+        "/activity/calls.csv", "/activity/over-time.csv", "/activity/sessions",
+        "/auth/sessions", "/auth/organisations/{account}/members",
     }
 )  # fmt: skip
 

@@ -32,6 +32,7 @@ SEEN = (
     "/settings/workspaces",
     "/settings/workspaces/lab",
     "/activity",
+    "/activity/sessions",
     "/credits/invoices",
 )
 SEEN_BY_THE_OPERATOR = ("/admin/audit?account={}", "/admin/accounts/{}", "/admin/configuration")
@@ -39,6 +40,7 @@ SEEN_BY_THE_OPERATOR = ("/admin/audit?account={}", "/admin/accounts/{}", "/admin
 PARAMETERS = (
     "q", "sort", "order", "tab", "view", "page", "period", "by", "category", "models", "model", "provider",
     "providers", "key", "app", "before", "workspace", "kind", "notice", "state", "show", "action",
+    "metric", "result", "cache", "streamed", "id",
     "actor", "account", "amount", "method", "language", "message", "system", "stop", "seed",
     "temperature", "max_tokens", "input_modalities", "model_authors", "arch", "max_price", "context", "days",
     "window", "country", "policy", "callback_url", "code_challenge", "code_challenge_method", "key_label",

@@ -9,6 +9,7 @@ from __future__ import annotations
 import random  # noqa: TID251 - only for its type: callers bring a seeded one
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from itertools import accumulate
 from math import exp, log
 from typing import Final
@@ -41,6 +42,7 @@ from fairlead.core.who_pays import Cause
 __all__ = ["DAY_S", "Actor", "Drawing", "Impossible"]
 
 DAY_S: Final = 86_400
+SESSION_S: Final = 3 * 3_600
 ATTEMPTS_MAX: Final = 3
 CHARACTERS_PER_TOKEN: Final = 4
 FAVOUR: Final = 3.0  # how much more an app asks for models of authors that it favours
@@ -274,6 +276,7 @@ class Drawing:
             attribution=None
             if app.address is None
             else Attribution(app.address, app.title, app.categories, _AGENT_NAME),
+            session_id=_session(app, at_s) if app.manner.tools else None,
             error_type=None if failed is None else FAILURES[failed].error_type.value,
             catalog_version=self._snapshot.version,
             decision=decision,
@@ -383,6 +386,12 @@ def _steeper(weights: tuple[float, float]) -> tuple[float, float]:
 
 def _between(span: tuple[float, float], passed: float) -> float:
     return span[0] + (span[1] - span[0]) * passed
+
+
+def _session(app: CastApp, at_s: float) -> str:
+    """Agents work at one thing for a while; then at the next."""
+    began = datetime.fromtimestamp(at_s - at_s % SESSION_S, UTC)
+    return f"{app.title.lower().replace(' ', '-')}-{began:%Y%m%d-%H%M}"
 
 
 def _outcome(failed: FailureKind | None, *, is_cancelled: bool) -> Outcome:

@@ -15,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from fairlead.control.accounts.rules import default_workspace
 from fairlead.control.accounts.types import AccountKind
 from fairlead.control.contents.types import Reader
 from fairlead.control.generations.listing import Cursor, GenerationList, Page, Wanted
@@ -32,6 +33,7 @@ from fairlead.web.api.generations import ID_CHARACTERS_MAX
 from fairlead.web.api.routing import snapshot_of
 from fairlead.web.asking import Desk
 from fairlead.web.pages import activity_export
+from fairlead.web.pages.activity_sessions import session_pages, tabs
 from fairlead.web.pages.activity_view import (
     BIGGEST,
     BY,
@@ -40,13 +42,14 @@ from fairlead.web.pages.activity_view import (
     Asked,
     Stretch,
     asked_of,
-    call_row,
     charts_of,
     label_of,
     period_links,
     stretch,
     totals_of,
 )
+from fairlead.web.pages.call_facts import facts_of
+from fairlead.web.pages.call_rows import call_row, names_of_calls
 from fairlead.web.pages.generation_view import call_view, provider_name
 from fairlead.web.pages.kept_view import Kept, kept_of
 from fairlead.web.pages.remarks import CATEGORY_OPTIONS, remark_pages
@@ -58,9 +61,13 @@ __all__ = ["activity_pages"]
 CALLS_SHOWN: Final = 25
 OPTIONS_MAX: Final = 200  # of one filter, those with the most calls
 _EXPORTS: Final = (
-    ("Summary as CSV", "/activity/summary.csv"),
-    (f"Calls as CSV, {activity_export.CALLS_MAX:,} at most", "/activity/calls.csv"),
-    ("Summary as PDF", "/activity/summary.pdf"),
+    ("Summary as CSV", "/activity/summary.csv", ""),
+    ("Summary as PDF", "/activity/summary.pdf", ""),
+    *(
+        (f"{said} over time as CSV", "/activity/over-time.csv", metric)
+        for metric, said in activity_export.METRICS.items()
+    ),
+    (f"Calls as CSV, {activity_export.CALLS_MAX:,} at most", "/activity/calls.csv", ""),
 )
 
 
@@ -72,8 +79,10 @@ def activity_pages(site: Site) -> list[Route]:
     return [
         Route("/activity", pages.activity),
         Route("/activity/summary.csv", pages.summary_csv),
+        Route("/activity/over-time.csv", pages.over_time_csv),
         Route("/activity/calls.csv", pages.calls_csv),
         Route("/activity/summary.pdf", pages.summary_pdf),
+        *session_pages(site),
         Route("/activity/{generation}", pages.generation),
         *remark_pages(site),
     ]
@@ -98,9 +107,7 @@ class _Pages:
         member, asked, time, key = await self._asked(request)
         read = await self._usage.ask(partial(self._read, member, asked, time, key))
         page = await self._page(member, asked, time, key, limit=CALLS_SHOWN, behind=asked.before)
-        names = await self._usage.ask(
-            partial(_names_of_calls, account=member.account.id, page=page)
-        )
+        names = await self._usage.ask(partial(names_of_calls, account=member.account.id, page=page))
         snapshot = self._site.services.catalog.snapshot
         label = partial(label_of, asked.dimension, names=read.names, snapshot=snapshot)
         view = Activity(
@@ -120,7 +127,8 @@ class _Pages:
             newest=None if asked.before is None else replace(asked, before=None).address(),
             older=None if page.after is None else replace(asked, before=page.after).address(),
             exports=tuple(
-                (said, replace(asked, before=None).address(path)) for said, path in _EXPORTS
+                (said, replace(asked, before=None).address(path, metric=metric))
+                for said, path, metric in _EXPORTS
             ),
         )
         return await self._site.page(
@@ -131,6 +139,7 @@ class _Pages:
             fragment="activity/results.html",
             scripts=("charts",),
             view=view,
+            tabs=tabs(asked.period),
         )
 
     async def generation(self, request: Request) -> Response:
@@ -143,9 +152,12 @@ class _Pages:
             found = await services.generations.find(wanted, member.account.id)
         if found is None:
             raise NotFound("This account has no such call.")
-        names = await self._usage.ask(
-            partial(_names_of_calls, account=member.account.id, page=Page((found,), None))
-        )
+        workspace = found.workspace or default_workspace(found.account)
+        called: Mapping[Dimension, set[str | int | bool]] = {
+            Dimension.API_KEY: {found.key},
+            Dimension.WORKSPACE: {workspace},
+        }
+        names = await self._usage.ask(lambda usage: usage.names(member.account.id, called))
         key = names.keys.get(found.key)
         kept, why_not = await self._kept(member, found.id)
         view = call_view(
@@ -153,8 +165,12 @@ class _Pages:
             sheet=await self._usage.prices(found.price_version),
             decided_in=None if found.decision is None else await snapshot_of(found, services),
             now=services.catalog.snapshot,
-            key_name="" if key is None else key.name,
-            cache_saved=(await self._usage.beside(found)).cache_saved,
+            facts=facts_of(
+                found,
+                key_name="" if key is None else key.name,
+                workspace=names.workspaces.get(workspace, ""),
+                cache_saved=(await self._usage.beside(found)).cache_saved,
+            ),
         )
         return await self._site.page(
             request,
@@ -190,6 +206,17 @@ class _Pages:
         label = self._label(asked, read.names)
         return activity_export.summary_csv(read.sums, asked, time, label)
 
+    async def over_time_csv(self, request: Request) -> Response:
+        member, asked, time, key = await self._asked(request)
+        read = await self._usage.ask(partial(self._read, member, asked, time, key))
+        return activity_export.over_time_csv(
+            read.sums,
+            asked,
+            time,
+            self._label(asked, read.names),
+            request.query_params.get("metric", ""),
+        )
+
     async def calls_csv(self, request: Request) -> Response:
         member, asked, time, key = await self._asked(request)
         snapshot = self._site.services.catalog.snapshot
@@ -200,7 +227,7 @@ class _Pages:
                 member, asked, time, key, limit=activity_export.CALLS_AT_ONCE, behind=behind
             )
             names = await self._usage.ask(
-                partial(_names_of_calls, account=member.account.id, page=page)
+                partial(names_of_calls, account=member.account.id, page=page)
             )
             # Many rows take a while, and this process also relays streams.
             rows += await run_in_threadpool(
@@ -272,6 +299,9 @@ class _Pages:
             key,
             app,
             None if member.is_admin else member.user.id,
+            outcome=asked.calls.outcome,
+            is_cached=asked.calls.is_cached,
+            is_streamed=asked.calls.is_streamed,
         )
         read = partial(
             self._calls.service.page, member.account.id, wanted, behind=behind, limit=limit
@@ -364,10 +394,6 @@ def _most_used(
         filters=filters,
     )
     return [values for _, *values in sorted(found, key=lambda one: -found[one][0])[:OPTIONS_MAX]]
-
-
-def _names_of_calls(usage: Usage, *, account: AccountId, page: Page) -> Names:
-    return usage.names(account, {Dimension.API_KEY: {one.key for one in page.generations}})
 
 
 def _with(value: str, label: str, options: Sequence[tuple[str, str]]) -> Sequence[tuple[str, str]]:

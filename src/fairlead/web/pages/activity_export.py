@@ -13,19 +13,23 @@ from fairlead.control.usage.apps import claim
 from fairlead.control.usage.types import Chart as Sums
 from fairlead.control.usage.types import Names
 from fairlead.core.catalog import Snapshot
+from fairlead.core.errors import NotFound
 from fairlead.core.generation import Generation
 from fairlead.core.money import NanoUSD, amount_text
 from fairlead.web.csv_export import csv_answer
 from fairlead.web.pages.activity_view import MEASURES, Asked, Stretch, totals_of
+from fairlead.web.pages.charts import distinct
 from fairlead.web.pages.generation_view import provider_name
 from fairlead.web.pages.shown import count, dollars, iso, moment
 
 __all__ = [
     "CALLS_AT_ONCE",
     "CALLS_MAX",
+    "METRICS",
     "Label",
     "call_rows",
     "calls_csv",
+    "over_time_csv",
     "summary_csv",
     "summary_pdf",
 ]
@@ -38,13 +42,15 @@ Label: TypeAlias = Callable[[str | int | bool], str]
 _CALL_COLUMNS: Final = (
     "created_at", "generation_id", "model", "provider", "api_key", "app", "prompt_tokens", "cached_tokens",
     "completion_tokens", "reasoning_tokens", "cost_usd", "list_cost_usd", "is_byok", "outcome",
-    "finish_reason", "latency_ms", "duration_ms",
+    "finish_reason", "latency_ms", "duration_ms", "streamed", "session_id",
 )  # fmt: skip
 _SUMMARY_COLUMNS: Final = (
     "requests", "failed", "prompt_tokens", "cached_tokens", "completion_tokens", "cost_usd",
     "byok_at_list_prices_usd",
 )  # fmt: skip
 _REST: Final = "All others"
+# What the page draws over time, by its name in the address.
+METRICS: Final = {"spend": "Spend", "tokens": "Tokens", "requests": "Requests"}
 
 
 # --- CSV --------------------------------------------------------------------------------------------------
@@ -63,6 +69,44 @@ def summary_csv(sums: Sums, asked: Asked, time: Stretch, label: Label) -> Respon
             rows.append((iso(start_ms / 1000), _REST, *_cells(rest)))
     columns = ("from", asked.by, *_SUMMARY_COLUMNS)
     return _private(csv_answer(f"activity-{asked.period}", columns, rows))
+
+
+def over_time_csv(sums: Sums, asked: Asked, time: Stretch, label: Label, metric: str) -> Response:
+    """One metric as its chart has it: a row for each bucket, a column for each group, and one for all of them.
+
+    Raises NotFound for a metric that there is not.
+    """
+    if metric not in METRICS:
+        raise NotFound("There is no such metric.")
+    has_rest = any(any(counted) for counted in sums.rest.values())
+    names = [label(value) for value in sums.biggest] + ([_REST] if has_rest else [])
+    nothing = [0] * len(MEASURES)
+    rows: list[Sequence[object]] = []
+    for start_ms in time.starts:
+        counted = [sums.sums.get((start_ms, value), nothing) for value in sums.biggest]
+        if has_rest:
+            counted.append(sums.rest.get(start_ms, nothing))
+        values = [_value(metric, one) for one in counted]
+        written = [
+            amount_text(NanoUSD(one)) if metric == "spend" else one
+            for one in [*values, sum(values)]
+        ]
+        rows.append((iso(start_ms / 1000), *written))
+    unit = f"{metric}_usd" if metric == "spend" else metric
+    return _private(
+        csv_answer(f"activity-{metric}-{asked.period}", ("from", *distinct(names), unit), rows)
+    )
+
+
+def _value(metric: str, counted: Sequence[int]) -> int:
+    by_name = dict(zip(MEASURES, counted, strict=True))
+    match metric:
+        case "spend":
+            return by_name["cost_nano"]
+        case "tokens":
+            return by_name["prompt_tokens"] + by_name["completion_tokens"]
+        case _:
+            return by_name["requests"]
 
 
 def _cells(counted: Sequence[int]) -> Sequence[object]:
@@ -106,6 +150,8 @@ def _call_cells(one: Generation, names: Names, snapshot: Snapshot) -> Sequence[o
         one.finish_reason or "",
         one.latency_ms,
         one.duration_ms,
+        "yes" if one.streamed else "no",
+        one.session_id or "",
     )
 
 

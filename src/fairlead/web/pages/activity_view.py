@@ -9,7 +9,6 @@ from enum import StrEnum
 from typing import Final
 
 from fairlead.control.generations.listing import Cursor
-from fairlead.control.usage.apps import claim
 from fairlead.control.usage.calendar import (
     DAY_MS,
     HOUR_MS,
@@ -23,18 +22,16 @@ from fairlead.control.usage.spans import Granularity, Span, starts_ms
 from fairlead.control.usage.types import Chart as Sums
 from fairlead.control.usage.types import Names, Resolution
 from fairlead.core.catalog import Snapshot
-from fairlead.core.generation import Generation
 from fairlead.core.money import NANO_PER_USD, NanoUSD
+from fairlead.web.pages.call_rows import ANY_CALL, CallFilters, CallRow, cursor_of
 from fairlead.web.pages.charts import Chart, chart, distinct
-from fairlead.web.pages.generation_view import outcome_of, pace_of, provider_name
+from fairlead.web.pages.generation_view import provider_name
 from fairlead.web.pages.paging import addressed
 from fairlead.web.pages.shown import (
     compact,
-    cost,
     count,
     date,
     dollars,
-    moment,
     money,
     plural,
     share,
@@ -47,13 +44,11 @@ __all__ = [
     "PERIODS",
     "Activity",
     "Asked",
-    "CallRow",
     "Charts",
     "Period",
     "Stretch",
     "Totals",
     "asked_of",
-    "call_row",
     "charts_of",
     "label_of",
     "period_links",
@@ -102,7 +97,8 @@ BY: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What the address says. key: the hash of one. app: its number. before: where the page of calls begins."""
+    """What the address says. key: the hash of one. app: its number. calls: which of those in the table. before:
+    where its page begins."""
 
     period: Period = Period.MONTH
     by: str = "model"
@@ -110,11 +106,12 @@ class Asked:
     provider: str = ""
     key: str = ""
     app: int = 0
+    calls: CallFilters = ANY_CALL
     before: Cursor | None = None
 
     @property
     def is_filtered(self) -> bool:
-        return bool(self.model or self.provider or self.key or self.app)
+        return bool(self.model or self.provider or self.key or self.app) or not self.calls.is_any
 
     @property
     def dimension(self) -> Dimension:
@@ -134,11 +131,18 @@ class Asked:
             "provider": self.provider,
             "key": self.key,
             "app": str(self.app or ""),
+            **self.calls.chosen,
             "before": "" if self.before is None else f"{self.before.created_ms}-{self.before.id}",
         }
 
-    def address(self, path: str = "/activity") -> str:
-        return addressed(path, self._chosen())
+    @property
+    def kept(self) -> Mapping[str, str]:
+        """What stays as it is where other calls are chosen."""
+        changes = {*self.calls.chosen, "before"}
+        return {name: value for name, value in self._chosen().items() if name not in changes}
+
+    def address(self, path: str = "/activity", *, metric: str = "") -> str:
+        return addressed(path, {**self._chosen(), "metric": metric})
 
 
 def asked_of(query: Mapping[str, str]) -> Asked:
@@ -157,19 +161,13 @@ def asked_of(query: Mapping[str, str]) -> Asked:
         _word(query.get("provider", "")),
         key if is_digest(key) else "",
         int(app) if app.isascii() and app.isdigit() and len(app) <= 15 else 0,
-        _cursor(query.get("before", "")),
+        CallFilters.of(query),
+        cursor_of(query.get("before", "")),
     )
 
 
 def _word(text: str) -> str:
     return text if text.isprintable() and len(text) <= _WORD_MAX else ""
-
-
-def _cursor(text: str) -> Cursor | None:
-    created, _, name = text.partition("-")
-    if not (created.isascii() and created.isdigit() and len(created) <= 15):
-        return None
-    return Cursor(int(created), _word(name)) if _word(name) else None
 
 
 # --- the time that is shown -------------------------------------------------------------------------------
@@ -340,52 +338,10 @@ def label_of(
 
 
 @dataclass(frozen=True, slots=True)
-class CallRow:
-    path: str
-    id: str
-    created_s: float
-    when: str
-    model: str
-    provider: str
-    key: str
-    app: str
-    prompt_tokens: str
-    completion_tokens: str
-    cost: str
-    pace: str
-    outcome: str
-    tone: str
-    is_byok: bool
-
-
-def call_row(one: Generation, names: Names, snapshot: Snapshot) -> CallRow:
-    outcome, tone = outcome_of(one)
-    key = names.keys.get(one.key)
-    claimed = claim(one.attribution)
-    return CallRow(
-        path=f"/activity/{one.id}",
-        id=one.id,
-        created_s=one.created_s,
-        when=moment(one.created_s).removesuffix(" UTC"),
-        model=one.model,
-        provider=provider_name(one.provider, snapshot),
-        key="" if key is None else key.name,
-        app="" if claimed is None else claimed.title or claimed.identity,
-        prompt_tokens=count(one.usage.prompt_tokens),
-        completion_tokens=count(one.usage.completion_tokens),
-        cost=cost(one.cost),
-        pace=pace_of(one),
-        outcome=outcome,
-        tone=tone,
-        is_byok=one.is_byok,
-    )
-
-
-@dataclass(frozen=True, slots=True)
 class Activity:
     """periods, groupings: name, label and address. options: of each filter, pairs of value and label.
 
-    is_own: the calls are their own only. was_cut: there may be more calls than were looked at.
+    is_own: the calls are their own only.
     """
 
     asked: Asked

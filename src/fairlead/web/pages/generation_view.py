@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from fairlead.control.usage.apps import claim
 from fairlead.core.catalog import Snapshot
 from fairlead.core.errors import FailureKind
 from fairlead.core.explanation import Explanation, Offer, explained
-from fairlead.core.generation import Attempt, AttemptKind, Attribution, Generation, Outcome
+from fairlead.core.generation import Attempt, AttemptKind, Generation, Outcome
 from fairlead.core.ids import ProviderSlug
 from fairlead.core.money import PICO_PER_NANO, NanoUSD, PicoUSD, nano_from_pico, price_text
 from fairlead.core.price_lines import Priced, PriceLine, price_lines
@@ -19,6 +18,7 @@ from fairlead.core.routing.words import WHYS
 from fairlead.core.usage import UsageSource
 from fairlead.core.who_pays import RULES, Cause, Pays
 from fairlead.core.who_pays import explained as rule_explained
+from fairlead.web.pages.call_facts import Fact
 from fairlead.web.pages.model_list import model_path
 from fairlead.web.pages.shown import (
     UNKNOWN,
@@ -333,7 +333,7 @@ def _summary(generation: Generation, told: Explanation, strategy: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class CallView:
-    """A call. key_name, app: as people call them; "" where there is none. facts: pairs of a name and text."""
+    """A call as its page shows it. requested: by which name, where that is another."""
 
     id: str
     model: str
@@ -356,7 +356,7 @@ class CallView:
     attempts: tuple[AttemptRow, ...]
     routing: Routing | None
     splices: tuple[str, ...]
-    facts: tuple[tuple[str, str], ...]
+    facts: tuple[Fact, ...]
 
     @property
     def has_extra(self) -> bool:
@@ -370,10 +370,10 @@ def call_view(
     sheet: PriceSheet | None,
     decided_in: Snapshot | None,
     now: Snapshot,
-    key_name: str,
-    cache_saved: NanoUSD | None,
+    facts: tuple[Fact, ...],
 ) -> CallView:
-    """decided_in: the catalogue of the decision; None: it is not kept. now: the one in force, for names."""
+    """decided_in: the catalogue of the decision; None: it is not kept. now: the one in force, for names. facts:
+    what else is known."""
     outcome, tone = outcome_of(generation)
     usage = generation.usage
     return CallView(
@@ -406,38 +406,8 @@ def call_view(
             f"After {one.characters:,} characters {one.by} went on for {one.after} ({one.manner})."
             for one in generation.splices
         ),
-        facts=tuple(_facts(generation, key_name, cache_saved)),
+        facts=facts,
     )
-
-
-def _facts(
-    generation: Generation, key_name: str, cache_saved: NanoUSD | None
-) -> Sequence[tuple[str, str]]:
-    said = generation.attribution or Attribution()
-    claimed = claim(generation.attribution)
-    every = (
-        ("Key", key_name),
-        ("App", "" if claimed is None else claimed.title or claimed.identity),
-        ("App's address", said.referer),
-        ("Program", said.user_agent),
-        ("Session", generation.session_id),
-        ("End user", generation.external_user),
-        ("Router", generation.router),
-        ("Interface", generation.api_type),
-        ("Service tier", generation.service_tier),
-        ("Finish reason", generation.finish_reason),
-        ("As the provider says it", generation.native_finish_reason),
-        ("Error", (generation.error_type or "").replace("_", " ")),
-        ("Provider's id", generation.upstream_id),
-        (
-            "Provider charged us",
-            None if generation.upstream_cost is None else dollars(generation.upstream_cost),
-        ),
-        ("Saved by caching", dollars(cache_saved) if cache_saved else None),
-        ("Prices", generation.price_version),
-        ("Catalogue", generation.catalog_version),
-    )
-    return [(name, value) for name, value in every if value]
 
 
 def outcome_of(generation: Generation) -> tuple[str, str]:
