@@ -298,6 +298,16 @@ PAGES = (
         as_demo=True,
     ),
     Shot("activity-none", "/activity?model=nobody/nothing", has_demo=True, as_demo=True),
+    Shot("activity-chosen", "/activity?result=failed&period=week", has_demo=True, as_demo=True),
+    Shot("activity-sessions", "/activity/sessions", has_demo=True, as_demo=True),
+    Shot("activity-sessions-empty", "/activity/sessions", as_owner=True),
+    Shot(
+        "activity-session",
+        "/activity/sessions",
+        has_demo=True,
+        as_demo=True,
+        follow="tbody th a",
+    ),
     Shot(
         "activity-export",
         "/activity",
