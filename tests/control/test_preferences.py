@@ -20,6 +20,7 @@ from fairlead.control.accounts.preferences import (
     checked,
     effective,
     installation_preferences,
+    present,
 )
 from fairlead.control.accounts.service import Accounts
 from fairlead.control.accounts.types import AccountUnknown, PreferencesInvalid
@@ -57,7 +58,6 @@ EVERYTHING = {
     "default_model": "openai/o1",
     "continue_streams": True,
     "hedge": True,
-    "presets": {"fast": {"model": "openai/o1", "provider": {"sort": "latency"}}},
 }
 
 
@@ -70,14 +70,12 @@ def test_everything_can_be_set_and_comes_back() -> None:
     assert set(EVERYTHING) == set(AccountPreferences.__struct_fields__)
     assert value.allowed_providers == ("openai", "Google Vertex AI", "google-vertex/europe-west1")
     assert value.default_provider_sort is Sort.THROUGHPUT
-    assert value.presets["fast"].model == "openai/o1"
-    assert msgspec.json.decode(value.presets["fast"].provider) == {"sort": "latency"}
 
 
 def test_the_page_about_preferences_explains_every_field_by_an_example_that_is_accepted() -> None:
     page = (ROOT / "docs" / "api" / "preferences.md").read_text("utf-8")
     (example,) = re.findall(r"^```json\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
-    assert checked(example.encode(), PROVIDERS).value.presets.keys() == {"quick"}
+    assert checked(example.encode(), PROVIDERS).value.zdr
     table = "".join(line for line in page.splitlines() if line.startswith("| `"))
     for field in AccountPreferences.__struct_fields__:
         assert f"`{field}`" in table
@@ -100,26 +98,7 @@ def test_the_page_about_preferences_explains_every_field_by_an_example_that_is_a
             "ignored_providers[0]",
             "there is no provider 'opnai'; did you mean openai?",
         ),
-        (
-            {"presets": {"fast": {"modle": "x"}}},
-            "presets.fast.modle",
-            "presets.fast.modle is unknown; did you mean presets.fast.model?",
-        ),
-        ({"presets": {"fast": {"models": "x"}}}, "presets.fast.models", "Expected `array`"),
-        ({"presets": {"fast": []}}, "presets.fast", "presets.fast: wanted an object"),
-        (
-            {"presets": {"fast": {"provider": {"odrer": []}}}},
-            "presets.fast.provider.odrer",
-            "did you mean presets.fast.provider.order?",
-        ),
-        (
-            {"presets": {"fast": {"provider": {"sort": "fastest"}}}},
-            "presets.fast.provider.sort",
-            "presets.fast: `provider.sort` must be one of",
-        ),
-        ({"presets": {"fast": {"provider": "openai"}}}, "presets.fast.provider", "an object"),
-        ({"presets": []}, "presets", "presets: wanted an object"),
-        ({"presets": {"Not A Slug": {}}}, "presets.Not A Slug", "lower-case letters"),
+        ({"presets": {"fast": {}}}, "presets", "see /presets"),
         ([], "", "preferences: wanted an object"),
         ({"x" * 5000: 1}, "x" * 60 + "...", "is unknown"),
     ],
@@ -172,11 +151,18 @@ def test_nobody_widens_what_the_installation_does_with_prompts() -> None:
 
 
 def test_what_is_kept_is_what_was_written_and_no_default_beside_it() -> None:
-    kept = checked(b' { "hedge" : false , "presets": {"a": {"provider": {"zdr": true}}} } ', {})
-    assert kept.text == '{"hedge":false,"presets":{"a":{"provider":{"zdr":true}}}}'
+    kept = checked(b' { "hedge" : false , "zdr": true } ', {})
+    assert kept.text == '{"hedge":false,"zdr":true}'
     merged = effective(kept.text, AccountPreferences(hedge=True))
-    assert merged.presets["a"].provider == msgspec.Raw(b'{"zdr":true}')
-    assert not merged.hedge
+    assert merged == AccountPreferences(hedge=False, zdr=True)
+
+
+def test_presets_in_a_text_from_before_are_passed_over() -> None:
+    """Nobody else is refused for them, and whoever writes the text again leaves them out."""
+    before = '{"hedge": true, "presets": {"fast": {"model": "openai/o1"}}}'
+    assert effective(before, AccountPreferences()) == AccountPreferences(hedge=True)
+    assert present(before) == '{"hedge":true}'
+    assert present('{"hedge": true}') == '{"hedge": true}'
 
 
 # --- kept, and found with a key -----------------------------------------------------------------------

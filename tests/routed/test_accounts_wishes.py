@@ -1,4 +1,4 @@
-"""What an account wishes, set beside a running server, changes where its calls go, and what is said of them."""
+"""What an account wishes, and what a workspace keeps of requests, changes where calls go."""
 
 from __future__ import annotations
 
@@ -61,16 +61,13 @@ def test_a_provider_that_the_account_ignores_gets_no_more_calls(
     assert went_to(server, upstream, body) == [(FIRST, MODEL)]
 
 
-def test_a_preset_is_called_by_its_name(
-    installation: Installation, server: Server, upstream: ReplayServer
-) -> None:
+def test_a_preset_is_called_by_its_name(server: Server, upstream: ReplayServer) -> None:
     messages = [{"role": "user", "content": "Hello"}]
     body = {"model": "@preset/quick", "messages": messages, "stream": True}
     assert server.post(CHAT, body).status == 400
     assert upstream.received == []
-    preset = {"models": [OTHER_MODEL, MODEL], "provider": {"only": [SECOND]}}
-    wish(installation, {"presets": {"quick": preset}})
-    wait_until(lambda: server.post("/api/v1/routing/explain", body).status == 200)
+    kept = {"models": [OTHER_MODEL, MODEL], "provider": {"only": [SECOND]}}
+    assert server.post("/api/v1/presets/quick/chat/completions", kept).status == 200
     explained = server.explained(body)
     assert explained["requested"] == "@preset/quick"
     assert [(one["model"], one["tag"]) for one in explained["candidates"]] == [

@@ -51,7 +51,7 @@ async def client(database: Database, browse: Callable[..., httpx.AsyncClient]):
 
 async def test_what_is_put_is_what_every_key_of_the_account_gets(client: httpx.AsyncClient):
     assert (await client.get(PATH, headers=READS)).json() == {"data": {}}
-    wanted = {"hedge": True, "presets": {"fast": {"model": "openai/o1"}}}
+    wanted = {"hedge": True, "default_model": "openai/o1"}
     put = await client.put(PATH, headers=MANAGES, json=wanted)
     assert (put.status_code, put.json()) == (200, {"data": wanted})
     for headers in (READS, MANAGES):
@@ -75,7 +75,7 @@ async def test_without_a_key_there_is_nothing_to_see(client: httpx.AsyncClient, 
 @pytest.mark.parametrize(
     ("body", "param", "words"),
     [
-        (b'{"presets": {"fast": {"modle": "x"}}}', "presets.fast.modle", "presets.fast.model?"),
+        (b'{"presets": {}}', "presets", "see /presets"),
         (b'{"zdr": 1}', "zdr", "Expected `bool`, got `int`."),
         (b"nothing", None, "not JSON"),
         (b"", None, "not JSON"),

@@ -17,9 +17,13 @@ from fairlead.cli.route_replay import replay
 from fairlead.cli.tables import print_rows
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from fairlead.control.accounts.types import Account
     from fairlead.core.capability import Capability
     from fairlead.core.chat import ChatRequest
     from fairlead.core.explanation import Explanation
+    from fairlead.core.presets import Preset
     from fairlead.core.routing.deciding import Circumstances
     from fairlead.core.routing.decision import Decision
     from fairlead.core.routing.facts import Facts, HealthView
@@ -101,12 +105,15 @@ def explain(
     settings = opening.load_settings(place, opening.seed().providers)
     with opening.progress("Reading the catalogue and asking local engines ..."):
         circumstances = _circumstances(place, settings, account, seed)
-    decision, requested = _decided(body, circumstances, prompt_tokens)
+    request = _read_request(body, place, settings, account)
+    decision = _decided(request, circumstances, prompt_tokens)
     snapshot = circumstances.snapshot
     if as_json:
         import msgspec
 
-        told = document(decision, snapshot, requested=requested, catalog_version=snapshot.version)
+        told = document(
+            decision, snapshot, requested=request.first_model, catalog_version=snapshot.version
+        )
         click.echo(msgspec.json.format(msgspec.json.encode(told), indent=2))
     else:
         _print(explained(decision, snapshot))
@@ -143,16 +150,40 @@ def _plain_body(model: str, max_tokens: int | None, provider: str | None) -> byt
     return msgspec.json.encode(fields)
 
 
+def _read_request(body: bytes, place: Place, settings: Settings, email: str | None) -> ChatRequest:
+    """The request, with the preset that it names, of the account's default workspace."""
+    import msgspec
+
+    from fairlead.core.errors import CallerError
+    from fairlead.core.presets import Preset, PresetStatus, named_by, refusal_of
+    from fairlead.dialects.openai_chat import OpenAIChat
+    from fairlead.dialects.preset_words import completed, with_preset
+
+    dialect = OpenAIChat()
+    try:
+        request = dialect.decode(body)
+        named = named_by(request.fields)
+        if named is None:
+            return request
+        found = _preset_of(place, settings, email, named.slug)
+        if not isinstance(found, Preset) or found.status is not PresetStatus.ACTIVE:
+            raise refusal_of(named, found)
+        request = dialect.decode(with_preset(dialect.name, request.fields, found, named))
+    except CallerError as error:
+        raise Stop(error.message.rstrip(".")) from error
+    request = completed(dialect.name, request, found)
+    return msgspec.structs.replace(request, preset=found.slug, named=named.as_written)
+
+
 def _decided(
-    body: bytes, circumstances: Circumstances, prompt_tokens: int | None
-) -> tuple[Decision, str]:
-    """The decision, and the model as it was asked for. prompt_tokens: None: as many as the body has."""
+    request: ChatRequest, circumstances: Circumstances, prompt_tokens: int | None
+) -> Decision:
+    """prompt_tokens: None: as many as the body has."""
     import msgspec
 
     from fairlead.core.errors import CallerError
     from fairlead.core.routing.deciding import decided, meant
     from fairlead.core.routing.index import CHARACTERS_PER_TOKEN
-    from fairlead.dialects.openai_chat import OpenAIChat
     from fairlead.providers.registry import PROVIDERS
 
     def of_that_length(traits: Traits) -> Traits:
@@ -161,7 +192,6 @@ def _decided(
         return msgspec.structs.replace(traits, prompt_tokens=prompt_tokens, characters=characters)
 
     try:
-        request = OpenAIChat().decode(body)
         capability = _capability(request, circumstances)
         spoken = {slug for slug, one in PROVIDERS.items() if one.adapter(capability) is not None}
         circumstances = msgspec.structs.replace(circumstances, can_serve=spoken.__contains__)
@@ -171,10 +201,9 @@ def _decided(
             capability=capability,
             adjust=None if prompt_tokens is None else of_that_length,
         )
-        decision = decided(request, what, circumstances).decision
+        return decided(request, what, circumstances).decision
     except CallerError as error:
         raise Stop(error.message.rstrip(".")) from error
-    return decision, request.body.first_model
 
 
 def _capability(request: ChatRequest, circumstances: Circumstances) -> Capability:
@@ -244,6 +273,30 @@ def _wishes_of(place: Place, settings: Settings, email: str | None) -> AccountPr
 
 
 def _text_of(database: Database, email: str | None) -> str | None:
+    account = _account_of(database, email)
+    return None if account is None else opening.accounts_in(database).preferences(account.id)
+
+
+def _preset_of(
+    place: Place, settings: Settings, email: str | None, slug: str
+) -> Preset | Sequence[str]:
+    """It, or the names of some that there are."""
+    from fairlead.control.accounts.rules import default_workspace
+    from fairlead.control.serving.presets import PresetReader, Read
+    from fairlead.dialects.preset_drafts import CACHE_FIELDS
+
+    if not opening.has_database(place, settings):
+        return ()
+    with opening.opened_database(settings, place.data) as database:
+        account = _account_of(database, email)
+        if account is None:
+            return ()
+        found = PresetReader(database, CACHE_FIELDS).read(default_workspace(account.id), slug)
+    return found.preset if isinstance(found, Read) else found
+
+
+def _account_of(database: Database, email: str | None) -> Account | None:
+    """None: nobody was named, and there is no owner yet."""
     from fairlead.control.accounts.types import EmailInvalid
 
     accounts = opening.accounts_in(database)
@@ -251,11 +304,9 @@ def _text_of(database: Database, email: str | None) -> str | None:
         account = accounts.owner() if email is None else accounts.find_by_email(email)
     except EmailInvalid as error:
         raise Stop(f"--account: {error}") from error
-    if account is None:
-        if email is None:
-            return None
+    if account is None and email is not None:
         raise Stop(f"there is no account {email}; `fairlead accounts list` shows those there are")
-    return accounts.preferences(account.id)
+    return account
 
 
 # --- what is shown ----------------------------------------------------------------------------------------

@@ -30,6 +30,7 @@ from fairlead.control.ledger.service import Ledger
 from fairlead.control.prices.service import Prices
 from fairlead.control.serving.keys import CachedKeyDirectory
 from fairlead.control.serving.limits import RateLimits, request_limits
+from fairlead.control.serving.presets import PresetDirectory, PresetReader
 from fairlead.control.usage.jobs import UsageKeeper
 from fairlead.control.usage.rollup import UsageRollup
 from fairlead.control.usage.service import Usage
@@ -37,6 +38,7 @@ from fairlead.control.workspaces.service import Workspaces
 from fairlead.core.catalog import Snapshot
 from fairlead.core.errors import Overloaded
 from fairlead.core.pricing import PriceSheet
+from fairlead.dialects.preset_drafts import CACHE_FIELDS
 from fairlead.settings import Settings, revealed
 from fairlead.store.cache import Cache
 from fairlead.store.database import DATABASE_FILE, Database, DatabaseUnreadable, open_database
@@ -67,6 +69,7 @@ class ControlPlane:
     keys: Keys
     workspaces: Workspaces
     directory: CachedKeyDirectory
+    presets: PresetDirectory
     rate_limits: RateLimits
     catalog: Catalog
     amendments: CatalogAmendments
@@ -152,6 +155,9 @@ def build_control_plane(
             now_ms=now_ms,
             monotonic_s=time.monotonic,
             installation=installation_preferences(settings.routing),
+        ),
+        presets=PresetDirectory(
+            PresetReader(database, CACHE_FIELDS), database, monotonic_s=time.monotonic
         ),
         rate_limits=RateLimits(request_limits(settings.limits), cache=cache),
         catalog=catalog,

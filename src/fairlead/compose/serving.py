@@ -169,6 +169,7 @@ async def _serve(
             clock=clock,
         ),
         contents=control.private.writer,
+        presets=control.presets,
     )
     management = build_management(control, clock=clock)
     people = build_people_plane(

@@ -378,6 +378,7 @@ class ChatRequest(msgspec.Struct, frozen=True, gc=False):
     modalities: what the messages contain besides text: image, file, audio, video.
     characters: length of all text, or more: that of the body, where the text was not read.
     end_user: what providers are told of the caller's user, see end_user.py; None: nothing.
+    preset: the slug of the one that is merged in. named: the model as it was written with it; "" without one.
     """
 
     source: WireFormat
@@ -387,6 +388,13 @@ class ChatRequest(msgspec.Struct, frozen=True, gc=False):
     modalities: frozenset[str]
     characters: int
     end_user: str | None = None
+    preset: str | None = None
+    named: str = ""
+
+    @property
+    def first_model(self) -> str:
+        """The model asked for first, as the caller wrote it."""
+        return self.named or self.body.first_model
 
     @property
     def streamed(self) -> bool:

@@ -22,6 +22,9 @@ class CountDialect(Protocol):
     """A public format in which callers ask how many tokens a request has."""
 
     @property
+    def name(self) -> str: ...
+
+    @property
     def id_header(self) -> bytes: ...
 
     def decode_count(self, body: bytes) -> ChatRequest: ...
@@ -36,8 +39,7 @@ async def serve_count(
 ) -> None:
     """Serve one question. Images and files are not counted: our tokenizer reads text."""
 
-    def counted(caller: Caller, body: bytes) -> bytes:
-        request = dialect.decode_count(body)
+    def counted(caller: Caller, request: ChatRequest) -> bytes:
         deciding = Deciding(
             request, caller, caller_side, capability=Capability.CHAT, services=services
         )
@@ -45,4 +47,11 @@ async def serve_count(
         tokenizer = deciding.first_model().tokenizer
         return dialect.count_answer(services.tokens.count(text, tokenizer=tokenizer))
 
-    await serve_question(caller_side, dialect=dialect, services=services, answer=counted)
+    await serve_question(
+        caller_side,
+        dialect=dialect,
+        services=services,
+        read=lambda body, _headers: dialect.decode_count(body),
+        name=dialect.name,
+        answer=counted,
+    )

@@ -136,7 +136,7 @@ class Course:
             decided.decision,
             self.attempts(),
             decided.snapshot,
-            requested=self.request.body.first_model,
+            requested=self.request.first_model,
             selected=None if selected is None else selected.record(self.services.loop.time()),
             splices=() if self.continuing is None else self.continuing.splices,
         )

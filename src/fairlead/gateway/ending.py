@@ -139,7 +139,7 @@ def _recorded(
             key=caller.key,
             created_s=course.began_at_s,
             api_type=course.dialect.api_type,
-            requested_model=body.first_model,
+            requested_model=course.request.first_model,
             model=endpoint.model,
             endpoint=endpoint.id,
             provider=endpoint.provider,
@@ -174,6 +174,7 @@ def _recorded(
             waived=bill.waived,
             rule=str(closed.cause),
             budgets=bill.refs,
+            preset=course.request.preset,
         )
     )
     return last, recorded

@@ -10,6 +10,7 @@ from typing import Final
 
 import msgspec
 
+from fairlead.core.chat import ChatRequest
 from fairlead.core.explanation import document
 from fairlead.dialects.base import Dialect
 from fairlead.gateway.caller_side import CallerSide
@@ -28,17 +29,23 @@ async def serve_explanation(
 ) -> None:
     """Serve one question."""
 
-    def explained(caller: Caller, body: bytes) -> bytes:
-        request = dialect.decode(body, caller_side.headers)
+    def explained(caller: Caller, request: ChatRequest) -> bytes:
         found = Deciding(
             request, caller, caller_side, capability=dialect.capability, services=services
         ).pondered()
         told = document(
             found.decision,
             found.snapshot,
-            requested=request.body.first_model,
+            requested=request.first_model,
             catalog_version=found.snapshot.version,
         )
         return _encode({"data": told})
 
-    await serve_question(caller_side, dialect=dialect, services=services, answer=explained)
+    await serve_question(
+        caller_side,
+        dialect=dialect,
+        services=services,
+        read=dialect.decode,
+        name=dialect.name,
+        answer=explained,
+    )

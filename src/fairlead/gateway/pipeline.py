@@ -20,6 +20,7 @@ from fairlead.dialects.base import Dialect
 from fairlead.gateway.call import Call
 from fairlead.gateway.caller_side import CallerSide
 from fairlead.gateway.ports import Caller
+from fairlead.gateway.presets import read_alone, read_with_preset
 from fairlead.gateway.services import Services
 from fairlead.gateway.telling import tell
 
@@ -46,7 +47,10 @@ async def serve_chat(
         caller = await (find_caller or authenticate)(caller_side, services)
         services.generations.check()
         body = await caller_side.body(services.body_bytes_max)
-        request = dialect.decode(body, caller_side.headers)
+        headers = caller_side.headers
+        request = read_alone(dialect.decode, body, headers) or await read_with_preset(
+            dialect.name, dialect.decode, body, headers, caller=caller, services=services
+        )
         call = Call(caller_side, dialect, services, caller, request)
         await call.run()
     except FairleadError as error:

@@ -20,6 +20,7 @@ from fairlead.core.generation import Generation
 from fairlead.core.health import EndpointOutcome
 from fairlead.core.ids import EndpointId, ProviderSlug
 from fairlead.core.money import NanoUSD
+from fairlead.core.presets import Preset
 from fairlead.core.routing.facts import HealthView
 from fairlead.core.routing.types import Access
 from fairlead.providers.base import Credential
@@ -36,6 +37,7 @@ __all__ = [
     "Hold",
     "KeyDirectory",
     "KeyRefused",
+    "Presets",
     "RateLimits",
     "TokenCounter",
     "Visitors",
@@ -86,6 +88,17 @@ class Belongings(Protocol):
 
     def discount(self, caller: Caller, has: Belonging, cost: NanoUSD) -> NanoUSD:
         """What is taken off a call with one of ours."""
+        ...
+
+
+class Presets(Protocol):
+    """What workspaces keep of requests."""
+
+    async def find(self, caller: Caller, slug: str) -> Preset | Sequence[str]:
+        """By its name in the caller's workspace, usually without waiting; or the names of some that there are.
+
+        Raises Overloaded if nobody can say.
+        """
         ...
 
 

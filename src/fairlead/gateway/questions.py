@@ -5,10 +5,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
+from fairlead.core.chat import ChatRequest
 from fairlead.core.errors import FairleadError
 from fairlead.gateway.caller_side import CallerSide
 from fairlead.gateway.pipeline import authenticate
 from fairlead.gateway.ports import Caller
+from fairlead.gateway.presets import Decode, read_alone, read_with_preset
 from fairlead.gateway.services import Services
 from fairlead.gateway.telling import WHOLE_HEAD, Refusing, refuse
 
@@ -22,15 +24,25 @@ async def serve_question(
     *,
     dialect: Refusing,
     services: Services,
-    answer: Callable[[Caller, bytes], bytes],
+    read: Decode,
+    name: str,
+    answer: Callable[[Caller, ChatRequest], bytes],
 ) -> None:
-    """Serve one question. answer: from who asks and what he sent to the body; may raise FairleadError."""
+    """Serve one question.
+
+    read: the body in the words of the dialect of that name. answer: from who asks, and what, to the body; may
+    raise FairleadError.
+    """
     try:
         caller = await authenticate(caller_side, services)
         if services.belongings is not None and services.belongings.peek(caller) is None:
             await services.belongings.find(caller)
         body = await caller_side.body(services.body_bytes_max)
-        caller_side.answer(200, WHOLE_HEAD, answer(caller, body))
+        headers = caller_side.headers
+        request = read_alone(read, body, headers) or await read_with_preset(
+            name, read, body, headers, caller=caller, services=services
+        )
+        caller_side.answer(200, WHOLE_HEAD, answer(caller, request))
     except FairleadError as error:
         if not caller_side.has_left:
             refuse(caller_side, dialect, error.problem(), None)

@@ -23,6 +23,7 @@ from fairlead.gateway.ports import (
     Generations,
     Health,
     KeyDirectory,
+    Presets,
     RateLimits,
     TokenCounter,
 )
@@ -52,6 +53,7 @@ class Services:
     """See the top of the file. spoken: whom we speak to, by what is asked; follows from `providers`.
 
     belongings, own_keys, contents: None: accounts bring nothing here, and nothing of their calls is kept.
+    presets: None: there are none.
     errors_page: where refusals are explained to people, for the refusals to say.
     """
 
@@ -76,6 +78,7 @@ class Services:
     belongings: Belongings | None = None
     own_keys: OwnKeys | None = None
     contents: Contents | None = None
+    presets: Presets | None = None
     errors_page: str = ERRORS_PAGE
     spoken: Mapping[Capability, Spoken] = field(init=False, repr=False)
 

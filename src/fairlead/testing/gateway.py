@@ -30,6 +30,7 @@ from fairlead.core.health import HealthBook
 from fairlead.core.hedging import HedgeBudgets
 from fairlead.core.ids import AccountId, GenerationId, KeyId, ProviderSlug, generation_id
 from fairlead.core.money import NanoUSD
+from fairlead.core.presets import Preset
 from fairlead.core.routing.types import INSTALLATION, Access
 from fairlead.core.tool_calls import ToolJudge
 from fairlead.dialects.anthropic_messages import AnthropicMessages
@@ -56,6 +57,7 @@ __all__ = [
     "Answer",
     "BelongingsInMemory",
     "GatewayInMemory",
+    "PresetsInMemory",
     "PurseInMemory",
     "Reader",
 ]
@@ -224,6 +226,19 @@ class BelongingsInMemory:
         self.kept.append(content)
 
 
+class PresetsInMemory:
+    """Those of every workspace, by slug."""
+
+    def __init__(self, **presets: Preset) -> None:
+        self.asked: list[str] = []
+        self._presets = presets
+
+    async def find(self, caller: Caller, slug: str) -> Preset | Sequence[str]:
+        del caller
+        self.asked.append(slug)
+        return self._presets.get(slug) or tuple(self._presets)
+
+
 class WordCounter:
     """Counts words: wrong, but plain to predict."""
 
@@ -271,6 +286,7 @@ class GatewayInMemory:
         wallet: Wallet | None = None,
         belongings: BelongingsInMemory | None = None,
         visitors: Visitors | None = None,
+        presets: PresetsInMemory | None = None,
     ) -> None:
         self.keys = KeysInMemory()
         self.journal = JournalInMemory()
@@ -300,6 +316,7 @@ class GatewayInMemory:
             belongings=belongings,
             own_keys=OwnKeys(lambda: snapshot.providers, dict, client=upstream, clock=LoopClock()),
             contents=belongings,
+            presets=presets,
         )
         self.app = DataPlane(
             self.services,

@@ -16,7 +16,7 @@ from fairlead.core.catalog_overlay import overlay
 from fairlead.core.chat import ProviderPreferences
 from fairlead.core.errors import CallerError, ModelUnavailable, RequestInvalid
 from fairlead.core.ids import ModelId, ProviderSlug
-from fairlead.core.routing.preferences import AccountPreferences, Preset
+from fairlead.core.routing.preferences import AccountPreferences
 from fairlead.core.routing.targets import NAMES_MAX, Asked, Targets, resolve_targets
 from fairlead.core.routing.types import Opening, Target, Traits
 
@@ -128,9 +128,9 @@ def test_a_name_that_means_nothing_is_told_with_its_place_in_the_list() -> None:
     assert refused("no/pe", models=["no/pe"]).problem().param == "model"
 
 
-@given(st.text(max_size=40), st.lists(st.text(max_size=20), max_size=3), st.none() | st.text())
-def test_any_names_mean_models_or_an_error(model: str, models: list[str], preset: Any) -> None:
-    targets = resolve(model, models=models, preset=preset)
+@given(st.text(max_size=40), st.lists(st.text(max_size=20), max_size=3))
+def test_any_names_mean_models_or_an_error(model: str, models: list[str]) -> None:
+    targets = resolve(model, models=models)
     if isinstance(targets, Targets):
         assert targets.targets
         assert set(slugs(targets)) <= set(SNAPSHOT.models)
@@ -296,72 +296,13 @@ def test_auto_keeps_the_conversations_model_if_asked_to() -> None:
 
 # --- presets --------------------------------------------------------------------------------------------
 
-PRESETS = AccountPreferences(
-    presets={
-        "quick": Preset(
-            model="openai/o3", models=("openai/o1",), provider=raw({"sort": "price", "zdr": True})
-        ),
-        "wishes": Preset(provider=raw({"only": ["groq"]})),
-    }
-)
 
-
-@pytest.mark.parametrize(
-    ("model", "about", "models"),
-    [
-        ("@preset/quick", {}, ["openai/o3", "openai/o1"]),
-        (None, {"preset": "quick"}, ["openai/o3", "openai/o1"]),
-        ("openai/gpt-4.1@preset/quick", {}, ["openai/gpt-4.1", "openai/o1"]),
-        ("@preset/quick", {"models": ["openai/gpt-4.1"]}, ["openai/o3", "openai/gpt-4.1"]),
-        ("openai/gpt-4.1", {"preset": "wishes"}, ["openai/gpt-4.1"]),
-    ],
-)
-def test_a_preset_fills_in_what_the_request_leaves_out(model: Any, about: Any, models: Any) -> None:
-    targets = found(model, account=PRESETS, **about)
-    assert slugs(targets) == models
-    assert targets.preset is PRESETS.presets[targets.preset_slug or ""]
-
-
-def test_a_variant_after_a_preset_is_one_of_its_model() -> None:
-    targets = found("@preset/quick:nitro", account=PRESETS)
-    assert targets.targets[0] == Target(ModelId("openai/o3"), ("nitro",))
-    same = found("openai/o1@preset/wishes:nitro", account=PRESETS)
-    assert same.targets == (Target(ModelId("openai/o1"), ("nitro",)),)
-
-
-def test_wishes_are_merged_one_by_one_and_the_requests_go_first() -> None:
-    asked = ProviderPreferences(sort=raw("latency"), ignore=["groq"])
-    targets = found("@preset/quick", account=PRESETS, provider=asked)
-    assert targets.provider == ProviderPreferences(sort=raw("latency"), zdr=True, ignore=["groq"])
-    for nothing in (None, "auto"):
-        alone = found("@preset/quick", account=PRESETS, provider=nothing)
-        assert alone.provider == ProviderPreferences(sort=raw("price"), zdr=True)
-    assert found("@preset/quick", account=PRESETS, provider="groq").provider == "groq"
-    assert found("openai/o1", provider=asked).provider is None
-
-
-def test_a_presets_wishes_hold_for_routers() -> None:
-    targets = found("fairlead/auto@preset/wishes", account=PRESETS)
-    for slug in slugs(targets):
-        assert any(one.provider == "groq" for one in SNAPSHOT.models[ModelId(slug)].endpoints)
-    assert slugs(found("fairlead/auto", provider="groq")) == slugs(targets)
-
-
-def test_a_preset_that_cannot_be_read_is_named() -> None:
-    broken = AccountPreferences(presets={"bad": Preset("openai/o1", (), raw({"zdr": 5}))})
-    error = refused("@preset/bad", account=broken)
-    assert "'bad'" in error.message
-    assert error.problem().param == "preset"
-
-
-def test_a_preset_that_does_not_exist_or_names_no_model_is_refused() -> None:
-    error = refused("@preset/quik", account=PRESETS)
-    assert (error.problem().status, error.problem().param) == (400, "preset")
-    assert "quick" in error.message
-    assert refused("@preset/wishes", account=PRESETS).problem().param == "model"
-    assert (
-        refused("openai/o1", models=["@preset/quick"], account=PRESETS).problem().param == "models"
-    )
+def test_a_preset_that_is_still_in_a_name_is_where_none_belongs() -> None:
+    for models, param in (
+        (["openai/o3", "@preset/quick"], "models[1]"),
+        (["a@preset/b"], "models[0]"),
+    ):
+        assert refused("openai/o1", models=models).problem().param == param
 
 
 # --- the cost -------------------------------------------------------------------------------------------

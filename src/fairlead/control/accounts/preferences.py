@@ -6,7 +6,6 @@ the installation, whatever that will be tomorrow.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -17,11 +16,8 @@ import msgspec
 
 from fairlead.control.accounts.types import PreferencesInvalid
 from fairlead.core.catalog import ProviderInfo
-from fairlead.core.chat import ProviderPreferences
-from fairlead.core.errors import RequestInvalid
 from fairlead.core.ids import ProviderSlug
-from fairlead.core.routing.preferences import NO_ACCOUNT_WISHES, AccountPreferences, Preset
-from fairlead.core.routing.wishes import preferences_of
+from fairlead.core.routing.preferences import NO_ACCOUNT_WISHES, AccountPreferences
 from fairlead.settings import Routing
 
 __all__ = [
@@ -30,21 +26,20 @@ __all__ = [
     "checked",
     "effective",
     "installation_preferences",
+    "present",
 ]
 
-PREFERENCES_BYTES_MAX: Final = (
-    32 * 1024
-)  # hundreds of presets; every gateway holds those in use in memory
+PREFERENCES_BYTES_MAX: Final = 32 * 1024  # every gateway holds those in use in memory
 SEEN_CHARACTERS_MAX: Final = 60  # of a wrong name, in a message
 
-_PRESET_NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+# Presets were part of the text once; a server of that version may still write them.
+_FORMER: Final = "presets"
 # A wish of the installation's that no account can take back.
 _FOR_ALL: Final = ("data_collection_deny",)
 _PROVIDER_LISTS: Final = ("allowed_providers", "ignored_providers", "default_provider_order")
 
 _Fields = dict[str, msgspec.Raw]
 _read_fields: Final = msgspec.json.Decoder(_Fields)
-_read_provider: Final = msgspec.json.Decoder(ProviderPreferences)
 _read: Final = msgspec.json.Decoder(AccountPreferences)
 
 
@@ -66,14 +61,22 @@ def checked(text: bytes, providers: Mapping[ProviderSlug, ProviderInfo]) -> Chec
     if len(text) > PREFERENCES_BYTES_MAX:
         raise PreferencesInvalid(f"preferences have at most {PREFERENCES_BYTES_MAX} bytes")
     fields = _fields_of(text, "")
-    _check_fields(fields, AccountPreferences, "", apart=("presets",))
-    if "presets" in fields:
-        for name, preset in _fields_of(fields["presets"], "presets").items():
-            _check_preset(name, preset)
+    if _FORMER in fields:
+        raise PreferencesInvalid("presets: each workspace has its own now, see /presets", _FORMER)
+    _check_fields(fields)
     value = _read.decode(text)
     for path, name in _named_providers(value):
         _check_provider(path, name, providers)
     return CheckedPreferences(msgspec.json.format(text, indent=-1).decode(), value)
+
+
+def present(text: str) -> str:
+    """A text as it was kept, without what is kept elsewhere by now."""
+    if f'"{_FORMER}"' not in text:
+        return text
+    fields = _fields_of(text, "")
+    fields.pop(_FORMER, None)
+    return msgspec.json.encode(fields).decode()
 
 
 def effective(text: str | None, installation: AccountPreferences) -> AccountPreferences:
@@ -84,7 +87,8 @@ def effective(text: str | None, installation: AccountPreferences) -> AccountPref
     """
     if text is None:
         return installation
-    merged = {**_read_fields.decode(msgspec.json.encode(installation)), **_fields_of(text, "")}
+    kept = _fields_of(present(text), "")
+    merged = {**_read_fields.decode(msgspec.json.encode(installation)), **kept}
     for name in _FOR_ALL:
         if getattr(installation, name):
             merged[name] = msgspec.Raw(b"true")
@@ -113,47 +117,20 @@ def _fields_of(text: bytes | str | msgspec.Raw, path: str) -> _Fields:
         raise PreferencesInvalid(f"this is not JSON: {error}") from error
 
 
-def _check_fields(
-    fields: Mapping[str, msgspec.Raw],
-    struct: type[msgspec.Struct],
-    prefix: str,
-    *,
-    apart: tuple[str, ...] = (),
-) -> None:
-    """Each field by itself, so that a message names the field. apart: those looked at elsewhere."""
-    hints = get_type_hints(struct)
+def _check_fields(fields: Mapping[str, msgspec.Raw]) -> None:
+    """Each field by itself, so that a message names the field."""
+    hints = get_type_hints(AccountPreferences)
     for name, raw in fields.items():
-        path = prefix + _shown(name)
+        path = _shown(name)
         if name not in hints:
             near = get_close_matches(name, list(hints), n=1, cutoff=0.0)[0]
-            raise PreferencesInvalid(f"{path} is unknown; did you mean {prefix}{near}?", path)
-        if name in apart:
-            continue
+            raise PreferencesInvalid(f"{path} is unknown; did you mean {near}?", path)
         try:
             msgspec.json.decode(raw, type=hints[name])
         except msgspec.ValidationError as error:
             what, _, where = str(error).partition(" - at `$")
             path += where.removesuffix("`")
             raise PreferencesInvalid(f"{path}: {what}{_choices(hints[name])}", path) from error
-
-
-def _check_preset(name: str, preset: msgspec.Raw) -> None:
-    path = f"presets.{_shown(name)}"
-    if not _PRESET_NAME.fullmatch(name):
-        raise PreferencesInvalid(
-            f"{path}: a preset's name has up to 64 lower-case letters, digits, `-` and `_`", path
-        )
-    fields = _fields_of(preset, path)
-    _check_fields(fields, Preset, f"{path}.")
-    if "provider" not in fields:
-        return
-    inner = f"{path}.provider"
-    _check_fields(_fields_of(fields["provider"], inner), ProviderPreferences, f"{inner}.")
-    try:
-        preferences_of(_read_provider.decode(fields["provider"]), NO_ACCOUNT_WISHES)
-    except RequestInvalid as error:
-        message = error.message.removesuffix(".")
-        raise PreferencesInvalid(f"{path}: {message}", f"{path}.{error.param}") from error
 
 
 def _choices(annotation: object) -> str:

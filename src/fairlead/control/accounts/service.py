@@ -9,7 +9,7 @@ from typing import Final
 import sqlalchemy as sa
 
 from fairlead.control.accounts import queries, rules
-from fairlead.control.accounts.preferences import CheckedPreferences
+from fairlead.control.accounts.preferences import CheckedPreferences, present
 from fairlead.control.accounts.types import (
     Account,
     AccountKind,
@@ -131,7 +131,7 @@ class Accounts:
             found = queries.preferences(connection, account)
         if found is None:
             raise _unknown(account)
-        return found.preferences or NOTHING_SET
+        return present(found.preferences or NOTHING_SET)
 
     def set_preferences(self, account: AccountId, wanted: CheckedPreferences) -> str:
         """In place of all that was set before. Gateways follow within two seconds. Raises AccountUnknown."""
@@ -147,7 +147,7 @@ class Accounts:
             found = queries.preferences(connection, account)
             if found is None:
                 raise _unknown(account)
-            wanted = change(found.preferences or NOTHING_SET)
+            wanted = change(present(found.preferences or NOTHING_SET))
             text = None if wanted.text == NOTHING_SET else wanted.text
             queries.set_preferences(connection, account, text)
         return wanted.text

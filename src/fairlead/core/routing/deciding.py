@@ -20,7 +20,6 @@ from fairlead.core.affinity import can_be_warm
 from fairlead.core.capability import Capability
 from fairlead.core.catalog import Endpoint, Model, Snapshot
 from fairlead.core.chat import ChatRequest
-from fairlead.core.errors import RequestInvalid
 from fairlead.core.ids import ProviderSlug
 from fairlead.core.routing.decision import Decision, decision_of
 from fairlead.core.routing.earlier import model_of_last_answer
@@ -130,8 +129,8 @@ def meant(
 def decided(request: ChatRequest, what: Meant, circumstances: Circumstances) -> Decided:
     """Which endpoints, in which order, and why. Raises RequestInvalid for wishes that mean nothing."""
     it, targets, traits = circumstances, what.targets, what.traits
-    wishes = request.body.provider if targets.provider is None else targets.provider
-    preferences = preferences_of(wishes, it.account, route=request.body.route, region=it.region)
+    body = request.body
+    preferences = preferences_of(body.provider, it.account, route=body.route, region=it.region)
     question = Question(targets.targets, traits)
     chosen = _plan(question, preferences, it)
     if (
@@ -184,28 +183,14 @@ def _plan(question: Question, preferences: Preferences, it: Circumstances) -> Pl
 
 def _asked(request: ChatRequest, snapshot: Snapshot) -> tuple[Asked, ...]:
     """The other fields that say which models are wanted; none where a plain name says all."""
-    body, fields = request.body, request.fields
-    if body.models is None and body.model in snapshot.names and "preset" not in fields:
+    body = request.body
+    if body.models is None and body.model in snapshot.names:
         return ()
     return (
         Asked(
             models=body.models or (),
-            preset=_preset(fields.get("preset")),
             provider=body.provider,
             plugins=body.plugins,
             earlier=lambda: model_of_last_answer(request),
         ),
     )
-
-
-_read_preset: Final = msgspec.json.Decoder(str | None).decode
-
-
-def _preset(raw: msgspec.Raw | None) -> str | None:
-    if raw is None:
-        return None
-    try:
-        slug: str | None = _read_preset(raw)
-    except msgspec.DecodeError:
-        raise RequestInvalid("`preset` must be text.", param="preset") from None
-    return slug

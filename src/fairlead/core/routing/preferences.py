@@ -23,7 +23,6 @@ __all__ = [
     "MaxPrice",
     "Partition",
     "Preferences",
-    "Preset",
     "Sort",
 ]
 
@@ -122,14 +121,6 @@ class Preferences(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, cac
     default_sort: Sort | None = None
 
 
-class Preset(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, forbid_unknown_fields=True):
-    """A named set of wishes of an account: `@preset/<slug>`. provider: as in a request's body."""
-
-    model: str | None = None
-    models: tuple[str, ...] = ()
-    provider: msgspec.Raw = msgspec.Raw(b"{}")
-
-
 class AccountPreferences(
     msgspec.Struct, frozen=True, gc=False, omit_defaults=True, forbid_unknown_fields=True
 ):
@@ -154,7 +145,6 @@ class AccountPreferences(
     default_model: str | None = None
     continue_streams: bool = False
     hedge: bool = False
-    presets: dict[str, Preset] = {}
 
 
 NO_WISHES: Final = Preferences()

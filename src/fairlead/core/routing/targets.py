@@ -1,7 +1,9 @@
-"""What a request's model names mean: presets, variants, latest aliases, routers. Pure.
+"""What a request's model names mean: variants, latest aliases, routers. Pure.
 
     name      =  model | router | "~" author "/" family "-latest"
-    with      =  name { ":" variant } [ "@preset/" slug ]
+    with      =  name { ":" variant }
+
+A preset is merged in before, see core/presets.py.
 
 The longest beginning that the catalogue knows is the model, so a variant with endpoints of its own
 (`author/model:free`, where the catalogue has it) is a model, and only what follows is a variant. A name that
@@ -13,13 +15,12 @@ A name without any of this costs a look-up in a dictionary.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from difflib import get_close_matches
 from typing import Final
 
 import msgspec
 
 from fairlead.core.catalog import Model, Snapshot, UnknownModel
-from fairlead.core.chat import ABSENT, ProviderPreferences
+from fairlead.core.chat import ProviderPreferences
 from fairlead.core.errors import (
     Availability,
     CallerError,
@@ -27,8 +28,9 @@ from fairlead.core.errors import (
     RequestInvalid,
 )
 from fairlead.core.ids import ModelId, ProviderSlug
+from fairlead.core.presets import PRESET_MARK
 from fairlead.core.routing.patterns import Patterns
-from fairlead.core.routing.preferences import AccountPreferences, Preset
+from fairlead.core.routing.preferences import AccountPreferences
 from fairlead.core.routing.routers import (
     AUTO,
     ROUTERS,
@@ -44,10 +46,7 @@ from fairlead.core.routing.variants import FREE, LATEST, ONLINE, VARIANTS, has_f
 __all__ = ["NAMES_MAX", "Asked", "Targets", "resolve_targets"]
 
 NAMES_MAX: Final = 32  # of one request: far above any list that somebody waits for
-PRESET_MARK: Final = "@preset/"
-NEAR_NAMES_MAX: Final = 3
 _ECHO_CHARACTERS_MAX: Final = 200  # a name may be as long as a body, its echo may not
-_NEAR_CHARACTERS_MAX: Final = 100
 _FAMILIES_SHOWN_MAX: Final = 12
 
 _PRIORITY: Final = "priority"
@@ -56,7 +55,6 @@ _FAST_SUFFIX: Final = "-fast"
 _SELL_SPEED_AS_A_MODEL: Final = frozenset({"anthropic"})
 
 Plugins = Sequence[Mapping[str, msgspec.Raw]]
-Wishes = ProviderPreferences | str
 
 
 class Targets(msgspec.Struct, frozen=True, gc=False):
@@ -64,17 +62,12 @@ class Targets(msgspec.Struct, frozen=True, gc=False):
 
     strategy: how they came about, in the public vocabulary: direct, alias, latest, auto, free, fallback.
     router: the id of the router that chose; None: the caller did.
-    preset: the account's that was named; its slug is `preset_slug`.
-    provider: the routing wishes of preset and request together; None: the request's own.
     wants_web: `:online`, the older form of the plugin `web`.
     """
 
     targets: tuple[Target, ...]
     strategy: str
     router: str | None = None
-    preset_slug: str | None = None
-    preset: Preset | None = None
-    provider: ProviderPreferences | str | None = None
     wants_web: bool = False
 
 
@@ -86,7 +79,6 @@ class Asked(msgspec.Struct, frozen=True, gc=False):
     """
 
     models: Sequence[str] = ()
-    preset: str | None = None
     provider: ProviderPreferences | str | None = None
     plugins: Plugins | None = None
     earlier: Callable[[], str | None] | None = None
@@ -160,14 +152,6 @@ class _Resolving:
         sent = ((model,) if model else ()) + models
         self._requested = tuple(name[:_ECHO_CHARACTERS_MAX] for name in sent[:NAMES_MAX])
         self._model = model
-        slug, model = self._preset_of(model)
-        preset = None if slug is None else self._preset(slug)
-        if preset is not None:
-            # Shallow, and the request goes first; a variant without a model is one of the preset's.
-            if not model or model.startswith(":"):
-                model = (preset.model or "") + (model or "") or None
-            models = models or preset.models
-            self._provider = _merged(slug or "", preset, self._asked.provider)
         if model is None and not models:
             model = self._account.default_model
         names = tuple(dict.fromkeys(((model,) if model else ()) + models))
@@ -179,9 +163,6 @@ class _Resolving:
             self._targets(names),
             self._strategy if len(names) == 1 else "fallback",
             self._router,
-            slug,
-            preset,
-            None if preset is None else self._provider,
             self._wants_web,
         )
 
@@ -203,7 +184,9 @@ class _Resolving:
 
     def _meant(self, name: str) -> Sequence[Target]:
         if PRESET_MARK in name:
-            raise RequestInvalid("A preset belongs in `model` or `preset`.", param="models")
+            raise RequestInvalid(
+                "A preset belongs in `model` or `preset`.", param=self._where(name)
+            )
         snapshot = self._snapshot
         base = name.lower()
         variants: list[str] = []
@@ -316,27 +299,6 @@ class _Resolving:
         info = self._snapshot.providers.get(provider)
         return provider if info is None else info.name.lower()
 
-    # --- presets ------------------------------------------------------------------------------------------
-
-    def _preset_of(self, model: str | None) -> tuple[str | None, str | None]:
-        """The slug of the preset, if one is named, and the model's name without it."""
-        if model is not None and PRESET_MARK in model:
-            base, _, rest = model.partition(PRESET_MARK)
-            slug, colon, variants = rest.partition(":")
-            return slug, f"{base}{colon}{variants}" or None
-        return self._asked.preset, model
-
-    def _preset(self, slug: str) -> Preset:
-        preset = self._account.presets.get(slug)
-        if preset is not None:
-            return preset
-        near = get_close_matches(
-            slug[:_NEAR_CHARACTERS_MAX], self._account.presets, n=NEAR_NAMES_MAX
-        )
-        raise RequestInvalid(
-            f"There is no preset {slug[:_ECHO_CHARACTERS_MAX]!r}.{_perhaps(near)}", param="preset"
-        )
-
     # --- what is wrong ------------------------------------------------------------------------------------
 
     def _unknown(self, name: str) -> RequestInvalid:
@@ -397,31 +359,6 @@ class _Resolving:
 
 def _perhaps(near: Sequence[str]) -> str:
     return f" Did you mean {', '.join(near)}?" if near else ""
-
-
-# --- the preset's wishes under the request's ----------------------------------------------------------------
-
-_read_wishes: Final = msgspec.json.Decoder(ProviderPreferences).decode
-
-
-def _merged(slug: str, preset: Preset, request: ProviderPreferences | str | None) -> Wishes:
-    """Wish by wish, the request's first. The name of a provider replaces the whole."""
-    if isinstance(request, str) and request != _ANY_PROVIDER:
-        return request
-    try:
-        wishes = _read_wishes(preset.provider)
-    except msgspec.DecodeError as error:
-        raise RequestInvalid(
-            f"The preset {slug!r} cannot be used: {error}.", param="preset"
-        ) from error
-    if not isinstance(request, ProviderPreferences):
-        return wishes
-    given = {
-        name: wish
-        for name in ProviderPreferences.__struct_fields__
-        if (wish := getattr(request, name)) is not None and wish != ABSENT
-    }
-    return msgspec.structs.replace(wishes, **given)
 
 
 _ANY_PROVIDER: Final = "auto"

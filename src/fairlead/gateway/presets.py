@@ -1,0 +1,88 @@
+"""Reading a request that may name a preset.
+
+A request that names none is decoded and that is all: nothing is asked, nothing is copied. One that names a
+preset has it looked up, laid under it, and is read again as if its caller had written all of that. So whatever
+a dialect refuses, and whatever fits an endpoint or not, is the same as for any request.
+
+A request that cannot be read alone may be right with its preset, as one that chooses among the preset's tools:
+so one that is refused is looked at for a name before it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+import msgspec
+
+from fairlead.core.chat import ChatRequest
+from fairlead.core.errors import RequestInvalid
+from fairlead.core.presets import PRESET_MARK, Named, Preset, PresetStatus, named_by, refusal_of
+from fairlead.dialects.preset_words import completed, with_preset
+from fairlead.gateway.ports import Caller
+from fairlead.gateway.services import Services
+
+__all__ = ["Decode", "read_alone", "read_with_preset"]
+
+Headers = Mapping[bytes, bytes]
+Decode = Callable[[bytes, Headers], ChatRequest]
+
+_read_fields: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+
+
+def read_alone(decode: Decode, body: bytes, headers: Headers) -> ChatRequest | None:
+    """The request; None: it names a preset. Raises RequestInvalid."""
+    try:
+        request = decode(body, headers)
+    except RequestInvalid:
+        if _named(body) is not None:
+            return None
+        raise
+    model = request.body.model
+    if "preset" in request.fields or (model is not None and PRESET_MARK in model):
+        return None
+    return request
+
+
+async def read_with_preset(
+    dialect: str,
+    decode: Decode,
+    body: bytes,
+    headers: Headers,
+    *,
+    caller: Caller,
+    services: Services,
+) -> ChatRequest:
+    """The request with its preset. Raises RequestInvalid, and Overloaded if nobody can say what that is."""
+    named = _named(body)
+    if named is None:  # `preset: null`, or what no preset could be
+        return _unnamed(decode(body, headers))
+    preset = await _found(named, caller, services)
+    request = decode(with_preset(dialect, _read_fields(body), preset, named), headers)
+    return msgspec.structs.replace(
+        completed(dialect, request, preset), preset=preset.slug, named=named.as_written
+    )
+
+
+async def _found(named: Named, caller: Caller, services: Services) -> Preset:
+    found = () if services.presets is None else await services.presets.find(caller, named.slug)
+    if isinstance(found, Preset) and found.status is PresetStatus.ACTIVE:
+        return found
+    raise refusal_of(named, found)
+
+
+def _named(body: bytes) -> Named | None:
+    try:
+        return named_by(_read_fields(body))
+    except (ValueError, RecursionError):
+        return None
+
+
+def _unnamed(request: ChatRequest) -> ChatRequest:
+    """Raises RequestInvalid for a preset that is no text."""
+    if request.fields.get("preset", _NULL) != _NULL:
+        raise RequestInvalid("`preset` must be text.", param="preset")
+    return request
+
+
+_NULL: Final = msgspec.Raw(b"null")
