@@ -7,7 +7,7 @@ from typing import Final
 
 import sqlalchemy as sa
 
-from fairlead.control.usage.rules import MS_PER_S
+from fairlead.control.usage.rules import MEASURE_MAX, MS_PER_S
 from fairlead.control.usage.samples import Sample
 from fairlead.core.generation import Outcome
 from fairlead.store.sums import SumTable
@@ -63,7 +63,7 @@ def add(connection: sa.Connection, samples: Iterable[Sample]) -> None:
 def _counted(one: Sample) -> tuple[int, ...]:
     """In the order of SESSION_SUMS."""
     usage = one.usage
-    return (
+    counted = (
         1,
         int(one.outcome == Outcome.FAILED),
         usage.prompt_tokens,
@@ -72,3 +72,4 @@ def _counted(one: Sample) -> tuple[int, ...]:
         one.cost,
         one.list_cost if one.is_byok else 0,
     )
+    return tuple(min(number, MEASURE_MAX) for number in counted)
