@@ -55,12 +55,15 @@ class DataSets:
         """
         found: list[ModelTokens] = []
         with self._database.read() as connection:
+            names = queries.names_of_models(connection)
+            series = None if only is None else [one for one in names if names[one] in only]
             for begins, within in days.periods(period):
                 most = queries.most_used_models(
                     connection,
                     within,
+                    names,
                     limit=MODELS_PER_PERIOD,
-                    only=only,
+                    only=series,
                     unnamed=hidden,
                     with_tools=with_tools,
                 )

@@ -10,7 +10,7 @@ import msgspec
 import sqlalchemy as sa
 
 from fairlead.control.usage.rules import Rolled, Spans
-from fairlead.control.usage.types import Resolution, Series
+from fairlead.control.usage.types import PRIVATE, Resolution, Series
 from fairlead.core.pricing import PriceSheet
 from fairlead.store.sums import SumTable
 from fairlead.store.tables.catalogue import price_sheets
@@ -90,13 +90,16 @@ _SHEET: Final = msgspec.json.Decoder(PriceSheet)
 
 def add(connection: sa.Connection, rolled: Rolled) -> None:
     """Rows that everybody adds to come last, so that others wait as short as can be."""
-    every = dict(rolled.private)
+    every: dict[int, Series] = {}
     for family in rolled.families.values():
         every |= family.series
     _add_series(connection, every)
     _KEYS.add(connection, ((key, *sums) for key, sums in rolled.keys.items()))
     for resolution, spans in rolled.sums.items():
         _SUMS[resolution].add(connection, _rows(spans, every))
+    _SUMS[Resolution.DAY].add(
+        connection, ((PRIVATE, *at, *counted) for at, counted in rolled.private.items())
+    )
     _ENDPOINT_HOURS.add(connection, _endpoint_rows(rolled.endpoint_hours, rolled.providers))
     _ENDPOINT_DAYS.add(connection, _endpoint_rows(rolled.endpoint_days, rolled.providers))
     _PROVIDER_HOURS.add(connection, _provider_rows(rolled.endpoint_hours, rolled.providers))

@@ -11,8 +11,8 @@ order or in which batches generations come makes no difference.
                                                └── MODEL hours, days, months            (installation)
                                                                └── MODEL_ALONE days, weeks, months
 
-Private calls are counted once more in days of their own (PRIVATE), by model and by app: what is published is
-the installation's sums without them.
+Private calls are counted once more in days of their own (PRIVATE), by model and by app, in the installation's
+series: what is published is the installation's sums without them.
 
 What is not kept (a KEY hour) is answered from FULL; what is kept twice is so because FULL would be too many
 rows to add up while somebody waits.
@@ -34,8 +34,8 @@ from fairlead.control.usage.calendar import (
 )
 from fairlead.control.usage.histograms import LATENCY_BOUNDS_MS, PACE_BOUNDS, bucket
 from fairlead.control.usage.samples import Sample
-from fairlead.control.usage.series import Family, SeriesBook, private_series, series_id
-from fairlead.control.usage.types import Resolution, Series, Sums
+from fairlead.control.usage.series import Family, SeriesBook
+from fairlead.control.usage.types import Level, Resolution, Sums
 from fairlead.core.errors import FailureKind
 from fairlead.core.generation import Outcome
 from fairlead.core.health.outcome import MEANINGS, Meaning
@@ -51,6 +51,7 @@ from fairlead.store.tables.usage import (
 __all__ = [
     "EndpointAt",
     "KeySums",
+    "PrivateDays",
     "Rolled",
     "Spans",
     "cache_saved",
@@ -68,7 +69,7 @@ MS_PER_S: Final = 1000
 
 # Sums by the start of their span, and by series.
 Spans: TypeAlias = dict[int, dict[int, Sums]]
-_PrivateDays: TypeAlias = dict[tuple[int, Series], Sums]  # by start of the day
+PrivateDays: TypeAlias = dict[tuple[int, int, int], Sums]  # level, start of the day, series
 EndpointAt: TypeAlias = tuple[str, int, str]  # model, start of the span, endpoint
 
 
@@ -95,8 +96,8 @@ class Rolled:
     """A batch, added up.
 
     families: of the series at level FULL that occur, by number. endpoint_*: in the order of
-    ENDPOINT_COUNTS, the latency buckets and the pace buckets. providers: of endpoints. private: the series of
-    private calls, by number.
+    ENDPOINT_COUNTS, the latency buckets and the pace buckets. providers: of endpoints. private: of
+    private calls, in series of the installation.
     """
 
     families: dict[int, Family] = field(default_factory=dict)
@@ -105,7 +106,7 @@ class Rolled:
     endpoint_hours: dict[EndpointAt, list[int]] = field(default_factory=dict)
     endpoint_days: dict[EndpointAt, list[int]] = field(default_factory=dict)
     providers: dict[str, str] = field(default_factory=dict)
-    private: dict[int, Series] = field(default_factory=dict)
+    private: PrivateDays = field(default_factory=dict)
 
 
 def roll(
@@ -124,7 +125,6 @@ def roll(
     families = rolled.families
     counts: dict[int, dict[int, list[Sums]]] = {}
     last_used_ms: dict[str, int] = {}
-    private: _PrivateDays = {}
     for sample in samples:
         created_ms = round(sample.created_s * MS_PER_S)
         family = book.family(
@@ -147,8 +147,7 @@ def roll(
         if created_ms > last_used_ms.get(sample.key, -1):
             last_used_ms[sample.key] = created_ms
         if sample.is_private:
-            app = apps.get(sample.id, 0)
-            _add_private(private, sample.model, app, created_ms - created_ms % DAY_MS, counted)
+            _add_private(rolled.private, family, created_ms - created_ms % DAY_MS, counted)
         _add_attempts(rolled, sample, counted, created_ms)
     minutes: Spans = {
         start_ms: {
@@ -159,7 +158,6 @@ def roll(
         for start_ms, rows in counts.items()
     }
     rolled.sums = coarser_sums(families, minutes)
-    _keep_private(rolled, private)
     _add_keys(rolled, last_used_ms)
     for (model, start_ms, endpoint), sums in rolled.endpoint_hours.items():
         at = (model, start_ms - start_ms % DAY_MS, endpoint)
@@ -168,17 +166,16 @@ def roll(
     return rolled
 
 
-def _add_private(private: _PrivateDays, model: str, app: int, day_ms: int, counted: Sums) -> None:
-    for series in private_series(model, app):
-        before = private.get((day_ms, series))
-        private[day_ms, series] = counted if before is None else tuple(map(add, before, counted))
-
-
-def _keep_private(rolled: Rolled, private: _PrivateDays) -> None:
-    for (day_ms, series), counted in private.items():
-        number = series_id(series)
-        rolled.private[number] = series
-        rolled.sums[Resolution.DAY].setdefault(day_ms, {})[number] = counted
+def _add_private(private: PrivateDays, family: Family, day_ms: int, counted: Sums) -> None:
+    """Once more, beside the installation's sums by model and by app."""
+    for level, number in (
+        (Level.MODEL_ALONE, family.whole_model),
+        (Level.APP_ALONE, family.whole_app_alone),
+    ):
+        if number:
+            at = (int(level), day_ms, number)
+            before = private.get(at)
+            private[at] = counted if before is None else tuple(map(add, before, counted))
 
 
 def negated(rolled: Rolled) -> Rolled:
@@ -198,7 +195,7 @@ def negated(rolled: Rolled) -> Rolled:
         endpoint_hours={at: [-one for one in sums] for at, sums in rolled.endpoint_hours.items()},
         endpoint_days={at: [-one for one in sums] for at, sums in rolled.endpoint_days.items()},
         providers=rolled.providers,
-        private=rolled.private,
+        private={at: tuple(-one for one in sums) for at, sums in rolled.private.items()},
     )
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from hashlib import blake2b
 from typing import Final, NamedTuple
 
-from fairlead.control.usage.types import INSTALLATION, PRIVATE, Level, Series
+from fairlead.control.usage.types import INSTALLATION, Level, Series
 
-__all__ = ["Family", "SeriesBook", "private_series", "series_id"]
+__all__ = ["Family", "SeriesBook", "series_id"]
 
 FAMILIES_MAX: Final = 20_000  # remembered; some 20 MB
 
@@ -69,14 +69,6 @@ def series_id(series: Series) -> int:
     text = "\x1f".join(map(str, series))
     digest = blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest()
     return int.from_bytes(digest, "big") >> 1
-
-
-def private_series(model: str, app: int) -> list[Series]:
-    """Where a private call is counted once more. app: 0: none."""
-    found = [Series(PRIVATE, Level.MODEL_ALONE, model=model)]
-    if app:
-        found.append(Series(PRIVATE, Level.APP_ALONE, app=app))
-    return found
 
 
 def _family(full: Series) -> Family:

@@ -47,7 +47,7 @@ Json = dict[str, object]
 
 LICENCE: Final = "CC-BY-4.0"
 LICENCE_ADDRESS: Final = "https://creativecommons.org/licenses/by/4.0/"
-KEPT_S: Final = 60.0
+KEPT_S: Final = 300.0
 SLUG_CHARACTERS_MAX: Final = 200
 WINDOWS: Final = ("7d",)
 WINDOW_DAYS: Final = 7
@@ -89,19 +89,25 @@ class _Published:
     def __init__(self, services: WebServices, desk: DataDesk) -> None:
         self._services = services
         self._desk = desk
-        # A year of days takes half a second; it is the same for everybody.
-        self._rankings: Remembered[list[ModelTokens]] = Remembered(services.clock, kept_s=KEPT_S)
+        # A year of days takes a second, and is the same for everybody. Beside it, when it was read.
+        self._rankings: Remembered[tuple[int, list[ModelTokens]]] = Remembered(
+            services.clock, kept_s=KEPT_S
+        )
 
     async def model_rankings(self, asked: Asked) -> Response:
         await self._admit(asked)
         days, snapshot = self._days(asked), self._services.catalog.snapshot
         period, note = _period_and_note(asked)
         modality = asked.choice("modality", MODALITIES)
-        rows: list[ModelTokens] = []
+        as_of_ms, rows = self._now_ms(), list[ModelTokens]()
         if note is None:
-            rows = await self._rankings.get(
-                (days, period, modality, snapshot.version),
-                lambda: self._desk.ask(partial(_ranked, days, period, modality, snapshot)),
+
+            async def read() -> tuple[int, list[ModelTokens]]:
+                question = partial(_ranked, days, period, modality, snapshot)
+                return self._now_ms(), await self._desk.ask(question)
+
+            as_of_ms, rows = await self._rankings.get(
+                (days, period, modality, snapshot.version), read
             )
         return answer(
             {
@@ -113,7 +119,8 @@ class _Published:
                     }
                     for one in rows
                 ],
-                "meta": self._meta(asked, "/rankings", days, note) | {"period": period.value},
+                "meta": self._meta(asked, "/rankings", days, note, as_of_ms=as_of_ms)
+                | {"period": period.value},
             }
         )
 
@@ -216,9 +223,16 @@ class _Published:
             raise RequestInvalid(sentence(error), param=error.path) from error
 
     def _meta(
-        self, asked: Asked, page: str, days: DateRange | None = None, note: str | None = None
+        self,
+        asked: Asked,
+        page: str,
+        days: DateRange | None = None,
+        note: str | None = None,
+        *,
+        as_of_ms: int | None = None,
     ) -> Json:
-        as_of = timestamp(self._now_ms())
+        """page: where people see it. as_of_ms: None: now."""
+        as_of = timestamp(self._now_ms() if as_of_ms is None else as_of_ms)
         found: Json = {"as_of": as_of, "version": VERSION}
         if days is not None:
             found |= {"start_date": days.start.isoformat(), "end_date": days.end.isoformat()}
