@@ -276,6 +276,8 @@ PAGES = (
     Shot("rankings-coding-empty", "/rankings?category=coding"),
     Shot("apps", "/apps?period=month", has_demo=True),
     Shot("apps-creative", "/apps?category=creative", has_demo=True),
+    Shot("apps-category", "/apps?category=cli-agent", has_demo=True),
+    Shot("apps-trending", "/apps?sort=trending", has_demo=True),
     Shot("apps-empty", "/apps"),
     Shot("app", "/apps?url=https://code-pilot.demo.invalid", has_demo=True),
     Shot("app-long", "/apps?url=https://clause-by-clause.demo.invalid&period=day", has_demo=True),
@@ -298,7 +300,7 @@ PAGES = (
         as_demo=True,
     ),
     Shot("activity-none", "/activity?model=nobody/nothing", has_demo=True, as_demo=True),
-    Shot("activity-chosen", "/activity?result=failed&period=week", has_demo=True, as_demo=True),
+    Shot("activity-chosen", "/activity?cache=read&period=week", has_demo=True, as_demo=True),
     Shot("activity-sessions", "/activity/sessions", has_demo=True, as_demo=True),
     Shot("activity-sessions-empty", "/activity/sessions", as_owner=True),
     Shot(

@@ -45,7 +45,7 @@ def test_an_account_without_sessions_is_told_how_to_make_them(stage: Stage, ada:
     stage.settle(stage.ada)
     page = ada.get("/activity/sessions").text
     assert "No sessions in this time" in page
-    assert "X-Session-Id" in page
+    assert "session_id" in page
 
 
 def test_a_session_is_listed_and_leads_to_its_calls_and_back(stage: Stage, ada: Visit) -> None:

@@ -391,7 +391,7 @@ def _between(span: tuple[float, float], passed: float) -> float:
 def _session(app: CastApp, at_s: float) -> str:
     """Agents work at one thing for a while; then at the next."""
     began = datetime.fromtimestamp(at_s - at_s % SESSION_S, UTC)
-    return f"{app.title.lower().replace(' ', '-')}-{began:%Y%m%d-%H%M}"
+    return f"{app.title.lower().partition(' (')[0].replace(' ', '-')}-{began:%Y%m%d-%H%M}"
 
 
 def _outcome(failed: FailureKind | None, *, is_cancelled: bool) -> Outcome:

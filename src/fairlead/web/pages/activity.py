@@ -67,7 +67,7 @@ _EXPORTS: Final = (
         (f"{said} over time as CSV", "/activity/over-time.csv", metric)
         for metric, said in activity_export.METRICS.items()
     ),
-    (f"Calls as CSV, {activity_export.CALLS_MAX:,} at most", "/activity/calls.csv", ""),
+    (f"Up to {activity_export.CALLS_MAX:,} calls as CSV", "/activity/calls.csv", ""),
 )
 
 

@@ -81,13 +81,13 @@ def cursor_of(text: str) -> Cursor | None:
 
 _ANY: Final = ""
 _RESULTS: Final = (
-    (_ANY, "Any result"),
+    (_ANY, "Result"),
     (Outcome.COMPLETED.value, "Completed"),
     (Outcome.FAILED.value, "Failed"),
     (Outcome.CANCELLED.value, "Cancelled"),
 )
-_CACHES: Final = ((_ANY, "Cached or not"), ("read", "Read from a cache"), ("none", "Not cached"))
-_STREAMS: Final = ((_ANY, "Streamed or not"), ("yes", "Streamed"), ("no", "At once"))
+_CACHES: Final = ((_ANY, "Cache"), ("read", "Read from a cache"), ("none", "Not cached"))
+_STREAMS: Final = ((_ANY, "Stream"), ("yes", "Streamed"), ("no", "At once"))
 
 
 @dataclass(frozen=True, slots=True)
