@@ -121,6 +121,29 @@ def called(app: PublicApp | None, model: str, tokens: int, requests: int = 1) ->
     return Call(0, model, app, tokens, requests)
 
 
+@given(calls, calls)
+def test_apps_trend_by_what_they_have_above_the_mean_before(now, before):
+    found = rules.trending_apps(
+        Period.WEEK,
+        members_of(Subject.APP),
+        counted(Subject.APP, now),
+        counted(Subject.APP, before),
+        start_ms=0,
+        end_ms=1,
+    )
+    more: Counter[PublicApp] = Counter()
+    for sign, every in ((3, now), (-1, before)):
+        for one in every:
+            if one.app is not None:
+                more[one.app] += sign * one.tokens
+    growing = {app: count for app, count in more.items() if count > 0}
+    assert {row.app for row in found.rows} == growing.keys()
+    assert found.count == len(growing)
+    sizes = [growing[row.app] for row in found.rows if row.app is not None]
+    assert sizes == sorted(sizes, reverse=True)
+    assert [row.place for row in found.rows] == list(range(1, len(sizes) + 1))
+
+
 @given(subjects, calls, calls)
 def test_a_ranking_is_what_one_gets_by_adding_up_call_by_call(subject, now, before):
     tokens, requests, earlier = Counter(), Counter(), Counter()

@@ -339,6 +339,26 @@ async def test_an_app_has_a_page_by_its_address(full: httpx.AsyncClient) -> None
     assert "Cline" not in (await text(full, "/apps?category=game")).partition("<tbody>")[2]
 
 
+async def test_apps_that_grow_are_ranked_by_what_is_unusual(full: httpx.AsyncClient) -> None:
+    page = await text(full, "/apps?sort=trending")
+    rows = page.partition("<tbody>")[2]
+    assert rows.index("cline.example") < rows.index("evil.example")
+    assert "the mean of the three weeks before" in page
+    assert "Above usual" in page
+    assert "No app grows" in await text(full, "/apps?sort=trending&period=day")
+
+
+async def test_a_category_of_apps_has_an_address_and_is_marked(full: httpx.AsyncClient) -> None:
+    group = await text(full, "/apps?category=coding")
+    assert '<a href="/apps?category=cli-agent">CLI agents</a>' in group
+    one = await text(full, "/apps?category=cli-agent&period=month&sort=trending")
+    kept = "period=month&sort=trending"
+    assert f'<a href="/apps?category=cli-agent&{kept}" aria-current="page">CLI agents</a>' in one
+    assert f'<a href="/apps?category=coding&{kept}" aria-current="page">Coding</a>' in one
+    assert 'href="/apps?category=cli-agent&period=month"' in one
+    assert "app-kinds" not in await text(full, "/apps")
+
+
 def test_every_category_has_words() -> None:
     assert category_label("cli-agent") == "CLI agents"
     assert category_label("something-new") == "Something new"

@@ -32,21 +32,17 @@ from fairlead.web.pages.paging import addressed
 __all__ = [
     "CATEGORY_OPTIONS",
     "PERIODS",
-    "AppLine",
     "Board",
     "Line",
     "Question",
     "app_address",
     "app_host",
-    "app_lines",
     "apps_in",
     "board",
     "category_label",
     "days_chart",
-    "groups_at",
     "left_out",
     "model_lines",
-    "periods_at",
     "question_of",
     "shares_chart",
 ]
@@ -365,22 +361,6 @@ def model_lines(rankings: Rankings, snapshot: Snapshot) -> tuple[Line, ...]:
 # --- apps ---
 
 
-@dataclass(frozen=True, slots=True)
-class AppLine:
-    """categories: their labels."""
-
-    line: Line
-    categories: tuple[str, ...]
-
-
-def app_lines(rankings: Rankings) -> tuple[AppLine, ...]:
-    return tuple(
-        AppLine(line, tuple(map(category_label, one.app.categories)))
-        for line, one in zip(apps_in(rankings), rankings.rows, strict=True)
-        if one.app is not None
-    )
-
-
 def apps_in(rankings: Rankings) -> tuple[Line, ...]:
     """rankings: of apps."""
     question = Question(Subject.APP, rankings.period, "", is_tokens=False, is_whole=True)
@@ -388,34 +368,3 @@ def apps_in(rankings: Rankings) -> tuple[Line, ...]:
 
 
 _NO_MODELS: Final = Snapshot("", "", {}, {}, {})
-
-
-def periods_at(path: str, question: Question, **kept: str) -> tuple[tuple[str, str, str], ...]:
-    """For a switcher: the same page over another time."""
-    return tuple(
-        (
-            period.value,
-            label,
-            addressed(
-                path,
-                {
-                    **kept,
-                    "category": question.category,
-                    "period": period.value if period is not Period.WEEK else "",
-                },
-            ),
-        )
-        for period, label in PERIODS
-    )
-
-
-def groups_at(path: str, question: Question) -> tuple[tuple[str, str, str], ...]:
-    """For tabs: all apps, and those of each group of categories."""
-    period = question.period.value if question.period is not Period.WEEK else ""
-    return (
-        ("", "All", addressed(path, {"period": period})),
-        *(
-            (group, group.capitalize(), addressed(path, {"category": group, "period": period}))
-            for group in CATEGORY_GROUPS
-        ),
-    )
