@@ -17,13 +17,13 @@ from installation import Installation, Who
 from million import APP_ADDRESS, callable_models
 from starlette.routing import Route
 
+from fairlead.control.standings.types import Subject
 from fairlead.control.usage.apps import CATEGORIES, CATEGORY_GROUPS
 from fairlead.core.ids import ModelId
 from fairlead.web.pages.docs_shelf import read_shelf
 from fairlead.web.pages.model_history import ACTIVITY_DAYS, WINDOWS
 from fairlead.web.pages.model_list import model_path
 from fairlead.web.pages.model_view import TABS
-from fairlead.web.pages.rankings import Subject
 
 __all__ = ["NotInTheTable", "Page", "every_page"]
 
@@ -169,6 +169,14 @@ def _public(installation: Installation) -> dict[str, list[Page]]:
                 "apps",
                 [
                     f"/apps?category={one}&period={period}"
+                    for one in categories[:10]
+                    for period in ("day", "week", "month")
+                ],
+            ),
+            Page(
+                "apps, trending",
+                [
+                    f"/apps?sort=trending&category={one}&period={period}"
                     for one in categories[:10]
                     for period in ("day", "week", "month")
                 ],

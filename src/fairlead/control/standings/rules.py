@@ -8,6 +8,7 @@ from typing import Final, NamedTuple, TypeAlias
 
 from fairlead.control.standings.types import (
     RANKED_MAX,
+    WINDOWS_BEFORE,
     EndpointHistory,
     EndpointUptime,
     Period,
@@ -45,6 +46,7 @@ __all__ = [
     "share_starts_ms",
     "shares",
     "speed",
+    "trending_apps",
     "uptimes",
     "window_starts_ms",
 ]
@@ -124,14 +126,13 @@ def rankings(
     called.sort(key=lambda row: (-row[1], -row[2], _name(row[0])))
     whole = sum(tokens)
     rows = tuple(
-        Ranked(
+        _ranked(
             place,
-            _name(one),
+            one,
             tokens=its_tokens,
             requests=calls,
-            share=its_tokens / whole if whole else 0.0,
-            tokens_before=sum(map(tokens_before.__getitem__, places)),
-            app=one if isinstance(one, PublicApp) else None,
+            whole=whole,
+            before=sum(map(tokens_before.__getitem__, places)),
         )
         for place, (one, its_tokens, calls, places) in enumerate(called[:RANKED_MAX], 1)
     )
@@ -144,6 +145,53 @@ def rankings(
         tokens=whole,
         requests=sum(requests),
         count=len(called),
+    )
+
+
+def trending_apps(
+    period: Period,
+    members: Members,
+    now: Sequence[Counted],
+    before: Iterable[Counted],
+    *,
+    start_ms: int,
+    end_ms: int,
+) -> Rankings:
+    """Apps with more tokens than is usual for them, which is the mean of the WINDOWS_BEFORE windows before:
+    those with the most more first. Their tokens_before is that mean.
+
+    members: apps. now: tokens and requests. before: tokens of all those windows together.
+    """
+    tokens, requests = members.added(now), members.added(now, 1)
+    tokens_before = members.added(before)
+    growing = [
+        (before_all - WINDOWS_BEFORE * its_tokens, app.address, place)
+        for place, (app, its_tokens, before_all) in enumerate(
+            zip(members.names, tokens, tokens_before, strict=True)
+        )
+        if isinstance(app, PublicApp) and WINDOWS_BEFORE * its_tokens > before_all
+    ]
+    growing.sort()
+    whole = sum(tokens)
+    return Rankings(
+        Subject.APP,
+        period,
+        start_ms,
+        end_ms,
+        tuple(
+            _ranked(
+                number,
+                members.names[place],
+                tokens=tokens[place],
+                requests=requests[place],
+                whole=whole,
+                before=round(tokens_before[place] / WINDOWS_BEFORE),
+            )
+            for number, (_, _, place) in enumerate(growing[:RANKED_MAX], 1)
+        ),
+        tokens=whole,
+        requests=sum(requests),
+        count=len(growing),
     )
 
 
@@ -275,6 +323,21 @@ def _counts_for(subject: Subject, name: _Named) -> Sequence[_Named]:
     if subject is Subject.AUTHOR:
         name = name.partition("/")[0]
     return (name,) if name else ()
+
+
+def _ranked(
+    place: int, one: _Named, *, tokens: int, requests: int, whole: int, before: int
+) -> Ranked:
+    """whole: tokens of all that are ranked."""
+    return Ranked(
+        place,
+        _name(one),
+        tokens=tokens,
+        requests=requests,
+        share=tokens / whole if whole else 0.0,
+        tokens_before=before,
+        app=one if isinstance(one, PublicApp) else None,
+    )
 
 
 def _name(ranked: _Named) -> str:

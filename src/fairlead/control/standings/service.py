@@ -15,6 +15,7 @@ from fairlead.control.standings.queries import Series
 from fairlead.control.standings.types import (
     ACTIVITY_DAYS_MAX,
     SHARED_MAX,
+    WINDOWS_BEFORE,
     AppStanding,
     DayOfModel,
     Histories,
@@ -72,6 +73,27 @@ class Standings:
         with self._database.read() as connection:
             series = _series(connection, subject, wanted)
             return self._rankings(connection, subject, period, series)
+
+    def trending_apps(self, period: Period, *, category: str | None = None) -> Rankings:
+        """Those with more tokens than is usual for them, the most more first. category: as for `rankings`."""
+        wanted = None if category is None else rules.categories_in(category)
+        end_ms = self._tomorrow_ms()
+        start_ms = end_ms - period.days * DAY_MS
+        before_ms = start_ms - WINDOWS_BEFORE * period.days * DAY_MS
+        with self._database.read() as connection:
+            series = _series(connection, Subject.APP, wanted)
+            now = queries.counted(
+                connection, series, _cover(start_ms, end_ms), "tokens", "requests"
+            )
+            before = queries.counted(connection, series, _cover(before_ms, start_ms), "tokens")
+            return rules.trending_apps(
+                period,
+                series.members,
+                list(now),
+                before,
+                start_ms=start_ms,
+                end_ms=self._now_ms(),
+            )
 
     def shares(
         self,

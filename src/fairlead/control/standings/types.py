@@ -14,6 +14,7 @@ __all__ = [
     "ACTIVITY_DAYS_MAX",
     "RANKED_MAX",
     "SHARED_MAX",
+    "WINDOWS_BEFORE",
     "AppStanding",
     "DayOfModel",
     "EndpointHistory",
@@ -35,6 +36,7 @@ __all__ = [
 ]
 
 RANKED_MAX: Final = 200  # rows of one ranking
+WINDOWS_BEFORE: Final = 3  # of the same length, whose mean tells what is usual for an app
 SHARED_MAX: Final = 20  # that a chart of shares tells apart
 ACTIVITY_DAYS_MAX: Final = 366
 
@@ -109,7 +111,8 @@ class Ranked:
     """One row of a ranking.
 
     place: from 1. name: a model, an author, an app's title or a category. app: of rows that are apps.
-    tokens: of prompts and completions. tokens_before: in as many days before these.
+    tokens: of prompts and completions. tokens_before: in as many days before these; of apps that are ranked by
+    their growth, the mean of WINDOWS_BEFORE times so many days.
     share: of the ranking's tokens, in [0, 1].
     """
 

@@ -14,6 +14,7 @@ from starlette.routing import Route
 from fairlead.web.pages.activity import activity_pages
 from fairlead.web.pages.admin.app import admin_pages
 from fairlead.web.pages.api_reference import api_reference_pages
+from fairlead.web.pages.apps import apps_pages
 from fairlead.web.pages.builder import builder_pages
 from fairlead.web.pages.chat import chat_pages
 from fairlead.web.pages.compare import compare_pages
@@ -48,6 +49,7 @@ PAGES: Final[tuple[Callable[[Site], list[Route]], ...]] = (
     models_pages,
     providers_pages,
     rankings_pages,
+    apps_pages,
     status_pages,
     compare_pages,
     pricing_pages,
