@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+
 from fairlead.control.standings import incidents as rules
-from fairlead.control.standings.incidents import Incident, Severity
-from fairlead.control.standings.rules import provider_uptimes, uptimes
-from fairlead.control.standings.types import ProviderUptimes, Uptimes, Window
+from fairlead.control.standings.incidents import FailingHour, Incident, Severity
 from fairlead.control.usage.calendar import HOUR_MS
 
 START_MS = 1_795_219_200_000
@@ -16,18 +16,20 @@ def incidents(**endpoints: dict[int, tuple[int, int]]) -> tuple[Incident, ...]:
     """endpoints: by name "provider_model"; of its hours, successes and outages."""
     starts_ms = tuple(START_MS + hour * HOUR_MS for hour in range(HOURS))
     rows = [
-        (model, START_MS + hour * HOUR_MS, f"{provider}_{model}", provider, successes, outages)
+        FailingHour(provider, START_MS + hour * HOUR_MS, *counted, f"{provider}_{model}", model)
         for name, hours in endpoints.items()
         for provider, _, model in (name.partition("_"),)
-        for hour, (successes, outages) in hours.items()
+        for hour, counted in hours.items()
     ]
-    of_providers = [
-        (provider, start_ms, successes, outages)
-        for _, start_ms, _, provider, successes, outages in rows
-    ]
+    of_providers: defaultdict[tuple[str, int], list[int]] = defaultdict(lambda: [0, 0])
+    for row in rows:
+        of_providers[row.provider, row.start_ms][0] += row.successes
+        of_providers[row.provider, row.start_ms][1] += row.outages
     return rules.incidents(
-        ProviderUptimes(Window.DAY, starts_ms, provider_uptimes(of_providers, starts_ms)),
-        Uptimes(Window.DAY, starts_ms, uptimes([row for row in rows if row[-1]], starts_ms)),
+        starts_ms,
+        [FailingHour(*at, *counted) for at, counted in of_providers.items() if counted[1]],
+        [row for row in rows if row.outages],
+        heard_now={row.provider for row in rows if row.start_ms == starts_ms[-1]},
     )
 
 

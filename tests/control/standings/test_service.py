@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from fairlead.control.standings import queries
+from fairlead.control.standings import incidents, queries
+from fairlead.control.standings.incidents import FailingHour
 from fairlead.control.standings.service import Standings
 from fairlead.control.standings.types import Period, Subject, Window
 from fairlead.control.usage.calendar import DAY_MS, HOUR_MS, week_start_ms
@@ -227,14 +228,42 @@ def test_a_providers_endpoints_together_are_the_provider(standings: Standings):
     assert standings.wholes_at("groq", ["openai/o1"], Window.MONTH) == {}
     every = standings.uptimes(Window.MONTH).endpoints
     providers = standings.provider_uptimes(Window.MONTH)
+    totals = standings.provider_totals(Window.MONTH)
     assert [one.provider for one in providers.providers] == sorted({one.provider for one in every})
     for provider in providers.providers:
         own = [one for one in every if one.provider == provider.provider]
         assert provider.outages == tuple(map(sum, zip(*(one.outages for one in own), strict=True)))
         assert sum(provider.successes) == sum(sum(one.successes) for one in own)
+    assert {name: (told.successes, told.outages) for name, told in totals.items()} == {
+        one.provider: (sum(one.successes), sum(one.outages)) for one in providers.providers
+    }
     slow = next(one for one in providers.providers if one.provider == "slow")
     assert slow.uptime == 0.0
     assert slow.uptime_at(-1) in (0.0, None)
+
+
+def test_incidents_are_what_hours_say(standings: Standings, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(incidents, "FAILURES_MIN", 1)
+    week, providers = standings.uptimes(Window.WEEK), standings.provider_uptimes(Window.WEEK)
+    plain = incidents.incidents(
+        week.starts_ms,
+        [
+            FailingHour(one.provider, start_ms, good, bad)
+            for one in providers.providers
+            for start_ms, good, bad in zip(week.starts_ms, one.successes, one.outages, strict=True)
+        ],
+        [
+            FailingHour(one.provider, start_ms, good, bad, one.endpoint, one.model)
+            for one in week.endpoints
+            for start_ms, good, bad in zip(week.starts_ms, one.successes, one.outages, strict=True)
+            if bad
+        ],
+        heard_now=[
+            one.provider for one in providers.providers if one.successes[-1] or one.outages[-1]
+        ],
+    )
+    assert plain
+    assert standings.incidents() == plain
 
 
 @pytest.mark.parametrize("category", [None, "coding"])

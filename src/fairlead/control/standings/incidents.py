@@ -8,20 +8,14 @@ the one that is now, or the one before and nothing has been heard since.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from typing import Final, NamedTuple
 
-from fairlead.control.standings.types import (
-    EndpointUptime,
-    ProviderUptime,
-    ProviderUptimes,
-    Uptimes,
-)
 from fairlead.control.usage.calendar import HOUR_MS
 
-__all__ = ["Affected", "Incident", "Severity", "incidents"]
+__all__ = ["Affected", "FailingHour", "Incident", "Severity", "incidents"]
 
 UPTIME_MIN: Final = 0.9  # below it an hour is bad
 OUTAGE_BELOW: Final = 0.5  # of an incident's calls to the affected endpoints
@@ -32,6 +26,22 @@ QUIET_HOURS_MAX: Final = 1
 class Severity(StrEnum):
     OUTAGE = "outage"  # more calls failed than not
     DEGRADED = "degraded"
+
+
+class FailingHour(NamedTuple):
+    """An hour in which something failed at an endpoint; or anywhere at a provider, then without the names."""
+
+    provider: str
+    start_ms: int
+    successes: int
+    outages: int
+    endpoint: str = ""
+    model: str = ""
+
+    @property
+    def is_bad(self) -> bool:
+        calls = self.successes + self.outages
+        return self.outages >= FAILURES_MIN and self.successes < UPTIME_MIN * calls
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,34 +86,34 @@ class Incident:
         return Severity.OUTAGE if self.uptime < OUTAGE_BELOW else Severity.DEGRADED
 
 
-def incidents(providers: ProviderUptimes, failing: Uptimes) -> tuple[Incident, ...]:
+def incidents(
+    starts_ms: Sequence[int],
+    of_providers: Iterable[FailingHour],
+    of_endpoints: Iterable[FailingHour],
+    *,
+    heard_now: Collection[str],
+) -> tuple[Incident, ...]:
     """Those that go on first, then the latest.
 
-    providers: by the hour. failing: of their endpoints, in the hours in which something failed there.
+    starts_ms: of all hours that are looked at, in order; the last is the one that is now. heard_now: providers
+    of which something was heard in it.
     """
-    assert providers.window.is_by_hour
-    by_provider: defaultdict[str, list[EndpointUptime]] = defaultdict(list)
-    for endpoint in failing.endpoints:
-        by_provider[endpoint.provider].append(endpoint)
+    hours = {start_ms: hour for hour, start_ms in enumerate(starts_ms)}
+    bad: defaultdict[str, set[int]] = defaultdict(set)
+    failing: defaultdict[str, list[FailingHour]] = defaultdict(list)
+    for one in of_providers:
+        if one.is_bad:
+            bad[one.provider].add(hours[one.start_ms])
+    for one in of_endpoints:
+        failing[one.provider].append(one)
+        if one.is_bad:
+            bad[one.provider].add(hours[one.start_ms])
     found = [
-        _incident(provider, by_provider[provider.provider], run, providers.starts_ms)
-        for provider in providers.providers
-        for run in _runs(_bad_hours(provider, by_provider[provider.provider]))
+        _incident(provider, failing[provider], run, starts_ms, was_heard=provider in heard_now)
+        for provider, hours_of_it in bad.items()
+        for run in _runs(sorted(hours_of_it))
     ]
     return tuple(sorted(found, key=lambda one: (not one.is_ongoing, -one.start_ms, one.provider)))
-
-
-def _bad_hours(provider: ProviderUptime, endpoints: Sequence[EndpointUptime]) -> list[int]:
-    return [
-        hour
-        for hour, outages in enumerate(provider.outages)
-        if _is_bad(provider.successes[hour], outages)
-        or any(_is_bad(one.successes[hour], one.outages[hour]) for one in endpoints)
-    ]
-
-
-def _is_bad(successes: int, outages: int) -> bool:
-    return outages >= FAILURES_MIN and successes < UPTIME_MIN * (successes + outages)
 
 
 def _runs(hours: Iterable[int]) -> list[range]:
@@ -118,30 +128,28 @@ def _runs(hours: Iterable[int]) -> list[range]:
 
 
 def _incident(
-    provider: ProviderUptime,
-    endpoints: Sequence[EndpointUptime],
+    provider: str,
+    failing: Iterable[FailingHour],
     run: range,
     starts_ms: Sequence[int],
+    *,
+    was_heard: bool,
 ) -> Incident:
-    affected = [
-        Affected(
-            one.endpoint,
-            one.model,
-            sum(one.successes[run.start : run.stop]),
-            sum(one.outages[run.start : run.stop]),
-        )
-        for one in endpoints
-        if any(one.outages[run.start : run.stop])
-    ]
+    begins_ms, last_ms = starts_ms[run.start], starts_ms[run.stop - 1]
+    counts: defaultdict[tuple[str, str], list[int]] = defaultdict(lambda: [0, 0])
+    for one in failing:
+        if begins_ms <= one.start_ms <= last_ms:
+            of_endpoint = counts[one.endpoint, one.model]
+            of_endpoint[0] += one.successes
+            of_endpoint[1] += one.outages
+    affected = [Affected(*names, *counted) for names, counted in counts.items()]
     affected.sort(key=lambda one: (-one.outages, one.model, one.endpoint))
     now = len(starts_ms) - 1
-    heard_now = bool(provider.successes[now] or provider.outages[now])
-    is_ongoing = run.stop > now or (run.stop == now and not heard_now)
-    last = now if is_ongoing else run.stop - 1
+    is_ongoing = run.stop > now or (run.stop == now and not was_heard)
     return Incident(
-        provider.provider,
-        starts_ms[run.start],
-        starts_ms[last] + HOUR_MS,
+        provider,
+        begins_ms,
+        (starts_ms[now] if is_ongoing else last_ms) + HOUR_MS,
         is_ongoing,
         tuple(affected),
     )

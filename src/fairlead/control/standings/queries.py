@@ -15,28 +15,44 @@ from typing import Final, Literal, TypeAlias
 import msgspec
 import sqlalchemy as sa
 
+from fairlead.control.standings.incidents import FailingHour
 from fairlead.control.standings.rules import Counted, Members
-from fairlead.control.standings.types import PublicApp
+from fairlead.control.standings.types import PublicApp, Told
 from fairlead.control.usage.keeping import TABLES
 from fairlead.control.usage.spans import Span, starts_ms
-from fairlead.control.usage.types import INSTALLATION, Level
+from fairlead.control.usage.types import INSTALLATION, Level, Resolution
 from fairlead.store.database import NAMES_MAX
-from fairlead.store.tables.usage import apps, usage_series
+from fairlead.store.tables.usage import (
+    apps,
+    endpoint_hours,
+    provider_days,
+    provider_hours,
+    usage_series,
+)
 
 __all__ = [
     "Condition",
     "Measure",
     "Series",
     "counted",
+    "failing_hours_of_endpoints",
+    "failing_hours_of_providers",
     "in_categories",
     "of_app",
     "of_model",
+    "provider_outcomes",
+    "provider_totals",
     "series_by_app",
     "series_by_model",
 ]
 
 APPS_MAX: Final = 50_000  # that are told apart; some 0.2 s of reading and 30 MB
 SEEK_FROM: Final = 4  # times as many series as are wanted; with fewer, reading all is faster
+FAILING_MAX: Final = 50_000  # hours of endpoints in which something failed; some 0.2 s and 20 MB
+_PROVIDERS: Final[Mapping[Resolution, sa.Table]] = {
+    Resolution.HOUR: provider_hours,
+    Resolution.DAY: provider_days,
+}
 _NUMBERS: Final = msgspec.json.Decoder(list[int])
 _SERIES: Final = usage_series.c
 
@@ -127,6 +143,70 @@ def counted(
             yield Counted(start_ms, numbers, tuple(sums))
 
 
+def provider_totals(
+    connection: sa.Connection, resolution: Resolution, *, start_ms: int, end_ms: int
+) -> dict[str, Told]:
+    """Of providers with calls, by name."""
+    columns = _PROVIDERS[resolution].c
+    query = (
+        sa.select(columns.provider, *map(_sum, (columns.successes, columns.outages)))
+        .where(columns.start_ms >= start_ms, columns.start_ms < end_ms)
+        .group_by(columns.provider)
+    )
+    return {name: Told(*counted) for name, *counted in connection.execute(query)}
+
+
+def provider_outcomes(
+    connection: sa.Connection, resolution: Resolution, *, start_ms: int, end_ms: int
+) -> list[tuple[str, list[int], list[int], list[int]]]:
+    """Of each provider: starts of its hours or days, and beside them successes and outages."""
+    columns = _PROVIDERS[resolution].c
+    query = (
+        sa.select(
+            columns.provider,
+            *map(_listed, (columns.start_ms, columns.successes, columns.outages)),
+        )
+        .where(columns.start_ms >= start_ms, columns.start_ms < end_ms)
+        .group_by(columns.provider)
+    )
+    return [
+        (provider, _numbers(starts), _numbers(successes), _numbers(outages))
+        for provider, starts, successes, outages in connection.execute(query)
+    ]
+
+
+def failing_hours_of_providers(
+    connection: sa.Connection, *, start_ms: int, end_ms: int
+) -> list[FailingHour]:
+    columns = provider_hours.c
+    query = sa.select(columns.provider, columns.start_ms, columns.successes, columns.outages).where(
+        columns.start_ms >= start_ms, columns.start_ms < end_ms, columns.outages > 0
+    )
+    return [FailingHour(*row) for row in connection.execute(query)]
+
+
+def failing_hours_of_endpoints(
+    connection: sa.Connection, *, start_ms: int, end_ms: int
+) -> list[FailingHour]:
+    columns = endpoint_hours.c
+    query = (
+        sa.select(
+            columns.provider,
+            columns.start_ms,
+            columns.successes,
+            columns.outages,
+            columns.endpoint,
+            columns.model,
+        )
+        .where(columns.start_ms >= start_ms, columns.start_ms < end_ms)
+        .where(sa.text("outages > 0"))  # as the index has it
+        # From the end: should there be more than anybody reads, the oldest are missing.
+        .order_by(columns.start_ms.desc())
+        .limit(FAILING_MAX)
+    )
+    return [FailingHour(*row) for row in connection.execute(query)]
+
+
 def _put_together(
     connection: sa.Connection,
     level: Level,
@@ -142,6 +222,10 @@ def _put_together(
     )
     is_little = len(numbers) * SEEK_FROM <= connection.execute(query).scalar_one()
     return Series(level, Members(found), numbers if is_little else None)
+
+
+def _sum(column: sa.Column[int]) -> sa.ColumnElement[int]:
+    return sa.cast(sa.func.sum(column), sa.BigInteger)  # of BIGINT, it is NUMERIC in PostgreSQL
 
 
 def _listed(column: sa.ColumnElement[int]) -> sa.ColumnElement[str]:

@@ -295,17 +295,19 @@ def uptimes(
 
 
 def provider_uptimes(
-    rows: Iterable[tuple[str, int, int, int]], starts_ms: Sequence[int]
+    rows: Iterable[tuple[str, Sequence[int], Sequence[int], Sequence[int]]],
+    starts_ms: Sequence[int],
 ) -> tuple[ProviderUptime, ...]:
-    """rows: provider, start of the span, successes, outages."""
-    of_endpoints = uptimes(
-        (
-            ("", start_ms, "", provider, successes, outages)
-            for provider, start_ms, successes, outages in rows
-        ),
-        starts_ms,
-    )
-    return tuple(ProviderUptime(one.provider, one.successes, one.outages) for one in of_endpoints)
+    """rows: provider, starts of spans, and beside these successes and outages."""
+    places = {start_ms: place for place, start_ms in enumerate(starts_ms)}
+    found = []
+    for provider, starts, successes, outages in rows:
+        good, bad = [0] * len(starts_ms), [0] * len(starts_ms)
+        for start_ms, succeeded, failed in zip(starts, successes, outages, strict=True):
+            place = places[start_ms]
+            good[place], bad[place] = succeeded, failed
+        found.append(ProviderUptime(provider, tuple(good), tuple(bad)))
+    return tuple(sorted(found, key=lambda one: one.provider))
 
 
 def _grouped(subject: Subject, names: Sequence[_Named]) -> dict[_Named, list[int]]:

@@ -11,6 +11,7 @@ from typing import Final
 import sqlalchemy as sa
 
 from fairlead.control.standings import queries, rules
+from fairlead.control.standings.incidents import Incident, incidents
 from fairlead.control.standings.queries import Series
 from fairlead.control.standings.types import (
     ACTIVITY_DAYS_MAX,
@@ -27,6 +28,7 @@ from fairlead.control.standings.types import (
     Shares,
     Speed,
     Subject,
+    Told,
     Uptimes,
     Window,
 )
@@ -193,27 +195,46 @@ class Standings:
         )
         return {one.endpoint: one for one in wholes}
 
-    def uptimes(
-        self, window: Window, *, model: str | None = None, only_failing: bool = False
-    ) -> Uptimes:
-        """Of all endpoints, or of a model's. only_failing: successes of other hours or days than those in which
-        something failed are left out."""
+    def uptimes(self, window: Window, *, model: str | None = None) -> Uptimes:
+        """Of all endpoints, or of a model's."""
         starts_ms = rules.window_starts_ms(window, self._now_ms())
         resolution, end_ms = _read_as(window, starts_ms)
         rows = self._usage.endpoint_outcomes(
-            resolution,
-            start_ms=starts_ms[0],
-            end_ms=end_ms,
-            model=model,
-            only_failing=only_failing,
+            resolution, start_ms=starts_ms[0], end_ms=end_ms, model=model
         )
         return Uptimes(window, starts_ms, rules.uptimes(rows, starts_ms))
 
     def provider_uptimes(self, window: Window) -> ProviderUptimes:
         starts_ms = rules.window_starts_ms(window, self._now_ms())
         resolution, end_ms = _read_as(window, starts_ms)
-        rows = self._usage.provider_outcomes(resolution, start_ms=starts_ms[0], end_ms=end_ms)
+        with self._database.read() as connection:
+            rows = queries.provider_outcomes(
+                connection, resolution, start_ms=starts_ms[0], end_ms=end_ms
+            )
         return ProviderUptimes(window, starts_ms, rules.provider_uptimes(rows, starts_ms))
+
+    def provider_totals(self, window: Window) -> dict[str, Told]:
+        """Of all that had calls, by name."""
+        starts_ms = rules.window_starts_ms(window, self._now_ms())
+        resolution, end_ms = _read_as(window, starts_ms)
+        with self._database.read() as connection:
+            return queries.provider_totals(
+                connection, resolution, start_ms=starts_ms[0], end_ms=end_ms
+            )
+
+    def incidents(self) -> tuple[Incident, ...]:
+        """Of the last seven days; see there."""
+        starts_ms = rules.window_starts_ms(Window.WEEK, self._now_ms())
+        resolution, end_ms = _read_as(Window.WEEK, starts_ms)
+        start_ms, now_ms = starts_ms[0], starts_ms[-1]
+        with self._database.read() as connection:
+            now = queries.provider_totals(connection, resolution, start_ms=now_ms, end_ms=end_ms)
+            return incidents(
+                starts_ms,
+                queries.failing_hours_of_providers(connection, start_ms=start_ms, end_ms=end_ms),
+                queries.failing_hours_of_endpoints(connection, start_ms=start_ms, end_ms=end_ms),
+                heard_now={provider for provider, told in now.items() if told.calls},
+            )
 
     def _rankings(
         self, connection: sa.Connection, subject: Subject, period: Period, series: Series

@@ -31,6 +31,7 @@ __all__ = [
     "Shares",
     "Speed",
     "Subject",
+    "Told",
     "Uptimes",
     "Window",
 ]
@@ -277,6 +278,23 @@ class _Uptime:
 
     def uptime_at(self, bucket: int) -> float | None:
         return _share(self.successes[bucket], self.outages[bucket])
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What calls told of a provider, over all of a time."""
+
+    successes: int
+    outages: int
+
+    @property
+    def calls(self) -> int:
+        return self.successes + self.outages
+
+    @property
+    def uptime(self) -> float | None:
+        """In [0, 1]. None: nothing tells."""
+        return _share(self.successes, self.outages)
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,6 @@ __all__ = [
     "endpoint_wholes",
     "key_rows",
     "latest_samples",
-    "provider_outcomes",
     "provider_spans",
     "providers_of",
     "with_room",
@@ -122,10 +121,9 @@ def endpoint_sums(
     start_ms: int,
     end_ms: int,
     counts: Sequence[str] = ENDPOINT_COLUMNS,
-    only_failing: bool = False,
 ) -> list[sa.Row[Any]]:
     """Rows of a model's endpoints, or of all, in the order of time: model, start_ms, endpoint, provider and
-    `counts`. only_failing: of hours and days in which something failed."""
+    `counts`."""
     columns = _of_endpoints(resolution).c
     query = (
         sa.select(
@@ -142,20 +140,7 @@ def endpoint_sums(
     )
     if model is not None:
         query = query.where(columns.model == model)
-    if only_failing:
-        query = query.where(sa.text("outages > 0"))  # as the index has it
     return list(connection.execute(query))[::-1]
-
-
-def provider_outcomes(
-    connection: sa.Connection, resolution: Resolution, *, start_ms: int, end_ms: int
-) -> list[sa.Row[Any]]:
-    """provider, start_ms, successes and outages, of all its endpoints together."""
-    columns = _of_providers(resolution).c
-    query = sa.select(columns.provider, columns.start_ms, columns.successes, columns.outages).where(
-        columns.start_ms >= start_ms, columns.start_ms < end_ms
-    )
-    return list(connection.execute(query))
 
 
 def provider_spans(

@@ -247,28 +247,15 @@ class Usage:
         start_ms: int,
         end_ms: int,
         model: str | None = None,
-        only_failing: bool = False,
     ) -> list[tuple[str, int, str, str, int, int]]:
         """As endpoint_history, only how often calls succeeded and failed: (model, start of the span, endpoint,
-        provider, successes, outages). only_failing: those spans in which something failed."""
+        provider, successes, outages)."""
         assert resolution in (Resolution.HOUR, Resolution.DAY)
         with self._database.read() as connection:
             rows = queries.endpoint_sums(
                 connection, resolution, model=model, start_ms=start_ms, end_ms=end_ms,
-                counts=("successes", "outages"), only_failing=only_failing,
+                counts=("successes", "outages"),
             )  # fmt: skip
-        return list(map(tuple, rows))
-
-    def provider_outcomes(
-        self, resolution: Resolution, *, start_ms: int, end_ms: int
-    ) -> list[tuple[str, int, int, int]]:
-        """How often calls to providers succeeded and failed: (provider, start of the span, successes,
-        outages)."""
-        assert resolution in (Resolution.HOUR, Resolution.DAY)
-        with self._database.read() as connection:
-            rows = queries.provider_outcomes(
-                connection, resolution, start_ms=start_ms, end_ms=end_ms
-            )
         return list(map(tuple, rows))
 
     def provider_history(

@@ -8,7 +8,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from fairlead.control.standings.incidents import incidents
 from fairlead.control.standings.service import Standings
 from fairlead.control.standings.types import Window
 from fairlead.core.catalog import Snapshot
@@ -59,10 +58,7 @@ def status_pages(site: Site) -> list[Route]:
 def _asked(standings: Standings, snapshot: Snapshot) -> Status:
     return status_view.status(
         snapshot,
-        standings.provider_uptimes(Window.DAY),
+        standings.provider_totals(Window.DAY),
         standings.provider_uptimes(Window.QUARTER),
-        incidents(
-            standings.provider_uptimes(Window.WEEK),
-            standings.uptimes(Window.WEEK, only_failing=True),
-        ),
+        standings.incidents(),
     )

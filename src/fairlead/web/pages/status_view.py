@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from fairlead.control.standings.incidents import Incident, Severity
-from fairlead.control.standings.types import ProviderUptime, ProviderUptimes
+from fairlead.control.standings.types import ProviderUptime, ProviderUptimes, Told
 from fairlead.core.catalog import Snapshot
 from fairlead.core.ids import ModelId, ProviderSlug
 from fairlead.web.pages import shown
@@ -79,27 +79,26 @@ class Status:
 
 def status(
     snapshot: Snapshot,
-    today: ProviderUptimes,
+    today: Mapping[str, Told],
     quarter: ProviderUptimes,
     incidents: Sequence[Incident],
 ) -> Status:
-    """today: by the hour. quarter: 90 days."""
+    """today: by provider. quarter: 90 days."""
     rows = [_incident_row(one, snapshot) for one in incidents]
     ongoing = tuple(one for one in rows if one.is_ongoing)
-    of_today = {one.provider: one for one in today.providers}
     in_trouble = {one.provider: one for one in reversed(incidents) if one.is_ongoing}
     lines = [
-        _provider_line(one, quarter.starts_ms, of_today.get(one.provider), in_trouble, snapshot)
+        _provider_line(one, quarter.starts_ms, today.get(one.provider), in_trouble, snapshot)
         for one in quarter.providers
     ]
-    answered = sum(sum(one.successes) for one in today.providers)
-    failed = sum(sum(one.outages) for one in today.providers)
+    answered = sum(one.successes for one in today.values())
+    calls = sum(one.calls for one in today.values())
     headline, tone = _headline(ongoing, has_calls=bool(lines))
     return Status(
         headline=headline,
         tone=tone,
-        uptime=answered / (answered + failed) if answered + failed else None,
-        calls=answered + failed,
+        uptime=answered / calls if calls else None,
+        calls=calls,
         providers=tuple(sorted(lines, key=lambda one: (one.tone in ("", "success"), -one.calls))),
         ongoing=ongoing,
         past=tuple(one for one in rows if not one.is_ongoing),
@@ -122,7 +121,7 @@ def _headline(ongoing: Sequence[IncidentRow], *, has_calls: bool) -> tuple[str, 
 def _provider_line(
     quarter: ProviderUptime,
     starts_ms: Sequence[int],
-    today: ProviderUptime | None,
+    today: Told | None,
     in_trouble: Mapping[str, Incident],
     snapshot: Snapshot,
 ) -> ProviderLine:
