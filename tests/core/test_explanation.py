@@ -35,6 +35,7 @@ from fairlead.core.routing.types import (
 from fairlead.core.routing.words import REMOVALS, WHYS
 from fairlead.testing.builders import a_model, a_provider, a_snapshot, an_endpoint
 from fairlead.testing.decisions import arbitrary_decision
+from tests.seeded import SEEDED
 
 ALPHA, BETA, GAMMA = (EndpointId(f"{slug}:acme/one") for slug in ("alpha", "beta", "gamma"))
 MODEL = ModelId("acme/one")
@@ -209,7 +210,7 @@ def test_without_its_catalogue_a_decision_tells_what_it_has() -> None:
 
 
 @settings(deadline=None)
-@given(st.randoms(use_true_random=False))
+@given(SEEDED)
 def test_any_decision_has_a_document(source: random.Random) -> None:
     for snapshot in (None, SNAPSHOT):
         told = document(

@@ -8,7 +8,6 @@ from typing import Final
 import msgspec
 import pytest
 from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from fairlead.core.capability import Capability
 from fairlead.core.catalog import DataPolicy
@@ -32,6 +31,7 @@ from fairlead.core.usage import Usage
 from fairlead.store.records import pack, unpack
 from fairlead.testing.builders import a_model, a_provider, a_snapshot, an_endpoint
 from fairlead.testing.generations import plain_generation
+from tests.seeded import SEEDED
 
 SLUGS: Final = ("alpha", "beta", "gamma", "delta", "mute")
 MODELS: Final = ("acme/one", "acme/two")
@@ -163,7 +163,7 @@ def replayed(*generations: Generation, wishes: Wishes | None = None) -> Report:
 
 
 @settings(deadline=None)
-@given(st.randoms(use_true_random=False))
+@given(SEEDED)
 def test_every_stored_decision_comes_out_as_it_was(source: random.Random) -> None:
     report = replayed(*(stored(arbitrary_call(source), number) for number in range(5)))
     assert (report.replayed, report.agreeing, report.differing) == (5, 5, ())

@@ -8,7 +8,6 @@ from pathlib import Path
 import msgspec
 import pytest
 from hypothesis import given
-from hypothesis import strategies as st
 
 from fairlead.core.generation import Attempt, Attribution, Generation, Outcome, Splice
 from fairlead.core.routing.decision import Chosen, Decision
@@ -26,6 +25,7 @@ from fairlead.store.records import (
     unpack_first,
 )
 from fairlead.testing.generations import arbitrary_generation, plain_generation
+from tests.seeded import SEEDED
 
 # A segment that the first version wrote, with records by name.
 FIRST_SEGMENT = (Path(__file__).parent / "first_records.log").read_bytes()
@@ -73,7 +73,7 @@ PLACES = {
 }
 
 
-@given(st.randoms(use_true_random=False))
+@given(SEEDED)
 def test_what_is_packed_is_unpacked(source: random.Random):
     written = arbitrary_generation(source, 1)
     record = pack(written)

@@ -7,7 +7,6 @@ import random
 import pytest
 import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from fairlead.control.usage import app_queries, keeping, rollup
 from fairlead.control.usage.calendar import DAY_MS
@@ -39,6 +38,7 @@ from fairlead.store.tables.usage import (
 )
 from fairlead.testing.generations import arbitrary_generation, plain_generation
 from tests.control.usage.synthetic import BEGIN_S, DAY_S, made
+from tests.seeded import SEEDED
 
 NOW_MS = BEGIN_S * 1000
 TABLES = (
@@ -91,7 +91,7 @@ def clear(database: Database) -> None:
             connection.execute(sa.delete(table))
 
 
-@given(st.randoms(use_true_random=False))
+@given(SEEDED)
 @settings(
     deadline=None,
     max_examples=8,

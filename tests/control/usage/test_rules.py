@@ -40,8 +40,7 @@ from fairlead.store.records import pack
 from fairlead.store.tables.usage import ENDPOINT_COUNTS, MEASURES
 from fairlead.testing.generations import arbitrary_generation, plain_generation
 from tests.control.usage.synthetic import made, samples
-
-seeds = st.randoms(use_true_random=False)
+from tests.seeded import SEEDED
 
 
 def rolled(of: Iterable[Sample], **options: int) -> Rolled:
@@ -88,7 +87,7 @@ def total(of: Iterable[Sums]) -> Sums:
     return whole
 
 
-@given(seeds)
+@given(SEEDED)
 @settings(deadline=None, max_examples=40)
 def test_any_order_and_any_batches_give_the_same_sums(source: random.Random):
     generations = made(source, 60)
@@ -99,7 +98,7 @@ def test_any_order_and_any_batches_give_the_same_sums(source: random.Random):
     assert together(rolled(samples(batch)) for batch in batches) == at_once
 
 
-@given(seeds)
+@given(SEEDED)
 @settings(deadline=None, max_examples=40)
 def test_at_every_resolution_and_level_the_sum_is_that_of_the_generations(source: random.Random):
     every = samples(made(source, 60))
@@ -124,7 +123,7 @@ def test_at_every_resolution_and_level_the_sum_is_that_of_the_generations(source
                 assert found == expected, (account, resolution, level)
 
 
-@given(seeds, st.sampled_from(["key", "model", "endpoint", "provider", "workspace", "is_byok"]))
+@given(SEEDED, st.sampled_from(["key", "model", "endpoint", "provider", "workspace", "is_byok"]))
 @settings(deadline=None, max_examples=40)
 def test_whatever_a_level_tells_apart_has_the_sum_of_its_generations(
     source: random.Random, field: str
@@ -152,7 +151,7 @@ def test_whatever_a_level_tells_apart_has_the_sum_of_its_generations(
         assert found == expected
 
 
-@given(seeds)
+@given(SEEDED)
 @settings(deadline=None, max_examples=30)
 def test_minutes_hours_days_weeks_and_months_agree(source: random.Random):
     result = rolled(samples(made(source, 60)))
@@ -177,7 +176,7 @@ def test_minutes_hours_days_weeks_and_months_agree(source: random.Random):
         assert found == expected
 
 
-@given(seeds)
+@given(SEEDED)
 @settings(deadline=None, max_examples=40)
 def test_a_key_has_used_what_its_generations_of_the_latest_spans_did(source: random.Random):
     every = samples(made(source, 50))
@@ -204,7 +203,7 @@ def test_a_key_has_used_what_its_generations_of_the_latest_spans_did(source: ran
             )
 
 
-@given(st.lists(st.integers(0, 3), min_size=3, max_size=3), seeds)
+@given(st.lists(st.integers(0, 3), min_size=3, max_size=3), SEEDED)
 def test_adding_keys_sums_is_associative_and_commutative(days: list[int], source: random.Random):
     def one(day: int) -> KeySums:
         at = day * calendar.DAY_MS
@@ -216,7 +215,7 @@ def test_adding_keys_sums_is_associative_and_commutative(days: list[int], source
     assert key_sums_added(key_sums_added(a, b), c) == key_sums_added(a, key_sums_added(b, c))
 
 
-@given(seeds)
+@given(SEEDED)
 @settings(deadline=None, max_examples=30)
 def test_endpoints_are_judged_by_the_attempts_that_had_a_chance(source: random.Random):
     every = samples(made(source, 40))
@@ -251,7 +250,7 @@ def test_a_sample_is_the_front_of_a_generation():
     assert fields == Generation.__struct_fields__[: len(fields)]
 
 
-@given(seeds)
+@given(SEEDED)
 @settings(deadline=None)
 def test_every_generation_can_be_counted(source: random.Random):
     generation = arbitrary_generation(source, 1)

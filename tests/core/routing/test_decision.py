@@ -31,6 +31,7 @@ from fairlead.core.routing.types import (
 )
 from fairlead.testing.builders import a_model, a_provider, a_snapshot, an_endpoint
 from fairlead.testing.decisions import arbitrary_decision
+from tests.seeded import SEEDED
 
 MODEL = ModelId("acme/one")
 QUESTION = Question((Target(MODEL),), Traits(Capability.CHAT, 10, 20, 40))
@@ -118,7 +119,7 @@ def access_to(*slugs: str) -> dict[ProviderSlug, tuple[Opening, ...]]:
 
 
 @settings(deadline=None)
-@given(st.randoms(use_true_random=False))
+@given(SEEDED)
 def test_a_decision_comes_back_from_its_bytes_as_it_was(source: random.Random) -> None:
     decision = arbitrary_decision(source)
     again = msgspec.msgpack.decode(msgspec.msgpack.encode(decision), type=Decision)
