@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import sqlalchemy as sa
 
@@ -14,12 +15,15 @@ from fairlead.compose.system import SystemClock
 from fairlead.control.accounts.service import Accounts
 from fairlead.control.accounts.types import Account
 from fairlead.control.audit.service import Audit
+from fairlead.control.catalog.service import Catalog
 from fairlead.control.keys.ending import EndingKeys
 from fairlead.control.ledger.service import Ledger
 from fairlead.control.mail.jobs import MailSender
 from fairlead.control.mail.outbox import Outbox
 from fairlead.control.mail.transports import ConsoleTransport, SmtpServer, SmtpTransport
 from fairlead.control.mail.types import Transport
+from fairlead.control.notifications.endings import EndingModels
+from fairlead.control.notifications.service import Notifications
 from fairlead.control.people.disabling import Disabling
 from fairlead.control.people.entrance import Entrance, Welcome
 from fairlead.control.people.jobs import Sweeper
@@ -74,6 +78,7 @@ class PeopleServices:
     disabling: Disabling
     outbox: Outbox
     letters: Letters
+    notifications: Notifications
     sweeper: Sweeper
 
 
@@ -84,12 +89,14 @@ class PeoplePlane:
     services: PeopleServices
     sender: MailSender
     auth: AuthServices
+    endings: EndingModels
 
     async def run(self) -> None:
-        """Sends mail and forgets what has expired, until cancelled."""
+        """Sends mail, tells of models that end, and forgets what has expired, until cancelled."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self.sender.run())
             tasks.create_task(self.services.sweeper.run())
+            tasks.create_task(self.endings.run())
 
 
 def build_people_plane(
@@ -131,6 +138,9 @@ def build_people_plane(
             address=address,
             now_s=clock.now_s,
             entropy=entropy,
+        ),
+        endings=EndingModels(
+            database, people.outbox, partial(_ending, control.catalog), now_ms=now_ms
         ),
     )
 
@@ -202,6 +212,7 @@ def build_people(
         disabling=Disabling(database, sessions=sessions, tokens=tokens, audit=audit, now_ms=now_ms),
         outbox=outbox,
         letters=Letters(tokens, rules, now_ms=now_ms),
+        notifications=Notifications(database, outbox, audit, now_ms=now_ms),
         sweeper=Sweeper(
             database, sessions=sessions, tokens=tokens, outbox=outbox, audit=audit, others=sweeps
         ),
@@ -272,10 +283,17 @@ def build_auth(
         organisations=people.organisations,
         leaving=people.leaving,
         people=people.people,
+        notifications=people.notifications,
         audit=audit,
         in_thread=threads.run,
         rules=people.rules,
     )
+
+
+def _ending(catalog: Catalog) -> Mapping[str, str]:
+    """After which day models may be gone."""
+    models = catalog.snapshot.models.values()
+    return {one.id: one.expiration_date for one in models if one.expiration_date is not None}
 
 
 def _welcome(ledger: Ledger, settings: Settings) -> Welcome | None:

@@ -18,7 +18,9 @@ from fairlead.control.billing.types import (
 from fairlead.control.billing.words import dollars
 from fairlead.control.mail.outbox import Outbox
 from fairlead.control.mail.types import Letter
-from fairlead.core.ids import AccountId
+from fairlead.control.notifications.queries import addresses, admins
+from fairlead.control.notifications.types import Kind
+from fairlead.core.ids import AccountId, UserId
 
 __all__ = ["BillingLetters"]
 
@@ -86,21 +88,23 @@ class BillingLetters:
     def low_balance(
         self, connection: sa.Connection, account: AccountId, *, balance: str, threshold: str
     ) -> None:
-        self._to_account(connection, account, "low_balance", balance=balance, threshold=threshold)
+        to = addresses(connection, account, Kind.LOW_BALANCE)
+        self._put(connection, to, "low_balance", balance=balance, threshold=threshold)
 
     def limit_near(
         self,
         connection: sa.Connection,
         account: AccountId,
+        kind: Kind,
         *,
         what: str,
         percent: int,
         spent: str,
         limit: str,
-        recipient: str | None = None,
+        owner: UserId | None,
     ) -> None:
-        """recipient: whose limit it is; None: whoever answers for the account."""
-        to = queries.admins(connection, account) if recipient is None else [recipient]
+        """kind: of a key or of a workspace. owner: who made the key."""
+        to = addresses(connection, account, kind, owner=owner)
         self._put(
             connection,
             to,
@@ -150,7 +154,7 @@ class BillingLetters:
     def _to_account(
         self, connection: sa.Connection, account: AccountId, kind: str, **values: str
     ) -> None:
-        self._put(connection, queries.admins(connection, account), kind, **values)
+        self._put(connection, admins(connection, account), kind, **values)
 
     def _to_operator(self, connection: sa.Connection, kind: str, **values: str) -> None:
         self._put(connection, queries.operator_emails(connection), kind, **values)

@@ -20,15 +20,16 @@ from fairlead.control.billing.types import NANO_PER_CENT, BillingRules
 from fairlead.control.billing.words import day_text, dollars
 from fairlead.control.ledger.service import Ledger
 from fairlead.control.ledger.types import ExpireLot, Posted
+from fairlead.control.notifications.types import Kind
 from fairlead.core.budgets.types import BudgetKind, Reset, kind_of, period_of
-from fairlead.core.ids import AccountId, BudgetId, LotId
+from fairlead.core.ids import AccountId, BudgetId, LotId, UserId
 from fairlead.store.database import Database
 from fairlead.store.tables.accounts import accounts
 from fairlead.store.tables.budgets import budget_periods, budgets
 from fairlead.store.tables.keys import api_keys
 from fairlead.store.tables.ledger import lots
 from fairlead.store.tables.payments import expiry_notices, notices
-from fairlead.store.tables.people import users, workspaces
+from fairlead.store.tables.people import workspaces
 
 __all__ = ["Expiry", "Notices"]
 
@@ -180,15 +181,16 @@ class Notices:
         def tell(connection: sa.Connection) -> int:
             if not self._say(connection, standing, level, said):
                 return 0
-            what, recipient = _named(connection, standing.budget)
+            kind, what, owner = _named(connection, standing.budget)
             self._letters.limit_near(
                 connection,
                 standing.account,
+                kind,
                 what=what,
                 percent=level,
                 spent=dollars(standing.spent // NANO_PER_CENT),
                 limit=dollars(standing.limit // NANO_PER_CENT),
-                recipient=recipient,
+                owner=owner,
             )
             return 1
 
@@ -303,16 +305,15 @@ def _is_prepaid(connection: sa.Connection, account: AccountId) -> bool:
     return connection.execute(query).scalar() == "prepaid"
 
 
-def _named(connection: sa.Connection, budget: BudgetId) -> tuple[str, str | None]:
-    """What a budget limits, and the address of who has it; None: whoever answers for the account."""
+def _named(connection: sa.Connection, budget: BudgetId) -> tuple[Kind, str, UserId | None]:
+    """What a budget limits, in words, and who made the key that it is of."""
     name = budget.split(":")[1]
     if kind_of(budget) is BudgetKind.KEY:
-        query = (
-            sa.select(api_keys.c.name, users.c.email)
-            .outerjoin(users, users.c.id == api_keys.c.creator_user_id)
-            .where(api_keys.c.id == name)
-        )
+        query = sa.select(api_keys.c.name, api_keys.c.creator_user_id).where(api_keys.c.id == name)
         row = connection.execute(query).one_or_none()
-        return (f"the API key {name}", None) if row is None else (f'the API key "{row[0]}"', row[1])
+        if row is None:
+            return Kind.KEY_LIMIT, f"the API key {name}", None
+        return Kind.KEY_LIMIT, f'the API key "{row[0]}"', row[1]
     found = connection.execute(sa.select(workspaces.c.name).where(workspaces.c.id == name)).scalar()
-    return f'the workspace "{found or name}" ({budget.split(":")[-1]} budget)', None
+    said = f'the workspace "{found or name}" ({budget.split(":")[-1]} budget)'
+    return Kind.WORKSPACE_BUDGET, said, None

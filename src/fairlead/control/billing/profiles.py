@@ -22,6 +22,7 @@ from fairlead.control.billing.types import (
     TopUp,
     TopUpState,
 )
+from fairlead.control.notifications.queries import admins
 from fairlead.core.ids import AccountId
 from fairlead.store.database import Database
 from fairlead.store.tables.payments import billing_profiles
@@ -80,7 +81,7 @@ class Profiles:
     def email(self, account: AccountId) -> str | None:
         """Of somebody who answers for it."""
         with self._database.read() as connection:
-            return next(iter(queries.admins(connection, account)), None)
+            return next(iter(admins(connection, account)), None)
 
     def saved(self, account: AccountId) -> SavedMethod | None:
         return self.find(account).saved

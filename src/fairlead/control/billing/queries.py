@@ -25,6 +25,7 @@ from fairlead.control.billing.types import (
     TopUpState,
 )
 from fairlead.control.ledger.types import Lot, LotKind
+from fairlead.control.notifications.queries import admins
 from fairlead.core.budgets.types import account_budget
 from fairlead.core.ids import AccountId, LotId
 from fairlead.core.money import NanoUSD
@@ -34,10 +35,8 @@ from fairlead.store.tables.budgets import budget_periods, budgets
 from fairlead.store.tables.installation import meta
 from fairlead.store.tables.ledger import lots
 from fairlead.store.tables.payments import payment_events, purchase_refunds, purchases, top_ups
-from fairlead.store.tables.people import memberships, users
 
 __all__ = [
-    "admins",
     "balance",
     "bought_since",
     "count_since",
@@ -66,7 +65,6 @@ __all__ = [
     "top_ups_below",
 ]
 
-RECIPIENTS_MAX: Final = 20
 _INSTALLATION: Final = "installation"
 _read_facts: Final = msgspec.json.Decoder(Facts)
 _read_posted: Final = msgspec.json.Decoder(tuple[str, ...])
@@ -500,25 +498,6 @@ def balance(connection: sa.Connection, account: AccountId) -> NanoUSD:
 
 
 # --- whom to write to ---
-
-
-def admins(connection: sa.Connection, account: AccountId) -> list[str]:
-    """Addresses of those who answer for an account: the person, or the organisation's admins."""
-    own = sa.select(users.c.email).where(
-        users.c.account_id == account, users.c.email.is_not(None), users.c.deleted_ms.is_(None)
-    )
-    shared = (
-        sa.select(users.c.email)
-        .join(memberships, memberships.c.user_id == users.c.id)
-        .where(
-            memberships.c.account_id == account,
-            memberships.c.role == "admin",
-            users.c.email.is_not(None),
-            users.c.deleted_ms.is_(None),
-        )
-    )
-    query = sa.union(own, shared).limit(RECIPIENTS_MAX)
-    return sorted(str(row[0]) for row in connection.execute(query))
 
 
 def operator_emails(connection: sa.Connection) -> list[str]:

@@ -75,6 +75,8 @@ FATES: Final[dict[str, Fate]] = {
     "budgets": Fate(End.KEPT),
     "billing_profiles": Fate(End.DELETED, secret=("customer", "saved_method", "saving_session")),
     "top_ups": Fate(End.DELETED),
+    "notification_rules": Fate(End.DELETED),
+    "ending_notices": Fate(End.DELETED),
     "purchases": Fate(End.KEPT, secret=("key", "session", "url", "payment")),
     "purchase_refunds": Fate(End.KEPT, secret=("payment",)),
     "invoices": Fate(End.KEPT),  # the law wants them, with the names on them

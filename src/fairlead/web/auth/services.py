@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from fairlead.control.audit.service import Audit
+from fairlead.control.notifications.service import Notifications
 from fairlead.control.people.leaving import Leaving
 from fairlead.control.people.oidc import OpenId
 from fairlead.control.people.organisations import Organisations
@@ -29,6 +30,7 @@ class AuthServices:
     organisations: Organisations
     leaving: Leaving
     people: People
+    notifications: Notifications
     audit: Audit
     in_thread: InThread
     rules: SignInRules = field(default_factory=SignInRules)
