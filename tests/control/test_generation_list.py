@@ -67,6 +67,7 @@ def test_every_call_is_on_one_page_newest_first(
 ) -> None:
     monkeypatch.setattr(listing, "READ_AT_ONCE", 4)
     monkeypatch.setattr(listing, "LOOKED_AT_MAX", 6)
+    monkeypatch.setattr(listing, "RECORDS_LOOKED_AT_MAX", 5)
     app = Attribution(referer="https://app.example/path/", title="App")
     calls = [
         call(

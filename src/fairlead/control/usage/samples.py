@@ -54,7 +54,7 @@ class Sample(msgspec.Struct, frozen=True, gc=False, array_like=True):
     price_version: str
     cost_prompt: msgspec.Raw
     cost_completion: msgspec.Raw
-    streamed: msgspec.Raw
+    streamed: bool
     attempts: tuple[Attempt, ...]
     latency_ms: int = 0
     duration_ms: int = 0

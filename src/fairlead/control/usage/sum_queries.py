@@ -1,14 +1,17 @@
 """SQL that reads sums. What is asked of an account and a time is one range of a primary key for each span.
 
 Joining sums with their series, and sorting them by what those say, takes three times as long as reading the
-sums. So where there are few enough, series are read first, and sums are put together by what we know of
-theirs; and where filters leave only some series, only their sums are read.
+sums. So unless there are but a few sums, series are read first, and sums are put together by what we know of
+theirs. Where filters leave only some series, their sums are sought one by one: unless they are many, and it is
+faster to pass by the others.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from operator import add
 from typing import Any, Final, TypeAlias
 
@@ -29,6 +32,9 @@ GROUPS_MAX: Final = 50_000  # of one span; some 0.2 s of reading and 20 MB
 ROWS_MAX: Final = 50_000  # of one span, that are put together here; some 0.1 s
 SERIES_MAX: Final = 10_000  # of one level, that are known while its sums are read; some 0.03 s
 SEEKS_MAX: Final = 20_000  # of one span, for single sums; some 0.05 s
+SEEKS_FEW: Final = 2_000  # ... that take no longer than to look how many sums there are
+PASSED_BY_MAX: Final = 30_000  # sums of one span, of which few are wanted; some 0.01 s
+JOINED_FEW: Final = 1_000  # sums of one span, that are joined sooner than all series are read
 _FIRST_MONDAY_MS: Final = 4 * DAY_MS
 
 # Start of the bucket (0: not divided), then a value for each dimension.
@@ -113,6 +119,29 @@ class _Asked:
         return (*self.of_level, start_ms >= self.span.start_ms, start_ms < self.span.end_ms)
 
 
+class _Known:
+    """Of a question's levels, the first SERIES_MAX series that the filters let through; each is read once."""
+
+    def __init__(
+        self,
+        connection: sa.Connection,
+        dimensions: Sequence[Dimension],
+        filters: Sequence[Filter],
+    ) -> None:
+        self._connection = connection
+        self._dimensions = dimensions
+        self._filters = filters
+        self._of_levels: dict[Level, Mapping[int, tuple[Any, ...]]] = {}
+
+    def of(self, asked: _Asked) -> Mapping[int, tuple[Any, ...]]:
+        """Values of the dimensions, by series."""
+        found = self._of_levels.get(asked.level)
+        if found is None:
+            found = _series(self._connection, asked, self._dimensions, self._filters)
+            self._of_levels[asked.level] = found
+        return found
+
+
 def sums_of(
     connection: sa.Connection,
     account: str,
@@ -130,17 +159,15 @@ def sums_of(
     told_apart = {*dimensions, *(one.dimension for one in filters)}
     found: dict[Group, list[int]] = {}
     is_complete = True
-    known: dict[Level, dict[int, tuple[Any, ...]]] = {}
+    known = _Known(connection, dimensions, filters)
     for span in spans:
         level = level_for(account, span.resolution, told_apart)
         assert level is not None, f"of the installation nothing tells {told_apart} apart"
         asked = _Asked(account, level, span, measures, granularity)
-        if not told_apart:
-            part = _undivided(connection, asked)
+        if told_apart:
+            part = _told_apart(connection, asked, dimensions, filters, known)
         else:
-            if level not in known:
-                known[level] = _series(connection, asked, dimensions, filters)
-            part = _told_apart(connection, asked, dimensions, filters, known[level])
+            part = _undivided(connection, asked)
         is_complete = is_complete and len(part) < GROUPS_MAX
         _add_to(found, part)
     return found, is_complete
@@ -151,18 +178,30 @@ def _told_apart(
     asked: _Asked,
     dimensions: Sequence[Dimension],
     filters: Sequence[Filter],
-    known: Mapping[int, tuple[Any, ...]],
+    known: _Known,
 ) -> dict[Group, list[int]]:
-    """known: the first SERIES_MAX series that the filters let through."""
-    starts = starts_ms(asked.span)
-    rows_max = SEEKS_MAX if filters else ROWS_MAX
-    if len(known) >= SERIES_MAX or len(known) * len(starts) > rows_max:
+    is_fine = asked.span.resolution in (Resolution.MINUTE, Resolution.HOUR)
+    if is_fine and _has_at_most(connection, asked, JOINED_FEW):
         return _joined(connection, asked, dimensions, filters)
-    if not filters:
-        return _put_together(_every(connection, asked), known)
-    if not known:
+    series = known.of(asked)
+    if not series:
         return {}
-    return _put_together(_some(connection, asked, starts, list(known)), known)
+    if len(series) < SERIES_MAX:
+        seeks = len(series) * len(starts_ms(asked.span))
+        answered = len(series) if asked.only_bucket_ms is not None else seeks
+        if not filters and answered <= ROWS_MAX:
+            return _put_together(_every(connection, asked), series)
+        if filters and seeks > SEEKS_FEW and _has_at_most(connection, asked, PASSED_BY_MAX):
+            return _put_together(_every(connection, asked, only=series), series)
+        if filters and seeks <= SEEKS_MAX:
+            return _put_together(_some(connection, asked, series), series)
+    return _joined(connection, asked, dimensions, filters)
+
+
+def _has_at_most(connection: sa.Connection, asked: _Asked, most: int) -> bool:
+    """Whether there are no more sums in the span."""
+    one_more = sa.select(asked.table.c.series_id).where(*asked.where).offset(most).limit(1)
+    return connection.execute(one_more).first() is None
 
 
 def _undivided(connection: sa.Connection, asked: _Asked) -> dict[Group, list[int]]:
@@ -212,31 +251,37 @@ def _series(
     return {number: tuple(values) for number, *values in connection.execute(query).all()}
 
 
-def _every(connection: sa.Connection, asked: _Asked) -> Iterable[Sequence[Any]]:
-    """Bucket, series and measures of all series; added up where buckets hold more than one start."""
+def _every(
+    connection: sa.Connection, asked: _Asked, *, only: Collection[int] | None = None
+) -> Sequence[Sequence[Any]]:
+    """Bucket, series and measures; added up where buckets hold more than one start. only: series, of which
+    all others are passed by."""
     columns = asked.table.c
+    where = list(asked.where)
+    if only is not None:
+        where.append(_is_one_of(connection, columns.series_id, only))
     if asked.is_each_a_bucket:
         measures = (columns[measure] for measure in asked.measures)
-        query = sa.select(columns.start_ms, columns.series_id, *measures).where(*asked.where)
+        query = sa.select(columns.start_ms, columns.series_id, *measures).where(*where)
     else:
         query = (
             sa.select(asked.bucket, columns.series_id, *asked.sums)
-            .where(*asked.where)
+            .where(*where)
             .group_by(*asked.by, columns.series_id)
         )
     return connection.execute(query).all()
 
 
 def _some(
-    connection: sa.Connection, asked: _Asked, starts: Sequence[int], series: Sequence[int]
-) -> Iterable[Sequence[Any]]:
+    connection: sa.Connection, asked: _Asked, series: Collection[int]
+) -> Sequence[Sequence[Any]]:
     """As _every, of these series: each sum is sought by its whole key."""
     columns = asked.table.c
     query = (
         sa.select(asked.bucket, columns.series_id, *asked.sums)
         .where(
             *asked.of_level,
-            _is_one_of(connection, columns.start_ms, starts),
+            _is_one_of(connection, columns.start_ms, starts_ms(asked.span)),
             _is_one_of(connection, columns.series_id, series),
         )
         .group_by(*asked.by, columns.series_id)
@@ -247,14 +292,16 @@ def _some(
 def _put_together(
     rows: Iterable[Sequence[Any]], known: Mapping[int, tuple[Any, ...]]
 ) -> dict[Group, list[int]]:
+    """Column by column: three times as fast as row by row."""
+    alike: defaultdict[Group, list[Sequence[Any]]] = defaultdict(list)
+    for row in rows:
+        values = known.get(row[1])
+        if values is not None:  # else it began after we read the series
+            alike[row[0], *values].append(row)
     found: dict[Group, list[int]] = {}
-    for bucket_ms, series, *counted in rows:
-        values = known.get(series)
-        if values is None:
-            continue  # it began after we read the series
-        group = (bucket_ms, *values)
-        before = found.get(group)
-        found[group] = counted if before is None else list(map(add, before, counted))
+    for group, some in alike.items():
+        columns = zip(*some, strict=True)
+        found[group] = list(some[0][2:] if len(some) == 1 else map(sum, islice(columns, 2, None)))
     return found
 
 
@@ -268,13 +315,13 @@ def _add_to(found: dict[Group, list[int]], part: Mapping[Group, list[int]]) -> N
 
 
 def _is_one_of(
-    connection: sa.Connection, column: sa.Column[int], numbers: Sequence[int]
+    connection: sa.Connection, column: sa.Column[int], numbers: Collection[int]
 ) -> sa.ColumnElement[bool]:
     """In one parameter, however many there are."""
     if connection.dialect.name == "postgresql":
         array = sa.bindparam(None, list(numbers), type_=postgresql.ARRAY(sa.BigInteger))
         return column == sa.any_(array)
-    text: sa.BindParameter[str] = sa.bindparam(None, msgspec.json.encode(numbers).decode())
+    text: sa.BindParameter[str] = sa.bindparam(None, msgspec.json.encode(list(numbers)).decode())
     return column.in_(sa.select(sa.func.json_each(text).table_valued("value").c.value))
 
 
