@@ -241,6 +241,7 @@ def _public(installation: Installation) -> dict[str, list[Page]]:
             Page("documentation, a page", [one.address for one in shelf.pages.values()])
         ],
         "/docs/api": [Page("API reference", ["/docs/api"])],
+        "/data": [Page("data", ["/data"])],
         "/docs/api/{group}": [
             Page(
                 "API reference, a group",

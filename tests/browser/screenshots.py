@@ -229,6 +229,7 @@ PAGES = (
     Shot("docs-errors", "/docs/errors"),
     Shot("docs-search", "/docs/search?q=retry+after"),
     Shot("docs-api", "/docs/api"),
+    Shot("data", "/data"),
     Shot("docs-api-keys", "/docs/api/keys"),
     Shot("docs-routing", "/docs/routing"),
     Shot("docs-search-none", "/docs/search?q=xyzzy"),

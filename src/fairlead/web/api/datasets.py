@@ -41,7 +41,7 @@ from fairlead.web.pages.remembered import Remembered
 from fairlead.web.reading import sentence
 from fairlead.web.services import WebServices
 
-__all__ = ["LICENCE", "citation", "dataset_operations"]
+__all__ = ["LICENCE", "LICENCE_ADDRESS", "citation", "dataset_operations"]
 
 Json = dict[str, object]
 
@@ -74,14 +74,11 @@ def dataset_operations(services: WebServices) -> list[Operation]:
         return []
     published = _Published(services, desk)
     return [
-        Operation("GET", path, handler, Who.ACCOUNT)
-        for path, handler in (
-            ("/datasets/rankings-daily", published.model_rankings),
-            ("/datasets/app-rankings", published.app_rankings),
-            ("/datasets/session-cost", published.session_costs),
-            ("/benchmarks", published.benchmarks),
-            ("/classifications/task", published.classifications),
-        )
+        Operation("GET", "/datasets/rankings-daily", published.model_rankings, Who.ACCOUNT),
+        Operation("GET", "/datasets/app-rankings", published.app_rankings, Who.ACCOUNT),
+        Operation("GET", "/datasets/session-cost", published.session_costs, Who.ACCOUNT),
+        Operation("GET", "/benchmarks", published.benchmarks, Who.ACCOUNT),
+        Operation("GET", "/classifications/task", published.classifications, Who.ACCOUNT),
     ]
 
 

@@ -20,6 +20,7 @@ from fairlead.web.pages.chat import chat_pages
 from fairlead.web.pages.compare import compare_pages
 from fairlead.web.pages.consent import consent_pages
 from fairlead.web.pages.credits import credits_pages
+from fairlead.web.pages.data import data_pages
 from fairlead.web.pages.design_system import design_system_pages
 from fairlead.web.pages.documentation import documentation_pages
 from fairlead.web.pages.entering import entering_pages
@@ -49,6 +50,7 @@ PAGES: Final[tuple[Callable[[Site], list[Route]], ...]] = (
     models_pages,
     providers_pages,
     rankings_pages,
+    data_pages,
     apps_pages,
     status_pages,
     compare_pages,

@@ -100,6 +100,7 @@ _SECTIONS: Final = (
         about_calls=True,
         pages=(
             ("endpoints", "api/README.md", "All endpoints"),
+            ("data", "api/data.md", "Data"),
             ("conformance", "conformance.md", "Between formats"),
             ("glossary", "glossary.md", "Glossary"),
         ),
