@@ -18,7 +18,7 @@ from tests.web.security.house import House, parted
 OPEN = frozenset(
     {
         "/", "/models", "/models/feed.xml", "/compare", "/providers", "/providers/{slug}", "/rankings", "/apps",
-        "/status", "/status/feed.xml", "/docs", "/docs/search", "/docs/api", "/docs/api/{group}",
+        "/data", "/status", "/status/feed.xml", "/docs", "/docs/search", "/docs/api", "/docs/api/{group}",
         "/docs/design-system", "/docs/images/{name}", "/docs/{page:path}", "/request-builder", "/chat",
         "/chat/models.json", "/openapi.json", "/openapi.yaml", "/{author}/{slug:path}",
         "/static/built/{name}", "/favicon.ico", "/healthz", "/readyz", "/metrics",

@@ -40,9 +40,16 @@ class DataSet:
         return _REFERENCE + self.path.partition("?")[0].strip("/").replace("/", "-")
 
     def curl(self, origin: str, yesterday: date) -> str:
+        path, _, question = self.path.partition("?")
         first = yesterday - timedelta(days=6)
-        path = self.path.format(first=first.isoformat(), last=yesterday.isoformat())
-        return f'curl "{origin}{API_BASE}{path}" \\\n  -H "Authorization: Bearer $FAIRLEAD_API_KEY"'
+        filled = question.format(first=first.isoformat(), last=yesterday.isoformat())
+        return " \\\n  ".join(
+            (
+                f'curl -G "{origin}{API_BASE}{path}"',
+                *(f"-d {one}" for one in filled.split("&")),
+                '-H "Authorization: Bearer $FAIRLEAD_API_KEY"',
+            )
+        )
 
 
 def _row(**fields: Any) -> str:  # noqa: ANN401 - whatever JSON has
