@@ -31,6 +31,7 @@ DAYS: Final = 30  # that are counted; the last is yesterday
 CALLS_AT_ONCE: Final = 500  # some 5 ms
 CALLS_MAX: Final = 2_000_000  # of one account, the oldest; some 20 s
 PAUSE_S: Final = 0.01  # between pages, so that others get their turn
+FIRST_LOOK_S: Final = 60.0  # after the process began, which has other things to do
 LOOK_EVERY_S: Final = 3600.0
 GIVEN_UP_MS: Final = 2 * HOUR_MS  # after that somebody else counts instead of who began
 
@@ -148,7 +149,9 @@ class SessionCounter:
         )
 
     def _follow(self) -> None:
-        while True:
+        pause_s = FIRST_LOOK_S
+        while not self._stopping.wait(pause_s):
+            pause_s = LOOK_EVERY_S
             try:
                 if self.count_if_due():
                     _LOG.info("what sessions cost was counted anew")
@@ -156,5 +159,3 @@ class SessionCounter:
                 _LOG.warning("what sessions cost is counted later: %s", error)
             except Exception:  # noqa: BLE001 - the outermost edge of this thread
                 _LOG.critical("what sessions cost is not counted: a mistake of ours", exc_info=True)
-            if self._stopping.wait(LOOK_EVERY_S):
-                return

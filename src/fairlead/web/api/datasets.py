@@ -48,6 +48,7 @@ Json = dict[str, object]
 LICENCE: Final = "CC-BY-4.0"
 LICENCE_ADDRESS: Final = "https://creativecommons.org/licenses/by/4.0/"
 KEPT_S: Final = 300.0
+KEPT_MAX: Final = 16  # rankings; of a year by day each has 2 MB
 SLUG_CHARACTERS_MAX: Final = 200
 WINDOWS: Final = ("7d",)
 WINDOW_DAYS: Final = 7
@@ -88,7 +89,7 @@ class _Published:
         self._desk = desk
         # A year of days takes a second, and is the same for everybody. Beside it, when it was read.
         self._rankings: Remembered[tuple[int, list[ModelTokens]]] = Remembered(
-            services.clock, kept_s=KEPT_S
+            services.clock, kept_s=KEPT_S, answers_max=KEPT_MAX
         )
 
     async def model_rankings(self, asked: Asked) -> Response:

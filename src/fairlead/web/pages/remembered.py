@@ -18,9 +18,12 @@ _Answer = TypeVar("_Answer")
 class Remembered(Generic[_Answer]):
     """rankings = Remembered(clock); await rankings.get(("model", "week"), ask)"""
 
-    def __init__(self, clock: Clock, *, kept_s: float = KEPT_S) -> None:
+    def __init__(
+        self, clock: Clock, *, kept_s: float = KEPT_S, answers_max: int = ANSWERS_MAX
+    ) -> None:
         self._clock = clock
         self._kept_s = kept_s
+        self._answers_max = answers_max
         self._answers: dict[Hashable, tuple[float, _Answer]] = {}
 
     async def get(self, question: Hashable, ask: Callable[[], Awaitable[_Answer]]) -> _Answer:
@@ -30,7 +33,7 @@ class Remembered(Generic[_Answer]):
         if known is not None and 0 <= now_s - known[0] < self._kept_s:
             return known[1]
         answer = await ask()
-        if len(self._answers) >= ANSWERS_MAX:
+        if len(self._answers) >= self._answers_max:
             self._answers.clear()
         self._answers[question] = (now_s, answer)
         return answer
