@@ -6,15 +6,18 @@ Counting calls reads a week of sums, and everybody sees the same: it is kept for
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Final
+from functools import partial
+from typing import Final, TypeAlias
 
+from fairlead.control.standings.service import Standings
 from fairlead.core.errors import Overloaded
 from fairlead.core.ids import ModelId
 from fairlead.web.api.model_query import (
     MEASURED_SORTS,
     NOTHING_MEASURED,
+    TOKEN_SORTS,
     TOOL_SUCCESS,
     Measured,
 )
@@ -24,62 +27,44 @@ __all__ = ["Measuring"]
 
 KEPT_S: Final = 20.0
 
+_Ask: TypeAlias = Callable[[Standings], Measured]
+
 
 class Measuring:
     """measured = await Measuring(services).needed(request.query_params)"""
 
     def __init__(self, services: WebServices) -> None:
         self._services = services
-        self._kept: tuple[float, Measured] | None = None
+        self._kept: dict[_Ask, tuple[float, Measured]] = {}
 
     async def needed(self, parameters: Mapping[str, str]) -> Measured:
         """As much as a list with these parameters goes by; what costs nothing is always there. Raises
         Overloaded if we cannot tell."""
-        is_sorted = parameters.get("sort") in MEASURED_SORTS
-        measured = await self.current() if is_sorted else NOTHING_MEASURED
+        sort, measured = parameters.get("sort"), NOTHING_MEASURED
+        if sort in MEASURED_SORTS:
+            measured = await self._asked(_tokens if sort in TOKEN_SORTS else _speeds)
         measured = replace(measured, indices=self._services.benchmarks.indices)
         if any(parameters.get(f"{bound}_{TOOL_SUCCESS}") for bound in ("min", "max")):
             measured = replace(measured, tool_success=self._tool_success())
         return measured
 
-    async def known(self) -> Measured:
-        """As `current`; nothing where we cannot tell: what the catalogue says is worth showing without it."""
+    async def weekly_tokens(self) -> Mapping[ModelId, int]:
+        """By model. None at all where we cannot tell: what the catalogue says is worth showing without it."""
         try:
-            return await self.current()
+            return (await self._asked(_tokens)).weekly_tokens
         except Overloaded:
-            return NOTHING_MEASURED
+            return {}
 
-    async def current(self) -> Measured:
-        """What calls of seven days tell. Two that come at once ask twice. Raises Overloaded if we cannot
-        tell."""
+    async def _asked(self, ask: _Ask) -> Measured:
+        """Two that come at once ask twice. Raises Overloaded if we cannot tell."""
         desk = self._services.standings
         if desk is None:
             return NOTHING_MEASURED
         now_s = self._services.clock.now_s()
-        if self._kept is not None and 0 <= now_s - self._kept[0] < KEPT_S:
-            return self._kept[1]
-        standings = desk.service
-
-        def asked() -> Measured:
-            speeds = standings.weekly_speeds()
-            return Measured(
-                weekly_tokens={
-                    ModelId(model): tokens for model, tokens in standings.weekly_tokens().items()
-                },
-                latency_s={
-                    ModelId(model): one.latency_s
-                    for model, one in speeds.items()
-                    if one.latency_s is not None
-                },
-                tokens_per_s={
-                    ModelId(model): one.tokens_per_s
-                    for model, one in speeds.items()
-                    if one.tokens_per_s is not None
-                },
-            )
-
-        measured = await desk.do(asked)
-        self._kept = now_s, measured
+        kept_s, measured = self._kept.get(ask, (-KEPT_S, NOTHING_MEASURED))
+        if not 0 <= now_s - kept_s < KEPT_S:
+            measured = await desk.do(partial(ask, desk.service))
+            self._kept[ask] = now_s, measured
         return measured
 
     def _tool_success(self) -> Mapping[ModelId, float]:
@@ -93,3 +78,24 @@ class Measuring:
                     calls[model.id] += called
                     errors[model.id] += failed
         return {model: 1 - errors[model] / count for model, count in calls.items()}
+
+
+def _tokens(standings: Standings) -> Measured:
+    return Measured(
+        weekly_tokens={
+            ModelId(model): tokens for model, tokens in standings.weekly_tokens().items()
+        }
+    )
+
+
+def _speeds(standings: Standings) -> Measured:
+    """Four times the work."""
+    speeds = {ModelId(model): speed for model, speed in standings.weekly_speeds().items()}
+    return Measured(
+        latency_s={
+            model: one.latency_s for model, one in speeds.items() if one.latency_s is not None
+        },
+        tokens_per_s={
+            model: one.tokens_per_s for model, one in speeds.items() if one.tokens_per_s is not None
+        },
+    )

@@ -27,6 +27,7 @@ __all__ = [
     "INDEX_SORTS",
     "MEASURED_SORTS",
     "NOTHING_MEASURED",
+    "TOKEN_SORTS",
     "TOOL_SUCCESS",
     "Measured",
     "ModelQuery",
@@ -347,10 +348,8 @@ _SORTS: Final[dict[str, _Place]] = {
     "pricing-high-to-low": _by_average_price(-1),
     "context-high-to-low": lambda model: (-model.context_length,),
 }
-# The first two are one.
-MEASURED_SORTS: Final = frozenset(
-    {"most-popular", "top-weekly", "throughput-high-to-low", "latency-low-to-high"}
-)
+TOKEN_SORTS: Final = frozenset({"most-popular", "top-weekly"})  # two names of one
+MEASURED_SORTS: Final = TOKEN_SORTS | {"throughput-high-to-low", "latency-low-to-high"}
 # The last one is a figure that nobody has published for models of the catalogue: the default order.
 _FIGURE_SORTS: Final = MEASURED_SORTS | INDEX_SORTS.keys() | {"design-arena-elo-high-to-low"}
 

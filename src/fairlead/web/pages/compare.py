@@ -24,7 +24,7 @@ def compare_pages(site: Site) -> list[Route]:
 
     async def compare(request: Request) -> Response:
         visitor = await site.visitor(request)
-        measured = await site.measuring.known()
+        weekly = await site.measuring.weekly_tokens()
         catalogue = await site.catalogue.current()
         query = request.query_params
         chosen = chosen_models(catalogue.snapshot, query.getlist("models"))
@@ -36,7 +36,7 @@ def compare_pages(site: Site) -> list[Route]:
                 query.get("q", ""),
                 known_now(services.health, chosen.models),
                 services.benchmarks,
-                measured.weekly_tokens,
+                weekly,
                 now_s=services.clock.now_s(),
             )
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -11,7 +11,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from fairlead.core.catalog import Model, Snapshot
-from fairlead.web.api.model_query import Measured
+from fairlead.core.ids import ModelId
 from fairlead.web.pages import shown
 from fairlead.web.pages.model_list import ModelRow, row_of
 from fairlead.web.pages.site import Site
@@ -47,7 +47,7 @@ def home_pages(site: Site) -> list[Route]:
             model_count=shown.count(len(own)),
             provider_count=shown.count(_offering(site.services.catalog.snapshot)),
             author_count=shown.count(len({model.author for model in own})),
-            used=_most_used(own, await site.measuring.known()),
+            used=_most_used(own, await site.measuring.weekly_tokens()),
             newest=tuple(row_of(model) for model in own[:NEWEST_COUNT]),
             curl=_curl(origin),
             python=_python(origin),
@@ -59,8 +59,9 @@ def home_pages(site: Site) -> list[Route]:
     return [Route("/", home)]
 
 
-def _most_used(models: Iterable[Model], measured: Measured) -> tuple[tuple[ModelRow, str], ...]:
-    tokens = measured.weekly_tokens
+def _most_used(
+    models: Iterable[Model], tokens: Mapping[ModelId, int]
+) -> tuple[tuple[ModelRow, str], ...]:
     called = [model for model in models if tokens.get(model.id)]
     called.sort(key=lambda model: -tokens[model.id])
     return tuple(

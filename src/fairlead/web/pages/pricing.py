@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from typing import Final
@@ -14,8 +14,8 @@ from starlette.routing import Route
 from fairlead.control.billing import rules
 from fairlead.control.billing.service import Billing
 from fairlead.core.catalog import Model
+from fairlead.core.ids import ModelId
 from fairlead.core.limits import PURCHASED_ENOUGH
-from fairlead.web.api.model_query import Measured
 from fairlead.web.pages import shown
 from fairlead.web.pages.credits_view import Fees, fees_of
 from fairlead.web.pages.model_list import ModelRow, row_of
@@ -43,8 +43,7 @@ def pricing_pages(site: Site) -> list[Route]:
     async def pricing(request: Request) -> Response:
         models = (await site.catalogue.current()).models
         services = site.services
-        measured = await site.measuring.known()
-        rows, is_used = _examples(models, measured)
+        rows, is_used = _examples(models, await site.measuring.weekly_tokens())
         return await site.page(
             request,
             "pricing/pricing.html",
@@ -68,10 +67,11 @@ def pricing_pages(site: Site) -> list[Route]:
     return [Route("/pricing", pricing)]
 
 
-def _examples(models: Iterable[Model], measured: Measured) -> tuple[tuple[ModelRow, ...], bool]:
+def _examples(
+    models: Iterable[Model], used: Mapping[ModelId, int]
+) -> tuple[tuple[ModelRow, ...], bool]:
     """Models sold by tokens whose prices most people want to know, and whether they are the most used: if none
     was used, they are the newest."""
-    used = measured.weekly_tokens
     sold = [model for model in models if model.endpoints and not model.id.startswith("~")]
     if is_used := any(model.id in used for model in sold):
         sold = sorted(
