@@ -32,12 +32,14 @@ from fairlead.store.tables.usage import (
 
 __all__ = [
     "Condition",
+    "Mark",
     "Measure",
     "Series",
     "counted",
     "failing_hours_of_endpoints",
     "failing_hours_of_providers",
     "in_categories",
+    "marks",
     "of_app",
     "of_model",
     "provider_outcomes",
@@ -58,6 +60,7 @@ _SERIES: Final = usage_series.c
 
 Condition: TypeAlias = sa.ColumnElement[bool]  # on what series say
 Measure: TypeAlias = Literal["tokens", "requests"]
+Mark: TypeAlias = tuple[int, ...]  # another whenever something was added
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +144,25 @@ def counted(
         for start_ms, *lists in connection.execute(query.group_by(columns.start_ms)):
             numbers, *sums = map(_numbers, lists)
             yield Counted(start_ms, numbers, tuple(sums))
+
+
+def marks(connection: sa.Connection, level: Level, span: Span) -> dict[int, Mark]:
+    """Calls and tokens of all series of a level, by start."""
+    columns = TABLES[span.resolution].c
+    query = (
+        sa.select(
+            columns.start_ms,
+            *map(_sum, (columns.requests, columns.prompt_tokens, columns.completion_tokens)),
+        )
+        .where(
+            columns.account_id == INSTALLATION,
+            columns.level == int(level),
+            columns.start_ms >= span.start_ms,
+            columns.start_ms < span.end_ms,
+        )
+        .group_by(columns.start_ms)
+    )
+    return {start_ms: tuple(mark) for start_ms, *mark in connection.execute(query)}
 
 
 def provider_totals(

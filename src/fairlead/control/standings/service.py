@@ -5,14 +5,16 @@ All of it is read from sums of the whole installation, which settlers keep: no a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import Final
 
 import sqlalchemy as sa
 
 from fairlead.control.standings import queries, rules
 from fairlead.control.standings.incidents import Incident, incidents
+from fairlead.control.standings.kept import MARKED_BY, KeptSums
 from fairlead.control.standings.queries import Series
+from fairlead.control.standings.rules import Counted
 from fairlead.control.standings.types import (
     ACTIVITY_DAYS_MAX,
     SHARED_MAX,
@@ -62,6 +64,7 @@ class Standings:
         self._database = database
         self._usage = usage
         self._now_ms = now_ms
+        self._kept = KeptSums()
 
     def rankings(
         self, subject: Subject, period: Period, *, category: str | None = None
@@ -120,7 +123,7 @@ class Standings:
                 granularity,
                 starts_ms,
                 series.members,
-                queries.counted(connection, series, [span], "tokens"),
+                self._counted(connection, series, [span]),
                 shown=shown,
             )
 
@@ -153,7 +156,7 @@ class Standings:
         week = _cover(end_ms - Period.WEEK.days * DAY_MS, end_ms)
         with self._database.read() as connection:
             series = _series(connection, Subject.MODEL)
-            counted = list(queries.counted(connection, series, week, "tokens", "requests"))
+            counted = list(self._counted(connection, series, week))
         members = series.members
         every = zip(members.names, members.added(counted), members.added(counted, 1), strict=True)
         return {str(model): tokens for model, tokens, requests in every if requests}
@@ -242,8 +245,8 @@ class Standings:
         end_ms = self._tomorrow_ms()
         start_ms = end_ms - period.days * DAY_MS
         before_ms = start_ms - period.days * DAY_MS
-        now = queries.counted(connection, series, _cover(start_ms, end_ms), "tokens", "requests")
-        before = queries.counted(connection, series, _cover(before_ms, start_ms), "tokens")
+        now = self._counted(connection, series, _cover(start_ms, end_ms))
+        before = self._counted(connection, series, _cover(before_ms, start_ms))
         return rules.rankings(
             subject,
             period,
@@ -253,6 +256,14 @@ class Standings:
             start_ms=start_ms,
             end_ms=self._now_ms(),
         )
+
+    def _counted(
+        self, connection: sa.Connection, series: Series, spans: Iterable[Span]
+    ) -> Iterator[Counted]:
+        """Tokens and requests."""
+        if series.level in MARKED_BY and series.sought is None:
+            return self._kept.counted(connection, series, spans)
+        return queries.counted(connection, series, spans, "tokens", "requests")
 
     def _days(self, days: int, only: Filter) -> tuple[DayOfModel, ...]:
         assert 0 < days <= ACTIVITY_DAYS_MAX
