@@ -11,8 +11,9 @@ import pytest
 
 from fairlead.control.generations import listing, queries
 from fairlead.control.generations.listing import Cursor, GenerationList, Wanted
-from fairlead.core.generation import Attribution, Generation
+from fairlead.core.generation import Attribution, Generation, Outcome
 from fairlead.core.ids import AccountId, KeyId, UserId, generation_id
+from fairlead.core.usage import Usage
 from fairlead.store.database import Database
 from fairlead.store.records import front, pack
 from fairlead.testing.generations import plain_generation
@@ -66,6 +67,7 @@ def test_every_call_is_on_one_page_newest_first(
     database: Database, keep: Keep, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(listing, "READ_AT_ONCE", 4)
+    monkeypatch.setattr(listing, "COLUMNS_AT_ONCE", 5)
     monkeypatch.setattr(listing, "LOOKED_AT_MAX", 6)
     monkeypatch.setattr(listing, "RECORDS_LOOKED_AT_MAX", 5)
     app = Attribution(referer="https://app.example/path/", title="App")
@@ -77,6 +79,9 @@ def test_every_call_is_on_one_page_newest_first(
             key=KeyId(f"key-{number % 2}"),
             user=UserId("user-a") if number % 4 else None,
             attribution=app if number % 7 == 0 else None,
+            outcome=Outcome.COMPLETED if number % 6 else Outcome.FAILED,
+            usage=Usage(prompt=5, cache_read=number % 3),
+            streamed=number % 8 > 0,
         )
         for number in range(40)
     ]
@@ -92,6 +97,10 @@ def test_every_call_is_on_one_page_newest_first(
         (replace(ALL, user=UserId("user-a")), lambda one: one.user == "user-a"),
         (replace(ALL, app="https://app.example/path"), lambda one: one.attribution == app),
         (replace(ALL, model="nobody/has"), lambda one: False),
+        (replace(ALL, outcome=Outcome.FAILED), lambda one: one.outcome is Outcome.FAILED),
+        (replace(ALL, is_cached=True), lambda one: one.usage.cache_read > 0),
+        (replace(ALL, is_cached=False), lambda one: not one.usage.cache_read),
+        (replace(ALL, is_streamed=False), lambda one: not one.streamed),
         (
             replace(ALL, model="a/two", user=UserId("user-a")),
             lambda one: one.model == "a/two" and one.user == "user-a",

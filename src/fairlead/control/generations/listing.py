@@ -20,6 +20,7 @@ PAGE_MAX: Final = 500
 LOOKED_AT_MAX: Final = 5000  # of calls that are passed over for one page; some 20 ms
 RECORDS_LOOKED_AT_MAX: Final = 2500  # ... where only their records tell; some 30 ms
 READ_AT_ONCE: Final = 250  # whole records, where only they tell
+COLUMNS_AT_ONCE: Final = 500  # mostly enough to find a page among
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +61,7 @@ class Wanted:
         if self.needs_records:
             return READ_AT_ONCE
         by_columns = (self.model, self.provider, self.key, self.outcome, self.is_cached)
-        return limit if all(one is None for one in by_columns) else LOOKED_AT_MAX
+        return limit if all(one is None for one in by_columns) else COLUMNS_AT_ONCE
 
     def chosen(self, row: queries.Listed) -> bool:
         """As far as columns tell."""
