@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from fairlead.control.datasets import session_queries
+from fairlead.control.datasets.types import SessionCell, SessionCosts, TurnRange
 from fairlead.control.serving.limits import RateLimits
 from fairlead.core.errors import RateLimited
 from fairlead.core.generation import Attribution
@@ -128,11 +130,43 @@ def test_pages_have_bounds(stage: Stage):
     assert refused(stage, "/classifications/task", window="30d") == "window"
 
 
-def test_sessions_that_nobody_counted_are_no_error(stage: Stage):
-    body = told(stage, "/datasets/session-cost")
-    assert body["data"] == []
-    assert body["meta"]["window_days"] is None
+def test_sessions_are_told_once_they_were_counted(stage: Stage):
+    path, database = "/datasets/session-cost", stage.control.database
+    body = told(stage, path)
+    assert (body["data"], body["meta"]["window_days"]) == ([], None)
     assert "20 sessions" in body["meta"]["note"]
+    cells = [
+        SessionCell(f"{app}.example", app.title(), turns, model, 0.25)
+        for app in ("buoy", "cline")
+        for model in ("a/one", "b/two")
+        for turns in (TurnRange.ONE, TurnRange.MANY)
+    ]
+    costs = SessionCosts(stage.clock.now_ms(), "2026-11-19", 30, tuple(cells))
+    with database.begin() as connection:
+        session_queries.keep(database, connection, session_queries.Kept(0, costs))
+    try:
+        whole = told(stage, path)
+        assert len(whole["data"]) == len(cells)
+        assert whole["data"][0] == {
+            "app_slug": "buoy.example",
+            "app_name": "Buoy",
+            "turn_range": "1-turn",
+            "model_permaslug": "a/one",
+            "median_session_cost_usd": 0.25,
+        }
+        assert whole["meta"]["window_end_date"] == "2026-11-19"
+        assert told(stage, path, offset=2, limit=3)["data"] == whole["data"][2:5]
+        for query, place in (
+            ({"app_slug": "cline.example"}, "app_slug"),
+            ({"model": "b/two"}, "model_permaslug"),
+            ({"turn_range": "50-plus-turns"}, "turn_range"),
+        ):
+            found = told(stage, path, **query)["data"]
+            assert {one[place] for one in found} == set(query.values())
+            assert len(found) == len(cells) / 2
+        assert told(stage, path, app_slug="nobody.example")["data"] == []
+    finally:
+        stage.execute("DELETE FROM meta WHERE name = :name", name=session_queries.KEPT)
 
 
 def test_benchmarks_are_those_of_the_catalogue_and_say_whose(stage: Stage):
