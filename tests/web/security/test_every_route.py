@@ -20,7 +20,7 @@ OPEN = frozenset(
         "/", "/models", "/models/feed.xml", "/compare", "/providers", "/providers/{slug}", "/rankings", "/apps",
         "/data", "/status", "/status/feed.xml", "/docs", "/docs/search", "/docs/api", "/docs/api/{group}",
         "/docs/design-system", "/docs/images/{name}", "/docs/{page:path}", "/request-builder", "/chat",
-        "/chat/models.json", "/openapi.json", "/openapi.yaml", "/{author}/{slug:path}",
+        "/chat/models.json", "/pricing", "/openapi.json", "/openapi.yaml", "/{author}/{slug:path}",
         "/static/built/{name}", "/favicon.ico", "/healthz", "/readyz", "/metrics",
     }
 )  # fmt: skip
