@@ -45,6 +45,7 @@ PARAMETERS = (
     "temperature", "max_tokens", "input_modalities", "model_authors", "arch", "max_price", "context", "days",
     "window", "country", "policy", "callback_url", "code_challenge", "code_challenge_method", "key_label",
     "expires_at", "limit", "usage_limit_type", "workspace_id", "code", "error", "prompt", "completion",
+    "at", "cached", "image_output", "searches", "calls", "min_coding_index", "min_tool_success_rate",
 )  # fmt: skip
 # Of these some say where to go on.
 LEADING = ("next", "return_to", "url", "to", "purchase", "saved", "redirect_uri", "back")
