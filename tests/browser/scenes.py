@@ -205,7 +205,14 @@ def _settings(hand: Hand) -> None:
     )
     policies = {"zdr": "true", "enforce_zdr_authors": "openai\nanthropic"}
     hand.send("/settings/privacy/policies", **policies, data_collection_deny="true")
-    hand.send("/settings/notifications/balance", when="own", low_balance="40")
+    hand.send(
+        "/settings/notifications",
+        low_balance_on="true",
+        when="own",
+        low_balance="40",
+        key_limit_on="true",
+        workspace_budget_on="true",
+    )
 
 
 def _money(hand: Hand) -> None:

@@ -187,6 +187,7 @@ PAGES = (
     Shot("settings-workspace", "/settings/workspaces/default", has_demo=True, as_ada=True),
     Shot("settings-workspace-more", "/settings/workspaces/research", has_demo=True, as_ada=True),
     Shot("settings-organisation-full", "/settings/organisation", has_demo=True, as_team=True),
+    Shot("settings-notifications-shared", "/settings/notifications", has_demo=True, as_team=True),
     Shot("settings-workspace-shared", "/settings/workspaces/default", has_demo=True, as_team=True),
     *(
         Shot(

@@ -21,6 +21,7 @@ from fairlead.control.catalog.types import AmendedUnknown, AmendmentInvalid
 from fairlead.control.credentials.types import CredentialInvalid, CredentialUnknown
 from fairlead.control.feedback.service import TooMuchFeedback
 from fairlead.control.keys.types import KeyInvalid, KeyUnknown
+from fairlead.control.notifications.types import NotificationInvalid, TooSoon
 from fairlead.control.presets.types import PresetInvalid, PresetInWay, PresetUnknown
 from fairlead.control.usage.analysis import QuestionInvalid
 from fairlead.control.workspaces.types import (
@@ -93,6 +94,11 @@ def _credential_is_invalid(error: Exception) -> FairleadError:
     return RequestInvalid(f"`{error.param}`: {error}.", param=error.param)
 
 
+def _notification_is_invalid(error: Exception) -> FairleadError:
+    assert isinstance(error, NotificationInvalid)
+    return RequestInvalid(sentence(error), param=f"{error.kind}_people")
+
+
 def _is_invalid(error: Exception) -> FairleadError:
     return RequestInvalid(sentence(error))
 
@@ -144,6 +150,7 @@ _REFUSALS: Final[dict[type[Exception], Callable[[Exception], FairleadError]]] = 
     KeyInvalid: _field_is_invalid,
     KeyUnknown: _is_unknown,
     NotFoundHere: _is_unknown,
+    NotificationInvalid: _notification_is_invalid,
     PaymentsAway: _payments_are_away,
     PaymentsRefused: _payments_are_refused,
     PreferencesInvalid: _preferences_are_invalid,
@@ -153,6 +160,7 @@ _REFUSALS: Final[dict[type[Exception], Callable[[Exception], FairleadError]]] = 
     QuestionInvalid: _field_is_invalid,
     RefundRefused: _refund_is_refused,
     TooManyCodes: _is_conflict,
+    TooSoon: _is_invalid,
     TooMuchFeedback: _is_invalid,
     WorkspaceInvalid: _field_is_invalid,
     WorkspaceUnknown: _is_unknown,

@@ -176,6 +176,17 @@ def test_what_there_is_and_when_it_goes(stage: Stage, ada: Visit) -> None:
     assert "Less than $100.00 is left." in page
     ada.post("/credits/details", name="", address="", tax_ids="", low_balance="5")
     assert "Less than" not in ada.get("/credits").text
+    for wanted, left in (
+        ({"low_balance_on": "true", "when": "own", "low_balance": "8"}, "Less than $8.00 is left."),
+        ({"low_balance_on": "true", "when": "default"}, "Less than $100.00 is left."),
+        ({"when": "default"}, ""),
+    ):
+        answer = ada.post("/settings/notifications", **wanted)
+        assert answer.status_code == 303
+        page = ada.get("/credits").text
+        assert (left in page) if left else ("Less than" not in page), wanted
+    wrong = ada.post("/settings/notifications", low_balance_on="true", when="own", low_balance="0")
+    assert wrong.status_code == 422
 
 
 def test_auto_top_up_needs_a_card_and_sense(stage: Stage, shop: Shop, ada: Visit) -> None:

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from starlette.routing import Route
 
 from fairlead.control.accounts.types import Billing
+from fairlead.control.notifications.types import Kind
 from fairlead.core.ids import AccountId, UserId
 from fairlead.web.pages.settings.sessions import device
 from tests.web.management.stage import Person, Stage
@@ -288,6 +289,40 @@ def test_a_provider_key_goes_in_and_never_comes_out(stage: Stage, ada: Window, b
     )
     (kept,) = stage.ask("GET /byok", key=stage.ada.management.secret).json()["data"]
     assert (kept["is_fallback"], kept["disabled"], kept["sort_order"]) == (True, True, 3)
+def test_an_account_chooses_what_is_mailed_and_to_whom(stage: Stage, ada: Window) -> None:
+    path = "/settings/notifications"
+    assert "These members" not in ada.get(path).text
+    assert saved(ada.post(path, model_ending_on="true"))
+    service = stage.people.services.notifications
+    is_on = {kind: rule.is_on for kind, rule in service.rules(stage.ada.account).items()}
+    assert [kind for kind, on in is_on.items() if on] == [Kind.LOW_BALANCE, Kind.MODEL_ENDING]
+    crew = stage.organisation(stage.ada, stage.bob)
+    admin = Window(stage, stage.ada, crew)
+    names = {
+        user: one.email
+        for user, one in stage.people.services.people.find_all([stage.bob.user]).items()
+    }
+    fields = {"key_limit_on": "true", "key_limit_owner": "true", "workspace_budget_on": "true"}
+    wrong = admin.post(path, **fields, workspace_budget_people=f"nobody@example.com {IMAGE}")
+    assert "does not belong" in problem_at(wrong, "workspace_budget_people")
+    assert "Choose somebody" in problem_at(admin.post(path, **fields), "workspace_budget_people")
+    bob = names[UserId(stage.bob.user)]
+    assert saved(admin.post(path, **fields, workspace_budget_people=f"{bob}"))
+    assert service.rules(crew)[Kind.WORKSPACE_BUDGET].people == (stage.bob.user,)
+    assert f"{bob}</textarea>" in admin.get(path).text
+    assert (
+        bob
+        not in Window(stage, stage.bob, crew).get(path).text.split("<form", 1)[1].split("</form")[0]
+    )
+
+
+def test_a_test_message_goes_to_who_asks_once_in_a_minute(ada: Window) -> None:
+    assert saved(ada.post("/settings/notifications/test"))
+    again = ada.post("/settings/notifications/test")
+    assert again.status_code == 422
+    assert "within the last minute" in again.text
+
+
     assert kept["allowed_models"] == ["openai/o1"]
     assert kept["label"] == "sk-...abcd", "an empty field keeps the key"
     assert saved(ada.post(path, section="first", key="sk-another-0123456789-wxyz"))
@@ -341,7 +376,7 @@ def test_members_use_an_organisation_and_admins_change_it(stage: Stage, ada: Win
         ("/settings/workspaces", {"name": "x"}),
         ("/settings/workspaces/default/budgets", {"daily": "1"}),
         ("/settings/account/export", {}),
-        ("/settings/notifications/balance", {"when": "never"}),
+        ("/settings/notifications", {}),
     ):
         assert member.post(where, **fields).status_code == 403, where
     assert member.get("/settings/byok").status_code == 403

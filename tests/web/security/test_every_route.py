@@ -60,6 +60,7 @@ MEMBERS_MAY = frozenset(
         "/settings/profile/name", "/settings/profile/email", "/settings/profile/email/verify",
         "/settings/profile/password", "/settings/sessions/end-others", "/settings/sessions/{session}/end",
         "/settings/organisation/create", "/settings/organisation/switch", "/settings/organisation/leave",
+        "/settings/notifications/test",
         "/auth/session/account", "/auth/sessions/revoke-others", "/auth/sessions/{session}/revoke",
         "/auth/name", "/auth/password", "/auth/verify", "/auth/verify/{token}", "/auth/account/delete",
         "/auth/organisations", "/auth/organisations/{account}/leave",

@@ -18,7 +18,7 @@ from fairlead.control.billing.types import (
 from fairlead.control.billing.words import dollars
 from fairlead.control.mail.outbox import Outbox
 from fairlead.control.mail.types import Letter
-from fairlead.control.notifications.queries import addresses, admins
+from fairlead.control.notifications.service import addresses, admins
 from fairlead.control.notifications.types import Kind
 from fairlead.core.ids import AccountId, UserId
 

@@ -22,7 +22,7 @@ from fairlead.control.billing.types import (
     TopUp,
     TopUpState,
 )
-from fairlead.control.notifications.queries import admins
+from fairlead.control.notifications.service import admins
 from fairlead.core.ids import AccountId
 from fairlead.store.database import Database
 from fairlead.store.tables.payments import billing_profiles
@@ -30,6 +30,7 @@ from fairlead.store.tables.payments import billing_profiles
 __all__ = ["Profile", "Profiles"]
 
 NAME_CHARACTERS_MAX: Final = 200
+LOW_BALANCE_CENTS_MAX: Final = 10**12
 ADDRESS_LINES_MAX: Final = 8
 TAX_IDS_MAX: Final = 5
 TAX_ID_CHARACTERS_MAX: Final = 40
@@ -107,14 +108,21 @@ class Profiles:
             "name": _line(name, "name", NAME_CHARACTERS_MAX),
             "address": _address(address),
             "tax_ids": msgspec.json.encode(tuple(map(_tax_id, _several(tax_ids)))).decode(),
-            "low_balance_cents": low_balance_cents,
+            "low_balance_cents": _low_balance(low_balance_cents),
         }
-        if low_balance_cents is not None and not 0 <= low_balance_cents <= 10**12:
-            raise BillingInvalid("from $0", "low_balance")
+        self._described(account, actor, wanted)
+        return self.find(account)
+
+    def watch_balance(
+        self, account: AccountId, actor: Actor, low_balance_cents: int | None
+    ) -> None:
+        """Below which balance somebody is written to. Raises BillingInvalid."""
+        self._described(account, actor, {"low_balance_cents": _low_balance(low_balance_cents)})
+
+    def _described(self, account: AccountId, actor: Actor, wanted: dict[str, Any]) -> None:
         with self._database.begin() as connection:
             self._save(connection, account, wanted)
             self._audit.note(connection, account, actor, "billing.describe", account)
-        return self.find(account)
 
     def set_top_up(
         self,
@@ -236,6 +244,13 @@ def find_profile(connection: sa.Connection, account: AccountId) -> Profile:
         saved=saved,
         saving_session=row.saving_session,
     )
+
+
+def _low_balance(cents: int | None) -> int | None:
+    """Raises BillingInvalid."""
+    if cents is not None and not 0 <= cents <= LOW_BALANCE_CENTS_MAX:
+        raise BillingInvalid("from $0", "low_balance")
+    return cents
 
 
 def _line(text: str, path: str, characters_max: int) -> str:

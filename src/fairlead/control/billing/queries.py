@@ -25,7 +25,7 @@ from fairlead.control.billing.types import (
     TopUpState,
 )
 from fairlead.control.ledger.types import Lot, LotKind
-from fairlead.control.notifications.queries import admins
+from fairlead.control.notifications.service import admins
 from fairlead.core.budgets.types import account_budget
 from fairlead.core.ids import AccountId, LotId
 from fairlead.core.money import NanoUSD

@@ -9,7 +9,7 @@ from typing import Final
 import sqlalchemy as sa
 
 from fairlead.control.contents.types import KeptContent
-from fairlead.control.workspaces.queries import logged_keys
+from fairlead.control.workspaces.rules import logged_keys
 from fairlead.core.belongings import PPM, ContentPolicy
 from fairlead.core.ids import AccountId, GenerationId, KeyId, UserId, WorkspaceId
 from fairlead.store.database import Database

@@ -12,6 +12,7 @@ from fairlead.control.audit.types import Actor
 from fairlead.control.mail.outbox import Outbox
 from fairlead.control.mail.types import Letter
 from fairlead.control.notifications import queries
+from fairlead.control.notifications.queries import addresses, admins
 from fairlead.control.notifications.types import (
     PEOPLE_MAX,
     Kind,
@@ -23,7 +24,7 @@ from fairlead.control.notifications.types import (
 from fairlead.core.ids import AccountId, UserId
 from fairlead.store.database import Database
 
-__all__ = ["Notifications"]
+__all__ = ["Notifications", "addresses", "admins"]
 
 TEST: Final = "test_message"
 TEST_EVERY_MS: Final = 60_000

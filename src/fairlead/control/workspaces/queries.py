@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 import sqlalchemy as sa
@@ -15,7 +15,7 @@ from fairlead.control.workspaces.types import (
     WorkspaceBudget,
     WorkspaceMember,
 )
-from fairlead.core.ids import AccountId, KeyId, UserId, WorkspaceId
+from fairlead.core.ids import AccountId, UserId, WorkspaceId
 from fairlead.store.database import Database
 from fairlead.store.tables.people import (
     memberships,
@@ -39,7 +39,6 @@ __all__ = [
     "forget_member",
     "insert_if_free",
     "is_member",
-    "logged_keys",
     "members",
     "of_account",
     "page",
@@ -48,8 +47,6 @@ __all__ = [
     "set_byok",
     "update_if_free",
 ]
-
-_read_keys: Final = msgspec.json.Decoder(tuple[str | int, ...]).decode
 
 
 def page(
@@ -338,13 +335,6 @@ def _changeable(workspace: Workspace) -> dict[str, object]:
     }
 
 
-def logged_keys(kept: str | None) -> tuple[KeyId, ...] | None:
-    """Of a row's io_logging_key_ids. A number, as earlier versions could write, is nobody's key."""
-    if kept is None:
-        return None
-    return tuple(KeyId(one) for one in _read_keys(kept) if isinstance(one, str))
-
-
 def _workspace(row: sa.Row[Any]) -> Workspace:
     return Workspace(
         id=row.id,
@@ -358,7 +348,7 @@ def _workspace(row: sa.Row[Any]) -> Workspace:
         default_provider_sort=row.default_provider_sort,
         io_logging=row.io_logging,
         io_logging_sampling_rate=row.io_logging_sampling_rate,
-        io_logging_keys=logged_keys(row.io_logging_key_ids),
+        io_logging_keys=rules.logged_keys(row.io_logging_key_ids),
         broadcast=row.broadcast,
         data_discount_logging=row.data_discount_logging,
         include_byok_in_budgets=row.include_byok_in_budgets,

@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import Final
 from uuid import UUID, uuid5
 
+import msgspec
 from msgspec import UNSET
 from msgspec.structs import asdict
 
@@ -36,6 +37,7 @@ __all__ = [
     "check_budgets",
     "default_guardrail",
     "key_number",
+    "logged_keys",
     "membership_id",
     "new",
     "span_id",
@@ -55,6 +57,7 @@ SORTS: Final = ("price", "throughput", "latency", "exacto")
 WORKSPACE_CREATE: Final = "workspace.create"
 NO_KEYS: Final[Mapping[KeyId, bytes]] = MappingProxyType({})
 
+_read_keys: Final = msgspec.json.Decoder(tuple[str | int, ...]).decode
 _SLUG: Final = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
 
@@ -72,6 +75,13 @@ def default_guardrail(workspace: WorkspaceId) -> str:
 def key_number(key: KeyId) -> int:
     """What the API calls a key in the one place where it wants a number: 53 bits, which JSON carries."""
     return int.from_bytes(blake2b(key.encode(), digest_size=8).digest()) >> 11
+
+
+def logged_keys(kept: str | None) -> tuple[KeyId, ...] | None:
+    """Of a row's io_logging_key_ids. A number, as earlier versions could write, is nobody's key."""
+    if kept is None:
+        return None
+    return tuple(KeyId(one) for one in _read_keys(kept) if isinstance(one, str))
 
 
 def membership_id(workspace: WorkspaceId, user: UserId) -> str:

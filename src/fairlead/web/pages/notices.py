@@ -39,6 +39,7 @@ NOTICES: Final = MappingProxyType(
         "link-sent": Notice(
             "info", "A message with a link is on its way. Nothing changes until you follow it."
         ),
+        "test-sent": Notice("success", "A test message is on its way to you."),
         "session-ended": Notice("success", "That session is over."),
         "sessions-ended": Notice("success", "You are signed out everywhere else."),
         "account-deleted": Notice("success", "Your account is deleted."),
