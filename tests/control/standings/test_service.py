@@ -150,6 +150,15 @@ def test_whether_sums_are_sought_or_all_are_read_is_the_same(
     assert sought == asked()
 
 
+def test_both_at_once_are_the_same(standings: Standings):
+    assert standings.rankings_and_shares(
+        Subject.AUTHOR, Period.WEEK, shown=3, category="coding"
+    ) == (
+        standings.rankings(Subject.AUTHOR, Period.WEEK, category="coding"),
+        standings.shares(Subject.AUTHOR, Period.WEEK, shown=3, category="coding"),
+    )
+
+
 def test_shares_over_weeks_are_all_of_it(standings: Standings):
     found = standings.shares(Subject.MODEL, Period.WEEK, shown=2)
     assert len(found.names) == 2

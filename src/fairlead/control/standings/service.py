@@ -74,19 +74,28 @@ class Standings:
         category: only calls of public apps in it; one of usage.apps.CATEGORIES or CATEGORY_GROUPS. Raises
         CategoryUnknown.
         """
-        wanted = None if category is None else rules.categories_in(category)
         with self._database.read() as connection:
-            series = _series(connection, subject, wanted)
+            series = _series(connection, subject, category)
             return self._rankings(connection, subject, period, series)
+
+    def rankings_and_shares(
+        self, subject: Subject, period: Period, *, shown: int, category: str | None = None
+    ) -> tuple[Rankings, Shares]:
+        """As both of these: sooner, and from one moment."""
+        with self._database.read() as connection:
+            series = _series(connection, subject, category)
+            return (
+                self._rankings(connection, subject, period, series),
+                self._shares(connection, subject, period, series, shown=shown),
+            )
 
     def trending_apps(self, period: Period, *, category: str | None = None) -> Rankings:
         """Those with more tokens than is usual for them, the most more first. category: as for `rankings`."""
-        wanted = None if category is None else rules.categories_in(category)
         end_ms = self._tomorrow_ms()
         start_ms = end_ms - period.days * DAY_MS
         before_ms = start_ms - WINDOWS_BEFORE * period.days * DAY_MS
         with self._database.read() as connection:
-            series = _series(connection, Subject.APP, wanted)
+            series = _series(connection, Subject.APP, category)
             now = queries.counted(
                 connection, series, _cover(start_ms, end_ms), "tokens", "requests"
             )
@@ -110,22 +119,9 @@ class Standings:
     ) -> Shares:
         """Over 30 days, 52 weeks or 24 months; see Period.shared_by. shown: at most SHARED_MAX. category: as
         for `rankings`."""
-        assert 0 < shown <= SHARED_MAX
-        wanted = None if category is None else rules.categories_in(category)
-        granularity = period.shared_by
-        starts_ms = rules.share_starts_ms(granularity, self._now_ms())
-        # The bucket that is now, too, is there as it is: nothing was called after now.
-        span = Span(Resolution(granularity.value), starts_ms[0], starts_ms[-1] + 1)
         with self._database.read() as connection:
-            series = _series(connection, subject, wanted)
-            return rules.shares(
-                subject,
-                granularity,
-                starts_ms,
-                series.members,
-                self._counted(connection, series, [span]),
-                shown=shown,
-            )
+            series = _series(connection, subject, category)
+            return self._shares(connection, subject, period, series, shown=shown)
 
     def apps_of_model(self, model: str, period: Period = Period.WEEK) -> Rankings:
         """Public apps by what they asked of a model."""
@@ -257,6 +253,29 @@ class Standings:
             end_ms=self._now_ms(),
         )
 
+    def _shares(
+        self,
+        connection: sa.Connection,
+        subject: Subject,
+        period: Period,
+        series: Series,
+        *,
+        shown: int,
+    ) -> Shares:
+        assert 0 < shown <= SHARED_MAX
+        granularity = period.shared_by
+        starts_ms = rules.share_starts_ms(granularity, self._now_ms())
+        # The bucket that is now, too, is there as it is: nothing was called after now.
+        span = Span(Resolution(granularity.value), starts_ms[0], starts_ms[-1] + 1)
+        return rules.shares(
+            subject,
+            granularity,
+            starts_ms,
+            series.members,
+            self._counted(connection, series, [span]),
+            shown=shown,
+        )
+
     def _counted(
         self, connection: sa.Connection, series: Series, spans: Iterable[Span]
     ) -> Iterator[Counted]:
@@ -282,11 +301,9 @@ class Standings:
         return day_start_ms(self._now_ms()) + DAY_MS
 
 
-def _series(
-    connection: sa.Connection, subject: Subject, wanted: frozenset[str] | None = None
-) -> Series:
-    """As much as the subject must be told apart by. wanted: categories of apps."""
-    only = () if wanted is None else (queries.in_categories(wanted),)
+def _series(connection: sa.Connection, subject: Subject, category: str | None = None) -> Series:
+    """As much as the subject must be told apart by. Raises CategoryUnknown."""
+    only = () if category is None else (queries.in_categories(rules.categories_in(category)),)
     if subject not in _OF_MODELS:
         return queries.series_by_app(connection, Level.APP_ALONE, *only)
     level = Level.APP if only else Level.MODEL_ALONE

@@ -67,13 +67,9 @@ def standings_desk(site: Site) -> Desk[Standings]:
 
 
 def _asked(standings: Standings, question: Question) -> tuple[Rankings, Shares]:
-    category = question.category or None
-    return (
-        standings.rankings(question.subject, question.period, category=category),
-        standings.shares(
-            question.subject,
-            question.period,
-            shown=ranking_view.SERIES_SHOWN - 1,  # and all others
-            category=category,
-        ),
+    return standings.rankings_and_shares(
+        question.subject,
+        question.period,
+        shown=ranking_view.SERIES_SHOWN - 1,  # and all others
+        category=question.category or None,
     )
