@@ -7,6 +7,7 @@ that of an installation that was really used. One account makes half of the call
 
 from __future__ import annotations
 
+import os
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ import sqlalchemy as sa
 from fairlead.compose.billing import BillingServices
 from fairlead.compose.control_plane import ControlPlane
 from fairlead.compose.system import SystemClock
-from fairlead.control.accounts.preferences import checked
+from fairlead.control.accounts.rules import default_workspace
 from fairlead.control.accounts.types import Billing
 from fairlead.control.audit.types import OPERATOR
 from fairlead.control.billing.pretended import PretendedPayments
@@ -29,6 +30,8 @@ from fairlead.control.catalog.files import load_seed
 from fairlead.control.generations import queries
 from fairlead.control.generations.bills import bill, charges
 from fairlead.control.ledger.types import AddCredit, LotKind, Posted
+from fairlead.control.presets.service import Presets
+from fairlead.control.presets.types import PresetPlace
 from fairlead.control.usage.apps import CATEGORIES
 from fairlead.control.usage.calendar import DAY_MS, HOUR_MS
 from fairlead.control.usage.jobs import UsageKeeper
@@ -51,6 +54,7 @@ from fairlead.core.ids import (
     generation_id,
 )
 from fairlead.core.money import NanoUSD
+from fairlead.core.presets import PresetDraft
 from fairlead.core.pricing import charge
 from fairlead.core.routing.decision import Decision, decision_of
 from fairlead.core.routing.facts import UNKNOWN, Facts
@@ -87,6 +91,7 @@ CALLS_PER_CHARGE: Final = 1000
 FORGET_EVERY_DAYS: Final = 30
 CALLS_PER_MEASURED: Final = 50
 HEALTH_CALLS: Final = 120  # of each endpoint, lately; fewer tell no uptime
+PRESET_VERSIONS: Final = 60  # more than a page of them
 CREDIT: Final = NanoUSD(10**15)
 _PREFERENCES: Final = Preferences()
 
@@ -439,8 +444,12 @@ def _buy(billing: BillingServices, account: AccountId, day: int) -> None:
 
 def _furnish(control: ControlPlane, account: AccountId) -> None:
     """What else an account may have: a preset, a provider key of its own."""
-    wishes = msgspec.json.encode({"presets": {"fast": {"provider": {"sort": "throughput"}}}})
-    control.accounts.set_preferences(account, checked(wishes, control.catalog.snapshot.providers))
+    clock = SystemClock()
+    presets = Presets(control.database, control.audit, now_ms=clock.now_ms, entropy=os.urandom)
+    place = PresetPlace(account, default_workspace(account))
+    for number in range(PRESET_VERSIONS):
+        draft = PresetDraft("Answer in one sentence.", f'{{"seed": {number}}}')
+        presets.put(place, "fast", draft, actor=OPERATOR)
     control.private.credentials.create(
         account, provider="openai", key="sk-proj-" + "0" * 40, workspace=None
     )

@@ -156,9 +156,8 @@ def _from_responses(body: bytes) -> PresetDraft:
     return draft_of(_in_chat_words(request, tools, {None, "function"}, fields), system)
 
 
-# By the path below the preset's own, which is that of the call.
 DRAFT_READERS: Final = {
-    "chat/completions": _from_chat,
+    "chat": _from_chat,
     "messages": _from_messages,
     "responses": _from_responses,
 }

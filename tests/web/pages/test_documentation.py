@@ -121,7 +121,7 @@ async def test_pages_are_read_one_after_the_other(client: httpx.AsyncClient) -> 
         assert SHELF.beside(before)[1] is after
         assert SHELF.beside(after)[0] is before
     page = (await client.get("/docs/routing", headers=HTML)).text
-    assert 'rel="prev" href="/docs/models"' in page
+    assert 'rel="prev" href="/docs/presets"' in page
     assert 'rel="next" href="/docs/routing-explained"' in page
     assert page.count('href="/docs/routing" aria-current="page"') == 2  # broad and narrow
 

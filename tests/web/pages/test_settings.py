@@ -197,36 +197,6 @@ def test_routing_is_kept_and_a_misspelt_provider_is_named(stage: Stage, ada: Win
     assert stage.ask("GET /preferences", key=stage.ada.key.secret).json()["data"] == {}
 
 
-def test_presets_are_made_changed_and_deleted(stage: Stage, ada: Window, bob: Window) -> None:
-    assert problem_at(ada.post("/settings/presets/new", name=SCRIPT), "name")
-    wrong = ada.post("/settings/presets/new", name="fast", max_prompt="cheap")
-    assert problem_at(wrong, "max_prompt")
-    made = {
-        "name": "fast",
-        "model": "openai/o1",
-        "order": "openai",
-        "allow_fallbacks": "true",
-        "max_prompt": "2.5",
-        "zdr": "true",
-    }
-    assert saved(ada.post("/settings/presets/new", **made))
-    assert problem_at(ada.post("/settings/presets/new", name="fast"), "name")
-    assert "@preset/fast" in ada.get("/settings/presets").text
-    kept = stage.ask("GET /preferences", key=stage.ada.key.secret).json()["data"]["presets"]
-    assert kept == {
-        "fast": {
-            "model": "openai/o1",
-            "provider": {"order": ["openai"], "zdr": True, "max_price": {"prompt": "2.5"}},
-        }
-    }
-    assert bob.get("/settings/presets/fast").status_code == 404
-    assert bob.post("/settings/presets/fast/delete").status_code == 404
-    assert saved(ada.post("/settings/presets/fast", **{**made, "name": "slow"}))
-    assert ada.get("/settings/presets/fast").status_code == 404
-    assert saved(ada.post("/settings/presets/slow/delete"))
-    assert "No presets yet" in ada.get("/settings/presets").text
-
-
 def test_privacy_is_set_for_the_account_and_for_a_workspace(
     stage: Stage, ada: Window, bob: Window
 ) -> None:
@@ -289,6 +259,36 @@ def test_a_provider_key_goes_in_and_never_comes_out(stage: Stage, ada: Window, b
     )
     (kept,) = stage.ask("GET /byok", key=stage.ada.management.secret).json()["data"]
     assert (kept["is_fallback"], kept["disabled"], kept["sort_order"]) == (True, True, 3)
+    assert kept["allowed_models"] == ["openai/o1"]
+    assert kept["label"] == "sk-...abcd", "an empty field keeps the key"
+    assert saved(ada.post(path, section="first", key="sk-another-0123456789-wxyz"))
+    assert "sk-...wxyz" in ada.get(path).text
+    assert saved(ada.post(f"{path}/delete"))
+    assert "No provider keys yet" in ada.get("/settings/byok").text
+
+
+def test_an_organisation_from_its_making_to_its_leaving(stage: Stage, ada: Window) -> None:
+    organisation = "/settings/organisation"
+    assert "Confirm your address first" in ada.get(organisation).text
+    stage.execute("UPDATE users SET email_verified_ms = 1 WHERE id = :id", id=stage.ada.user)
+    assert saved(ada.post(f"{organisation}/create", new_name=f"Crew {SCRIPT}"))
+    shown = ada.get(organisation).text
+    assert SCRIPT not in shown
+    assert "Crew &lt;script&gt;" in shown
+    assert problem_at(ada.post(f"{organisation}/invite", email="nobody", role="member"), "email")
+    assert saved(ada.post(f"{organisation}/invite", email="eve@example.com", role="admin"))
+    (invited,) = re.findall(r"invitations/(inv[\w-]+)/revoke", ada.get(organisation).text)
+    assert saved(ada.post(f"{organisation}/invitations/{invited}/resend"))
+    assert saved(ada.post(f"{organisation}/invitations/{invited}/revoke"))
+    assert ada.post(f"{organisation}/invitations/{invited}/revoke").status_code == 404
+    assert saved(ada.post(f"{organisation}/name", name="Crew"))
+    refused = ada.post(f"{organisation}/leave")
+    assert refused.status_code == 422
+    assert "admin" in refused.text.split("<main", 1)[1]
+    assert saved(ada.post(f"{organisation}/switch", account=stage.ada.account))
+    assert "Share credit" in ada.get(organisation).text
+
+
 def test_an_account_chooses_what_is_mailed_and_to_whom(stage: Stage, ada: Window) -> None:
     path = "/settings/notifications"
     assert "These members" not in ada.get(path).text
@@ -323,36 +323,6 @@ def test_a_test_message_goes_to_who_asks_once_in_a_minute(ada: Window) -> None:
     assert "within the last minute" in again.text
 
 
-    assert kept["allowed_models"] == ["openai/o1"]
-    assert kept["label"] == "sk-...abcd", "an empty field keeps the key"
-    assert saved(ada.post(path, section="first", key="sk-another-0123456789-wxyz"))
-    assert "sk-...wxyz" in ada.get(path).text
-    assert saved(ada.post(f"{path}/delete"))
-    assert "No provider keys yet" in ada.get("/settings/byok").text
-
-
-def test_an_organisation_from_its_making_to_its_leaving(stage: Stage, ada: Window) -> None:
-    organisation = "/settings/organisation"
-    assert "Confirm your address first" in ada.get(organisation).text
-    stage.execute("UPDATE users SET email_verified_ms = 1 WHERE id = :id", id=stage.ada.user)
-    assert saved(ada.post(f"{organisation}/create", new_name=f"Crew {SCRIPT}"))
-    shown = ada.get(organisation).text
-    assert SCRIPT not in shown
-    assert "Crew &lt;script&gt;" in shown
-    assert problem_at(ada.post(f"{organisation}/invite", email="nobody", role="member"), "email")
-    assert saved(ada.post(f"{organisation}/invite", email="eve@example.com", role="admin"))
-    (invited,) = re.findall(r"invitations/(inv[\w-]+)/revoke", ada.get(organisation).text)
-    assert saved(ada.post(f"{organisation}/invitations/{invited}/resend"))
-    assert saved(ada.post(f"{organisation}/invitations/{invited}/revoke"))
-    assert ada.post(f"{organisation}/invitations/{invited}/revoke").status_code == 404
-    assert saved(ada.post(f"{organisation}/name", name="Crew"))
-    refused = ada.post(f"{organisation}/leave")
-    assert refused.status_code == 422
-    assert "admin" in refused.text.split("<main", 1)[1]
-    assert saved(ada.post(f"{organisation}/switch", account=stage.ada.account))
-    assert "Share credit" in ada.get(organisation).text
-
-
 def test_members_use_an_organisation_and_admins_change_it(stage: Stage, ada: Window) -> None:
     crew = stage.organisation(stage.ada, stage.bob)
     admin, member = Window(stage, stage.ada, crew), Window(stage, stage.bob, crew)
@@ -369,7 +339,6 @@ def test_members_use_an_organisation_and_admins_change_it(stage: Stage, ada: Win
         (path, {"role": "admin"}),
         (f"{path}/remove", {}),
         ("/settings/routing", {"default_model": "x"}),
-        ("/settings/presets/new", {"name": "x"}),
         ("/settings/privacy/policies", {}),
         ("/settings/privacy/logging", {}),
         ("/settings/byok/new", {"provider": "openai", "key": OPENAI_KEY}),

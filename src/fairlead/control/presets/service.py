@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Final
 
+import msgspec
 import sqlalchemy as sa
 
 from fairlead.control.audit.service import Audit
@@ -154,8 +155,7 @@ class Presets:
                 description=rules.described(description),
                 updated_ms=self._now_ms(),
             )
-            said = PresetDraft(before.designated.system_prompt, before.designated.config)
-            if said != draft:
+            if not _says(before.designated, draft):
                 return self._revise(connection, before, draft, creator, actor)
             queries.update(connection, before)
             self._note(connection, before, actor, "preset.rename")
@@ -290,6 +290,12 @@ class Presets:
             slug=preset.slug,
             **details,
         )
+
+
+def _says(version: PresetVersion, draft: PresetDraft) -> bool:
+    """Whether it says the same, however it is written."""
+    same = msgspec.json.decode(version.config) == msgspec.json.decode(draft.config)
+    return same and version.system_prompt == draft.system_prompt
 
 
 def _found(connection: sa.Connection, place: PresetPlace, slug: str) -> KeptPreset:

@@ -33,10 +33,9 @@ def preset_operations(management: Management) -> list[Operation]:
         Operation("GET", "/presets/{slug}", api.found, Who.ACCOUNT),
         Operation("GET", "/presets/{slug}/versions", api.versions, Who.ACCOUNT),
         Operation("GET", "/presets/{slug}/versions/{version}", api.version, Who.ACCOUNT),
-        *(
-            Operation("POST", f"/presets/{{slug}}/{path}", api.put(path), Who.ACCOUNT)
-            for path in DRAFT_READERS
-        ),
+        Operation("POST", "/presets/{slug}/chat/completions", api.put("chat"), Who.ACCOUNT),
+        Operation("POST", "/presets/{slug}/messages", api.put("messages"), Who.ACCOUNT),
+        Operation("POST", "/presets/{slug}/responses", api.put("responses"), Who.ACCOUNT),
     ]
 
 
@@ -84,9 +83,9 @@ class _Presets:
         found = await self._do(partial(self._presets.version, place, slug, int(text)))
         return answer({"data": version_object(found, place)})
 
-    def put(self, path: str) -> Handler:
-        """path: of the dialect that the body is in."""
-        read = DRAFT_READERS[path]
+    def put(self, dialect: str) -> Handler:
+        """dialect: that the body is in."""
+        read = DRAFT_READERS[dialect]
 
         async def put(asked: Asked) -> Response:
             requester, place = asked.requester, await self._place(asked)

@@ -48,6 +48,7 @@ from fairlead.web.sessions import local_path
 
 __all__ = [
     "EXPECTED",
+    "FORM_BYTES_MAX",
     "Form",
     "answering",
     "done",
@@ -107,13 +108,13 @@ class Form:
         return local_path(self.fields.get("return_to"))
 
 
-async def read_form(request: Request) -> Form:
+async def read_form(request: Request, *, bytes_max: int = FORM_BYTES_MAX) -> Form:
     """Raises PayloadTooLarge, RequestInvalid."""
     body = bytearray()
     async for piece in request.stream():
         body += piece
-        if len(body) > FORM_BYTES_MAX:
-            raise PayloadTooLarge(f"A form has at most {FORM_BYTES_MAX} bytes.")
+        if len(body) > bytes_max:
+            raise PayloadTooLarge(f"A form has at most {bytes_max} bytes.")
     fields = _fields(request.headers.get("content-type", ""), bytes(body))
     for name, value in fields.items():
         if not is_keepable(value):

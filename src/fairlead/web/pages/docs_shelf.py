@@ -68,6 +68,7 @@ _SECTIONS: Final = (
         about_calls=True,
         pages=(
             ("models", "api/models.md", "Models"),
+            ("presets", "api/presets.md", "Presets"),
             ("routing", "api/routing.md", "Routing"),
             ("routing-explained", "api/routing-explained.md", "Routing explained"),
             ("errors", "api/errors.md", "Errors"),

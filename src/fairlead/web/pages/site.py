@@ -21,7 +21,7 @@ from starlette.responses import RedirectResponse, Response
 from fairlead.control.people.types import SignedIn
 from fairlead.core.errors import NotAuthenticated
 from fairlead.web.api.measured import Measuring
-from fairlead.web.auth.exchange import Form, read_form
+from fairlead.web.auth.exchange import FORM_BYTES_MAX, Form, read_form
 from fairlead.web.operations import Operation
 from fairlead.web.pages.environment import templates
 from fairlead.web.pages.headers import send_page
@@ -131,11 +131,13 @@ class Site:
             raise NotAuthenticated("Sign in first.")
         return found
 
-    async def posted(self, request: Request) -> tuple[SignedIn, Form]:
+    async def posted(
+        self, request: Request, *, bytes_max: int = FORM_BYTES_MAX
+    ) -> tuple[SignedIn, Form]:
         """A form of somebody who is signed in, proved by its hidden field. Raises NotAuthenticated,
         PermissionDenied for a form that is not from our pages, RequestInvalid, PayloadTooLarge."""
         auth = self.services.auth
-        form = await read_form(request)
+        form = await read_form(request, bytes_max=bytes_max)
         if auth is None:
             raise NotAuthenticated("Nobody can sign in here.")
         return await auth.sessions.required(request, form.fields), form

@@ -1,216 +1,325 @@
-"""`/settings/presets`: named sets of wishes, which calls ask for as `@preset/<name>`."""
+"""`/settings/presets`: named parts of requests of a workspace, which calls ask for as `@preset/<slug>`."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
+from urllib.parse import quote
 
+import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from fairlead.control.accounts.service import Accounts
+from fairlead.control.audit.types import Actor
 from fairlead.control.people.types import SignedIn
+from fairlead.control.presets.types import KeptPreset, PresetPlace, PresetVersion
+from fairlead.control.workspaces.types import Workspace
 from fairlead.core.errors import NotFound, RequestInvalid
-from fairlead.web.asking import Desk
-from fairlead.web.auth.exchange import Form
-from fairlead.web.pages.attempts import Refused, refused
-from fairlead.web.pages.settings.desk import SettingsDesk, check_admin
-from fairlead.web.pages.settings.preferences import (
-    Fields,
-    change_preferences,
-    put,
-    put_list,
-    read_preferences,
+from fairlead.core.presets import PresetDraft, PresetStatus
+from fairlead.web.pages.attempts import Refused, attempted
+from fairlead.web.pages.paging import PAGE_ROWS, Paging, addressed, page_number, paging
+from fairlead.web.pages.settings.desk import SettingsDesk
+from fairlead.web.pages.settings.preset_form import (
+    EFFORTS,
+    FORM_FIELDS,
+    draft_in,
+    refusal_at,
+    values_of,
 )
 from fairlead.web.pages.settings.routing import SORTS
 
 __all__ = ["preset_pages"]
 
-_PATH = "/settings/presets"
-_LISTS: Final = ("order", "only", "ignore")
-_SWITCHES: Final = (
-    # A field, and whether it is on where nothing is said.
-    ("allow_fallbacks", True),
-    ("require_parameters", False),
-    ("zdr", False),
-)
-_PRICES: Final = ("prompt", "completion")
+_PATH: Final = "/settings/presets"
+FORM_BYTES_MAX: Final = 512 * 1024  # a long prompt and long tools, as browsers write them
+_NEW: Final = PresetDraft(None, "{}")
+_EFFORTS: Final = (("", "As the model has it"), *((one, one) for one in EFFORTS))
+_CACHES: Final = (("", "Not said"), ("on", "On"), ("off", "Off"))
+_TONES: Final = {PresetStatus.ACTIVE: "success", PresetStatus.DISABLED: "warning"}
 
 
 @dataclass(frozen=True, slots=True)
 class _Row:
-    name: str
-    model: str
-    wishes: str
+    preset: KeptPreset
+    href: str
+    models: str
+    tone: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Version:
+    version: PresetVersion
+    config: str
+    is_current: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """Who asks, and where. query: what addresses of that workspace end with."""
+
+    member: SignedIn
+    actor: Actor
+    workspace: Workspace
+    workspaces: Sequence[tuple[str, str, str]]
+
+    @property
+    def place(self) -> PresetPlace:
+        return PresetPlace(self.member.account.id, self.workspace.id)
+
+    @property
+    def query(self) -> str:
+        return "" if self.workspace.is_default else f"?workspace={quote(self.workspace.slug)}"
+
+    def address(self, slug: str = "", action: str = "") -> str:
+        return self._path(slug, action) + self.query
+
+    def paging(self, number: int, rows: int, total: int, *, slug: str = "") -> Paging:
+        """Of the list, or of one preset's versions."""
+        workspace = "" if self.workspace.is_default else self.workspace.slug
+
+        def address(wanted: int) -> str:
+            page = str(wanted) if wanted > 1 else ""
+            return addressed(self._path(slug), {"workspace": workspace, "page": page})
+
+        has_more = (number - 1) * PAGE_ROWS + rows < total
+        return paging(number, rows, has_more=has_more, address=address, total=total)
+
+    def _path(self, *parts: str) -> str:
+        return "/".join((_PATH, *(quote(part, safe="") for part in parts if part)))
 
 
 def preset_pages(desk: SettingsDesk) -> list[Route]:
-    accounts = desk.site.services.accounts
-    if accounts is None:
-        return []
-    it = _Presets(desk, accounts)
+    it = _Presets(desk)
     return [
         Route("/settings/presets", it.listed),
         Route("/settings/presets/new", it.new, methods=["GET", "POST"]),
         Route("/settings/presets/{name}", it.one, methods=["GET", "POST"]),
+        Route("/settings/presets/{name}/designate", it.designate, methods=["POST"]),
+        Route("/settings/presets/{name}/status", it.status, methods=["POST"]),
         Route("/settings/presets/{name}/delete", it.delete, methods=["POST"]),
     ]
 
 
 class _Presets:
-    """A page or a form each."""
+    """A page or a form each. Whoever works in a workspace may change its presets, as their keys may."""
 
-    def __init__(self, desk: SettingsDesk, accounts: Desk[Accounts]) -> None:
+    def __init__(self, desk: SettingsDesk) -> None:
         self._desk = desk
-        self._accounts = accounts
+        self._do = desk.management.do
+        self._presets = desk.management.presets
         self._catalog = desk.site.services.catalog
 
-    async def kept(self, member: SignedIn) -> Mapping[str, Any]:
-        found = await read_preferences(self._accounts, member.account.id)
-        presets = found.fields.get("presets") or {}
-        assert isinstance(presets, dict)
-        return presets
+    # What there is.
 
     async def listed(self, request: Request) -> Response:
-        member = await self._desk.site.member(request)
-        rows = [_row(name, preset) for name, preset in sorted((await self.kept(member)).items())]
-        return await self._desk.page(request, "presets", member, title="Presets", rows=rows)
-
-    async def edit(
-        self,
-        request: Request,
-        member: SignedIn,
-        name: str,
-        values: Mapping[str, str],
-        problem: Refused | None = None,
-    ) -> Response:
-        """name: of the one that there is; "" for a new one."""
+        asked = await self.asked(request, await self._desk.site.member(request))
+        number = page_number(request.query_params.get("page"))
+        offset = (number - 1) * PAGE_ROWS
+        page = await self._do(
+            partial(self._presets.page, asked.place, offset=offset, limit=PAGE_ROWS)
+        )
         return await self._desk.page(
             request,
-            "preset",
-            member,
-            title=name or "New preset",
-            refused=problem,
-            values=values,
-            name=name,
-            sorts=(("", "As the account has it"), *SORTS[1:]),
-            providers=sorted(self._catalog.snapshot.providers),
+            "presets",
+            asked.member,
+            title="Presets",
+            rows=[_row(one, asked) for one in page.presets],
+            asked=asked,
+            pages=asked.paging(number, len(page.presets), page.total),
         )
 
     async def new(self, request: Request) -> Response:
         if request.method == "POST":
-            return await self.save(request, "")
-        member = await self._desk.site.member(request)
-        return await self.edit(request, member, "", {"allow_fallbacks": "true"})
+            return await self.make(request)
+        asked = await self.asked(request, await self._desk.site.member(request))
+        return await self.edit(request, asked, None, values_of(_NEW))
 
     async def one(self, request: Request) -> Response:
-        name = request.path_params["name"]
         if request.method == "POST":
-            return await self.save(request, name)
-        member = await self._desk.site.member(request)
-        presets = await self.kept(member)
-        if name not in presets:
-            raise NotFound("You have no such preset.")
-        return await self.edit(request, member, name, _values(name, presets[name]))
+            return await self.change(request)
+        asked = await self.asked(request, await self._desk.site.member(request))
+        found = await self.found(request, asked)
+        said = {"title": found.name, "description": found.description or ""}
+        return await self.edit(request, asked, found, {**values_of(_draft(found)), **said})
 
-    async def save(self, request: Request, before: str) -> Response:
-        member, form = await self._desk.site.posted(request)
-        check_admin(member)
-        presets = await self.kept(member)
-        if before and before not in presets:
-            raise NotFound("You have no such preset.")
-        name = form.fields.get("name", "").strip()
-        problem: Refused | None = None
-        if not name:
-            problem = refused("A preset has a name.", "name")
-        else:
-            done = await change_preferences(
-                self._accounts,
-                self._catalog,
-                member.account.id,
-                lambda fields: _put(fields, before, name, form),
+    async def edit(
+        self,
+        request: Request,
+        asked: _Asked,
+        preset: KeptPreset | None,
+        values: Mapping[str, str],
+        problem: Refused | None = None,
+    ) -> Response:
+        """preset: None: a new one."""
+        about: dict[str, Any] = {}
+        if preset is not None:
+            about = await self.about(request, asked, preset)
+        return await self._desk.page(
+            request,
+            "preset",
+            asked.member,
+            title=preset.name if preset else "New preset",
+            refused=problem,
+            values=values,
+            preset=preset,
+            asked=asked,
+            named=FORM_FIELDS,
+            sorts=(("", "As the account has it"), *SORTS[1:]),
+            efforts=_EFFORTS,
+            caches=_CACHES,
+            **about,
+        )
+
+    async def about(self, request: Request, asked: _Asked, preset: KeptPreset) -> dict[str, Any]:
+        """Its versions, the newest first, and how it is called."""
+        number = page_number(request.query_params.get("page"))
+        offset = (number - 1) * PAGE_ROWS
+        page = await self._do(
+            partial(
+                self._presets.versions,
+                asked.place,
+                preset.slug,
+                offset=offset,
+                limit=PAGE_ROWS,
+                is_newest_first=True,
             )
-            problem = None if done is None else _at_fields(done, name)
-        if problem is not None:
-            return await self.edit(request, member, before, form.fields, problem)
-        return self._desk.site.go(_PATH, notice="saved")
+        )
+        return {
+            "versions": [
+                _Version(
+                    one,
+                    msgspec.json.format(one.config, indent=2),
+                    one.id == preset.designated.id,
+                )
+                for one in page.versions
+            ],
+            "pages": asked.paging(number, len(page.versions), page.total, slug=preset.slug),
+            "snippet": _snippet(self._desk.site.origin(request), preset.slug),
+        }
+
+    # What is done to it.
+
+    async def make(self, request: Request) -> Response:
+        member, form = await self._desk.site.posted(request, bytes_max=FORM_BYTES_MAX)
+        asked, fields = await self.asked(request, member), form.fields
+        slug = fields.get("name", "").strip()
+        try:
+            draft = draft_in(fields, None)
+        except RequestInvalid as error:
+            return await self.edit(request, asked, None, fields, refusal_at(error))
+        done = await attempted(
+            self._do(
+                partial(
+                    self._presets.create,
+                    asked.place,
+                    slug,
+                    draft,
+                    name=fields.get("title", "").strip() or slug,
+                    description=fields.get("description", ""),
+                    creator=member.user.id,
+                    actor=asked.actor,
+                )
+            )
+        )
+        if isinstance(done, Refused):
+            named = done.renamed({"slug": "name", "": "name", "name": "title"})
+            return await self.edit(request, asked, None, fields, named)
+        return self._desk.site.go(asked.address(done.slug), notice="saved")
+
+    async def change(self, request: Request) -> Response:
+        member, form = await self._desk.site.posted(request, bytes_max=FORM_BYTES_MAX)
+        asked, fields = await self.asked(request, member), form.fields
+        found = await self.found(request, asked)
+        try:
+            draft = draft_in(fields, _draft(found))
+        except RequestInvalid as error:
+            return await self.edit(request, asked, found, fields, refusal_at(error))
+        done = await attempted(
+            self._do(
+                partial(
+                    self._presets.change,
+                    asked.place,
+                    found.slug,
+                    draft,
+                    name=fields.get("title", "").strip() or found.slug,
+                    description=fields.get("description", ""),
+                    creator=member.user.id,
+                    actor=asked.actor,
+                )
+            )
+        )
+        if isinstance(done, Refused):
+            named = done.renamed({"name": "title"})
+            return await self.edit(request, asked, found, fields, named)
+        return self._desk.site.go(asked.address(found.slug), notice="saved")
+
+    async def designate(self, request: Request) -> Response:
+        member, form = await self._desk.site.posted(request)
+        asked = await self.asked(request, member)
+        found, number = await self.found(request, asked), page_number(form.fields.get("version"))
+        await self._do(
+            partial(self._presets.designate, asked.place, found.slug, number, actor=asked.actor)
+        )
+        return self._desk.site.go(asked.address(found.slug), notice="saved")
+
+    async def status(self, request: Request) -> Response:
+        member, form = await self._desk.site.posted(request)
+        asked = await self.asked(request, member)
+        found = await self.found(request, asked)
+        try:
+            status = PresetStatus(form.fields.get("status", ""))
+        except ValueError:
+            raise RequestInvalid("A preset has no such status.", param="status") from None
+        await self._do(
+            partial(self._presets.set_status, asked.place, found.slug, status, actor=asked.actor)
+        )
+        return self._desk.site.go(asked.address(found.slug), notice="saved")
 
     async def delete(self, request: Request) -> Response:
         member, _ = await self._desk.site.posted(request)
-        check_admin(member)
-        name = request.path_params["name"]
-        if name not in await self.kept(member):
-            raise NotFound("You have no such preset.")
+        asked = await self.asked(request, member)
+        found = await self.found(request, asked)
+        await self._do(partial(self._presets.delete, asked.place, found.slug, actor=asked.actor))
+        return self._desk.site.go(asked.address(), notice="deleted")
 
-        def without(fields: Fields) -> None:
-            presets = dict(fields.get("presets") or {})
-            presets.pop(name, None)
-            put(fields, "presets", presets or None)
+    # Who asks, and for what.
 
-        await change_preferences(self._accounts, self._catalog, member.account.id, without)
-        return self._desk.site.go(_PATH, notice="deleted")
+    async def asked(self, request: Request, member: SignedIn) -> _Asked:
+        """Raises NotFound for a workspace that they do not work in."""
+        choice = await self._desk.workspace(member, request.query_params.get("workspace"))
+        if choice.chosen is None:
+            raise NotFound("You have no such workspace.")
+        workspaces = [(one.id, one.name, f"{_PATH}?workspace={one.slug}") for one in choice.offered]
+        actor = self._desk.actor(request, member)
+        return _Asked(member, actor, choice.chosen, workspaces)
 
-
-def _put(fields: Fields, before: str, name: str, form: Form) -> None:
-    """What a preset holds besides what the form shows stays in it."""
-    presets = dict(fields.get("presets") or {})
-    if name != before and name in presets:
-        raise RequestInvalid("There is another preset of this name.", param="name")
-    preset = dict(presets.pop(before, None) or {})
-    put(preset, "model", form.fields.get("model", "").strip())
-    put_list(preset, "models", form.fields.get("models", ""))
-    provider = dict(preset.get("provider") or {})
-    for one in _LISTS:
-        put_list(provider, one, form.fields.get(one, ""))
-    for one, usual in _SWITCHES:
-        is_on = form.fields.get(one) == "true"
-        put(provider, one, None if is_on == usual else is_on)
-    put(provider, "sort", form.fields.get("sort", ""))
-    is_denied = form.fields.get("data_collection") == "deny"
-    put(provider, "data_collection", "deny" if is_denied else None)
-    prices = dict(provider.get("max_price") or {})
-    for one in _PRICES:
-        put(prices, one, form.fields.get(f"max_{one}", "").strip())
-    put(provider, "max_price", prices or None)
-    put(preset, "provider", provider or None)
-    presets[name] = preset
-    fields["presets"] = presets
+    async def found(self, request: Request, asked: _Asked) -> KeptPreset:
+        """The one in the path. Raises NotFound."""
+        return await self._do(partial(self._presets.find, asked.place, request.path_params["name"]))
 
 
-def _values(name: str, preset: Mapping[str, Any]) -> dict[str, str]:
-    provider = preset.get("provider") or {}
-    sort = provider.get("sort")
-    prices = provider.get("max_price") or {}
-    return {
-        "name": name,
-        "model": preset.get("model") or "",
-        "models": "\n".join(preset.get("models") or ()),
-        **{one: "\n".join(provider.get(one) or ()) for one in _LISTS},
-        **{one: "true" if provider.get(one, usual) else "" for one, usual in _SWITCHES},
-        "sort": sort if isinstance(sort, str) else "",
-        "data_collection": provider.get("data_collection") or "",
-        **{f"max_{one}": str(prices.get(one) or "") for one in _PRICES},
-    }
+def _draft(preset: KeptPreset) -> PresetDraft:
+    return PresetDraft(preset.designated.system_prompt, preset.designated.config)
 
 
-def _row(name: str, preset: Mapping[str, Any]) -> _Row:
-    models = [preset["model"]] if preset.get("model") else []
+def _row(preset: KeptPreset, asked: _Asked) -> _Row:
+    config = msgspec.json.decode(preset.designated.config)
+    models = [config["model"]] if config.get("model") else []
     return _Row(
-        name=name,
-        model=", ".join([*models, *(preset.get("models") or ())]),
-        wishes=", ".join(sorted(preset.get("provider") or {})).replace("_", " "),
+        preset=preset,
+        href=asked.address(preset.slug),
+        models=", ".join([*models, *(config.get("models") or ())]),
+        tone=_TONES.get(preset.status, ""),
     )
 
 
-def _at_fields(problem: Refused, name: str) -> Refused:
-    """From a path into the whole ("presets.fast.provider.max_price.prompt") to a field of the form."""
-    found: dict[str, str] = {}
-    for path, said in problem.problems.items():
-        rest = path.removeprefix(f"presets.{name}").lstrip(".")
-        if path.startswith("presets.") and not rest:
-            rest = "name"
-        rest = rest.removeprefix("provider.").replace("max_price.", "max_")
-        found[rest or path] = said
-    return Refused(found, problem.status)
+def _snippet(origin: str, slug: str) -> str:
+    return (
+        f"curl {origin}/api/v1/chat/completions \\\n"
+        '  -H "Authorization: Bearer $FAIRLEAD_API_KEY" \\\n'
+        '  -H "Content-Type: application/json" \\\n'
+        f"""  -d '{{"model": "@preset/{slug}", "messages": [{{"role": "user", "content": "Hello"}}]}}'"""
+    )
