@@ -310,7 +310,7 @@ PAGES = (
         "/activity/sessions",
         has_demo=True,
         as_demo=True,
-        follow="tbody th a",
+        follow="tr:has-text('other models') th a",
     ),
     Shot(
         "activity-export",

@@ -64,6 +64,7 @@ NO_PAGES = {
     "/activity/summary.csv",
     "/activity/calls.csv",
     "/activity/summary.pdf",
+    "/activity/over-time.csv",
     "/credits/purchases/{id}/receipt",
     "/credits/documents/{number}",
     "/settings",  # leads to the first of them
