@@ -6,9 +6,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple, TypeAlias
 
+from fairlead.control.datasets.rules import WINDOWS_BEFORE
 from fairlead.control.standings.types import (
     RANKED_MAX,
-    WINDOWS_BEFORE,
     EndpointHistory,
     EndpointUptime,
     Period,

@@ -10,6 +10,7 @@ from typing import Final
 
 import sqlalchemy as sa
 
+from fairlead.control.datasets.rules import WINDOWS_BEFORE
 from fairlead.control.standings import queries, rules
 from fairlead.control.standings.incidents import Incident, incidents
 from fairlead.control.standings.kept import MARKED_BY, KeptSums
@@ -18,7 +19,6 @@ from fairlead.control.standings.rules import Counted
 from fairlead.control.standings.types import (
     ACTIVITY_DAYS_MAX,
     SHARED_MAX,
-    WINDOWS_BEFORE,
     AppStanding,
     DayOfModel,
     Histories,

@@ -14,7 +14,6 @@ __all__ = [
     "ACTIVITY_DAYS_MAX",
     "RANKED_MAX",
     "SHARED_MAX",
-    "WINDOWS_BEFORE",
     "AppStanding",
     "DayOfModel",
     "EndpointHistory",
@@ -37,7 +36,6 @@ __all__ = [
 ]
 
 RANKED_MAX: Final = 200  # rows of one ranking
-WINDOWS_BEFORE: Final = 3  # of the same length, whose mean tells what is usual for an app
 SHARED_MAX: Final = 20  # that a chart of shares tells apart
 ACTIVITY_DAYS_MAX: Final = 366
 
