@@ -27,6 +27,20 @@ SOON: Final = "2027-03-31"
 PHONE_AGENT: Final = (
     "Mozilla/5.0 (iPhone; CPU iPhone OS 19_0 like Mac OS X) Version/19.0 Safari/604.1"
 )
+_CAREFUL: Final = {
+    "title": "Careful answers",
+    "description": "For questions about contracts.",
+    "model": "anthropic/claude-opus-5.5",
+    "zdr": "true",
+    "order": "anthropic",
+    "system_prompt": "You answer questions about contracts.\nQuote the clause that you rely on, and say"
+    " so where there is none.",
+    "temperature": "0.2",
+    "effort": "high",
+    "max_tokens": "2000",
+    "tools": '[{"type": "function", "function": {"name": "find_clause", "parameters":'
+    ' {"type": "object", "properties": {"words": {"type": "string"}}}}}]',
+}
 _SECRET: Final = re.compile(r'id="new-key"[^>]*><code>([^<]+)<')
 _CSRF: Final = re.compile(r'name="csrf" value="([^"]+)"')
 
@@ -195,6 +209,8 @@ def _settings(hand: Hand) -> None:
         }),
     ):  # fmt: skip
         hand.send("/settings/presets/new", name=name, allow_fallbacks="true", **fields)
+    hand.send("/settings/presets/careful", allow_fallbacks="true", **_CAREFUL)
+    hand.send("/settings/presets/cheap-and-quick/status", status="disabled")
     hand.send(
         "/settings/routing",
         default_provider_sort="throughput",
