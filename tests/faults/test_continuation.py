@@ -21,10 +21,11 @@ from tests.replay.gateway import Offer, RunningGateway, configuration, running_g
 DIALECTS = [dialect for dialect in CALLERS if dialect.name != "completions"]
 # What the twin says, by the model's name at the gateway. All are small: they are cut at each of their events.
 STREAMS = {
-    "text": "story!tokens=30;first_ms=0;delay_ms=0",
+    "text": "story!tokens=16;first_ms=0;delay_ms=0",
     "reasoning": "reasoner!reasoning_tokens=6;first_ms=0;delay_ms=0",
     "tools": "tools",
 }
+LONG = "story!tokens=30;first_ms=0;delay_ms=0"  # to be cut here and there
 # Who begins, and who goes on: asked in words, by a prefill, in another format, and back.
 PAIRS = {
     "words": ("deepinfra", "together"),
@@ -51,8 +52,8 @@ def continuing(
     toml = configuration(
         {provider: f"{twin.url}/{VERSIONS.get(provider, 'v1')}" for provider in providers},
         [
-            Offer(f"twin/{stream}", provider, STREAMS[stream])
-            for stream in STREAMS
+            Offer(f"twin/{stream}", provider, behaviour)
+            for stream, behaviour in {**STREAMS, "long": LONG}.items()
             for provider in providers
         ],
         stage_sections(),
@@ -190,7 +191,7 @@ def test_without_the_wish_a_cut_is_an_error_in_band(
 )
 def test_it_goes_on_however_the_provider_dies(way: str, twin: RunningTwin, caller: Caller) -> None:
     script(twin)
-    body = body_of(CHAT, "text", "words")
+    body = body_of(CHAT, "long", "words")
     whole = caller.ending(body)
     script(twin, way)
     joined = caller.ending(body)
@@ -202,7 +203,7 @@ def test_it_goes_on_however_the_provider_dies(way: str, twin: RunningTwin, calle
 
 def test_a_repetition_is_cut(twin: RunningTwin, caller: Caller) -> None:
     script(twin)
-    body = body_of(CHAT, "text", "words")
+    body = body_of(CHAT, "long", "words")
     whole = caller.ending(body)
     for repeated in (0, 12, 40, 400):
         script(twin, "cut_after_events=25", f"repeat={repeated}")
@@ -214,7 +215,7 @@ def test_a_repetition_is_cut(twin: RunningTwin, caller: Caller) -> None:
 
 def test_it_goes_on_more_than_once(twin: RunningTwin, caller: Caller) -> None:
     script(twin)
-    body = body_of(CHAT, "text", "prefill")
+    body = body_of(CHAT, "long", "prefill")
     whole = caller.ending(body)
     script(twin, "cut_after_events=9", "cut_after_events=7")
     joined = caller.ending(body)
@@ -228,7 +229,7 @@ def test_when_nobody_is_left_it_ends_with_the_error_and_costs_nothing(
     twin: RunningTwin, caller: Caller
 ) -> None:
     script(twin, *["cut_after_events=6"] * 50)
-    ending = caller.ending(body_of(CHAT, "text", "words"))
+    ending = caller.ending(body_of(CHAT, "long", "words"))
     assert ending.kind == "broken"
     record = caller.generation(ending.id)
     assert record is not None
@@ -239,7 +240,7 @@ def test_when_nobody_is_left_it_ends_with_the_error_and_costs_nothing(
 def test_the_caller_pays_once_for_what_it_received(twin: RunningTwin, caller: Caller) -> None:
     """The prompt once and the text once, however many legs there were: about what the uncut answer costs."""
     script(twin)
-    body = body_of(CHAT, "text", "words")
+    body = body_of(CHAT, "long", "words")
     whole = caller.ending(body)
     script(twin, "cut_after_events=15")
     joined = caller.ending(body)
