@@ -54,7 +54,10 @@ def session_pages(site: Site) -> list[Route]:
     if usage is None or calls is None or sessions is None:
         return []
     pages = _Pages(site, usage, calls, sessions)
-    return [Route(_LIST, pages.sessions), Route("/activity/session", pages.session)]
+    return [
+        Route("/activity/sessions", pages.sessions),
+        Route("/activity/session", pages.session),
+    ]
 
 
 class _Pages:
