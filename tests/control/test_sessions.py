@@ -87,7 +87,7 @@ def test_every_session_is_on_one_page_the_latest_first(
     calls = [
         call(
             number,
-            f"s{number % 7}" if number % 4 else None,
+            f"s{number // 16}-{number % 2}" if number % 4 else None,
             model=f"a/{number % 3}",
             user=ADA if number % 5 else BOB,
         )
@@ -95,7 +95,7 @@ def test_every_session_is_on_one_page_the_latest_first(
     ]
     keep(*calls[:50])
     keep(*calls[50:])
-    keep(call(90, "s1", account=AccountId("acc-another")))
+    keep(call(90, "s1-1", account=AccountId("acc-another")))
     found = SessionList(database)
     for user in (None, ADA, BOB):
         names = expected(calls, user)
