@@ -69,13 +69,13 @@ $(BUILT)/manifest.json: node_modules/ready $(shell find $(BROWSER) -type f -o -t
 	@touch $@
 
 # A real Chromium as an npm package: no system package, no root.
-$(BROWSER_TOOLS)/chromium/ready: .venv/dev-ready $(BROWSER_TOOLS)/package.json $(BROWSER_TOOLS)/package-lock.json $(BROWSER_TOOLS)/unpack.mjs
+$(BROWSER_TOOLS)/chromium/ready: .venv/runtime-ready $(BROWSER_TOOLS)/package.json $(BROWSER_TOOLS)/package-lock.json $(BROWSER_TOOLS)/unpack.mjs
 	@echo "setup: installing a browser for the tests"
 	@cd $(BROWSER_TOOLS) && $(NPM_CI)
 	@$(NODE) $(BROWSER_TOOLS)/unpack.mjs
 	@touch $@
 
-$(NODE_CLIENTS)/node_modules/ready: .venv/dev-ready $(NODE_CLIENTS)/package.json $(NODE_CLIENTS)/package-lock.json
+$(NODE_CLIENTS)/node_modules/ready: .venv/runtime-ready $(NODE_CLIENTS)/package.json $(NODE_CLIENTS)/package-lock.json
 	@echo "setup: installing the Node clients for the tests"
 	@cd $(NODE_CLIENTS) && $(NPM_CI)
 	@touch $@
@@ -99,14 +99,17 @@ $(NODE_AGENTS)/node_modules/ready: .venv/dev-ready $(NODE_AGENTS)/package.json $
 	@$(UV) pip sync --quiet --python .tools/engine/bin/python --only-binary :all: tests/engine/requirements.txt
 	@touch $@
 
-.PHONY: setup web wheel dev-setup
+.PHONY: setup web wheel dev-setup side-by-side
 setup: .venv/runtime-ready web ## create .venv with .venv/bin/fairlead in it, and build the pages
 	@:
 web: $(BUILT)/manifest.json ## build scripts and styles of the pages, if any has changed
 	@:
 wheel: web ## a package to install elsewhere, into dist/
 	@$(UV) build --quiet && ls dist
-dev-setup: setup .venv/dev-ready $(NODE_CLIENTS)/node_modules/ready $(BROWSER_TOOLS)/chromium/ready ## the same with everything that tests and checks need
+dev-setup: setup ## the same with everything that tests and checks need
+	@$(MAKE) --no-print-directory --jobs=3 side-by-side
+# Each waits for the network and the disk most of the time.
+side-by-side: .venv/dev-ready $(NODE_CLIENTS)/node_modules/ready $(BROWSER_TOOLS)/chromium/ready
 	@:
 
 # --- running ------------------------------------------------------------------------------------------
