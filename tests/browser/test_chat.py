@@ -11,7 +11,7 @@ from typing import Any
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.deeds import ask, open_chat
-from tests.browser.stage import Served, window
+from tests.browser.stage import Served, serious_findings, window
 
 HOSTILE = (
     '<img src=x onerror="document.title=1"> <script>document.title=1</script>'
@@ -101,6 +101,7 @@ def test_calls_go_to_the_chosen_workspace_and_an_answer_is_flagged(
         answer = page.get_by_role("article")
         answer.get_by_role("button", name="Flag").press("Enter")
         expect(answer.get_by_label("What is wrong with this answer?")).to_be_focused()
+        assert serious_findings(page) == []
         answer.get_by_label("What is wrong").select_option(label="It took too long")
         answer.get_by_label("In your words").fill("I can wait, but not for ever.")
         answer.get_by_role("button", name="Send feedback").press("Enter")
