@@ -99,18 +99,16 @@ $(NODE_AGENTS)/node_modules/ready: .venv/dev-ready $(NODE_AGENTS)/package.json $
 	@$(UV) pip sync --quiet --python .tools/engine/bin/python --only-binary :all: tests/engine/requirements.txt
 	@touch $@
 
-.PHONY: setup web wheel dev-setup side-by-side
+.PHONY: setup web wheel dev-setup
 setup: .venv/runtime-ready web ## create .venv with .venv/bin/fairlead in it, and build the pages
 	@:
 web: $(BUILT)/manifest.json ## build scripts and styles of the pages, if any has changed
 	@:
 wheel: web ## a package to install elsewhere, into dist/
 	@$(UV) build --quiet && ls dist
+# Side by side: each waits for the network and the disk most of the time.
 dev-setup: setup ## the same with everything that tests and checks need
-	@$(MAKE) --no-print-directory --jobs=3 side-by-side
-# Each waits for the network and the disk most of the time.
-side-by-side: .venv/dev-ready $(NODE_CLIENTS)/node_modules/ready $(BROWSER_TOOLS)/chromium/ready
-	@:
+	@$(MAKE) --silent --jobs=3 .venv/dev-ready $(NODE_CLIENTS)/node_modules/ready $(BROWSER_TOOLS)/chromium/ready
 
 # --- running ------------------------------------------------------------------------------------------
 
