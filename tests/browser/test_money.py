@@ -72,8 +72,16 @@ def test_activity_is_told_apart(ada: Page, served: Served) -> None:
     ada.get_by_label("App", exact=True).select_option(label="The <b>App</b>")
     expect(ada).to_have_url(re.compile(r"by=key&app=\d+$"))
     expect(ada.locator(f'a[href="/activity/{name}"]')).to_be_visible()
+    ada.get_by_label("Result").select_option("failed")
+    expect(ada).to_have_url(re.compile(r"by=key&app=\d+&result=failed$"))
+    expect(ada.get_by_text("No call is like that")).to_be_visible()
+    ada.go_back()
+    expect(ada.locator(f'a[href="/activity/{name}"]')).to_be_visible()
     ada.go_back()
     expect(ada.get_by_label("App", exact=True)).to_have_value("")
+    ada.get_by_role("link", name="Sessions").click()
+    ada.get_by_role("link", name="run 7").click()
+    expect(ada.locator(f'a[href="/activity/{name}"]')).to_be_visible()
 
 
 def call(served: Served, key: str) -> str:
@@ -82,6 +90,7 @@ def call(served: Served, key: str) -> str:
         answer = client.chat.completions.create(
             model="sandbox/echo",
             messages=[{"role": "user", "content": "Hello"}],
+            extra_body={"session_id": "run 7"},
             extra_headers={"http-referer": "https://app.example", "x-title": "The <b>App</b>"},
         )
     return answer.id
