@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,9 +14,14 @@ import pytest
 from fairlead.cli import opening
 from fairlead.cli.route_replay import since_ms
 from fairlead.control.accounts.preferences import checked
+from fairlead.control.accounts.rules import default_workspace
+from fairlead.control.audit.service import Audit
+from fairlead.control.audit.types import OPERATOR
 from fairlead.control.catalog.files import load_seed
 from fairlead.control.catalog.versions import CatalogVersions
 from fairlead.control.generations import queries
+from fairlead.control.presets.service import Presets
+from fairlead.control.presets.types import PresetPlace
 from fairlead.control.serving.health import HEALTH_DIRECTORY, HealthKeeper
 from fairlead.core.capability import Capability
 from fairlead.core.catalog import Snapshot
@@ -23,6 +29,7 @@ from fairlead.core.generation import Attempt, Generation
 from fairlead.core.health import EndpointOutcome, HealthBook
 from fairlead.core.ids import EndpointId, ModelId, ProviderSlug, generation_id
 from fairlead.core.money import NanoUSD
+from fairlead.core.presets import PresetDraft
 from fairlead.core.routing.decision import Decision, decision_of
 from fairlead.core.routing.planner import plan
 from fairlead.core.routing.preferences import NO_WISHES
@@ -136,6 +143,23 @@ def test_settings_of_the_account_are_heeded(fairlead: Call, data: Path, seed: Sn
         accounts.set_preferences(owner.id, wishes)
     told = explained(fairlead, "sandbox/echo")
     assert [one["reason"] for one in told["removed"]] == ["account_providers"]
+
+
+def test_a_preset_of_the_account_is_looked_up(fairlead: Call, data: Path) -> None:
+    assert refused(fairlead("route", "explain", "@preset/quick"))
+    assert fairlead("keys", "create", "--name", "first").code == 0
+    with opened(data) as database:
+        owner = opening.accounts_in(database).owner()
+        assert owner is not None
+        audit = Audit(database, now_ms=opening.now_ms, entropy=os.urandom)
+        presets = Presets(database, audit, now_ms=opening.now_ms, entropy=os.urandom)
+        place = PresetPlace(owner.id, default_workspace(owner.id))
+        draft = PresetDraft("Be brief.", '{"model":"sandbox/echo","seed":1}')
+        presets.put(place, "quick", draft, actor=OPERATOR)
+    told = explained(fairlead, "@preset/quick")
+    assert (told["requested"], told["request"]["parameters"]) == ("@preset/quick", ["seed"])
+    assert [one["model"] for one in told["models"]] == ["sandbox/echo"]
+    assert "Did you mean quick?" in refused(fairlead("route", "explain", "@preset/quik"))
 
 
 def test_health_that_a_server_saved_is_heeded(fairlead: Call, data: Path) -> None:

@@ -71,6 +71,10 @@ class PresetDraft(msgspec.Struct, frozen=True):
     system_prompt: str | None
     config: str
 
+    def __repr__(self) -> str:
+        """Without a word of what people wrote."""
+        return "PresetDraft(...)"
+
 
 class Preset(msgspec.Struct, frozen=True, gc=False):
     """One as calls see it: its designated version.
@@ -84,6 +88,10 @@ class Preset(msgspec.Struct, frozen=True, gc=False):
     status: PresetStatus
     system_prompt: str | None
     fields: Fields
+
+    def __repr__(self) -> str:
+        """Without a word of what people wrote."""
+        return f"Preset({self.slug!r}, version={self.version}, status={self.status.value!r})"
 
 
 class Named(msgspec.Struct, frozen=True, gc=False):

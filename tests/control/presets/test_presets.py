@@ -19,7 +19,7 @@ from fairlead.control.presets import rules
 from fairlead.control.presets.service import Presets
 from fairlead.control.presets.types import PresetInvalid, PresetInWay, PresetPlace, PresetUnknown
 from fairlead.core.ids import WorkspaceId
-from fairlead.core.presets import PresetDraft, PresetStatus
+from fairlead.core.presets import Preset, PresetDraft, PresetStatus
 from fairlead.store import migrate
 from fairlead.store.database import Database, open_database
 from tests.store.revisions import migrate_to
@@ -98,8 +98,9 @@ def test_there_is_an_end_to_them(stage: Stage, monkeypatch: pytest.MonkeyPatch):
 
 def test_what_a_preset_says_is_in_no_text_about_it(stage: Stage):
     made = stage.presets.put(stage.place, "a", FIRST, actor=OPERATOR)
-    assert "brief" not in repr(made)
-    assert "o1" not in repr(made)
+    for one in (made, FIRST, Preset("id", "a", 1, made.status, "Be brief.", {})):
+        assert "brief" not in repr(one)
+        assert "o1" not in repr(one)
 
 
 def test_presets_that_accounts_had_become_first_versions(fresh_address: str):
