@@ -80,7 +80,7 @@ def test_a_change_that_says_the_same_makes_no_version(stage: Stage):
     assert (revised.name, revised.designated.number) == ("R", 2)
     with pytest.raises(PresetInWay, match="already"):
         presets.create(place, "a", FIRST, actor=OPERATOR)
-    for slug, name in (("b", " "), ("b", "x" * 101), ("B", "b"), ("", "b")):
+    for slug, name in (("b", " "), ("b", "x" * 101), ("B", "b"), ("", "b"), ("new", "b")):
         with pytest.raises(PresetInvalid):
             presets.create(place, slug, FIRST, name=name, actor=OPERATOR)
 

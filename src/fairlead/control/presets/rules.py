@@ -24,6 +24,7 @@ NAME_CHARACTERS_MAX: Final = 100
 DESCRIPTION_CHARACTERS_MAX: Final = 500
 PRESETS_MAX: Final = 500  # of one workspace
 VERSIONS_MAX: Final = 1000  # of one preset
+_PAGE: Final = "new"  # beside a preset's own: /settings/presets/new
 
 
 def new_id(entropy: bytes) -> str:
@@ -34,6 +35,8 @@ def new_id(entropy: bytes) -> str:
 
 def slug(text: str) -> str:
     """As it was written. Raises PresetInvalid."""
+    if text == _PAGE:
+        raise PresetInvalid(f"no preset can be called {_PAGE!r}: a page has that name", "slug")
     if not is_slug(text):
         raise PresetInvalid(
             f"a slug has 1 to {SLUG_CHARACTERS_MAX} lower-case letters, digits, - and _,"
