@@ -13,7 +13,7 @@ from tests.web.management.stage import Person, Stage
 
 UUID: Final = "11111111-2222-4333-8444-555555555555"
 # What stands for the parts of a path: somebody else's, or nobody's.
-PARTS: Final = {"hash": "f" * 64, "id": UUID, "interval": "daily"}
+PARTS: Final = {"hash": "f" * 64, "id": UUID, "interval": "daily", "slug": "fast", "version": "1"}
 
 INJECTIONS: Final = (
     "' OR '1'='1",

@@ -74,6 +74,10 @@ def test_a_servers_log_and_its_refusals_hold_no_key_and_no_prompt(
         chat = {"model": "no/such", "messages": [{"role": "user", "content": PROMPT}]}
         for key in keys:
             send("POST", "/chat/completions", key, json=chat)
+            kept = {"messages": [{"role": "system", "content": PROMPT}]}
+            send("POST", "/presets/kept/chat/completions", key, json=kept)
+            send("POST", "/chat/completions", key, json={**chat, "model": "@preset/kept"})
+            send("POST", "/presets/kept/chat/completions", key, json={**kept, "seed": PROMPT})
             send("POST", "/chat/completions", key, content=b'{"messages": "' + PROMPT.encode())
             send("POST", "/messages", key, json={"model": PROMPT, "messages": [{"role": PROMPT}]})
     written = log.read_text("utf-8", "replace")
