@@ -179,7 +179,7 @@ def test_an_export_that_fails_leaves_no_half_file(
 def test_forgetting_leaves_what_money_needs_and_nothing_that_tells_whose(
     stage: Stage, database: Database
 ) -> None:
-    account, other = stage.live("ada@example.com"), stage.live("eve@example.com")
+    account, other = stage.live("zoe@example.com"), stage.live("eve@example.com")
     before, others = stage.count(account), stage.count(other)
     with database.begin() as connection:
         stage.privacy.forget(connection, account)
@@ -203,7 +203,7 @@ def test_forgetting_leaves_what_money_needs_and_nothing_that_tells_whose(
         for name in ("api_keys", "accounts", "workspaces", "audit_entries"):
             table, fate = metadata.tables[name], FATES[name]
             for row in connection.execute(sa.select(table).where(table.c[fate.column] == account)):
-                assert "ada" not in str(row)
+                assert "zoe" not in str(row)
 
 
 def test_records_of_deleted_accounts_are_scrubbed_in_the_background(

@@ -17,6 +17,7 @@ import pytest
 from fairlead.web.pages.docs_rendering import highlighted, render
 from fairlead.web.pages.docs_search import found, passages_of
 from fairlead.web.pages.docs_shelf import PACKAGED, DocPage, Shelf, docs_folder, read_shelf
+from tests.web.management.stage import Stage
 
 pytestmark = pytest.mark.anyio
 
@@ -202,9 +203,7 @@ def test_every_page_is_on_the_shelf() -> None:
     assert written - {page.source for page in SHELF.pages.values()} == {"README.md"}
 
 
-async def test_links_from_other_pages_lead_to_pages_that_are_there(
-    client: httpx.AsyncClient,
-) -> None:
+def test_links_from_other_pages_lead_to_pages_that_are_there(stage: Stage) -> None:
     web = docs_folder().parent / "src" / "fairlead" / "web"
     named = {
         link
@@ -214,7 +213,7 @@ async def test_links_from_other_pages_lead_to_pages_that_are_there(
     } - {"/docs/images/"}
     assert "/docs/quickstart" in named
     for link in sorted(named):
-        assert (await client.get(link, headers=HTML)).status_code == 200, link
+        assert stage.send("GET", link, headers=HTML).status_code == 200, link
 
 
 def test_a_page_that_nobody_listed_comes_last_in_its_section(tmp_path: Path) -> None:
