@@ -6,18 +6,25 @@ from collections.abc import Callable
 from dataclasses import replace
 from html import unescape
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 import pytest
 
 from fairlead.control.billing.types import BillingRules, Method
+from fairlead.web.asking import Desk
 from fairlead.web.pages.pricing import free_calls, own_keys
 from fairlead.web.services import Terms
 
 pytestmark = pytest.mark.anyio
 
+_Answer = TypeVar("_Answer")
+
 HTML = {"accept": "text/html"}
+
+
+async def at_once(function: Callable[[], _Answer], /) -> _Answer:
+    return function()
 
 
 def sold_by(*methods: Method, is_pretended: bool = False, **rules: Any) -> Any:
@@ -64,6 +71,20 @@ async def test_models_are_named_with_what_they_cost(client: httpx.AsyncClient) -
     assert text.count("?tab=pricing") == 6
 
 
+@pytest.mark.parametrize(
+    ("used", "heading", "count"),
+    [("openai/o1", "Used most here", 1), ("openai/tts-1", "New models", 6)],
+)
+async def test_what_is_used_most_is_named_if_it_is_sold_by_tokens(
+    browse: Callable[..., httpx.AsyncClient], used: str, heading: str, count: int
+) -> None:
+    counted: Any = SimpleNamespace(weekly_tokens=lambda: {used: 1000})
+    async with browse(standings=Desk(counted, in_thread=at_once)) as client:
+        text = (await client.get("/pricing", headers=HTML)).text
+    assert heading in text
+    assert text.count("?tab=pricing") == count
+
+
 def test_own_keys_cost_what_the_operator_says() -> None:
     usual = Terms()
     assert own_keys(usual) == (
@@ -83,6 +104,9 @@ def test_limits_of_free_models_are_those_that_hold() -> None:
     usual = Terms()
     assert free_calls(usual).endswith(
         ": 50 a day, 1,000 a day once it has bought credit of $10, 20 a minute."
+    )
+    assert free_calls(replace(usual, free_per_day_purchased=0)).endswith(
+        ": 50 a day, any number a day once it has bought credit of $10, 20 a minute."
     )
     none = replace(usual, free_per_day=0, free_per_day_purchased=0, free_per_minute=0)
     assert "no limit" in free_calls(none)

@@ -71,15 +71,20 @@ def _examples(
     models: Iterable[Model], used: Mapping[ModelId, int]
 ) -> tuple[tuple[ModelRow, ...], bool]:
     """Models sold by tokens whose prices most people want to know, and whether they are the most used: if none
-    was used, they are the newest."""
+    of these was used, they are the newest."""
     sold = [model for model in models if model.endpoints and not model.id.startswith("~")]
-    if is_used := any(model.id in used for model in sold):
-        sold = sorted(
-            (model for model in sold if model.id in used), key=lambda model: -used[model.id]
-        )
-    rows = (row for row in map(row_of, sold) if row.price.prompt.startswith("$"))
-    by_tokens = (row for row in rows if row.price.unit == PER_MILLION)
-    return tuple(islice(by_tokens, EXAMPLES)), is_used
+    most_used = sorted(
+        (model for model in sold if model.id in used), key=lambda model: -used[model.id]
+    )
+    if rows := _sold_by_tokens(most_used):
+        return rows, True
+    return _sold_by_tokens(sold), False
+
+
+def _sold_by_tokens(models: Iterable[Model]) -> tuple[ModelRow, ...]:
+    """The first of them that are."""
+    rows = (row for row in map(row_of, models) if row.price.prompt.startswith("$"))
+    return tuple(islice((row for row in rows if row.price.unit == PER_MILLION), EXAMPLES))
 
 
 def sale_of(billing: Billing) -> Sale | None:
@@ -111,14 +116,17 @@ def own_keys(terms: Terms) -> str:
 def free_calls(terms: Terms) -> str:
     """How many calls an account that pays in advance may make of free variants."""
     enough = shown.dollars(PURCHASED_ENOUGH).removesuffix(".00")
-    days = [
+    purchased = (
+        f"{terms.free_per_day_purchased:,}" if terms.free_per_day_purchased else "any number"
+    )
+    limits = [
         f"{terms.free_per_day:,} a day" if terms.free_per_day else "",
-        f"{terms.free_per_day_purchased:,} a day once it has bought credit of {enough}"
-        if terms.free_per_day_purchased and terms.free_per_day != terms.free_per_day_purchased
+        f"{purchased} a day once it has bought credit of {enough}"
+        if terms.free_per_day != terms.free_per_day_purchased
         else "",
         f"{terms.free_per_minute:,} a minute" if terms.free_per_minute else "",
     ]
-    said = ", ".join(one for one in days if one)
+    said = ", ".join(one for one in limits if one)
     if not said:
         return "There is no limit to how many calls of them are made."
     return f"An account that pays in advance may make so many calls of them: {said}."
