@@ -1,8 +1,9 @@
 """Three figures of a model, from 0 to 100, by which lists of models are sorted and cut. Pure.
 
 An index is the share of comparisons with other models that a model wins in published results, as
-`catalog_quality.py` counts them, drawn towards the middle where these are few: twenty results of one benchmark
-tell less than two hundred of ten.
+`catalog_quality.py` counts them, drawn towards the middle where these are few: twenty comparisons in one
+benchmark tell less than two hundred in ten. It depends on who was measured beside it: who was compared with
+strong models alone wins less often than it would among all.
 """
 
 from __future__ import annotations

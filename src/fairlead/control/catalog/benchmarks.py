@@ -44,7 +44,7 @@ class _File(msgspec.Struct):
 class Benchmarks:
     """results: by model, in the order of the names of benchmarks.
     best: of one benchmark and one reporter, each model's best score, highest first.
-    indices: of each model that has any result that counts for it, from 0 to 100."""
+    indices: of each model whose results that count for it can be compared with another's, from 0 to 100."""
 
     results: Mapping[str, tuple[BenchmarkResult, ...]] = field(default_factory=dict)
     best: Mapping[tuple[str, str | None], tuple[float, ...]] = field(default_factory=dict)
@@ -55,7 +55,7 @@ class Benchmarks:
 
     def place(self, result: BenchmarkResult) -> tuple[int, int]:
         """Which it would be, from 1, among the best of all models that the same reporter measured so; and how
-        many these are. Reporters are never ranked together."""
+        many these are. Reporters are never ranked together; results that name none count as one reporter's."""
         best = self.best.get((result.benchmark, result.reported_by), ())
         return 1 + sum(score > result.score for score in best), len(best)
 
