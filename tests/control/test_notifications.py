@@ -142,6 +142,15 @@ def test_an_account_chooses_whom_and_about_what(world: World) -> None:
     assert world.told(Kind.LOW_BALANCE) == [ADA]
 
 
+def test_of_who_was_chosen_those_are_told_who_belong_to_it_still(world: World) -> None:
+    ada, bob, eve = (world.people[one] for one in (ADA, BOB, EVE))
+    known = world.notifications.members
+    assert known(world.account, (ada, bob, eve)) == {ada: ADA, bob: BOB}
+    world.leaves(BOB)
+    assert known(world.account, (ada, bob, eve)) == {ada: ADA}
+    assert known(world.account, ()) == {}
+
+
 def test_only_members_are_named_and_somebody_must_be(world: World) -> None:
     for people in ((EVE,), ("nobody@example.com",), (), (BOB, EVE)):
         with pytest.raises(NotificationInvalid) as refused:

@@ -314,6 +314,9 @@ def test_an_account_chooses_what_is_mailed_and_to_whom(stage: Stage, ada: Window
         bob
         not in Window(stage, stage.bob, crew).get(path).text.split("<form", 1)[1].split("</form")[0]
     )
+    # Who has left is nobody to write to, and their address is theirs.
+    assert saved(admin.post(f"/settings/organisation/members/{stage.bob.user}/remove"))
+    assert bob not in admin.get(path).text
 
 
 def test_a_test_message_goes_to_who_asks_once_in_a_minute(ada: Window) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from typing import Any, Final
 
 import msgspec
@@ -14,7 +14,7 @@ from fairlead.store.database import Database
 from fairlead.store.tables.notifications import notification_rules as rules
 from fairlead.store.tables.people import mails, memberships, users
 
-__all__ = ["addresses", "admins", "is_mailed_since", "known", "named", "put"]
+__all__ = ["addresses", "admins", "is_mailed_since", "known", "members", "named", "put"]
 
 RECIPIENTS_MAX: Final = 20
 _read_people: Final = msgspec.json.Decoder(tuple[UserId, ...]).decode
@@ -59,7 +59,7 @@ def addresses(
     if not rule.is_on:
         return []
     people = {*rule.people, *([owner] if rule.to_owner and owner is not None else [])}
-    found = set(_emails(connection, account, people)) if people else set()
+    found = {email for email in members(connection, account, people).values() if email is not None}
     if rule.to_admins or not found:
         found.update(admins(connection, account))
     return sorted(found)
@@ -76,6 +76,18 @@ def admins(connection: sa.Connection, account: AccountId) -> list[str]:
     )
     query = sa.union(own, shared).limit(RECIPIENTS_MAX)
     return sorted(str(row[0]) for row in connection.execute(query))
+
+
+def members(
+    connection: sa.Connection, account: AccountId, people: Collection[UserId]
+) -> dict[UserId, str | None]:
+    """Those of them who belong to the account, each with their address; None: they have given none."""
+    if not people:
+        return {}
+    query = sa.select(users.c.id, users.c.email).where(
+        users.c.id.in_(people), _belongs(account), users.c.deleted_ms.is_(None)
+    )
+    return {UserId(row.id): row.email for row in connection.execute(query)}
 
 
 def named(
@@ -100,18 +112,6 @@ def is_mailed_since(connection: sa.Connection, recipient: str, kind: str, since_
         mails.c.created_ms > since_ms, mails.c.kind == kind, mails.c.recipient == recipient
     )
     return connection.execute(query.limit(1)).first() is not None
-
-
-def _emails(
-    connection: sa.Connection, account: AccountId, people: Collection[UserId]
-) -> Sequence[str]:
-    query = sa.select(users.c.email).where(
-        users.c.id.in_(people),
-        _belongs(account),
-        users.c.email.is_not(None),
-        users.c.deleted_ms.is_(None),
-    )
-    return [str(row.email) for row in connection.execute(query)]
 
 
 def _belongs(account: AccountId) -> sa.ColumnElement[bool]:

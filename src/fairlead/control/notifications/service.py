@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Final
 
 import sqlalchemy as sa
@@ -46,6 +46,13 @@ class Notifications:
         with self._database.read() as connection:
             return queries.known(connection, account)
 
+    def members(
+        self, account: AccountId, people: Collection[UserId]
+    ) -> Mapping[UserId, str | None]:
+        """Those of them who belong to the account, each with their address; None: they have given none."""
+        with self._database.read() as connection:
+            return queries.members(connection, account, people)
+
     def choose(self, account: AccountId, wanted: Mapping[Kind, Wanted], *, actor: Actor) -> None:
         """All of them, or none. Raises NotificationInvalid."""
         with self._database.begin() as connection:
@@ -58,7 +65,7 @@ class Notifications:
             )
 
     def test(self, recipient: str) -> None:
-        """Write to somebody who has proved to be signed in there. Raises TooSoon."""
+        """Write to who asks. recipient: their own address. Raises TooSoon."""
         now_ms = self._now_ms()
         with self._database.begin() as connection:
             self._database.lock(connection, f"test message {recipient}")

@@ -17,6 +17,7 @@ from fairlead.control.billing.types import NANO_PER_CENT
 from fairlead.control.notifications.types import USUAL, Kind, Rule, Wanted
 from fairlead.control.people.types import SignedIn
 from fairlead.core.errors import RequestInvalid
+from fairlead.core.ids import UserId
 from fairlead.web.pages import shown
 from fairlead.web.pages.attempts import Refused, attempted
 from fairlead.web.pages.form_fields import cents, typed_dollars
@@ -152,13 +153,12 @@ class _Notifications:
         return await edge.do(lambda: edge.profiles.find(member.account.id))
 
     async def _rules(self, member: SignedIn) -> dict[str, str]:
-        """As fields of the form; members by their addresses."""
+        """As fields of the form; members by their addresses, and nobody who has left."""
 
         def read() -> dict[str, str]:
             rules = self._service.rules(member.account.id)
             people = {one for rule in rules.values() for one in rule.people}
-            known = self._desk.management.people.find_all(list(people)) if people else {}
-            names = {str(one): user.email or one for one, user in known.items()}
+            names = self._service.members(member.account.id, people)
             return {
                 name: said
                 for kind, rule in rules.items()
@@ -168,12 +168,12 @@ class _Notifications:
         return await self._desk.management.do(read)
 
 
-def _fields(kind: Kind, rule: Rule, names: Mapping[str, str]) -> dict[str, str]:
+def _fields(kind: Kind, rule: Rule, names: Mapping[UserId, str | None]) -> dict[str, str]:
     return {
         f"{kind}_on": "true" if rule.is_on else "",
         f"{kind}_admins": "true" if rule.to_admins else "",
         f"{kind}_owner": "true" if rule.to_owner else "",
-        f"{kind}_people": "\n".join(names.get(one, one) for one in rule.people),
+        f"{kind}_people": "\n".join(names[one] or one for one in rule.people if one in names),
     }
 
 
