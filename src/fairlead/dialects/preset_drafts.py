@@ -8,9 +8,9 @@ it is a part of.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from difflib import get_close_matches
-from typing import Final
+from typing import Final, TypeVar
 
 import msgspec
 
@@ -20,7 +20,7 @@ from fairlead.core.presets import PRESET_MARK, PresetDraft
 from fairlead.core.routing.preferences import NO_ACCOUNT_WISHES
 from fairlead.core.routing.wishes import preferences_of
 from fairlead.dialects import anthropic_request, openai_request
-from fairlead.dialects.reading import not_json, wrong
+from fairlead.dialects.reading import not_json, wrong, wrong_type
 from fairlead.dialects.responses_request import read_responses_request
 
 __all__ = [
@@ -34,6 +34,7 @@ __all__ = [
 
 # A designated version is in the memory of every gateway that is called with it.
 CONFIG_BYTES_MAX: Final = 64 * 1024
+CONFIG_LEVELS_MAX: Final = 64  # of lists and objects inside each other: every reader can follow
 SYSTEM_PROMPT_CHARACTERS_MAX: Final = 64 * 1024
 CACHE_SECONDS_MAX: Final = 86_400
 
@@ -49,6 +50,7 @@ CONFIG_FIELDS: Final = (
 )  # fmt: skip
 
 _Fields = Mapping[str, msgspec.Raw]
+_Value = TypeVar("_Value")
 
 _NULL: Final = msgspec.Raw(b"null")
 _HELLO: Final = msgspec.Raw(b'[{"role":"user","content":"Hello"}]')
@@ -83,9 +85,14 @@ def draft_of(fields: _Fields, system_prompt: str | None) -> PresetDraft:
     text = (system_prompt or "").strip() and system_prompt
     if text and len(text) > SYSTEM_PROMPT_CHARACTERS_MAX:
         raise wrong("system_prompt", f"must have at most {SYSTEM_PROMPT_CHARACTERS_MAX} characters")
+    if text and "\0" in text:  # which PostgreSQL keeps in no text
+        raise wrong("system_prompt", "must have no character NUL")
     written = msgspec.json.format(_encode(config), indent=-1)
     if len(written) > CONFIG_BYTES_MAX:
         raise RequestInvalid(f"A preset has at most {CONFIG_BYTES_MAX} bytes beside its prompt.")
+    for name, raw in config.items():
+        if _has_more_levels(_value_of(raw, name, _read_any), CONFIG_LEVELS_MAX):
+            raise wrong(name, f"must not be nested more than {CONFIG_LEVELS_MAX} levels deep")
     return PresetDraft(text or None, written.decode())
 
 
@@ -132,6 +139,24 @@ def _check_cache(config: _Fields) -> None:
             )
 
 
+def _has_more_levels(value: object, levels: int) -> bool:
+    if isinstance(value, dict):
+        value = list(value.values())
+    if not isinstance(value, list):
+        return False
+    return levels == 0 or any(_has_more_levels(one, levels - 1) for one in value)
+
+
+def _value_of(raw: msgspec.Raw, name: str, read: Callable[[msgspec.Raw], _Value]) -> _Value:
+    """What was not read so far may be no value, as 1e999 is none. Raises RequestInvalid."""
+    try:
+        return read(raw)
+    except msgspec.ValidationError as error:
+        raise wrong_type(error, name) from None
+    except RecursionError:
+        raise wrong(name, "is nested too deeply") from None
+
+
 # --- out of a call's body -----------------------------------------------------------------------------
 
 
@@ -142,7 +167,7 @@ def _from_chat(body: bytes) -> PresetDraft:
 
 def _from_messages(body: bytes) -> PresetDraft:
     fields = _body_fields(body)
-    system = _text_of(_read_any(fields.pop("system", _NULL)))
+    system = _text_of(_value_of(fields.pop("system", _NULL), "system", _read_any))
     tools = fields.get("tools", _NULL)
     request = anthropic_request.read_request(_encode({**fields, "messages": _HELLO}))
     return draft_of(_in_chat_words(request, tools, {None, "custom"}, fields), system)
@@ -150,7 +175,7 @@ def _from_messages(body: bytes) -> PresetDraft:
 
 def _from_responses(body: bytes) -> PresetDraft:
     fields = _body_fields(body)
-    system = _text_of(_read_any(fields.pop("instructions", _NULL)))
+    system = _text_of(_value_of(fields.pop("instructions", _NULL), "instructions", _read_any))
     tools = fields.get("tools", _NULL)
     request = read_responses_request(_encode({**fields, "input": msgspec.Raw(b'"Hello"')}))
     return draft_of(_in_chat_words(request, tools, {None, "function"}, fields), system)
@@ -196,7 +221,27 @@ class _Kind(msgspec.Struct, frozen=True):
     type: str | None = None
 
 
+class _Named(msgspec.Struct, frozen=True):
+    name: str | None = None
+
+
+class _Function(msgspec.Struct, frozen=True):
+    """Its name stands here or there."""
+
+    name: str | None = None
+    function: _Named | None = None
+
+
+class _Said(msgspec.Struct, frozen=True):
+    """A message."""
+
+    role: str | None = None
+    content: msgspec.Raw = _NULL
+
+
 _read_kind: Final = msgspec.json.Decoder(_Kind).decode
+_read_function: Final = msgspec.json.Decoder(_Function).decode
+_read_said: Final = msgspec.json.Decoder(list[_Said] | None).decode
 
 
 def _tools_of(
@@ -207,26 +252,18 @@ def _tools_of(
         if _read_kind(raw).type not in functions:
             yield raw
             continue
-        name = _name_of(_read_any(raw))
+        shape = _value_of(raw, "tools", _read_function)
+        name = shape.name or (shape.function and shape.function.name) or ""
         if name in by_name:
             yield by_name[name]
 
 
-def _name_of(tool: object) -> str:
-    if not isinstance(tool, dict):
-        return ""
-    nested = tool.get("function")
-    name = tool.get("name") or (nested.get("name") if isinstance(nested, dict) else "")
-    return str(name or "")
-
-
 def _system_of(messages: msgspec.Raw) -> str | None:
     """The words of all system messages."""
-    found = _read_any(messages)
     texts = [
-        _text_of(message.get("content"))
-        for message in (found if isinstance(found, list) else ())
-        if isinstance(message, dict) and message.get("role") in ("system", "developer")
+        _text_of(_value_of(message.content, "messages", _read_any))
+        for message in _value_of(messages, "messages", _read_said) or ()
+        if message.role in ("system", "developer")
     ]
     return "\n\n".join(text for text in texts if text) or None
 

@@ -149,6 +149,8 @@ def test_what_is_posted_again_is_a_version_that_calls_get(stage: Stage):
         (CHAT, "x", {"cache_ttl_seconds": 0}, "cache_ttl_seconds"),
         (CHAT, "x", {"cache_ttl_seconds": 86_401}, "cache_ttl_seconds"),
         (CHAT, "x", {"messages": [{"role": "system", "content": "x" * 65_537}]}, "system_prompt"),
+        (CHAT, "x", {"messages": [{"role": "system", "content": "a\0b"}]}, "system_prompt"),
+        (CHAT, "x", {"messages": [5]}, "messages[0]"),
         (MESSAGES, "x", {"thinking": {"type": "enabled"}}, "thinking.budget_tokens"),
         (RESPONSES, "x", {"max_output_tokens": 0}, "max_output_tokens"),
     ],
@@ -165,6 +167,26 @@ def test_a_body_that_is_none_is_refused(stage: Stage):
     for content in (b"", b"[]", b"{", b'{"model": "\xff"}', b"[" * 5000):
         for name in (CHAT, MESSAGES, RESPONSES):
             asked(stage, name, "x", content=content, status=400)
+
+
+def test_nothing_is_kept_that_pages_could_not_read(stage: Stage):
+    huge = b"1e999"  # JSON, and no number
+    deep = b"[" * 70 + b"]" * 70
+    chat = b'{"tools": [{"type": "function", "function": {"name": "a", "parameters": {"x": %b}}}]}'
+    messages = b'{"tools": [{"name": "a", "input_schema": {"x": %b}}]}'
+    responses = b'{"tools": [{"type": "function", "name": "a", "parameters": {"x": %b}}]}'
+    for value in (huge, deep):
+        for name, body in ((CHAT, chat), (MESSAGES, messages), (RESPONSES, responses)):
+            told = asked(stage, name, "x", content=body % value, status=400)
+            assert told["error"]["param"].startswith("tools")
+    for name, body in (
+        (CHAT, b'{"messages": [{"role": "system", "content": %b}]}'),
+        (MESSAGES, b'{"system": %b}'),
+        (RESPONSES, b'{"instructions": %b}'),
+    ):
+        asked(stage, name, "x", content=body % huge, status=400)
+    # What is not kept is not looked at.
+    asked(stage, CHAT, "x", content=b'{"messages": [{"role": "user", "content": %b}]}' % huge)
 
 
 def test_presets_belong_to_a_workspace(stage: Stage):
