@@ -109,3 +109,22 @@ def test_every_call_is_on_one_page_newest_first(
         expected = [one.id for one in newest_first if holds(one)]
         for limit in (1, 3, 100):
             assert every(store, wanted, limit=limit) == expected, wanted
+
+
+def test_no_place_in_a_members_list_names_anothers_call(
+    database: Database, keep: Keep, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever knows the id of a call can open it."""
+    monkeypatch.setattr(listing, "READ_AT_ONCE", 3)
+    monkeypatch.setattr(listing, "RECORDS_LOOKED_AT_MAX", 3)
+    calls = [call(number, user=UserId(f"user-{number % 5}")) for number in range(40)]
+    keep(*calls)
+    wanted = replace(ALL, user=UserId("user-2"))
+    own = {one.id for one in calls if one.user == wanted.user}
+    store, behind = GenerationList(database), None
+    named: list[str] = []
+    while (page := store.page(ACCOUNT, wanted, behind=behind, limit=1)).after is not None:
+        named.append(page.after.id)
+        behind = page.after
+    assert set(named) <= {*own, ""}
+    assert "" in named

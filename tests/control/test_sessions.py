@@ -106,6 +106,25 @@ def test_every_session_is_on_one_page_the_latest_first(
     )
 
 
+def test_no_place_in_a_members_list_names_anothers_session(
+    database: Database, keep: Keep, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sessions, "LOOKED_AT", (2, 4))
+    keep(*(call(number, f"s{number}", user=BOB if number % 7 else ADA) for number in range(60)))
+    found, behind = SessionList(database), None
+    named: list[str] = []
+    while True:
+        page = found.page(
+            ACCOUNT, start_ms=BEGIN_MS, end_ms=END_MS, user=ADA, behind=behind, limit=1
+        )
+        if page.after is None:
+            break
+        named.append(page.after.id)
+        behind = page.after
+    assert set(named) <= {*(f"s{number}" for number in range(0, 60, 7)), ""}
+    assert "" in named
+
+
 def test_a_session_is_the_sum_of_its_calls(database: Database, keep: Keep) -> None:
     first = call(
         0,

@@ -25,7 +25,7 @@ COLUMNS_AT_ONCE: Final = 500  # mostly enough to find a page among
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """A place in the list: behind the call that began then and has this id."""
+    """A place in the list: behind the call that began then and has this id; "": behind all that began then."""
 
     created_ms: int
     id: str
@@ -91,7 +91,7 @@ class Wanted:
 @dataclass(frozen=True, slots=True)
 class Page:
     """after: where the next page begins; None: these were the last. A page may be short, or empty, and still
-    have one after it: only so many calls are looked at for a page."""
+    have one after it: only so many calls are looked at for a page. To a user it names none but his own."""
 
     generations: tuple[Generation, ...]
     after: Cursor | None
@@ -138,6 +138,11 @@ class GenerationList:
                 if last is None:
                     return Page(tuple(found), None)
                 behind = Cursor(*last)
+        if behind is not None and wanted.user is not None:
+            # The last that was looked at may be another's, and its id is enough to open it. So the next page
+            # begins with all of that millisecond, and this one ends before it.
+            found = [one for one in found if _began_ms(one) > behind.created_ms]
+            behind = Cursor(behind.created_ms + 1, "")
         return Page(tuple(found), behind)
 
 

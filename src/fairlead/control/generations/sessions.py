@@ -44,7 +44,8 @@ class Session:
 
 @dataclass(frozen=True, slots=True)
 class SessionCursor:
-    """A place in the list: behind the session of that name, whose last call began then."""
+    """A place in the list: behind the session of that name, whose last call began then; "": behind all whose
+    last call did."""
 
     last_ms: int
     id: str
@@ -53,7 +54,7 @@ class SessionCursor:
 @dataclass(frozen=True, slots=True)
 class SessionPage:
     """after: where the next page begins; None: these were the last. As a page of calls, it may be short and
-    still have one after it."""
+    still have one after it, and to a user it names none but his own."""
 
     sessions: tuple[Session, ...]
     after: SessionCursor | None
@@ -94,13 +95,16 @@ class SessionList:
                     break
             shown = found[:limit]
             rows = session_queries.sums(connection, account, shown, user=user)
+        listed = [_session(name, rows[name]) for name in shown]
         if len(found) > limit:
-            last = _session(shown[-1], rows[shown[-1]])
-            edge = (last.last_ms, last.id)
-        return SessionPage(
-            tuple(_session(name, rows[name]) for name in shown),
-            None if edge is None else SessionCursor(*edge),
-        )
+            edge = (listed[-1].last_ms, listed[-1].id)
+        elif edge is not None and user is not None:
+            # What was looked at last may be another's. So the next page begins with all of that millisecond,
+            # and this one ends before it.
+            edge_ms, _ = edge
+            listed = [one for one in listed if one.last_ms > edge_ms]
+            edge = (edge_ms + 1, "")
+        return SessionPage(tuple(listed), None if edge is None else SessionCursor(*edge))
 
     def find(self, account: AccountId, session: str, *, user: UserId | None) -> Session | None:
         """session: as callers say it."""

@@ -70,10 +70,10 @@ def names_of_calls(usage: Usage, *, account: AccountId, page: Page) -> Names:
 
 def cursor_of(text: str) -> Cursor | None:
     """As an address has it; None for what is none."""
-    created, _, name = text.partition("-")
+    created, dash, name = text.partition("-")
     if not (created.isascii() and created.isdigit() and len(created) <= 15):
         return None
-    is_name = name and name.isprintable() and len(name) <= _WORD_MAX
+    is_name = dash and name.isprintable() and len(name) <= _WORD_MAX
     return Cursor(int(created), name) if is_name else None
 
 

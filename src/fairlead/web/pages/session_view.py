@@ -166,8 +166,8 @@ def shown_name(session: str) -> str:
 
 def session_cursor(text: str) -> SessionCursor | None:
     """As an address has it; None for what is none."""
-    last, _, name = text.partition("-")
+    last, dash, name = text.partition("-")
     is_time = last.isascii() and last.isdigit() and len(last) <= 15
-    if not is_time or not name or len(name) > SESSION_CHARACTERS_MAX or "\0" in name:
+    if not is_time or not dash or len(name) > SESSION_CHARACTERS_MAX or "\0" in name:
         return None
     return SessionCursor(int(last), name)
