@@ -75,6 +75,22 @@ def test_sums_and_calls_are_shown_and_the_address_chooses(stage: Stage, ada: Vis
     assert "No call is like that" in ada.get("/activity?model=nobody/has-this").text
 
 
+def test_an_app_of_others_has_no_name(stage: Stage, ada: Visit) -> None:
+    """Its number is in nobody's way, and what somebody calls a program on his own machine is his."""
+    stage.settle(stage.ada, cost=1)
+    at_home = Attribution(referer="http://localhost:3000", title="Plans of Bob")
+    stage.settle(stage.bob, cost=2, attribution=at_home)
+    (app,) = re.findall(
+        r'<option value="(\d+)">Plans of Bob</option>',
+        Visit(stage, stage.bob).get("/activity").text,
+    )
+    assert "Plans of Bob" in Visit(stage, stage.bob).get(f"/activity?app={app}").text
+    for path in ("/activity", "/activity/summary.csv"):
+        answer = ada.get(f"{path}?app={app}&by=app")
+        assert answer.status_code == 200
+        assert "Plans of Bob" not in answer.text
+
+
 def test_htmx_gets_the_part_of_the_same_address(stage: Stage, ada: Visit) -> None:
     stage.settle(stage.ada)
     part = ada.get("/activity?by=key", **{"hx-request": "true"}).text

@@ -345,9 +345,12 @@ class _Pages:
         served = _most_used(usage, account, time, (Dimension.MODEL, Dimension.PROVIDER))
         keys = _most_used(usage, account, time, (Dimension.API_KEY,), own)
         apps = usage.apps_of(account, limit=OPTIONS_MAX)
+        if asked.app and sums.biggest:
+            # Else it may be another account's, on somebody's own machine: nobody here is to know its name.
+            apps.append(asked.app)
         values: dict[Dimension, set[str | int | bool]] = {
             Dimension.API_KEY: {value for (value,) in keys},
-            Dimension.APP: {*apps, asked.app},
+            Dimension.APP: set(apps),
         }
         values.setdefault(asked.dimension, set()).update(sums.biggest)
         if key is not None:
