@@ -232,6 +232,25 @@ def test_a_preset_that_is_no_text_is_refused(preset: object) -> None:
     assert answer.json()["error"]["param"] == "preset"
 
 
+@every_path
+def test_a_body_that_is_not_utf_8_is_refused_with_a_preset_as_without(path: str) -> None:
+    async def one_call(model: bytes) -> Answer:
+        gateway = GatewayInMemory(
+            ScriptedUpstream(lambda _: pytest.fail("asked")),
+            SNAPSHOT,
+            presets=PresetsInMemory(a=FULL),
+        )
+        turns = b'[{"role": "\xff", "content": "Hello"}]'
+        tools = b'[{"type": "function", "name": "\xff", "function": {"name": "\xff"}}]'
+        body = b'{"model": "%b", "messages": %b, "input": %b, "tools": %b}'
+        return await gateway.call(path, body % (model, turns, turns, tools))
+
+    for model in (b"acme/one", b"@preset/a"):
+        answer = run_simulated(one_call(model))
+        assert answer.status == 400
+        assert "UTF-8" in answer.json()["error"]["message"]
+
+
 def test_without_a_preset_nobody_is_asked_for_one() -> None:
     for fields in ({}, {"preset": None}):
         answer, _, gateway = called(CHAT, FULL, model="acme/one", **fields)

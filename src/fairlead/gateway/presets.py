@@ -17,7 +17,15 @@ import msgspec
 
 from fairlead.core.chat import ChatRequest
 from fairlead.core.errors import RequestInvalid
-from fairlead.core.presets import PRESET_MARK, Named, Preset, PresetStatus, named_by, refusal_of
+from fairlead.core.presets import (
+    PRESET_MARK,
+    Fields,
+    Named,
+    Preset,
+    PresetStatus,
+    named_by,
+    refusal_of,
+)
 from fairlead.dialects.preset_words import completed, with_preset
 from fairlead.gateway.ports import Caller
 from fairlead.gateway.services import Services
@@ -35,7 +43,7 @@ def read_alone(decode: Decode, body: bytes, headers: Headers) -> ChatRequest | N
     try:
         request = decode(body, headers)
     except RequestInvalid:
-        if _named(body) is not None:
+        if _naming(body) is not None:
             return None
         raise
     model = request.body.model
@@ -54,11 +62,12 @@ async def read_with_preset(
     services: Services,
 ) -> ChatRequest:
     """The request with its preset. Raises RequestInvalid, and Overloaded if nobody can say what that is."""
-    named = _named(body)
-    if named is None:  # `preset: null`, or what no preset could be
+    naming = _naming(body)
+    if naming is None:  # `preset: null`, or what no preset could be
         return _unnamed(decode(body, headers))
+    fields, named = naming
     preset = await _found(named, caller, services)
-    request = decode(with_preset(dialect, _read_fields(body), preset, named), headers)
+    request = decode(with_preset(dialect, fields, preset, named), headers)
     return msgspec.structs.replace(
         completed(dialect, request, preset), preset=preset.slug, named=named.as_written
     )
@@ -71,11 +80,17 @@ async def _found(named: Named, caller: Caller, services: Services) -> Preset:
     raise refusal_of(named, found)
 
 
-def _named(body: bytes) -> Named | None:
+def _naming(body: bytes) -> tuple[Fields, Named] | None:
+    """The fields of a body that names a preset, and what it says of it."""
     try:
-        return named_by(_read_fields(body))
+        str(
+            body, "utf-8"
+        )  # the decoder checks only what it reads, and merging reads less than dialects
+        fields = _read_fields(body)
     except (ValueError, RecursionError):
         return None
+    named = named_by(fields)
+    return None if named is None else (fields, named)
 
 
 def _unnamed(request: ChatRequest) -> ChatRequest:
