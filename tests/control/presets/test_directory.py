@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Callable
 from itertools import count
@@ -49,6 +50,7 @@ class Stage:
         ) -> object:
             self.asked += 1
             if self.is_away:
+                await asyncio.sleep(0)  # until all have asked
                 raise DatabaseUnreadable("it is away")
             return await run(function, *given, timeout_s=timeout_s)
 
@@ -109,3 +111,10 @@ async def test_a_database_that_is_away_takes_nothing_away_for_a_while(stage: Sta
         await stage.find("a")
     stage.is_away = False
     assert isinstance(await stage.find("a"), Preset)
+
+
+async def test_who_waits_for_the_same_answer_is_refused_with_it(stage: Stage):
+    stage.is_away = True
+    told = await asyncio.gather(*(stage.find("a") for _ in range(3)), return_exceptions=True)
+    assert [type(one) for one in told] == [Overloaded] * 3
+    assert stage.asked == 1

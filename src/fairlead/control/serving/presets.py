@@ -128,8 +128,11 @@ class PresetDirectory:
             if look_up is None:
                 return await self._look_up(name, known)
             await asyncio.wait([look_up])
-            if not look_up.cancelled() and look_up.exception() is None:
-                return look_up.result()
+            if look_up.cancelled():
+                continue  # the one who asked has left: another asks
+            if isinstance(refusal := look_up.exception(), Overloaded):
+                raise Overloaded(refusal.message)
+            return look_up.result()
 
     async def _look_up(self, name: _Name, known: _Known | None) -> _Found:
         if len(self._look_ups) >= LOOK_UPS_MAX:
