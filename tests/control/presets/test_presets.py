@@ -62,6 +62,11 @@ def test_a_preset_is_revised_taken_back_and_switched_off(stage: Stage):
     assert presets.set_status(place, "a", PresetStatus.ARCHIVED, actor=OPERATOR) == archived
     with pytest.raises(PresetInWay, match="archived"):
         presets.put(place, "a", FIRST, actor=OPERATOR)
+    with pytest.raises(PresetInWay, match="archived"):
+        presets.designate(place, "a", 1, actor=OPERATOR)
+    with pytest.raises(PresetInWay, match="archived"):
+        presets.change(place, "a", SECOND, name="New", description=None, actor=OPERATOR)
+    assert presets.find(place, "a") == archived
     presets.delete(place, "a", actor=OPERATOR)
     with pytest.raises(PresetUnknown):
         presets.versions(place, "a")

@@ -134,6 +134,7 @@ class Presets:
             if before is None:
                 new = self._new(place, slug, draft, slug, None, creator)
                 return self._create(connection, new, actor)
+            _check_open(before)
             return self._revise(connection, before, draft, creator, actor)
 
     def change(
@@ -150,7 +151,7 @@ class Presets:
         """Its name, and what it says: a new version, unless it says that already. Raises as `put`."""
         with self._changing(place) as connection:
             before = replace(
-                _found(connection, place, slug),
+                _open(connection, place, slug),
                 name=rules.named(name),
                 description=rules.described(description),
                 updated_ms=self._now_ms(),
@@ -162,9 +163,9 @@ class Presets:
             return before
 
     def designate(self, place: PresetPlace, slug: str, number: int, *, actor: Actor) -> KeptPreset:
-        """Calls get this version from then on."""
+        """Calls get this version from then on. Raises PresetInWay for an archived one."""
         with self._changing(place) as connection:
-            before = _found(connection, place, slug)
+            before = _open(connection, place, slug)
             after = replace(
                 before,
                 designated=_version(connection, before, number),
@@ -261,8 +262,6 @@ class Presets:
         creator: UserId | None,
         actor: Actor,
     ) -> KeptPreset:
-        if before.status is PresetStatus.ARCHIVED:
-            raise PresetInWay(f"The preset {before.slug} is archived; restore it first.")
         number = queries.version_count(connection, before.id) + 1
         if number > rules.VERSIONS_MAX:
             raise PresetInWay(f"A preset has at most {rules.VERSIONS_MAX} versions.")
@@ -303,6 +302,18 @@ def _found(connection: sa.Connection, place: PresetPlace, slug: str) -> KeptPres
     if found is None:
         raise PresetUnknown("This workspace has no such preset.")
     return found
+
+
+def _open(connection: sa.Connection, place: PresetPlace, slug: str) -> KeptPreset:
+    """One that may be changed."""
+    found = _found(connection, place, slug)
+    _check_open(found)
+    return found
+
+
+def _check_open(preset: KeptPreset) -> None:
+    if preset.status is PresetStatus.ARCHIVED:
+        raise PresetInWay(f"The preset {preset.slug} is archived; restore it first.")
 
 
 def _version(connection: sa.Connection, preset: KeptPreset, number: int) -> PresetVersion:
