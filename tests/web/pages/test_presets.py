@@ -112,10 +112,11 @@ def test_a_form_says_all_and_shows_it_again(stage: Stage, ada: Window) -> None:
     assert (revised["version"], "temperature" in revised["config"]) == (2, False)
 
 
-def test_what_has_no_field_stays_as_it_is(stage: Stage, ada: Window) -> None:
+@pytest.mark.parametrize("stop", ["a\nb", "a\u2028b"])
+def test_what_has_no_field_stays_as_it_is(stage: Stage, ada: Window, stop: str) -> None:
     body = {
         "provider": {"quantizations": ["fp8"], "sort": {"by": "price", "partition": "none"}},
-        "stop": ["a\nb"],
+        "stop": [stop],
         "reasoning": {"max_tokens": 2000},
         "logit_bias": {"5": 1},
     }

@@ -81,7 +81,7 @@ def values_of(draft: PresetDraft) -> dict[str, str]:
 def _stops(value: object) -> str | None:
     """A line for each; None: lines cannot say it."""
     stops = [value] if isinstance(value, str) else value if isinstance(value, list) else []
-    if any("\n" in one or "\r" in one or not one.strip() for one in stops):
+    if any(one.splitlines() != [one] or not one.strip() for one in stops):
         return None
     return "\n".join(stops)
 
