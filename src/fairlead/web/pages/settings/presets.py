@@ -58,7 +58,10 @@ class _Version:
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """Who asks, and where. query: what addresses of that workspace end with."""
+    """Who asks, and where. query: what addresses of that workspace end with.
+
+    workspaces: (id, name, address) of each that may be chosen.
+    """
 
     member: SignedIn
     actor: Actor
@@ -110,7 +113,6 @@ class _Presets:
         self._desk = desk
         self._do = desk.management.do
         self._presets = desk.management.presets
-        self._catalog = desk.site.services.catalog
 
     # What there is.
 
