@@ -310,7 +310,7 @@ PAGES = (
         "/activity/sessions",
         has_demo=True,
         as_demo=True,
-        follow="tr:has-text('other models') th a",
+        follow="tbody th a",
     ),
     Shot(
         "activity-export",

@@ -270,10 +270,10 @@ def _kind(schema: Mapping[str, Any]) -> str:
 
 
 def _examples(one: Described, operation: Mapping[str, Any], base_url: str) -> tuple[Example, ...]:
-    address = base_url + "".join(
-        f"/{part.strip('{}').upper() if part.startswith('{') else part}"
-        for part in one.path.split("/")[1:]
-    )
+    path = one.path
+    for name in one.in_path:
+        path = path.replace(f"{{{name}}}", one.at.get(name, name.upper()))
+    address = base_url + path
     required = [row for row in operation["parameters"] if row["in"] == "query" and row["required"]]
     if required:
         address += "?" + "&".join(f"{row['name']}={row['name'].upper()}" for row in required)

@@ -67,7 +67,8 @@ _SAID: Final[Mapping[int, str]] = {
 class Described:
     """One operation in the table. path: below the API's base, unless its group is at the root.
 
-    who, body: "" where the code says it. fields: what fields of the body are. example: a body.
+    who, body: "" where the code says it. fields: what fields of the body are. example: a body. at: what parts
+    of the path are in examples; without, they are their own names.
     """
 
     method: str
@@ -86,6 +87,7 @@ class Described:
     errors: tuple[int, ...] = ()
     fields: Mapping[str, str] = field(default_factory=dict)
     example: Mapping[str, Any] = field(default_factory=dict)
+    at: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def in_path(self) -> tuple[str, ...]:
@@ -344,6 +346,7 @@ def _described(entry: Mapping[str, Any]) -> Described:
         errors=tuple(entry.get("errors", ())),
         fields=entry.get("fields", {}),
         example=entry.get("example", {}),
+        at=entry.get("at", {}),
     )
 
 
