@@ -78,3 +78,13 @@ def test_it_goes_on_until_something_else_is_heard() -> None:
     assert spans(better) == [("azure", 22, 23)]
     both = incidents(azure_o1={23: (0, 3)}, groq_x={23: (9, 0), 20: (0, 9)})
     assert [(one.provider, one.is_ongoing) for one in both] == [("azure", True), ("groq", False)]
+
+
+def test_hours_whose_endpoints_were_too_many_to_read_are_no_incident() -> None:
+    """Of the oldest only the provider's own hours are there."""
+    starts_ms = tuple(START_MS + hour * HOUR_MS for hour in range(HOURS))
+    old, young = (FailingHour("azure", START_MS + hour * HOUR_MS, 1, 30) for hour in (1, 9))
+    of_endpoint = young._replace(endpoint="azure_o1", model="o1")
+    found = rules.incidents(starts_ms, [old, young], [of_endpoint], heard_now=())
+    assert spans(found) == [("azure", 9, 10)]
+    assert all(one.severity is Severity.OUTAGE for one in found)

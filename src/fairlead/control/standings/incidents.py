@@ -95,8 +95,9 @@ def incidents(
 ) -> tuple[Incident, ...]:
     """Those that go on first, then the latest.
 
-    starts_ms: of all hours that are looked at, in order; the last is the one that is now. heard_now: providers
-    of which something was heard in it.
+    starts_ms: of all hours that are looked at, in order; the last is the one that is now. of_endpoints: the
+    oldest may be missing; what is told of their hours is then missing as well. heard_now: providers of which
+    something was heard in the hour that is now.
     """
     hours = {start_ms: hour for hour, start_ms in enumerate(starts_ms)}
     bad: defaultdict[str, set[int]] = defaultdict(set)
@@ -113,7 +114,8 @@ def incidents(
         for provider, hours_of_it in bad.items()
         for run in _runs(sorted(hours_of_it))
     ]
-    return tuple(sorted(found, key=lambda one: (not one.is_ongoing, -one.start_ms, one.provider)))
+    told = (one for one in found if one.affected)
+    return tuple(sorted(told, key=lambda one: (not one.is_ongoing, -one.start_ms, one.provider)))
 
 
 def _runs(hours: Iterable[int]) -> list[range]:
