@@ -152,12 +152,10 @@ def _plain_body(model: str, max_tokens: int | None, provider: str | None) -> byt
 
 def _read_request(body: bytes, place: Place, settings: Settings, email: str | None) -> ChatRequest:
     """The request, with the preset that it names, of the account's default workspace."""
-    import msgspec
-
     from fairlead.core.errors import CallerError
-    from fairlead.core.presets import Preset, PresetStatus, named_by, refusal_of
+    from fairlead.core.presets import active, named_by
     from fairlead.dialects.openai_chat import OpenAIChat
-    from fairlead.dialects.preset_words import completed, with_preset
+    from fairlead.dialects.preset_words import read_over_preset
 
     dialect = OpenAIChat()
     try:
@@ -165,14 +163,10 @@ def _read_request(body: bytes, place: Place, settings: Settings, email: str | No
         named = named_by(request.fields)
         if named is None:
             return request
-        found = _preset_of(place, settings, email, named.slug)
-        if not isinstance(found, Preset) or found.status is not PresetStatus.ACTIVE:
-            raise refusal_of(named, found)
-        request = dialect.decode(with_preset(dialect.name, request.fields, found, named))
+        preset = active(named, _preset_of(place, settings, email, named.slug))
+        return read_over_preset(dialect.name, dialect.decode, request.fields, preset, named)
     except CallerError as error:
         raise Stop(error.message.rstrip(".")) from error
-    request = completed(dialect.name, request, found)
-    return msgspec.structs.replace(request, preset=found.slug, named=named.as_written)
 
 
 def _decided(

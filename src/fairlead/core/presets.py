@@ -30,11 +30,11 @@ __all__ = [
     "Preset",
     "PresetDraft",
     "PresetStatus",
+    "active",
     "is_slug",
     "laid_over",
     "merged_tools",
     "named_by",
-    "refusal_of",
     "tool_identity",
 ]
 
@@ -123,16 +123,21 @@ def named_by(fields: Fields) -> Named | None:
     return Named(slug, model, f"{model}{PRESET_MARK}{slug}")
 
 
-def refusal_of(named: Named, found: Preset | Sequence[str]) -> RequestInvalid:
-    """Why it cannot be called. found: the one that cannot, or the slugs of those that could be meant."""
+def active(named: Named, found: Preset | Sequence[str]) -> Preset:
+    """The one that is named. found: it, or the slugs of those that could be meant.
+
+    Raises RequestInvalid if it cannot be called.
+    """
     slug = named.slug[:_ECHO_CHARACTERS_MAX]
-    if isinstance(found, Preset):
-        message = f"The preset {slug!r} is {found.status.value}. Make it active to call it."
-    else:
+    if not isinstance(found, Preset):
         near = get_close_matches(slug, found, n=NEAR_NAMES_MAX)
         message = f"There is no preset {slug!r} in this workspace."
         message += f" Did you mean {', '.join(near)}?" if near else ""
-    return RequestInvalid(message, param="preset")
+    elif found.status is not PresetStatus.ACTIVE:
+        message = f"The preset {slug!r} is {found.status.value}. Make it active to call it."
+    else:
+        return found
+    raise RequestInvalid(message, param="preset")
 
 
 def laid_over(

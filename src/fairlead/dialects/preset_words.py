@@ -1,7 +1,6 @@
 """A preset in a dialect's words, under a request of that dialect. Pure.
 
-    merged = with_preset(OpenAIChat.name, fields, preset, named)    the body's fields, for the dialect to read
-    request = completed(OpenAIChat.name, request, preset)           what the dialect has no words for
+    request = read_over_preset(OpenAIChat.name, OpenAIChat().decode, fields, preset, named)
 
 How fields are merged is told in core/presets.py. The system prompt goes where the dialect has it, unless the
 request has one of its own. What a dialect cannot say but our vocabulary can, as a seed in Messages, goes along
@@ -21,7 +20,7 @@ from fairlead.core.chat import ChatBody, ChatRequest, NamedTool, ReasoningSettin
 from fairlead.core.presets import Fields, Named, Preset, laid_over
 from fairlead.dialects.openai_request import read_request
 
-__all__ = ["completed", "with_preset"]
+__all__ = ["read_over_preset"]
 
 _NULL: Final = msgspec.Raw(b"null")
 _HELLO: Final = msgspec.Raw(b'[{"role":"user","content":"Hello"}]')
@@ -48,24 +47,37 @@ class _Words:
     unsaid: tuple[str, ...] = _NO_FIELDS
 
 
-def with_preset(dialect: str, fields: Fields, preset: Preset, named: Named) -> bytes:
-    """The body of a request with the preset under it. fields: as the caller wrote them."""
+def read_over_preset(
+    dialect: str,
+    read: Callable[[bytes], ChatRequest],
+    fields: Fields,
+    preset: Preset,
+    named: Named,
+) -> ChatRequest:
+    """A request with the preset under it. read: a body in that dialect. fields: as the caller wrote them.
+
+    Raises RequestInvalid, as `read` does.
+    """
     words = _WORDS.get(dialect, _ABOUT_ROUTING)
+    request = _completed(words, read(_with_preset(words, fields, preset, named)), preset)
+    return msgspec.structs.replace(request, preset=preset.slug, named=named.as_written)
+
+
+def _with_preset(words: _Words, fields: Fields, preset: Preset, named: Named) -> bytes:
     merged = laid_over(words.translate(preset.fields), fields, named=named, instead=words.instead)
     if preset.system_prompt is not None:
         words.instruct(merged, preset.system_prompt)
     return _encode(merged)
 
 
-def completed(dialect: str, request: ChatRequest, preset: Preset) -> ChatRequest:
+def _completed(words: _Words, request: ChatRequest, preset: Preset) -> ChatRequest:
     """The same request, with what its dialect could not say."""
-    unsaid = _WORDS.get(dialect, _ABOUT_ROUTING).unsaid
-    if preset.fields.keys().isdisjoint(unsaid):
+    if preset.fields.keys().isdisjoint(words.unsaid):
         return request
     wanted = _in_our_words(preset.fields).body
     added = {
         name: value
-        for name in unsaid
+        for name in words.unsaid
         if (value := getattr(wanted, name)) is not None and getattr(request.body, name) is None
     }
     return msgspec.structs.replace(request, body=msgspec.structs.replace(request.body, **added))

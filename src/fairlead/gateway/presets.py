@@ -17,16 +17,8 @@ import msgspec
 
 from fairlead.core.chat import ChatRequest
 from fairlead.core.errors import RequestInvalid
-from fairlead.core.presets import (
-    PRESET_MARK,
-    Fields,
-    Named,
-    Preset,
-    PresetStatus,
-    named_by,
-    refusal_of,
-)
-from fairlead.dialects.preset_words import completed, with_preset
+from fairlead.core.presets import PRESET_MARK, Fields, Named, active, named_by
+from fairlead.dialects.preset_words import read_over_preset
 from fairlead.gateway.ports import Caller
 from fairlead.gateway.services import Services
 
@@ -66,18 +58,9 @@ async def read_with_preset(
     if naming is None:  # `preset: null`, or what no preset could be
         return _unnamed(decode(body, headers))
     fields, named = naming
-    preset = await _found(named, caller, services)
-    request = decode(with_preset(dialect, fields, preset, named), headers)
-    return msgspec.structs.replace(
-        completed(dialect, request, preset), preset=preset.slug, named=named.as_written
-    )
-
-
-async def _found(named: Named, caller: Caller, services: Services) -> Preset:
     found = () if services.presets is None else await services.presets.find(caller, named.slug)
-    if isinstance(found, Preset) and found.status is PresetStatus.ACTIVE:
-        return found
-    raise refusal_of(named, found)
+    preset = active(named, found)
+    return read_over_preset(dialect, lambda whole: decode(whole, headers), fields, preset, named)
 
 
 def _naming(body: bytes) -> tuple[Fields, Named] | None:
