@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from array import array
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
@@ -36,7 +37,8 @@ class KeptSums:
 
     def __init__(self) -> None:
         self._kept: dict[tuple[Level, Resolution, int], tuple[Mark, Counted]] = {}
-        self._count = 0
+        self._count = 0  # of all that are kept
+        self._keeping = threading.Lock()  # or of two who count at once, one is lost
 
     def counted(
         self, connection: sa.Connection, series: Series, spans: Iterable[Span]
@@ -66,9 +68,10 @@ class KeptSums:
             one.start_ms, array("q", one.series), tuple(array("q", sums) for sums in one.sums)
         )
         at = (level, resolution, one.start_ms)
-        before = self._kept.get(at)
-        self._count += len(one.series) - (len(before[1].series) if before is not None else 0)
-        if self._count > SUMS_MAX:
-            self._kept, self._count = {}, len(one.series)
-        self._kept[at] = (marks.get(one.start_ms, ()), packed)
+        with self._keeping:
+            before = self._kept.get(at)
+            self._count += len(one.series) - (len(before[1].series) if before is not None else 0)
+            if self._count > SUMS_MAX:
+                self._kept, self._count = {}, len(one.series)
+            self._kept[at] = (marks.get(one.start_ms, ()), packed)
         return packed
