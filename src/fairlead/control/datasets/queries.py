@@ -13,6 +13,7 @@ import sqlalchemy as sa
 
 from fairlead.control.datasets.dates import DateRange
 from fairlead.control.datasets.types import Counted, Most
+from fairlead.control.usage.sum_queries import is_one_of
 from fairlead.control.usage.types import INSTALLATION, PRIVATE, Level
 from fairlead.store.tables.usage import usage_days, usage_series
 
@@ -51,7 +52,7 @@ def most_used_models(
     """
     query = _counted(Level.MODEL_ALONE, days)
     if only is not None:
-        query = query.where(_DAYS.series_id.in_(list(only)))
+        query = query.where(is_one_of(connection, _DAYS.series_id, only))
     if with_tools:
         query = query.having(_sum(_DAYS.tool_calls) > 0)
     most = _most(connection, query, names, limit=limit + len(unnamed))

@@ -26,7 +26,7 @@ from fairlead.control.usage.spans import Granularity, Span, starts_ms
 from fairlead.control.usage.types import Level, Resolution
 from fairlead.store.tables.usage import MEASURES, usage_series
 
-__all__ = ["GROUPS_MAX", "Group", "sums_of"]
+__all__ = ["GROUPS_MAX", "Group", "is_one_of", "sums_of"]
 
 GROUPS_MAX: Final = 50_000  # of one span; some 0.2 s of reading and 20 MB
 ROWS_MAX: Final = 50_000  # of one span, that are put together here; some 0.1 s
@@ -259,7 +259,7 @@ def _every(
     columns = asked.table.c
     where = list(asked.where)
     if only is not None:
-        where.append(_is_one_of(connection, columns.series_id, only))
+        where.append(is_one_of(connection, columns.series_id, only))
     if asked.is_each_a_bucket:
         measures = (columns[measure] for measure in asked.measures)
         query = sa.select(columns.start_ms, columns.series_id, *measures).where(*where)
@@ -281,8 +281,8 @@ def _some(
         sa.select(asked.bucket, columns.series_id, *asked.sums)
         .where(
             *asked.of_level,
-            _is_one_of(connection, columns.start_ms, starts_ms(asked.span)),
-            _is_one_of(connection, columns.series_id, series),
+            is_one_of(connection, columns.start_ms, starts_ms(asked.span)),
+            is_one_of(connection, columns.series_id, series),
         )
         .group_by(*asked.by, columns.series_id)
     )
@@ -314,7 +314,7 @@ def _add_to(found: dict[Group, list[int]], part: Mapping[Group, list[int]]) -> N
         found[group] = counted if before is None else list(map(add, before, counted))
 
 
-def _is_one_of(
+def is_one_of(
     connection: sa.Connection, column: sa.Column[int], numbers: Collection[int]
 ) -> sa.ColumnElement[bool]:
     """In one parameter, however many there are."""
