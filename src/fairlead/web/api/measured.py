@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
-from typing import Final, TypeAlias
+from typing import TypeAlias
 
 from fairlead.control.standings.service import Standings
 from fairlead.core.errors import Overloaded
@@ -21,11 +21,10 @@ from fairlead.web.api.model_query import (
     TOOL_SUCCESS,
     Measured,
 )
+from fairlead.web.pages.remembered import Remembered
 from fairlead.web.services import WebServices
 
 __all__ = ["Measuring"]
-
-KEPT_S: Final = 20.0
 
 _Ask: TypeAlias = Callable[[Standings], Measured]
 
@@ -35,7 +34,7 @@ class Measuring:
 
     def __init__(self, services: WebServices) -> None:
         self._services = services
-        self._kept: dict[_Ask, tuple[float, Measured]] = {}
+        self._counted: Remembered[Measured] = Remembered(services.clock)
 
     async def needed(self, parameters: Mapping[str, str]) -> Measured:
         """As much as a list with these parameters goes by; what costs nothing is always there. Raises
@@ -56,16 +55,12 @@ class Measuring:
             return {}
 
     async def _asked(self, ask: _Ask) -> Measured:
-        """Two that come at once ask twice. Raises Overloaded if we cannot tell."""
+        """Raises Overloaded if we cannot tell."""
         desk = self._services.standings
         if desk is None:
             return NOTHING_MEASURED
-        now_s = self._services.clock.now_s()
-        kept_s, measured = self._kept.get(ask, (-KEPT_S, NOTHING_MEASURED))
-        if not 0 <= now_s - kept_s < KEPT_S:
-            measured = await desk.do(partial(ask, desk.service))
-            self._kept[ask] = now_s, measured
-        return measured
+        question = partial(ask, desk.service)
+        return await self._counted.get(ask, lambda: desk.do(question))
 
     def _tool_success(self) -> Mapping[ModelId, float]:
         """Of all endpoints of a model together, as far as this process knows."""
