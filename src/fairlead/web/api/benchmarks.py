@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from fairlead.control.catalog.benchmarks import BenchmarkResult, Benchmarks
+from fairlead.control.datasets.types import VERSION
 from fairlead.core.catalog import Snapshot
 from fairlead.core.catalog_indices import Index, tells
 from fairlead.core.ids import ModelId
@@ -100,7 +101,7 @@ def benchmark_meta(wanted: BenchmarksAsked, items: Sequence[Json], snapshot: Sna
     reporter, address = next(iter(told)) if len(told) == 1 else (None, None)
     found: Json = {
         "as_of": _moment(snapshot.as_of),
-        "version": "v1",
+        "version": VERSION,
         "source": wanted.source,
         "source_url": address,
         "citation": None if address is None else f"Source: {reporter or 'published'} ({address}).",

@@ -41,7 +41,7 @@ from fairlead.web.pages.remembered import Remembered
 from fairlead.web.reading import sentence
 from fairlead.web.services import WebServices
 
-__all__ = ["LICENCE", "LICENCE_ADDRESS", "citation", "dataset_operations"]
+__all__ = ["LICENCE_ADDRESS", "dataset_operations"]
 
 Json = dict[str, object]
 
@@ -237,7 +237,7 @@ class _Published:
         found |= {
             "license": LICENCE,
             "license_url": LICENCE_ADDRESS,
-            "citation": citation(self._origin(asked.request) + page, as_of),
+            "citation": _citation(self._origin(asked.request) + page, as_of),
         }
         return found if note is None else found | {"note": note}
 
@@ -250,7 +250,7 @@ class _Published:
         return int(self._services.clock.now_s() * 1000)
 
 
-def citation(page: str, as_of: str) -> str:
+def _citation(page: str, as_of: str) -> str:
     """page: its whole address."""
     return f"Source: Fairlead ({page.partition('://')[2]}), as of {as_of}."
 
