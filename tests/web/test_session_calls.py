@@ -13,7 +13,7 @@ from fairlead.control.keys.types import ApiKey
 from fairlead.control.workspaces.types import WorkspaceChange
 from fairlead.core.caller import Caller
 from fairlead.core.errors import NotAuthenticated, NotFound, PermissionDenied
-from fairlead.core.ids import AccountId
+from fairlead.core.ids import AccountId, UserId
 from tests.web.management.stage import ADDRESS, Stage
 
 
@@ -57,6 +57,28 @@ def test_they_call_in_the_workspace_that_they_name_if_they_work_there(stage: Sta
     with pytest.raises(NotFound, match="workspace"):
         found(stage, bob | {"x-workspace": lab})
     assert len(chat_keys(stage, crew)) == 2
+
+
+def test_who_works_in_a_workspace_no_more_calls_there_no_more(stage: Stage):
+    crew = stage.organisation(stage.ada, stage.bob)
+    wanted = WorkspaceChange(name="Lab", slug="lab")
+    lab = stage.control.workspaces.create(crew, wanted, actor=Actor.user(stage.ada.user)).id
+    bob = stage.signed_in(stage.bob.user, crew) | {"x-workspace": lab}
+
+    def become(role: str) -> None:
+        text = "UPDATE memberships SET role = :role WHERE user_id = :user AND account_id = :account"
+        stage.execute(text, role=role, user=stage.bob.user, account=crew)
+
+    become("admin")
+    caller = found(stage, bob)
+    assert caller.workspace == lab
+    become("member")
+    with pytest.raises(NotFound, match="workspace"):
+        found(stage, bob)
+    stage.control.workspaces.add_members(
+        crew, lab, [UserId(stage.bob.user)], actor=Actor.user(stage.ada.user)
+    )
+    assert found(stage, bob) == caller
 
 
 @pytest.mark.parametrize(

@@ -62,13 +62,13 @@ class ChatKeys:
         """
         digest = chat_digest(account, user, workspace)
         with self._database.read() as connection:
+            place = self._workspaces.find_within(connection, account, workspace)
+            if place.id != workspace or not self._workspaces.works_in(connection, place, user):
+                raise WorkspaceUnknown(f"you work in no workspace {workspace[:80]!r}")
             found = queries.by_digest(connection, account, digest)
         if found is not None and found.deleted_ms is None:
             return
         with self._database.begin() as connection:
-            place = self._workspaces.find_within(connection, account, workspace)
-            if place.id != workspace or not self._workspaces.works_in(connection, place, user):
-                raise WorkspaceUnknown(f"you work in no workspace {workspace[:80]!r}")
             # Of two windows that are opened at once, one makes it.
             self._database.lock(connection, f"chat key {account} {user} {place.id}")
             found = queries.by_digest(connection, account, digest)
