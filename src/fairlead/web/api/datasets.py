@@ -37,8 +37,8 @@ from fairlead.web.answers import answer, timestamp
 from fairlead.web.api.benchmarks import benchmark_items, benchmark_meta, benchmarks_asked
 from fairlead.web.data_desk import DataDesk
 from fairlead.web.operations import Asked, Operation, Who
-from fairlead.web.pages.remembered import Remembered
 from fairlead.web.reading import sentence
+from fairlead.web.remembered import Remembered
 from fairlead.web.services import WebServices
 
 __all__ = ["LICENCE_ADDRESS", "dataset_operations"]

@@ -21,7 +21,7 @@ from fairlead.web.api.model_query import (
     TOOL_SUCCESS,
     Measured,
 )
-from fairlead.web.pages.remembered import Remembered
+from fairlead.web.remembered import Remembered
 from fairlead.web.services import WebServices
 
 __all__ = ["Measuring"]

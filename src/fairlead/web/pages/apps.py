@@ -18,8 +18,8 @@ from fairlead.core.generation import Attribution
 from fairlead.web.pages import apps_view, ranking_view
 from fairlead.web.pages.apps_view import AppQuestion
 from fairlead.web.pages.rankings import standings_desk
-from fairlead.web.pages.remembered import Remembered
 from fairlead.web.pages.site import Site
+from fairlead.web.remembered import Remembered
 
 __all__ = ["apps_pages"]
 

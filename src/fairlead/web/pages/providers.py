@@ -19,8 +19,8 @@ from fairlead.core.errors import NotFound, Overloaded
 from fairlead.core.ids import ProviderSlug
 from fairlead.web.pages import provider_view
 from fairlead.web.pages.held import OfSnapshot
-from fairlead.web.pages.remembered import Remembered
 from fairlead.web.pages.site import Site
+from fairlead.web.remembered import Remembered
 
 __all__ = ["providers_pages"]
 

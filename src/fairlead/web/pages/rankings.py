@@ -15,8 +15,8 @@ from fairlead.core.errors import NotFound
 from fairlead.web.asking import Desk
 from fairlead.web.pages import ranking_view
 from fairlead.web.pages.ranking_view import Question
-from fairlead.web.pages.remembered import Remembered
 from fairlead.web.pages.site import Site
+from fairlead.web.remembered import Remembered
 
 __all__ = ["rankings_pages", "standings_desk"]
 

@@ -13,9 +13,9 @@ from fairlead.control.standings.types import Window
 from fairlead.core.catalog import Snapshot
 from fairlead.core.errors import NotFound
 from fairlead.web.pages import status_view
-from fairlead.web.pages.remembered import Remembered
 from fairlead.web.pages.site import Site
 from fairlead.web.pages.status_view import Status
+from fairlead.web.remembered import Remembered
 
 __all__ = ["status_pages"]
 
