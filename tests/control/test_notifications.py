@@ -188,6 +188,15 @@ def test_that_a_model_ends_is_told_once_to_those_who_use_it(world: World) -> Non
     assert world.endings().work() == 0
 
 
+def test_of_two_processes_that_find_the_same_one_tells(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = [(world.account, "acme/one")]
+    monkeypatch.setattr("fairlead.control.notifications.endings._untold", lambda *_: found)
+    assert [world.endings(one="2027-01-01").work() for _ in range(2)] == [1, 0]
+    assert world.letters() == [("model_ending", ADA)]
+
+
 def test_accounts_are_read_some_at_a_time(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("fairlead.control.notifications.endings.READ_AT_ONCE", 1)
     world.used("acme/one", days_ago=1)
