@@ -9,6 +9,7 @@ from html import unescape
 
 import pytest
 
+from fairlead.control.generations import listing
 from fairlead.core.capability import Capability
 from fairlead.core.catalog import Snapshot
 from fairlead.core.generation import Outcome
@@ -104,6 +105,32 @@ def test_members_see_sessions_of_their_own_calls(stage: Stage) -> None:
     assert "$7" not in member.get(session_path("shared")).text
     assert member.get(session_path("of ada")).status_code == 404
     assert Visit(stage, stage.ada).get(session_path("shared")).status_code == 404
+
+
+def test_calls_of_others_in_between_are_not_the_end(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listing, "READ_AT_ONCE", 2)
+    monkeypatch.setattr(listing, "RECORDS_LOOKED_AT_MAX", 2)
+    account, now_s = stage.organisation(stage.ada, stage.bob), stage.clock.now_s()
+    made = [
+        stage.settle(
+            person, account=account, user=person.user, session_id="shared", cost=age,
+            created_s=now_s - age,
+        ).id
+        for age, person in enumerate((stage.bob, *[stage.ada] * 5, stage.bob))
+    ]  # fmt: skip
+    member = Visit(stage, stage.bob, account)
+    page = member.get(session_path("shared")).text
+    assert calls_in(page) == made[:1]
+    page = member.get(next_of(page)).text
+    for _ in range(5):
+        if calls_in(page):
+            break
+        assert "have not been looked at yet" in page
+        (further,) = re.findall(r'href="([^"#]+)"[^>]*>Look further back', page)
+        page = member.get(unescape(further)).text
+    assert calls_in(page) == made[-1:]
 
 
 def test_what_callers_call_a_session_is_only_text(stage: Stage, ada: Visit) -> None:
