@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fairlead.control.catalog.benchmarks import BenchmarkResult, benchmarks_of, load_benchmarks
+from fairlead.core.catalog_indices import Index
 
 
 def result(
@@ -29,3 +30,13 @@ def test_what_comes_with_the_package_names_its_sources() -> None:
     assert all(
         one.source_url.startswith("https://") for rows in found.results.values() for one in rows
     )
+
+
+def test_claims_of_different_sources_are_not_compared() -> None:
+    def claim(model: str, score: float, source: str) -> BenchmarkResult:
+        return BenchmarkResult(model, "SWE-Bench", score, "%", source)
+
+    apart = [claim("a/one", 90, "https://a.example"), claim("b/two", 80, "https://b.example")]
+    assert not any(benchmarks_of(apart).indices.values())
+    together = [*apart, claim("c/three", 70, "https://a.example")]
+    assert set(benchmarks_of(together).indices[Index.CODING]) == {"a/one", "c/three"}

@@ -81,9 +81,14 @@ def benchmarks_of(rows: Sequence[BenchmarkResult]) -> Benchmarks:
 
 
 def _index(rows: Sequence[BenchmarkResult], index: Index) -> Mapping[ModelId, float]:
+    """A result that names no reporter is a claim of its source alone: it is compared with that one's others."""
     return indices_of(
         records_of(
-            Score(ModelId(row.model), f"{row.benchmark}, {row.reported_by or ''}", row.score)
+            Score(
+                ModelId(row.model),
+                f"{row.benchmark}, {row.reported_by or row.source_url}",
+                row.score,
+            )
             for row in rows
             if tells(row.benchmark, index)
         )
