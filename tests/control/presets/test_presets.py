@@ -18,10 +18,14 @@ from fairlead.control.audit.types import OPERATOR
 from fairlead.control.presets import rules
 from fairlead.control.presets.service import Presets
 from fairlead.control.presets.types import PresetInvalid, PresetInWay, PresetPlace, PresetUnknown
+from fairlead.control.workspaces.service import Workspaces
+from fairlead.control.workspaces.types import WorkspaceChange
 from fairlead.core.ids import WorkspaceId
 from fairlead.core.presets import Preset, PresetDraft, PresetStatus
 from fairlead.store import migrate
 from fairlead.store.database import Database, open_database
+from fairlead.store.tables.presets import preset_versions
+from fairlead.store.tables.presets import presets as preset_rows
 from tests.store.revisions import migrate_to
 
 FIRST = PresetDraft("Be brief.", '{"model":"openai/o1"}')
@@ -32,7 +36,7 @@ BEFORE = "0014"  # the revision before presets
 class Stage:
     def __init__(self, database: Database) -> None:
         ticks = count(1000)
-        audit = Audit(database, now_ms=lambda: 0, entropy=os.urandom)
+        audit = self.audit = Audit(database, now_ms=lambda: 0, entropy=os.urandom)
         self.presets = Presets(database, audit, now_ms=lambda: next(ticks), entropy=os.urandom)
         accounts = Accounts(database, now_ms=lambda: 1000, entropy=os.urandom)
         account = accounts.create(email="ada@example.com", billing=Billing.PREPAID).id
@@ -88,6 +92,24 @@ def test_a_change_that_says_the_same_makes_no_version(stage: Stage):
     for slug, name in (("b", " "), ("b", "x" * 101), ("B", "b"), ("", "b"), ("new", "b")):
         with pytest.raises(PresetInvalid):
             presets.create(place, slug, FIRST, name=name, actor=OPERATOR)
+
+
+def test_they_go_with_their_workspace(stage: Stage, database: Database):
+    workspaces = Workspaces(
+        database, stage.audit, now_ms=lambda: 1000, entropy=os.urandom, keys=None, limits=None
+    )
+    account = stage.place.account
+    wanted = WorkspaceChange(name="Trial", slug="trial")
+    trial = workspaces.create(account, wanted, actor=OPERATOR)
+    for place in (stage.place, PresetPlace(account, trial.id)):
+        stage.presets.put(place, "a", FIRST, actor=OPERATOR)
+        stage.presets.put(place, "a", SECOND, actor=OPERATOR)
+    workspaces.delete(account, trial.id, actor=OPERATOR)
+    assert stage.presets.page(stage.place).total == 1
+    with database.read() as connection:
+        for table, left in ((preset_rows, 1), (preset_versions, 2)):
+            count_of = sa.select(sa.func.count()).select_from(table)
+            assert connection.execute(count_of).scalar_one() == left
 
 
 def test_there_is_an_end_to_them(stage: Stage, monkeypatch: pytest.MonkeyPatch):

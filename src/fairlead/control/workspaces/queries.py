@@ -24,6 +24,7 @@ from fairlead.store.tables.people import (
     workspace_members,
     workspaces,
 )
+from fairlead.store.tables.presets import preset_versions, presets
 
 __all__ = [
     "add_members",
@@ -130,8 +131,10 @@ def set_byok(
 
 
 def delete(connection: sa.Connection, workspace: WorkspaceId, *, now_ms: int) -> None:
-    """Usage still names it; its members and budgets are gone."""
-    for table in (workspace_members, workspace_budgets):
+    """Usage still names it; its members, budgets and presets are gone."""
+    theirs = sa.select(presets.c.id).where(presets.c.workspace_id == workspace)
+    connection.execute(sa.delete(preset_versions).where(preset_versions.c.preset_id.in_(theirs)))
+    for table in (presets, workspace_members, workspace_budgets):
         connection.execute(sa.delete(table).where(table.c.workspace_id == workspace))
     connection.execute(
         sa.update(workspaces).where(workspaces.c.id == workspace).values(deleted_ms=now_ms)

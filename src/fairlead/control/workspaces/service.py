@@ -144,7 +144,7 @@ class Workspaces:
         return after
 
     def delete(self, account: AccountId, workspace: str, *, actor: Actor) -> None:
-        """With its budgets. Raises WorkspaceIsDefault, WorkspaceInUse."""
+        """With its budgets and presets. Raises WorkspaceIsDefault, WorkspaceInUse."""
         with self._changing(account) as connection:
             found = _found(connection, account, workspace)
             if found.is_default:
