@@ -29,7 +29,7 @@ __all__ = ["SessionCounter"]
 
 DAYS: Final = 30  # that are counted; the last is yesterday
 CALLS_AT_ONCE: Final = 500  # some 5 ms
-CALLS_MAX: Final = 2_000_000  # of one account, the oldest; some 20 s
+CALLS_MAX: Final = 2_000_000  # of one account, the oldest; some 40 s
 PAUSE_S: Final = 0.01  # between pages, so that others get their turn
 FIRST_LOOK_S: Final = 60.0  # after the process began, which has other things to do
 LOOK_EVERY_S: Final = 3600.0

@@ -1,6 +1,7 @@
 """`/activity`: what an account used over time, its calls one by one, and each with the reason of its price.
 
-Everybody who belongs to an account sees its sums; of single keys and calls members see their own.
+Everybody who belongs to an account sees its sums, and a call whose id they have, as by the API; of single keys,
+and in lists of calls, members see their own.
 """
 
 from __future__ import annotations
