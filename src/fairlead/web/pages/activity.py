@@ -21,7 +21,7 @@ from fairlead.control.accounts.types import AccountKind
 from fairlead.control.contents.types import Reader
 from fairlead.control.generations.listing import Cursor, GenerationList, Page, Wanted
 from fairlead.control.people.types import SignedIn
-from fairlead.control.usage.calendar import DAY_MS, day_start_ms
+from fairlead.control.usage.calendar import month_after_ms, month_start_ms
 from fairlead.control.usage.dimensions import Dimension, Filter, Operator
 from fairlead.control.usage.service import Usage
 from fairlead.control.usage.types import Chart as Sums
@@ -387,12 +387,12 @@ def _most_used(
     dimensions: Sequence[Dimension],
     filters: Sequence[Filter] = (),
 ) -> list[Sequence[Any]]:
-    """What can be chosen: values of these dimensions on the days that the time touches, those with the most
-    calls first. Of whole days far fewer sums are kept than of the minutes at a time's ends."""
+    """What can be chosen: values of these dimensions in the months that the time touches, those with the most
+    calls first. Of whole months there are far fewer sums than of the days and minutes at a time's ends."""
     found = usage.sums(
         account,
-        start_ms=day_start_ms(time.start_ms),
-        end_ms=day_start_ms(time.end_ms - 1) + DAY_MS,
+        start_ms=month_start_ms(time.start_ms),
+        end_ms=month_after_ms(month_start_ms(time.end_ms - 1)),
         measures=("requests",),
         dimensions=dimensions,
         filters=filters,
