@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from markupsafe import Markup, escape
+
 __all__ = ["Chart", "Point", "Row", "chart", "distinct"]
 
 ROWS_MAX = 1500  # a minute each for a day; more than a screen can show
@@ -24,6 +26,19 @@ class Row:
     unix_s: int
     label: str
     points: tuple[Point, ...]
+
+    @property
+    def cells(self) -> Markup:
+        """A `<td>` for each point. All texts of a row are escaped at once: a page of charts has thousands, and
+        one by one they took half of its template's time."""
+        if not self.points:
+            return Markup()
+        texts = str(escape("\0".join(point.text for point in self.points))).split("\0")
+        cells = (
+            f'<td class="numeric" data-value="{"" if point.value is None else point.value}">{text}</td>'
+            for point, text in zip(self.points, texts, strict=True)
+        )
+        return Markup("".join(cells))  # noqa: S704 - of numbers, and of texts that are escaped
 
 
 @dataclass(frozen=True, slots=True)
