@@ -18,7 +18,7 @@ __all__ = ["PAGE_MAX", "Cursor", "GenerationList", "Page", "Wanted"]
 
 PAGE_MAX: Final = 500
 LOOKED_AT_MAX: Final = 5000  # of calls that are passed over for one page; some 20 ms
-RECORDS_LOOKED_AT_MAX: Final = 2500  # ... where only their records tell; some 30 ms
+RECORDS_LOOKED_AT_MAX: Final = 1000  # ... where only their records tell; some 20 ms
 READ_AT_ONCE: Final = 250  # whole records, where only they tell
 COLUMNS_AT_ONCE: Final = 500  # mostly enough to find a page among
 
