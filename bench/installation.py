@@ -84,7 +84,7 @@ class Answer:
 class _OpenProviders:
     """As if there were a credential for every provider."""
 
-    def has(self, provider: ProviderSlug) -> bool:  # noqa: ARG002 - one is as good as another
+    def has(self, _provider: ProviderSlug) -> bool:
         return True
 
 

@@ -40,7 +40,7 @@ __all__ = ["build_web_edge"]
 class Openable(Protocol):
     """What opens providers, a keyring for one, as far as the web edge asks."""
 
-    def has(self, provider: ProviderSlug) -> bool:
+    def has(self, provider: ProviderSlug, /) -> bool:
         """Whether anything opens the provider."""
         ...
 

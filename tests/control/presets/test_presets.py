@@ -20,7 +20,7 @@ from fairlead.control.presets.service import Presets
 from fairlead.control.presets.types import PresetInvalid, PresetInWay, PresetPlace, PresetUnknown
 from fairlead.control.workspaces.service import Workspaces
 from fairlead.control.workspaces.types import WorkspaceChange
-from fairlead.core.ids import WorkspaceId
+from fairlead.core.ids import AccountId, WorkspaceId
 from fairlead.core.presets import Preset, PresetDraft, PresetStatus
 from fairlead.store import migrate
 from fairlead.store.database import Database, open_database
@@ -171,7 +171,7 @@ def test_presets_that_accounts_had_become_first_versions(fresh_address: str):
         stage = Stage(database)
         for account in texts:
             for workspace in ("one", "two"):
-                place = PresetPlace(account, WorkspaceId(f"{account}-{workspace}"))  # type: ignore[arg-type]
+                place = PresetPlace(AccountId(account), WorkspaceId(f"{account}-{workspace}"))
                 page = stage.presets.page(place)
                 assert page.total == (2 if account == "acc-1" else 0)
                 if account != "acc-1":

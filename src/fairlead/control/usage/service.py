@@ -122,7 +122,7 @@ class Usage:
     ) -> Chart:
         """As `sums` by one dimension, of as many groups as one can tell apart in a chart.
 
-        biggest: how many, by the first of the measures. However many groups there are, few rows come back.
+        biggest: how many, by the first of the measures. However many groups there are, not many rows come back.
         """
         with self._read() as connection:
 
