@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from typing import Final, NewType, Protocol
+from uuid import UUID
 
 __all__ = [
     "ID_ENTROPY_BYTES",
+    "UUID_ENTROPY_BYTES",
     "AccountId",
     "BudgetId",
     "EndpointId",
@@ -19,12 +21,14 @@ __all__ = [
     "WorkspaceId",
     "first_timed_id",
     "generation_id",
+    "random_uuid",
     "timed_id",
 ]
 
 ID_ENTROPY_BYTES: Final = (
     10  # of one that sorts by time: of a million in one millisecond no two are alike
 )
+UUID_ENTROPY_BYTES: Final = 16  # of one that says nothing of when it was made
 
 AccountId = NewType("AccountId", str)
 KeyId = NewType("KeyId", str)
@@ -62,3 +66,9 @@ def timed_id(prefix: str, unix_ms: int, entropy: bytes) -> str:
 def first_timed_id(prefix: str, unix_ms: int) -> str:
     """Sorts before every id of that moment, and behind all earlier ones."""
     return f"{prefix}-{unix_ms & 0xFFFFFFFFFFFF:012x}"
+
+
+def random_uuid(entropy: bytes) -> str:
+    """Version 4, in lower case with hyphens."""
+    assert len(entropy) == UUID_ENTROPY_BYTES
+    return str(UUID(bytes=entropy, version=4))

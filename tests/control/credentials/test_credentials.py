@@ -7,8 +7,6 @@ from itertools import count
 
 import pytest
 import sqlalchemy as sa
-from hypothesis import given
-from hypothesis import strategies as st
 
 from fairlead.control.accounts.service import Accounts
 from fairlead.control.accounts.types import Billing
@@ -298,10 +296,3 @@ def test_a_workspace_that_is_nobodys_is_refused(
         )
     with pytest.raises(CredentialUnknown):
         credentials.find(account, CredentialId("'; DROP TABLE accounts; --"))
-
-
-@given(st.binary(min_size=16, max_size=16))
-def test_ids_are_uuids(entropy: bytes) -> None:
-    found = rules.credential_id(entropy)
-    assert len(found) == 36
-    assert found[14] == "4"

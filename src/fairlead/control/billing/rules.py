@@ -49,11 +49,11 @@ from fairlead.control.ledger.types import (
     refunds,
 )
 from fairlead.control.usage.calendar import month_after_ms
+from fairlead.core.ids import timed_id
 from fairlead.core.money import NanoUSD
 
 __all__ = [
     "CURRENCY",
-    "ID_ENTROPY_BYTES",
     "TOP_UP_ATTEMPTS_MAX",
     "Paused",
     "after_top_up",
@@ -78,7 +78,6 @@ __all__ = [
 ]
 
 CURRENCY: Final = "usd"
-ID_ENTROPY_BYTES: Final = 10
 KEY_CHARACTERS_MAX: Final = 200
 _BASIS_POINTS: Final = 10_000
 _DAY_MS: Final = 86_400_000
@@ -103,14 +102,12 @@ _Seen = TypeVar("_Seen")
 
 def purchase_id(unix_ms: int, entropy: bytes) -> PurchaseId:
     """`pay-` + milliseconds since 1970 (12 hex) + the entropy."""
-    assert len(entropy) == ID_ENTROPY_BYTES
-    return PurchaseId(f"pay-{unix_ms & 0xFFFFFFFFFFFF:012x}{entropy.hex()}")
+    return PurchaseId(timed_id("pay", unix_ms, entropy))
 
 
 def refund_id(unix_ms: int, entropy: bytes) -> RefundId:
     """`back-` + milliseconds since 1970 (12 hex) + the entropy."""
-    assert len(entropy) == ID_ENTROPY_BYTES
-    return RefundId(f"back-{unix_ms & 0xFFFFFFFFFFFF:012x}{entropy.hex()}")
+    return RefundId(timed_id("back", unix_ms, entropy))
 
 
 # --- what it costs ---

@@ -47,7 +47,7 @@ from fairlead.control.billing.types import (
 from fairlead.control.ledger.service import Ledger
 from fairlead.control.ledger.types import AlreadyDone, Posted, RefusalReason, Refused
 from fairlead.control.usage.calendar import month_start_ms
-from fairlead.core.ids import AccountId
+from fairlead.core.ids import ID_ENTROPY_BYTES, AccountId
 from fairlead.store.database import Database
 
 __all__ = ["Billing", "Buyer"]
@@ -201,7 +201,7 @@ class Billing:
     ) -> Purchase:
         now_ms = self._now_ms()
         return Purchase(
-            id=rules.purchase_id(now_ms, self._entropy(rules.ID_ENTROPY_BYTES)),
+            id=rules.purchase_id(now_ms, self._entropy(ID_ENTROPY_BYTES)),
             account=account,
             purpose=purpose,
             method=method,
@@ -360,7 +360,7 @@ class Billing:
         assert lot is not None
         assert purchase.payment is not None
         refund = Refund(
-            id=rules.refund_id(now_ms, self._entropy(rules.ID_ENTROPY_BYTES)),
+            id=rules.refund_id(now_ms, self._entropy(ID_ENTROPY_BYTES)),
             purchase=purchase.id,
             account=purchase.account,
             amount_cents=cents,

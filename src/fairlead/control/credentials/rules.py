@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from difflib import get_close_matches
 from typing import Final
-from uuid import UUID
 
 import msgspec
 from msgspec import UNSET
@@ -25,16 +24,13 @@ from fairlead.core.own_keys import OwnKeyInvalid, masked_label, read_own_key
 __all__ = [
     "CREDENTIALS_MAX",
     "FILTER_ENTRIES_MAX",
-    "ID_ENTROPY_BYTES",
     "changed",
     "checked_changes",
-    "credential_id",
     "label_of",
     "place_of",
     "provider_of",
 ]
 
-ID_ENTROPY_BYTES: Final = 16
 CREDENTIALS_MAX: Final = 500  # of one account; each gateway holds those in use in memory
 FILTER_ENTRIES_MAX: Final = 100
 ENTRY_CHARACTERS_MAX: Final = 200
@@ -43,10 +39,6 @@ SORT_ORDER_MAX: Final = 1_000_000
 _HASH: Final = re.compile(r"[0-9a-f]{64}")
 _SEEN_CHARACTERS_MAX: Final = 40  # of a wrong provider, in a message
 _WITHOUT_KEYS: Final = ("local", "sandbox")  # kinds of providers
-
-
-def credential_id(entropy: bytes) -> CredentialId:
-    return CredentialId(str(UUID(bytes=entropy, version=4)))
 
 
 def place_of(credential: CredentialId) -> str:

@@ -23,7 +23,14 @@ from fairlead.control.credentials.types import (
 from fairlead.control.usage.calendar import month_start_ms
 from fairlead.core.catalog import Snapshot, UnknownModel
 from fairlead.core.errors import Overloaded
-from fairlead.core.ids import AccountId, KeyId, ModelId, WorkspaceId
+from fairlead.core.ids import (
+    UUID_ENTROPY_BYTES,
+    AccountId,
+    KeyId,
+    ModelId,
+    WorkspaceId,
+    random_uuid,
+)
 from fairlead.store.database import Database
 from fairlead.store.master_key import MasterKeyUnusable
 from fairlead.store.sealing import MasterKeys, MasterKeyUnknown, Unsealable
@@ -94,7 +101,7 @@ class Credentials:
                     f"an account has at most {rules.CREDENTIALS_MAX} credentials", param="key"
                 )
             new = ProviderCredential(
-                id=rules.credential_id(self._entropy(rules.ID_ENTROPY_BYTES)),
+                id=CredentialId(random_uuid(self._entropy(UUID_ENTROPY_BYTES))),
                 account=account,
                 workspace=place,
                 provider=info.slug,

@@ -3,34 +3,24 @@
 from __future__ import annotations
 
 from typing import Final
-from uuid import UUID
 
 from fairlead.control.presets.types import PresetInvalid
 from fairlead.core.one_line import one_line
 from fairlead.core.presets import SLUG_CHARACTERS_MAX, is_slug
 
 __all__ = [
-    "ID_ENTROPY_BYTES",
     "PRESETS_MAX",
     "VERSIONS_MAX",
     "described",
     "named",
-    "new_id",
     "slug",
 ]
 
-ID_ENTROPY_BYTES: Final = 16
 NAME_CHARACTERS_MAX: Final = 100
 DESCRIPTION_CHARACTERS_MAX: Final = 500
 PRESETS_MAX: Final = 500  # of one workspace
 VERSIONS_MAX: Final = 1000  # of one preset
 _PAGE: Final = "new"  # beside a preset's own: /settings/presets/new
-
-
-def new_id(entropy: bytes) -> str:
-    """A random UUID."""
-    assert len(entropy) == ID_ENTROPY_BYTES
-    return str(UUID(bytes=entropy, version=4))
 
 
 def slug(text: str) -> str:

@@ -25,7 +25,7 @@ from fairlead.control.presets.types import (
     PresetVersion,
     VersionsPage,
 )
-from fairlead.core.ids import UserId
+from fairlead.core.ids import UUID_ENTROPY_BYTES, UserId, random_uuid
 from fairlead.core.presets import PresetDraft, PresetStatus
 from fairlead.store.database import Database
 
@@ -217,7 +217,7 @@ class Presets:
         creator: UserId | None,
     ) -> KeptPreset:
         now_ms = self._now_ms()
-        preset = rules.new_id(self._entropy(rules.ID_ENTROPY_BYTES))
+        preset = random_uuid(self._entropy(UUID_ENTROPY_BYTES))
         return KeptPreset(
             id=preset,
             place=place,
@@ -236,7 +236,7 @@ class Presets:
         self, preset: str, number: int, draft: PresetDraft, creator: UserId | None
     ) -> PresetVersion:
         return PresetVersion(
-            id=rules.new_id(self._entropy(rules.ID_ENTROPY_BYTES)),
+            id=random_uuid(self._entropy(UUID_ENTROPY_BYTES)),
             preset=preset,
             number=number,
             system_prompt=draft.system_prompt,

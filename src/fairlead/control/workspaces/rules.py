@@ -28,7 +28,6 @@ from fairlead.core.money import NanoUSD
 from fairlead.core.one_line import one_line
 
 __all__ = [
-    "ID_ENTROPY_BYTES",
     "MEMBERS_AT_ONCE",
     "WORKSPACES_MAX",
     "WORKSPACE_CREATE",
@@ -41,10 +40,8 @@ __all__ = [
     "membership_id",
     "new",
     "span_id",
-    "workspace_id",
 ]
 
-ID_ENTROPY_BYTES: Final = 16
 NAME_CHARACTERS_MAX: Final = 100
 SLUG_CHARACTERS_MAX: Final = 50
 DESCRIPTION_CHARACTERS_MAX: Final = 500
@@ -59,12 +56,6 @@ NO_KEYS: Final[Mapping[KeyId, bytes]] = MappingProxyType({})
 
 _read_keys: Final = msgspec.json.Decoder(tuple[str | int, ...]).decode
 _SLUG: Final = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
-
-
-def workspace_id(entropy: bytes) -> WorkspaceId:
-    """A random UUID."""
-    assert len(entropy) == ID_ENTROPY_BYTES
-    return WorkspaceId(str(UUID(bytes=entropy, version=4)))
 
 
 def default_guardrail(workspace: WorkspaceId) -> str:

@@ -30,7 +30,7 @@ from fairlead.control.workspaces.types import (
     WorkspacesPage,
     WorkspaceUnknown,
 )
-from fairlead.core.ids import AccountId, UserId, WorkspaceId
+from fairlead.core.ids import UUID_ENTROPY_BYTES, AccountId, UserId, WorkspaceId, random_uuid
 from fairlead.core.money import NanoUSD
 from fairlead.store.database import Database
 
@@ -108,7 +108,7 @@ class Workspaces:
         now_ms = self._now_ms()
         workspace = rules.new(
             wanted,
-            id=rules.workspace_id(self._entropy(rules.ID_ENTROPY_BYTES)),
+            id=WorkspaceId(random_uuid(self._entropy(UUID_ENTROPY_BYTES))),
             account=account,
             creator=creator,
             now_ms=now_ms,
