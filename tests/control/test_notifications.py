@@ -12,7 +12,7 @@ from fairlead.control.accounts.types import Billing
 from fairlead.control.audit.service import Audit
 from fairlead.control.audit.types import Actor
 from fairlead.control.mail.outbox import Outbox
-from fairlead.control.notifications.endings import EndingModels
+from fairlead.control.notifications.endings import KEPT_MS, EndingModels, forget_old
 from fairlead.control.notifications.service import TEST_EVERY_MS, Notifications, addresses
 from fairlead.control.notifications.types import (
     PEOPLE_MAX,
@@ -25,6 +25,7 @@ from fairlead.control.notifications.types import (
 from fairlead.control.usage.types import Level
 from fairlead.core.ids import AccountId, UserId
 from fairlead.store.database import Database
+from fairlead.store.tables.notifications import ending_notices
 from fairlead.store.tables.people import mails, memberships
 from fairlead.store.tables.usage import MEASURES, usage_days, usage_series
 
@@ -186,6 +187,25 @@ def test_that_a_model_ends_is_told_once_to_those_who_use_it(world: World) -> Non
     world.choose(Kind.MODEL_ENDING, on=False)
     assert world.endings(lasting="2027-01-01").work() == 0
     assert world.endings().work() == 0
+
+
+def test_that_it_was_told_is_forgotten_a_year_later_unless_the_end_is_still_to_come(
+    world: World,
+) -> None:
+    for model in ("acme/one", "acme/late"):
+        world.used(model, days_ago=1)
+    ending = {"acme/one": "2026-12-24", "acme/late": "2028-01-01"}
+
+    def forget() -> int:
+        return forget_old(world.database, lambda: ending, now_ms=lambda: world.now_ms)
+
+    assert world.endings(one=ending["acme/one"], late=ending["acme/late"]).work() == 2
+    world.now_ms += KEPT_MS
+    assert forget() == 0
+    world.now_ms += 1
+    assert [forget(), forget()] == [1, 0]
+    with world.database.read() as connection:
+        assert connection.scalars(sa.select(ending_notices.c.model)).all() == ["acme/late"]
 
 
 def test_of_two_processes_that_find_the_same_one_tells(

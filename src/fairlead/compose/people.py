@@ -22,7 +22,7 @@ from fairlead.control.mail.jobs import MailSender
 from fairlead.control.mail.outbox import Outbox
 from fairlead.control.mail.transports import ConsoleTransport, SmtpServer, SmtpTransport
 from fairlead.control.mail.types import Transport
-from fairlead.control.notifications.endings import EndingModels
+from fairlead.control.notifications.endings import EndingModels, forget_old
 from fairlead.control.notifications.service import Notifications
 from fairlead.control.people.disabling import Disabling
 from fairlead.control.people.entrance import Entrance, Welcome
@@ -109,6 +109,7 @@ def build_people_plane(
 ) -> PeoplePlane:
     """address: ours, as links begin with it. sweep_apps: forgets codes of apps that have expired."""
     database, now_ms, entropy = control.database, clock.now_ms, os.urandom
+    ending = partial(_ending, control.catalog)
     privacy = Privacy(database, control.private.contents)
     people = build_people(
         database,
@@ -121,7 +122,11 @@ def build_people_plane(
         entropy=entropy,
         welcome=_welcome(control.ledger, settings),
         forget=(privacy.forget,),
-        sweeps=(sweep_apps, lambda: privacy.scrub_due(now_ms=now_ms())),
+        sweeps=(
+            sweep_apps,
+            lambda: privacy.scrub_due(now_ms=now_ms()),
+            partial(forget_old, database, ending, now_ms=now_ms),
+        ),
     )
     sign_in = build_sign_in(
         database, people, settings, cache=control.cache, now_ms=now_ms, entropy=entropy
@@ -139,9 +144,7 @@ def build_people_plane(
             now_s=clock.now_s,
             entropy=entropy,
         ),
-        endings=EndingModels(
-            database, people.outbox, partial(_ending, control.catalog), now_ms=now_ms
-        ),
+        endings=EndingModels(database, people.outbox, ending, now_ms=now_ms),
     )
 
 

@@ -25,7 +25,7 @@ from fairlead.store.tables.accounts import accounts
 from fairlead.store.tables.notifications import ending_notices
 from fairlead.store.tables.usage import usage_days, usage_series
 
-__all__ = ["EndingModels"]
+__all__ = ["EndingModels", "forget_old"]
 
 _log = logging.getLogger(__name__)
 
@@ -33,6 +33,10 @@ LOOK_EVERY_S: Final = 3600.0
 USED_WITHIN_MS: Final = 30 * 86_400_000
 READ_AT_ONCE: Final = 400  # accounts; SQLite takes 999 parameters in its oldest versions
 MODELS_MAX: Final = 400  # those that end first
+KEPT_MS: Final = (
+    365 * 86_400_000
+)  # that an account was told; an end that is put off is no news within a year
+SWEPT_AT_ONCE: Final = 5000
 
 
 class EndingModels:
@@ -67,9 +71,7 @@ class EndingModels:
 
     def work(self) -> int:
         """All accounts. Blocks. Returns how many letters were written."""
-        today = datetime.fromtimestamp(self._now_ms() / 1000, UTC).date().isoformat()
-        coming = ((day, model) for model, day in self._ending().items() if day >= today)
-        days = {model: day for day, model in nsmallest(MODELS_MAX, coming)}
+        days = _coming(self._ending(), self._now_ms())
         count, after = 0, ""
         while days:
             with self._database.read() as connection:
@@ -101,6 +103,35 @@ class EndingModels:
             return len(recipients)
 
         return self._database.retrying(tell)
+
+
+def forget_old(
+    database: Database, ending: Callable[[], Mapping[str, str]], *, now_ms: Callable[[], int]
+) -> int:
+    """Forget some of what was told long ago. Returns how many letters that were.
+
+    ending: as for EndingModels. What is still to come stays, or it would be told again.
+    """
+    notices = ending_notices
+    old = (
+        sa.select(notices.c.account_id, notices.c.model)
+        .where(
+            notices.c.said_ms < now_ms() - KEPT_MS,
+            notices.c.model.not_in(_coming(ending(), now_ms())),
+        )
+        .limit(SWEPT_AT_ONCE)
+    )
+    is_old = sa.tuple_(notices.c.account_id, notices.c.model).in_(old)
+    with database.begin() as connection:
+        gone = sa.delete(notices).where(is_old).returning(notices.c.model)
+        return len(connection.execute(gone).all())
+
+
+def _coming(ending: Mapping[str, str], now_ms: int) -> dict[str, str]:
+    """Those that end first, of those that have not ended."""
+    today = datetime.fromtimestamp(now_ms / 1000, UTC).date().isoformat()
+    coming = ((day, model) for model, day in ending.items() if day >= today)
+    return {model: day for day, model in nsmallest(MODELS_MAX, coming)}
 
 
 def _accounts(connection: sa.Connection, after: str) -> list[str]:
