@@ -299,6 +299,12 @@ async def test_a_workspaces_defaults_go_before_those_of_its_account(world: World
     assert second.preferences is wishes
     wishes = await changed(default_text_model=None, default_provider_sort=None)
     assert (wishes.default_model, wishes.default_provider_sort) == ("openai/o1", Sort.PRICE)
+    assert (await changed(default_text_model=" ")).default_model == "openai/o1"
+    assert workspaces.find(world.account, "default").default_text_model is None
+    with world.database.begin() as connection:  # as earlier versions could write
+        connection.execute(sa.text("UPDATE workspaces SET default_text_model = ''"))
+    await world.directory.refresh()
+    assert (await world.found()).preferences.default_model == "openai/o1"
 
 
 @pytest.mark.anyio

@@ -144,7 +144,7 @@ def by_digests(connection: sa.Connection, digests: Sequence[bytes]) -> dict[byte
             _key(row),
             is_prepaid,
             row.preferences,
-            default_model=row.default_text_model,
+            default_model=row.default_text_model or None,  # earlier versions kept empty ones
             default_sort=row.default_provider_sort,
             is_account_deleted=row.account_deleted_ms is not None,
             is_person_disabled=row.is_person_disabled,

@@ -136,8 +136,11 @@ def changed(
     if isinstance(slug := wanted.get("slug"), str):
         _check_slug(slug)
     _check_length(wanted, "description", DESCRIPTION_CHARACTERS_MAX)
-    _check_length(wanted, "default_text_model", MODEL_CHARACTERS_MAX)
-    _check_length(wanted, "default_image_model", MODEL_CHARACTERS_MAX)
+    for field in ("default_text_model", "default_image_model"):
+        _check_length(wanted, field, MODEL_CHARACTERS_MAX)
+        if isinstance(model := wanted.get(field), str):
+            # An empty one would hide what the account has set.
+            wanted[field] = model.strip() or None
     sort = wanted.get("default_provider_sort")
     if sort is not None and sort not in SORTS:
         raise WorkspaceInvalid(
