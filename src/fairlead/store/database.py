@@ -199,6 +199,12 @@ class Database:
         """An INSERT that has `on_conflict_do_nothing` and `on_conflict_do_update`."""
         return postgresql_insert(table) if self._is_postgresql else sqlite_insert(table)
 
+    def byte_length(self, text: sa.ColumnElement[str]) -> sa.ColumnElement[int]:
+        """In UTF-8; null where the text is null. The databases count characters under the same name."""
+        if self._is_postgresql:
+            return sa.func.octet_length(text)
+        return sa.func.length(sa.cast(text, sa.LargeBinary))
+
     def insert_many_new(
         self, connection: sa.Connection, table: sa.Table, rows: Sequence[tuple[object, ...]]
     ) -> int:

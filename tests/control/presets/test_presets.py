@@ -123,6 +123,28 @@ def test_there_is_an_end_to_them(stage: Stage, monkeypatch: pytest.MonkeyPatch):
         stage.presets.put(stage.place, "c", FIRST, actor=OPERATOR)
 
 
+def test_there_is_an_end_to_what_all_versions_of_a_workspace_say_together(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+):
+    presets, place = stage.presets, stage.place
+    long = PresetDraft("\N{EURO SIGN}" * 100, FIRST.config)  # three bytes each
+    version_bytes = rules.VERSION_BYTES + 300 + len(FIRST.config)
+    monkeypatch.setattr(rules, "KEPT_BYTES_MAX", 2 * version_bytes)
+    presets.put(place, "a", long, actor=OPERATOR)
+    presets.put(place, "a", long, actor=OPERATOR)
+    for slug in ("a", "b"):
+        with pytest.raises(PresetInWay, match=f"at most {2 * version_bytes} bytes"):
+            presets.put(place, slug, PresetDraft(None, "{}"), actor=OPERATOR)
+    assert presets.page(place).total == 1
+    assert presets.versions(place, "a").total == 2
+    assert presets.change(place, "a", long, name="A", description=None, actor=OPERATOR).name == "A"
+    elsewhere = PresetPlace(place.account, WorkspaceId("elsewhere"))
+    presets.put(elsewhere, "a", long, actor=OPERATOR)
+    presets.set_status(place, "a", PresetStatus.ARCHIVED, actor=OPERATOR)
+    presets.delete(place, "a", actor=OPERATOR)
+    assert presets.put(place, "b", long, actor=OPERATOR).designated.number == 1
+
+
 def test_what_a_preset_says_is_in_no_text_about_it(stage: Stage):
     made = stage.presets.put(stage.place, "a", FIRST, actor=OPERATOR)
     for one in (made, FIRST, Preset("id", "a", 1, made.status, "Be brief.", {})):

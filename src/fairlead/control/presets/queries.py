@@ -6,6 +6,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from fairlead.control.presets import rules
 from fairlead.control.presets.types import KeptPreset, PresetPlace, PresetVersion
 from fairlead.core.ids import UserId, WorkspaceId
 from fairlead.core.presets import PresetStatus
@@ -19,6 +20,7 @@ __all__ = [
     "delete",
     "insert_if_free",
     "insert_version",
+    "kept_bytes",
     "page",
     "slugs",
     "update",
@@ -108,6 +110,19 @@ def page(
 
 def count(connection: sa.Connection, place: PresetPlace) -> int:
     query = sa.select(sa.func.count()).select_from(presets).where(*_of(place))
+    return connection.scalar(query) or 0
+
+
+def kept_bytes(database: Database, connection: sa.Connection, place: PresetPlace) -> int:
+    """Of all versions of a workspace, as `rules.kept_bytes` counts each."""
+    said = database.byte_length(preset_versions.c.config) + sa.func.coalesce(
+        database.byte_length(preset_versions.c.system_prompt), 0
+    )
+    query = (
+        sa.select(sa.func.sum(said + rules.VERSION_BYTES))
+        .join_from(presets, preset_versions, preset_versions.c.preset_id == presets.c.id)
+        .where(*_of(place))
+    )
     return connection.scalar(query) or 0
 
 

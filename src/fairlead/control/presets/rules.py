@@ -1,17 +1,20 @@
-"""What presets may be called, and how many there may be. Pure."""
+"""What presets may be called, how many there may be, and how much they may say. Pure."""
 
 from __future__ import annotations
 
 from typing import Final
 
-from fairlead.control.presets.types import PresetInvalid
+from fairlead.control.presets.types import PresetInvalid, PresetVersion
 from fairlead.core.one_line import one_line
 from fairlead.core.presets import SLUG_CHARACTERS_MAX, is_slug
 
 __all__ = [
+    "KEPT_BYTES_MAX",
     "PRESETS_MAX",
     "VERSIONS_MAX",
+    "VERSION_BYTES",
     "described",
+    "kept_bytes",
     "named",
     "slug",
 ]
@@ -20,7 +23,15 @@ NAME_CHARACTERS_MAX: Final = 100
 DESCRIPTION_CHARACTERS_MAX: Final = 500
 PRESETS_MAX: Final = 500  # of one workspace
 VERSIONS_MAX: Final = 1000  # of one preset
+# Of all versions of one workspace: the bounds on their number and on each one's size multiply to 64 GB.
+KEPT_BYTES_MAX: Final = 16 * 1024 * 1024
+VERSION_BYTES: Final = 256  # of each, besides what it says: ids, times, its place in indices
 _PAGE: Final = "new"  # beside a preset's own: /settings/presets/new
+
+
+def kept_bytes(version: PresetVersion) -> int:
+    prompt = version.system_prompt or ""
+    return VERSION_BYTES + len(version.config.encode()) + len(prompt.encode())
 
 
 def slug(text: str) -> str:

@@ -250,7 +250,7 @@ class Presets:
             raise PresetInWay(f"A workspace has at most {rules.PRESETS_MAX} presets.")
         if not queries.insert_if_free(self._database, connection, preset):
             raise PresetInWay(f"This workspace has a preset {preset.slug} already.")
-        queries.insert_version(connection, preset.place, preset.designated)
+        self._keep(connection, preset.place, preset.designated)
         self._note(connection, preset, actor, "preset.create")
         return preset
 
@@ -267,10 +267,19 @@ class Presets:
             raise PresetInWay(f"A preset has at most {rules.VERSIONS_MAX} versions.")
         written = self._written(before.id, number, draft, creator)
         after = replace(before, designated=written, updated_ms=written.created_ms)
-        queries.insert_version(connection, before.place, written)
+        self._keep(connection, before.place, written)
         queries.update(connection, after)
         self._note(connection, after, actor, "preset.revise", version=number)
         return after
+
+    def _keep(self, connection: sa.Connection, place: PresetPlace, version: PresetVersion) -> None:
+        kept = queries.kept_bytes(self._database, connection, place)
+        if kept + rules.kept_bytes(version) > rules.KEPT_BYTES_MAX:
+            raise PresetInWay(
+                f"All versions of a workspace's presets take at most {rules.KEPT_BYTES_MAX} bytes together,"
+                f" and {kept} are taken. Deleting an archived preset makes room."
+            )
+        queries.insert_version(connection, place, version)
 
     def _note(
         self,
