@@ -53,6 +53,16 @@ class KeysThere:
             for one, creator in self.made
         )
 
+    def delete_chat(
+        self,
+        connection: sa.Connection,
+        account: AccountId,
+        workspace: WorkspaceId,
+        *,
+        creators: Collection[UserId] | None = None,
+    ) -> None:
+        """Nobody has chatted."""
+
     def digests(self, connection: sa.Connection, workspace: WorkspaceId) -> dict[KeyId, bytes]:
         return {}
 

@@ -277,7 +277,7 @@ def workspaces_in(database: Database) -> Workspaces:
     return Workspaces(
         database,
         audit_in(database),
-        keys=LiveKeys(),
+        keys=LiveKeys(now_ms=now_ms),
         limits=budgets_in(database),
         now_ms=now_ms,
         entropy=entropy,

@@ -147,7 +147,12 @@ def build_control_plane(
         accounts=Accounts(database, now_ms=now_ms, entropy=entropy),
         keys=keys,
         workspaces=Workspaces(
-            database, audit, keys=LiveKeys(), limits=budgets, now_ms=now_ms, entropy=entropy
+            database,
+            audit,
+            keys=LiveKeys(now_ms=now_ms),
+            limits=budgets,
+            now_ms=now_ms,
+            entropy=entropy,
         ),
         directory=CachedKeyDirectory(
             keys,

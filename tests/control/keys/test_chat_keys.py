@@ -14,9 +14,10 @@ from fairlead.control.accounts.types import Billing
 from fairlead.control.audit.service import Audit
 from fairlead.control.audit.types import Actor
 from fairlead.control.keys.chat import ChatKeys, chat_digest
-from fairlead.control.keys.service import Keys
+from fairlead.control.keys.ending import EndingKeys
+from fairlead.control.keys.service import Keys, LiveKeys
 from fairlead.control.workspaces.service import Workspaces
-from fairlead.control.workspaces.types import WorkspaceChange, WorkspaceUnknown
+from fairlead.control.workspaces.types import WorkspaceChange, WorkspaceInUse, WorkspaceUnknown
 from fairlead.core.ids import AccountId, UserId
 from fairlead.store.database import Database
 
@@ -105,6 +106,46 @@ def test_a_disabled_one_stays_and_a_deleted_one_is_made_anew(chat: ChatKeys, key
     (second,) = keys.page(account)
     assert second.id != first.id
     assert not second.is_disabled
+
+
+def test_it_goes_with_its_workspace_and_with_who_is_removed_from_it(
+    database: Database, chat: ChatKeys, keys: Keys, made: dict[str, Any], ada: Ada
+):
+    live = LiveKeys(now_ms=made["now_ms"])
+    workspaces = Workspaces(database, Audit(database, **made), keys=live, limits=None, **made)
+    account, user, by = ada.account, ada.user, Actor.user(ada.user)
+    lab = workspaces.create(account, WORKSPACE, actor=by, creator=user).id
+    opened(chat, ada, lab)
+    opened(chat, ada)
+    workspaces.remove_members(account, lab, [user], actor=by)
+    assert [key.workspace for key in keys.page(account)] == [default_workspace(account)]
+    opened(chat, ada, lab)  # an admin works in all
+    rotated = keys.rotate(account, keys.page(account)[-1].id).key
+    with pytest.raises(WorkspaceInUse):  # it has a secret now, which somebody may use
+        workspaces.delete(account, lab, actor=by)
+    keys.delete(account, rotated.id)
+    opened(chat, ada, lab)
+    workspaces.delete(account, lab, actor=by)
+    assert [key.workspace for key in keys.page(account)] == [default_workspace(account)]
+
+
+def test_it_goes_with_who_leaves_unless_it_was_disabled(
+    database: Database, chat: ChatKeys, keys: Keys, made: dict[str, Any], ada: Ada
+):
+    account, user = ada
+
+    def leave() -> None:
+        with database.begin() as connection:
+            EndingKeys(now_ms=made["now_ms"]).disable_of_member(connection, account, user)
+
+    opened(chat, ada)
+    leave()
+    assert keys.page(account) == []
+    opened(chat, ada)
+    (second,) = keys.page(account)
+    keys.disable(account, second.id)
+    leave()
+    assert [(key.id, key.is_disabled) for key in keys.page(account)] == [(second.id, True)]
 
 
 def test_people_accounts_and_workspaces_have_each_their_own():

@@ -203,7 +203,7 @@ def test_live_keys_of_a_workspace_are_counted(world: World):
     keys.disable(account, keys.page(account)[0].id)
     keys.create(account, name="home")
     with world.database.read() as connection:
-        live = LiveKeys()
+        live = LiveKeys(now_ms=lambda: NOW_MS)
         assert live.count(connection, OTHER_WORKSPACE) == 3
         assert live.count(connection, OTHER_WORKSPACE, creators=[UserId("u")]) == 2
         assert live.count(connection, OTHER_WORKSPACE, creators=[UserId("w")]) == 0

@@ -133,7 +133,7 @@ def make_world(database: Database, settings: Settings, *, cost: HashCost = CHEAP
     accounts = Accounts(database, now_ms=tick, entropy=entropy)
     audit = Audit(database, now_ms=tick, entropy=entropy)
     workspaces = Workspaces(
-        database, audit, keys=LiveKeys(), limits=limits, now_ms=tick, entropy=entropy
+        database, audit, keys=LiveKeys(now_ms=tick), limits=limits, now_ms=tick, entropy=entropy
     )
     services = build_people(
         database,

@@ -3,6 +3,9 @@
 There is one for each workspace in which they chat. It is a key like any other: listed, counted, limited,
 disabled. Only nobody can send it. Its digest follows from whose it is and from the workspace, and no secret is
 known that has it: a digest of keys is SHA-256, this one is BLAKE2b.
+
+Nobody made it on purpose, so it keeps no workspace from being deleted and nobody from being removed: it goes
+with them. One that was disabled stays, and they find it so if they come back.
 """
 
 from __future__ import annotations
@@ -25,7 +28,6 @@ from fairlead.store.database import Database
 __all__ = ["ChatKeys", "chat_digest"]
 
 NAME: Final = "Chat"
-LABEL: Final = "in the browser"
 DIGEST_BYTES: Final = 32
 
 
@@ -81,7 +83,7 @@ class ChatKeys:
                 id=rules.key_id(now_ms, self._entropy(ID_ENTROPY_BYTES)),
                 account=account,
                 digest=digest,
-                label=LABEL,
+                label=rules.CHAT_LABEL,
                 name=NAME,
                 is_management=False,
                 is_disabled=False,
@@ -96,5 +98,11 @@ class ChatKeys:
             queries.insert(connection, key)
             if self._audit is not None:
                 self._audit.note(
-                    connection, account, actor, "key.create", key.id, name=NAME, label=LABEL
+                    connection,
+                    account,
+                    actor,
+                    "key.create",
+                    key.id,
+                    name=NAME,
+                    label=rules.CHAT_LABEL,
                 )

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import sqlalchemy as sa
 
+from fairlead.control.keys import queries
 from fairlead.core.ids import AccountId, UserId
 from fairlead.store.tables.apps import authorization_codes
 from fairlead.store.tables.keys import api_keys
@@ -23,13 +24,15 @@ class EndingKeys:
         self, connection: sa.Connection, account: AccountId, creator: UserId
     ) -> int:
         """Those that somebody made in an account, until an admin enables one again. What apps could still
-        have exchanged for a key is forgotten."""
+        have exchanged for a key is forgotten, and their keys for the chat are deleted."""
         connection.execute(
             sa.delete(authorization_codes).where(
                 authorization_codes.c.account_id == account,
                 authorization_codes.c.user_id == creator,
             )
         )
+        now_ms = self._now_ms()
+        queries.delete_chat(connection, account=account, creators=[creator], now_ms=now_ms)
         query = (
             sa.update(api_keys)
             .where(
@@ -38,7 +41,7 @@ class EndingKeys:
                 api_keys.c.is_disabled.is_(False),
                 api_keys.c.revoked_ms.is_(None),
             )
-            .values(is_disabled=True, updated_ms=self._now_ms())
+            .values(is_disabled=True, updated_ms=now_ms)
             .returning(api_keys.c.id)
         )
         return len(connection.execute(query).all())

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from fairlead.control.accounts.rules import default_workspace
 from fairlead.control.accounts.types import Billing
+from fairlead.control.keys import rules
 from fairlead.control.keys.types import ApiKey, FoundKey, LimitReset
 from fairlead.core.budgets.types import (
     BudgetKind,
@@ -32,6 +33,7 @@ __all__ = [
     "by_id",
     "by_ids",
     "count_live",
+    "delete_chat",
     "insert",
     "live_digests",
     "page",
@@ -233,8 +235,10 @@ def page_of_management(
 def count_live(
     connection: sa.Connection, workspace: WorkspaceId, *, creators: Collection[UserId] | None
 ) -> int:
+    """Those that pages made for the chat are not counted."""
     query = sa.select(sa.func.count()).where(
         api_keys.c.workspace_id == workspace,
+        api_keys.c.label != rules.CHAT_LABEL,
         api_keys.c.revoked_ms.is_(None),
         api_keys.c.deleted_ms.is_(None),
     )
@@ -243,8 +247,31 @@ def count_live(
     return connection.scalar(query) or 0
 
 
+def delete_chat(
+    connection: sa.Connection,
+    *,
+    account: AccountId,
+    workspace: WorkspaceId | None = None,
+    creators: Collection[UserId] | None = None,
+    now_ms: int,
+) -> None:
+    """Those that pages made for the chat, unless they are disabled or revoked. workspace, creators: None: of
+    all."""
+    query = sa.update(api_keys).where(
+        api_keys.c.account_id == account,
+        api_keys.c.label == rules.CHAT_LABEL,
+        api_keys.c.is_disabled.is_(False),
+        api_keys.c.revoked_ms.is_(None),
+    )
+    if workspace is not None:
+        query = query.where(api_keys.c.workspace_id == workspace)
+    if creators is not None:
+        query = query.where(api_keys.c.creator_user_id.in_(creators))
+    connection.execute(query.values(revoked_ms=now_ms, updated_ms=now_ms, deleted_ms=now_ms))
+
+
 def live_digests(connection: sa.Connection, workspace: WorkspaceId) -> dict[KeyId, bytes]:
-    """The same keys."""
+    """Of those that are neither revoked nor deleted."""
     rows = connection.execute(
         sa.select(api_keys.c.id, api_keys.c.digest).where(
             api_keys.c.workspace_id == workspace,

@@ -17,6 +17,7 @@ from fairlead.core.one_line import one_line
 from fairlead.core.routing.preferences import NO_ACCOUNT_WISHES, AccountPreferences
 
 __all__ = [
+    "CHAT_LABEL",
     "SECRET_ENTROPY_BYTES",
     "UNKNOWN",
     "changed",
@@ -35,6 +36,8 @@ PREFIX: Final = "sk-fl-v1-"
 PREFIX_MANAGEMENT: Final = "sk-fl-mgmt-v1-"
 SECRET_ENTROPY_BYTES: Final = 32
 NAME_CHARACTERS_MAX: Final = 200
+# In place of a label: the key of somebody's browser has no secret, and no other key has this.
+CHAT_LABEL: Final = "in the browser"
 LIMIT_MAX: Final = NanoUSD(1_000_000_000 * NANO_PER_USD)
 
 UNKNOWN: Final = KeyRefused("This API key is not known.")

@@ -322,6 +322,9 @@ class Keys:
 class LiveKeys:
     """Implements control.workspaces.types.ActiveKeys."""
 
+    def __init__(self, *, now_ms: Callable[[], int]) -> None:
+        self._now_ms = now_ms
+
     def count(
         self,
         connection: sa.Connection,
@@ -330,6 +333,22 @@ class LiveKeys:
         creators: Collection[UserId] | None = None,
     ) -> int:
         return queries.count_live(connection, workspace, creators=creators)
+
+    def delete_chat(
+        self,
+        connection: sa.Connection,
+        account: AccountId,
+        workspace: WorkspaceId,
+        *,
+        creators: Collection[UserId] | None = None,
+    ) -> None:
+        queries.delete_chat(
+            connection,
+            account=account,
+            workspace=workspace,
+            creators=creators,
+            now_ms=self._now_ms(),
+        )
 
     def digests(self, connection: sa.Connection, workspace: WorkspaceId) -> dict[KeyId, bytes]:
         return queries.live_digests(connection, workspace)

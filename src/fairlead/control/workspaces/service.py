@@ -144,13 +144,15 @@ class Workspaces:
         return after
 
     def delete(self, account: AccountId, workspace: str, *, actor: Actor) -> None:
-        """With its budgets and presets. Raises WorkspaceIsDefault, WorkspaceInUse."""
+        """With its budgets, presets and keys for the chat. Raises WorkspaceIsDefault, WorkspaceInUse."""
         with self._changing(account) as connection:
             found = _found(connection, account, workspace)
             if found.is_default:
                 raise WorkspaceIsDefault("The default workspace cannot be deleted.")
-            if self._keys is not None and self._keys.count(connection, found.id):
-                raise WorkspaceInUse("This workspace has active API keys; delete them first.")
+            if self._keys is not None:
+                if self._keys.count(connection, found.id):
+                    raise WorkspaceInUse("This workspace has active API keys; delete them first.")
+                self._keys.delete_chat(connection, account, found.id)
             for budget in queries.budgets(connection, found.id):
                 self._forget_limit(connection, budget)
             queries.delete(connection, found.id, now_ms=self._now_ms())
@@ -213,10 +215,12 @@ class Workspaces:
             found = _found(connection, account, workspace)
             if found.is_default:
                 raise WorkspaceIsDefault("Nobody can be removed from the default workspace.")
-            if self._keys is not None and self._keys.count(connection, found.id, creators=wanted):
-                raise WorkspaceInUse(
-                    "They have active API keys in this workspace; delete them first."
-                )
+            if self._keys is not None:
+                if self._keys.count(connection, found.id, creators=wanted):
+                    raise WorkspaceInUse(
+                        "They have active API keys in this workspace; delete them first."
+                    )
+                self._keys.delete_chat(connection, account, found.id, creators=wanted)
             removed = queries.remove_members(connection, found.id, wanted)
             self._note(
                 connection, found, actor, "workspace.members_remove", people=", ".join(wanted)

@@ -155,11 +155,23 @@ class ActiveKeys(Protocol):
         *,
         creators: Collection[UserId] | None = None,
     ) -> int:
-        """Of a workspace, neither revoked nor deleted. creators: only those that they made."""
+        """Of a workspace, neither revoked nor deleted, and made on purpose. creators: only those that they
+        made."""
+        ...
+
+    def delete_chat(
+        self,
+        connection: sa.Connection,
+        account: AccountId,
+        workspace: WorkspaceId,
+        *,
+        creators: Collection[UserId] | None = None,
+    ) -> None:
+        """Those that our own pages made for people in a workspace, unless they are disabled."""
         ...
 
     def digests(self, connection: sa.Connection, workspace: WorkspaceId) -> Mapping[KeyId, bytes]:
-        """Of those same keys."""
+        """Of those that are neither revoked nor deleted."""
         ...
 
 
