@@ -255,7 +255,6 @@ def _money(hand: Hand) -> None:
         name="Analytical Engines Ltd.",
         address="12 St James's Square\nLondon SW1Y 4JH\nUnited Kingdom",
         tax_ids="GB 123 4567 89",
-        low_balance="40",
     )
 
 

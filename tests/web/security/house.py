@@ -176,11 +176,7 @@ class House(Stage):
             )
         )
         saved(admin.post("/settings/organisation/invite", email="zoe@example.com", role="member"))
-        saved(
-            admin.post(
-                "/credits/details", name=HOSTILE, address=HOSTILE, tax_ids="", low_balance=""
-            )
-        )
+        saved(admin.post("/credits/details", name=HOSTILE, address=HOSTILE, tax_ids=""))
         key = self.control.keys.create(crew, name=f"Key {HOSTILE}", creator=UserId(self.ada.user))
         call = self.settle(
             Person(crew, key, key),

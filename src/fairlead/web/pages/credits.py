@@ -21,7 +21,6 @@ from fairlead.control.accounts.types import Billing as BillingKind
 from fairlead.control.billing.pretended import PAGE as PRETENDED_PAGE
 from fairlead.control.billing.service import Buyer
 from fairlead.control.billing.types import (
-    NANO_PER_CENT,
     Method,
     Purchase,
     PurchaseId,
@@ -52,7 +51,7 @@ from fairlead.web.pages.credits_view import (
     top_up_form,
     top_up_view,
 )
-from fairlead.web.pages.form_fields import actor_of, cents, typed_dollars
+from fairlead.web.pages.form_fields import actor_of, cents
 from fairlead.web.pages.site import Site, is_fragment_request
 from fairlead.web.reading import is_keepable, sentence
 
@@ -159,7 +158,10 @@ class _Pages:
     async def quoted(self, request: Request) -> Response:
         """What it would cost. The same part is in `/credits`, where it follows what is typed."""
         member = await self._admin(request)
-        form, quote = await self._quote(member, request.query_params)
+        typed: Mapping[str, str] = request.query_params
+        if not typed and not is_fragment_request(request):
+            typed = {"amount": AMOUNT_PROPOSED}
+        form, quote = await self._quote(member, typed)
         return await self._buy_page(request, member, form, quote)
 
     async def buy(self, request: Request) -> Response:
@@ -214,8 +216,10 @@ class _Pages:
     async def _buy_page(
         self, request: Request, member: SignedIn, form: BuyForm, quote: QuoteView | None
     ) -> Response:
-        # htmx takes no answer in that says of itself that it is a refusal.
-        is_refused = quote is None and not is_fragment_request(request)
+        # Who only asks where nothing is sold is told so. htmx takes no answer in that says of itself
+        # that it is a refusal.
+        is_refused = quote is None and (bool(form.problems) or request.method == "POST")
+        is_refused = is_refused and not is_fragment_request(request)
         return await self._page(
             request, member, "credits", "credits/buy.html", title="Buy credits",
             fragment="credits/quote.html", status=422 if is_refused else 200,
@@ -404,21 +408,23 @@ class _Pages:
             fields.get("name", ""),
             fields.get("address", ""),
             fields.get("tax_ids", ""),
-            fields.get("low_balance", "").strip(),
         )
         tax_ids = tuple(line.strip() for line in form.tax_ids.splitlines() if line.strip())
-        try:
-            change = partial(
-                self._edge.profiles.describe,
-                member.account.id,
-                actor_of(self._site, request, member),
+        account, profiles = member.account.id, self._edge.profiles
+        actor = actor_of(self._site, request, member)
+
+        def change() -> None:
+            profiles.describe(
+                account,
+                actor,
                 name=form.name,
                 address=form.address,
                 tax_ids=tax_ids,
-                low_balance_cents=cents(form.low_balance, "low_balance")
-                if form.low_balance
-                else None,
+                # Chosen under notifications.
+                low_balance_cents=profiles.find(account).low_balance_cents,
             )
+
+        try:
             await self._edge.do(change)
         except RequestInvalid as error:
             form = replace(form, problems={error.param or "": error.message})
@@ -440,11 +446,10 @@ class _Pages:
         rows = [document_row(one) for one in found[:DOCUMENTS_SHOWN]]
         company = edge.billing.payments
         pay = buy_form("", "", () if company is None else company.methods, "", {})
-        low = typed_dollars(edge.billing.terms.low_balance_cents * NANO_PER_CENT)
         return await self._page(
             request, member, "invoices", "credits/invoices.html", title="Invoices",
             status=422 if form is not None else 200,
-            rows=rows, form=form or details_of(profile), methods=pay.methods, low_usual=low,
+            rows=rows, form=form or details_of(profile), methods=pay.methods,
             newest="/credits/invoices" if before is not None else None,
             older=f"/credits/invoices?before={rows[-1].number}"
             if len(found) > DOCUMENTS_SHOWN else None,

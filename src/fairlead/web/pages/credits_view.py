@@ -367,18 +367,11 @@ class DetailsForm:
     name: str = ""
     address: str = ""
     tax_ids: str = ""
-    low_balance: str = ""
     problems: Mapping[str, str] = field(default_factory=dict)
 
 
 def details_of(profile: Profile) -> DetailsForm:
-    low = profile.low_balance_cents
-    return DetailsForm(
-        profile.name,
-        profile.address,
-        "\n".join(profile.tax_ids),
-        "" if low is None else typed_dollars(low * NANO_PER_CENT),
-    )
+    return DetailsForm(profile.name, profile.address, "\n".join(profile.tax_ids))
 
 
 # --- topping up -------------------------------------------------------------------------------------------
