@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from contextlib import closing
 
 import pytest
 import sqlalchemy as sa
@@ -13,13 +14,16 @@ from fairlead.control.usage.calendar import DAY_MS
 from fairlead.control.usage.jobs import UsageKeeper
 from fairlead.control.usage.queries import ENDPOINT_COLUMNS
 from fairlead.control.usage.rollup import UsageRollup
-from fairlead.control.usage.types import INSTALLATION, Level, Resolution
+from fairlead.control.usage.rules import roll
+from fairlead.control.usage.series import SeriesBook
+from fairlead.control.usage.types import INSTALLATION, KEPT_AT, Level, Resolution
 from fairlead.core.generation import Attribution, Generation
 from fairlead.core.ids import AccountId
 from fairlead.core.money import PicoUSD
 from fairlead.core.pricing import PriceSheet
 from fairlead.core.usage import Usage
-from fairlead.store.database import Database
+from fairlead.store import migrate
+from fairlead.store.database import Database, open_database
 from fairlead.store.records import pack
 from fairlead.store.tables.catalogue import price_sheets
 from fairlead.store.tables.generations import generations
@@ -37,8 +41,9 @@ from fairlead.store.tables.usage import (
     usage_series,
 )
 from fairlead.testing.generations import arbitrary_generation, plain_generation
-from tests.control.usage.synthetic import BEGIN_S, DAY_S, made
+from tests.control.usage.synthetic import BEGIN_S, DAY_S, made, samples
 from tests.seeded import SEEDED
+from tests.store.revisions import migrate_to
 
 NOW_MS = BEGIN_S * 1000
 TABLES = (
@@ -114,7 +119,7 @@ def test_an_accounts_days_add_up_to_its_generations(database: Database):
     add_up(database, every[:50], every[50:])
     table = keeping.TABLES[Resolution.DAY]
     with database.read() as connection:
-        for level in (Level.FULL, Level.MODEL, Level.KEY):
+        for level in KEPT_AT[Resolution.DAY]:
             found = connection.execute(
                 sa.select(
                     *(sa.func.sum(table.c[name]) for name in ("requests", "cost_nano"))
@@ -315,3 +320,23 @@ def test_adding_is_associative_in_the_database_too(database: Database):
     (row,) = found[0]
     assert row[3] == old.cost + new.cost
     assert row[6] == new.cost  # of the latest day
+
+
+def test_short_sums_from_before_they_were_kept_are_made_by_the_upgrade(fresh_address: str):
+    """As if they had been kept from the beginning."""
+    shorter = (Level.PROVIDER_ALONE, Level.APP_ALONE, Level.MODEL_ALONE)
+    every = samples(made(random.Random(3), 80))
+    apps = {one.id: 7 for one in every if one.attribution is not None}
+    with closing(open_database(fresh_address)) as database:
+        migrate_to(database, "0016")
+        with database.begin() as connection:
+            keeping.add(connection, roll(every, SeriesBook(), apps=apps, sheets={}))
+        as_kept = everything(database)
+        with database.begin() as connection:
+            for table in (usage_series, *keeping.TABLES.values()):
+                is_short = table.c.level.in_(shorter) & (table.c.account_id != INSTALLATION)
+                connection.execute(sa.delete(table).where(is_short))
+            connection.execute(sa.delete(usage_hours).where(usage_hours.c.level == Level.KEY))
+        assert everything(database) != as_kept
+        migrate.upgrade(database)
+        assert everything(database) == as_kept

@@ -6,6 +6,7 @@ import random
 from collections import Counter
 from collections.abc import Iterable
 from operator import add
+from typing import Final
 
 import msgspec
 from hypothesis import given, settings
@@ -112,7 +113,12 @@ def test_at_every_resolution_and_level_the_sum_is_that_of_the_generations(source
                     measures(one, None)
                     for one in every
                     if account in ("", one.account)
-                    and (level not in (Level.APP, Level.APP_ALONE) or one.attribution is not None)
+                    # The installation counts apps alone, accounts also what came from none.
+                    and (
+                        account
+                        or level not in (Level.APP, Level.APP_ALONE)
+                        or one.attribution is not None
+                    )
                 )
                 found = total(
                     sums
@@ -123,6 +129,14 @@ def test_at_every_resolution_and_level_the_sum_is_that_of_the_generations(source
                 assert found == expected, (account, resolution, level)
 
 
+LEVELS_OF: Final = {
+    "key": (Level.KEY,),
+    "workspace": (Level.KEY, Level.WORKSPACE),
+    "model": (Level.MODEL, Level.MODEL_ALONE),
+    "provider": (Level.MODEL, Level.PROVIDER_ALONE),
+}
+
+
 @given(SEEDED, st.sampled_from(["key", "model", "endpoint", "provider", "workspace", "is_byok"]))
 @settings(deadline=None, max_examples=40)
 def test_whatever_a_level_tells_apart_has_the_sum_of_its_generations(
@@ -131,10 +145,7 @@ def test_whatever_a_level_tells_apart_has_the_sum_of_its_generations(
     every = samples(made(source, 60))
     result = rolled(every)
     known = series_of(result)
-    levels = {
-        Level.FULL,
-        Level.KEY if field in ("key", "workspace") else Level.MODEL,
-    }
+    levels = {Level.FULL, *LEVELS_OF.get(field, (Level.MODEL,))}
     for level in levels:
         expected: dict[tuple[int, str, object], Sums] = {}
         for one in every:

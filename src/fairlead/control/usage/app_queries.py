@@ -8,10 +8,10 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from fairlead.control.usage.apps import Claim
-from fairlead.control.usage.types import App
+from fairlead.control.usage.types import App, Level
 from fairlead.core.ids import AccountId
 from fairlead.store.database import Database
-from fairlead.store.tables.usage import HAS_APP, apps, usage_series
+from fairlead.store.tables.usage import apps, usage_series
 
 __all__ = ["by_identities", "by_ids", "change", "count_of", "insert_new", "used_by"]
 
@@ -38,8 +38,11 @@ def used_by(connection: sa.Connection, account: AccountId, *, limit: int) -> lis
     columns = usage_series.c
     query = (
         sa.select(columns.app_id)
-        .where(columns.account_id == account, sa.text(HAS_APP))
-        .distinct()
+        .where(
+            columns.account_id == account,
+            columns.level == int(Level.APP_ALONE),
+            columns.app_id > 0,
+        )
         .order_by(columns.app_id.desc())
         .limit(limit)
     )

@@ -103,6 +103,7 @@ _TOLD_APART: Final[Mapping[Level, frozenset[Dimension]]] = {
     Level.WORKSPACE: _ANSWERED | {Dimension.WORKSPACE},
     Level.MODEL_ALONE: frozenset({Dimension.MODEL}),
     Level.APP_ALONE: frozenset({Dimension.APP}),
+    Level.PROVIDER_ALONE: frozenset({Dimension.PROVIDER}),
 }
 _FROM_COARSE: Final = tuple(reversed(Resolution))
 

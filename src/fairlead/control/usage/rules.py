@@ -4,10 +4,11 @@ Sums of sums are sums: so a batch is added up in memory first, from the finest t
 order or in which batches generations come makes no difference.
 
     generations ── FULL minutes ── FULL hours ── FULL days ── FULL weeks, months
-                                      │              ├── KEY days, months
                                       │              ├── WORKSPACE days
                                       │              └── APP, APP_ALONE days, weeks, months  (installation)
+                                      ├── KEY, APP_ALONE hours ── the same days, months
                                       └── MODEL hours ── MODEL days, weeks, months
+                                               ├── MODEL_ALONE, PROVIDER_ALONE hours ── the same days, months
                                                └── MODEL hours, days, months            (installation)
                                                                └── MODEL_ALONE days, weeks, months
 
@@ -285,7 +286,14 @@ def coarser_sums(families: Mapping[int, Family], minutes: Spans) -> dict[Resolut
     every = families.values()
     model_hours = _coarser(full_hours, {one.full: one.model for one in every})
     model_days = _longer(model_hours, lambda start_ms: start_ms - start_ms % DAY_MS)
-    key_days = _coarser(full_days, {one.full: one.key for one in every})
+    # What accounts are shown at once: so much less than the rest that it costs little to keep beside it.
+    short_hours = _together(
+        _coarser(full_hours, {one.full: one.key for one in every}),
+        _coarser(full_hours, {one.full: one.app_alone for one in every}),
+        _coarser(model_hours, {one.model: one.model_alone for one in every}),
+        _coarser(model_hours, {one.model: one.provider_alone for one in every}),
+    )
+    short_days = _longer(short_hours, lambda start_ms: start_ms - start_ms % DAY_MS)
     to_whole = {one.model: one.whole for one in every}
     whole_days = _coarser(model_days, to_whole)
     whole_app_days = _coarser(
@@ -298,18 +306,20 @@ def coarser_sums(families: Mapping[int, Family], minutes: Spans) -> dict[Resolut
     )
     return {
         Resolution.MINUTE: minutes,
-        Resolution.HOUR: _together(full_hours, model_hours, _coarser(model_hours, to_whole)),
+        Resolution.HOUR: _together(
+            full_hours, model_hours, short_hours, _coarser(model_hours, to_whole)
+        ),
         Resolution.DAY: _together(
             full_days,
             model_days,
-            key_days,
+            short_days,
             _coarser(full_days, {one.full: one.workspace for one in every}),
             whole_days,
             ranked_days,
         ),
         Resolution.WEEK: _longer(_together(full_days, model_days, ranked_days), week_start_ms),
         Resolution.MONTH: _longer(
-            _together(full_days, model_days, key_days, whole_days, ranked_days), month_start_ms
+            _together(full_days, model_days, short_days, whole_days, ranked_days), month_start_ms
         ),
     }
 

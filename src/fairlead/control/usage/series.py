@@ -15,12 +15,15 @@ FAMILIES_MAX: Final = 20_000  # remembered; some 20 MB
 class Family(NamedTuple):
     """Where one call's usage is counted: the numbers of its series at each level.
 
-    whole*: of the installation. *app: 0 if it came from none. series: all of them, by number. key_name: the
-    key.
+    whole*: of the installation. whole_app*: 0 if it came from none. series: all of them, by number. key_name:
+    the key.
     """
 
     full: int
     model: int
+    model_alone: int
+    provider_alone: int
+    app_alone: int
     workspace: int
     key: int
     whole: int
@@ -76,7 +79,8 @@ def _family(full: Series) -> Family:
     model = workspace._replace(level=Level.MODEL, workspace="")
     key = Series(full.account, Level.KEY, full.workspace, full.key, full.user)
     whole = model._replace(account=INSTALLATION)
-    whole_model = Series(INSTALLATION, Level.MODEL_ALONE, model=full.model)
+    model_alone = Series(full.account, Level.MODEL_ALONE, model=full.model)
+    app_alone = Series(full.account, Level.APP_ALONE, app=full.app)
     series: dict[int, Series] = {}
 
     def number(one: Series) -> int:
@@ -84,19 +88,22 @@ def _family(full: Series) -> Family:
         series[found] = one
         return found
 
-    app = app_alone = 0
+    whole_app = whole_app_alone = 0
     if full.app:
-        app = number(Series(INSTALLATION, Level.APP, model=full.model, app=full.app))
-        app_alone = number(Series(INSTALLATION, Level.APP_ALONE, app=full.app))
+        whole_app = number(Series(INSTALLATION, Level.APP, model=full.model, app=full.app))
+        whole_app_alone = number(app_alone._replace(account=INSTALLATION))
     return Family(
         full=number(full),
         model=number(model),
+        model_alone=number(model_alone),
+        provider_alone=number(Series(full.account, Level.PROVIDER_ALONE, provider=full.provider)),
+        app_alone=number(app_alone),
         workspace=number(workspace),
         key=number(key),
         whole=number(whole),
-        whole_model=number(whole_model),
-        whole_app=app,
-        whole_app_alone=app_alone,
+        whole_model=number(model_alone._replace(account=INSTALLATION)),
+        whole_app=whole_app,
+        whole_app_alone=whole_app_alone,
         key_name=full.key,
         series=series,
     )

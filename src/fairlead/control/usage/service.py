@@ -21,7 +21,6 @@ from fairlead.control.usage.analysis import (
     rows_of,
 )
 from fairlead.control.usage.calendar import DAY_MS, day_start_ms, month_start_ms, week_start_ms
-from fairlead.control.usage.charts import biggest_first, chart_of
 from fairlead.control.usage.dimensions import Dimension, Filter, Operator, resolutions_for
 from fairlead.control.usage.endpoints import EndpointSpan
 from fairlead.control.usage.rules import MS_PER_S, measures
@@ -45,7 +44,6 @@ from fairlead.store.tables.usage import MEASURES
 __all__ = ["ACTIVITY_DAYS", "Usage"]
 
 ACTIVITY_DAYS: Final = 30
-VALUES_FEW: Final = 64  # as many as there are providers
 CALLS_AT_ONCE: Final = 500
 CALLS_MAX: Final = 10_000  # that are looked through for those that are wanted; some 0.2 s
 _ACTIVITY: Final = (Dimension.MODEL, Dimension.ENDPOINT)
@@ -138,16 +136,12 @@ class Usage:
                 )  # fmt: skip
                 return found
 
-            # Of months there are so few sums of each group that only those of the biggest are read.
-            is_long = granularity is Granularity.MONTH
-            if not is_long and _has_few_values(connection, account, dimension):
-                return chart_of(sums(measures, granularity, (dimension,)), biggest=biggest)
             totals = sums(measures[:1], None, (dimension,))
-            order = biggest_first({value: counted for (_, value), (counted,) in totals.items()})
-            values = order[:biggest]
+            most = sorted(totals, key=lambda one: (-totals[one][0], str(one[1])))
+            values = tuple(value for _, value in most[:biggest])
             # Where all are shown, reading all is faster than finding each.
             only = [Filter(dimension, Operator.IN, values, dimension.unset in values)]
-            more = only if len(order) > biggest else []
+            more = only if len(most) > biggest else []
             chosen = sums(measures, granularity, (dimension,), more) if values else {}
             rest = {
                 start_ms: counted
@@ -426,14 +420,6 @@ class Usage:
             if len(page) < CALLS_AT_ONCE:
                 return found, True
         return found, False
-
-
-def _has_few_values(connection: sa.Connection, account: AccountId, dimension: Dimension) -> bool:
-    """So few that reading what all of them used is faster than finding out which used the most."""
-    if dimension is Dimension.APP:
-        some = app_queries.used_by(connection, account, limit=VALUES_FEW + 1)
-        return len(some) <= VALUES_FEW
-    return dimension is Dimension.PROVIDER
 
 
 def _value(one: Sample, dimension: Dimension) -> str | int | bool:

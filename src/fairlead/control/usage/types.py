@@ -56,15 +56,17 @@ class Level(IntEnum):
     WORKSPACE = 4  # what answered, and in which workspace
     MODEL_ALONE = 5
     APP_ALONE = 6
+    PROVIDER_ALONE = 7
 
 
+_ALONE: Final = (Level.PROVIDER_ALONE, Level.APP_ALONE, Level.MODEL_ALONE)
 # The levels that are kept, the shortest to read first.
 KEPT_AT: Final[dict[Resolution, tuple[Level, ...]]] = {
     Resolution.MINUTE: (Level.FULL,),
-    Resolution.HOUR: (Level.MODEL, Level.FULL),
-    Resolution.DAY: (Level.MODEL, Level.KEY, Level.WORKSPACE, Level.FULL),
+    Resolution.HOUR: (*_ALONE, Level.KEY, Level.MODEL, Level.FULL),
+    Resolution.DAY: (*_ALONE, Level.KEY, Level.MODEL, Level.WORKSPACE, Level.FULL),
     Resolution.WEEK: (Level.MODEL, Level.FULL),
-    Resolution.MONTH: (Level.MODEL, Level.KEY, Level.FULL),
+    Resolution.MONTH: (*_ALONE, Level.KEY, Level.MODEL, Level.FULL),
 }
 INSTALLATION_KEPT_AT: Final[dict[Resolution, tuple[Level, ...]]] = {
     Resolution.MINUTE: (),

@@ -16,7 +16,6 @@ from fairlead.store.tables.metadata import metadata
 
 __all__ = [
     "ENDPOINT_COUNTS",
-    "HAS_APP",
     "LATENCY_BUCKETS",
     "MEASURES",
     "PACE_BUCKETS",
@@ -100,8 +99,6 @@ usage_days: Final = _sums("usage_days")
 usage_weeks: Final = _sums("usage_weeks")
 usage_months: Final = _sums("usage_months")
 
-HAS_APP: Final = "app_id > 0"  # SQLite uses its index for just these words
-
 usage_series: Final = sa.Table(
     "usage_series",
     metadata,
@@ -124,14 +121,6 @@ usage_series: Final = sa.Table(
     sa.Column("is_byok", sa.Boolean, nullable=False),
     sa.Column("app_id", sa.BigInteger, nullable=False),  # 0: none
     sa.Index(None, "account_id", "level", "model"),
-    # Which apps ever called for an account: a few, of which each may have thousands of series.
-    sa.Index(
-        "ix_usage_series_apps",
-        "account_id",
-        "app_id",
-        sqlite_where=sa.text(HAS_APP),
-        postgresql_where=sa.text(HAS_APP),
-    ),
 )
 
 # One row for each key, so that asking what it has used costs the same for ever. A span's sum counts from the

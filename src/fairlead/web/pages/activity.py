@@ -343,37 +343,40 @@ class _Pages:
             filters=chosen,
         )
         snapshot = self._site.services.catalog.snapshot
-        served = _most_used(usage, account, time, (Dimension.MODEL, Dimension.PROVIDER))
-        keys = _most_used(usage, account, time, (Dimension.API_KEY,), own)
+        models = _most_used(usage, account, time, Dimension.MODEL)
+        providers = _most_used(usage, account, time, Dimension.PROVIDER)
+        keys = _most_used(usage, account, time, Dimension.API_KEY, own)
         apps = usage.apps_of(account, limit=OPTIONS_MAX)
         if asked.app and sums.biggest:
             # Else it may be another account's, on somebody's own machine: nobody here is to know its name.
             apps.append(asked.app)
         values: dict[Dimension, set[str | int | bool]] = {
-            Dimension.API_KEY: {value for (value,) in keys},
+            Dimension.API_KEY: set(keys),
             Dimension.APP: set(apps),
         }
         values.setdefault(asked.dimension, set()).update(sums.biggest)
         if key is not None:
             values[Dimension.API_KEY].add(key)
         names = usage.names(account, values)
-        return _Read(sums, names, _options(asked, served, names, snapshot))
+        return _Read(sums, names, _options(asked, models, providers, names, snapshot))
 
 
 def _options(
-    asked: Asked, served: Sequence[Sequence[str | int | bool]], names: Names, snapshot: Snapshot
+    asked: Asked,
+    models: Sequence[str],
+    providers: Sequence[str],
+    names: Names,
+    snapshot: Snapshot,
 ) -> Mapping[str, Sequence[tuple[str, str]]]:
-    """What can be chosen in each filter. served: pairs of a model and a provider that were used."""
-    models = sorted({(str(model), str(model)) for model, _ in served})
-    providers = {(str(one), provider_name(str(one), snapshot)) for _, one in served}
+    """What can be chosen in each filter. models, providers: that were used."""
     keys = {(known.hash, known.name) for known in names.keys.values()}
     apps = {(str(one.id), one.title or one.identity) for one in names.apps.values()}
     return {
-        "model": _with(asked.model, asked.model, models),
+        "model": _with(asked.model, asked.model, sorted((one, one) for one in models)),
         "provider": _with(
             asked.provider,
             provider_name(asked.provider, snapshot),
-            sorted(providers, key=_by_label),
+            sorted(((one, provider_name(one, snapshot)) for one in providers), key=_by_label),
         ),
         "key": sorted(keys, key=_by_label),
         "app": sorted(apps, key=_by_label),
@@ -384,20 +387,20 @@ def _most_used(
     usage: Usage,
     account: AccountId,
     time: Stretch,
-    dimensions: Sequence[Dimension],
+    dimension: Dimension,
     filters: Sequence[Filter] = (),
-) -> list[Sequence[Any]]:
-    """What can be chosen: values of these dimensions in the months that the time touches, those with the most
+) -> list[Any]:
+    """What can be chosen: values of the dimension in the months that the time touches, those with the most
     calls first. Of whole months there are far fewer sums than of the days and minutes at a time's ends."""
     found = usage.sums(
         account,
         start_ms=month_start_ms(time.start_ms),
         end_ms=month_after_ms(month_start_ms(time.end_ms - 1)),
         measures=("requests",),
-        dimensions=dimensions,
+        dimensions=(dimension,),
         filters=filters,
     )
-    return [values for _, *values in sorted(found, key=lambda one: -found[one][0])[:OPTIONS_MAX]]
+    return [value for _, value in sorted(found, key=lambda one: -found[one][0])[:OPTIONS_MAX]]
 
 
 def _with(value: str, label: str, options: Sequence[tuple[str, str]]) -> Sequence[tuple[str, str]]:
