@@ -9,6 +9,7 @@ import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -486,8 +487,20 @@ def take(
                     except (AssertionError, PlaywrightError) as error:
                         watched.wrongs.append(f"not as it should be: {error}")
                     path = OUT / f"{shot.name}-{size_name}-{theme}.png"
-                    page.screenshot(path=path, full_page=not shot.is_window, timeout=SHOT_MS)
+                    try:
+                        picture(page, path, shot)
+                    except PlaywrightError as error:
+                        watched.wrongs.append(f"no picture: {error.message}")
                     print(path, *watched.wrongs, sep="\n  ")
+
+
+def picture(page: Page, path: Path, shot: Shot) -> None:
+    """Once more where Chromium could not: on a busy machine it sometimes has no frame to take."""
+    take = partial(page.screenshot, path=path, full_page=not shot.is_window, timeout=SHOT_MS)
+    try:
+        take()
+    except PlaywrightError:
+        take()
 
 
 def arrange(page: Page, shot: Shot) -> None:
