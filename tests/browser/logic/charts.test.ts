@@ -12,7 +12,10 @@ test("series stand on those before them, and what is unknown is nothing", () => 
 
 test("axes are written shortly", () => {
   assert.deepEqual([0, 999, 1500, 5_600_000, 8.35e9].map(countText), ["0", "999", "1.5K", "5.6M", "8.35B"]);
-  assert.deepEqual([0, 0.002925, 0.5, 12, 15_300].map(usdText), ["$0", "$0.003", "$0.50", "$12", "$15.3K"]);
+  assert.deepEqual([0, 0.5, 2.5, 12, 15_300].map(usdText), ["$0", "$0.50", "$2.50", "$12", "$15.3K"]);
+  // No two steps of an axis read the same.
+  const steps = [0.00008, 0.0001, 0.00012, 0.0125, 0.025, 0.0000005];
+  assert.deepEqual(steps.map(usdText), ["$0.00008", "$0.0001", "$0.00012", "$0.0125", "$0.025", "$0.0000005"]);
   assert.deepEqual([340, 1200].map(millisecondsText), ["340 ms", "1.2 s"]);
   assert.equal(shareText(0.1234), "12.3%");
   assert.equal(formatOf("nobody knows")(7), "7");

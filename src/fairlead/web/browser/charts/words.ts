@@ -13,8 +13,10 @@ export function countText(value: number): string {
 }
 
 export function usdText(value: number): string {
-  if (value !== 0 && Math.abs(value) < 0.01) return `$${value.toPrecision(1)}`;
-  return Math.abs(value) >= 1000 ? `$${countText(value)}` : `$${value.toFixed(Number.isInteger(value) ? 0 : 2)}`;
+  if (Number.isInteger(value) || Math.abs(value) >= 1000) return `$${countText(value)}`;
+  // Steps of an axis have up to three figures, as 0.0125, and cents have two places.
+  const places = Math.max(2, 2 - Math.floor(Math.log10(Math.abs(value))));
+  return `$${value.toFixed(Math.min(places, 12)).replace(/(\.\d\d\d*?)0+$/, "$1")}`;
 }
 
 export function millisecondsText(value: number): string {
