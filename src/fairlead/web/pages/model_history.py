@@ -22,6 +22,7 @@ from fairlead.core.health import EndpointFigures
 from fairlead.core.ids import EndpointId
 from fairlead.web.pages import shown
 from fairlead.web.pages.charts import Chart, chart
+from fairlead.web.pages.uptime_view import level
 
 __all__ = [
     "ACTIVITY_DAYS",
@@ -44,7 +45,6 @@ WINDOWS: Final = (
 ACTIVITY_DAYS: Final = (("30", "30 days"), ("90", "90 days"), ("365", "One year"))
 DRAWN_MAX: Final = 5  # endpoints in one chart; more lines cannot be told apart
 # How good a day was: from this uptime on, the word for it.
-_LEVELS: Final = ((0.999, "good"), (0.99, "fair"), (0.95, "poor"), (0.0, "bad"))
 _MS_PER_S: Final = 1000
 
 
@@ -137,7 +137,7 @@ def _ms(seconds: float | None) -> float | None:
 
 @dataclass(frozen=True, slots=True)
 class UptimeRow:
-    """days: a level and a sentence for each day, oldest first; level: good, fair, poor, bad or none.
+    """days: a level and a sentence for each day, oldest first; level: good, fair, poor or none.
     bad_days: those with any failure, in words."""
 
     name: str
@@ -169,7 +169,7 @@ def _uptime_row(history: EndpointUptime, name: str, uptimes: Uptimes) -> UptimeR
             days.append(("none", f"{day}: no calls"))
             continue
         said = f"{day}: {shown.share(uptime, places=2)}"
-        days.append((next(word for least, word in _LEVELS if uptime >= least), said))
+        days.append((level(uptime), said))
         if history.outages[bucket]:
             bad.append(f"{said}, {shown.plural(history.outages[bucket], 'call')} failed")
     return UptimeRow(
