@@ -334,8 +334,19 @@ async def test_the_calculator_asks_for_what_the_model_has_prices_of(read: Ask) -
     assert "1,000,000 audio tokens at $1 per million" in hears
 
 
+async def test_the_calculator_counts_what_is_written_to_a_cache(read: Ask) -> None:
+    asked = "prompt=1000&cached=300&written=200&written_1h=100&completion=0"
+    text = await read(f"/anthropic/claude-sonnet-4.5?tab=pricing&at=anthropic&{asked}")
+    # 400 x $3 + 300 x $0.30 + 200 x $3.75 + 100 x $6, for a million each.
+    assert "$0.00264" in text
+    assert "100 input tokens cached for an hour at $6 per million" in text
+    assert "written" not in fields(await read("/openai/o1?tab=pricing"))
+    full = await read("/anthropic/claude-sonnet-4.5?tab=pricing&prompt=5&cached=3&written=3")
+    assert "Not more than there are" in full
+
+
 def fields(text: str) -> set[str]:
-    return set(re.findall(r'<input class="input" id="field-[a-z_]+" name="([a-z_]+)"', text))
+    return set(re.findall(r'<input class="input" id="field-[a-z0-9_]+" name="([a-z0-9_]+)"', text))
 
 
 @pytest.mark.parametrize("wrong", ["-1", "1e9", "9" * 19, "٣", "x", "<script>alert(1)</script>"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -28,34 +28,45 @@ _WRITING: Final = frozenset({ModelKind.CHAT, ModelKind.IMAGE})
 
 @dataclass(frozen=True, slots=True)
 class _Kind:
-    """What of a call is counted. usage: where `Usage` counts it. plain: the price that is taken where there is
-    none of its own; "": what has none costs nothing, and nobody is asked for it."""
+    """What of a call is counted. usage: where `Usage` counts it. plain: the prices, the nearest first, that are
+    taken where there is none of its own; without them, what has none costs nothing."""
 
     name: str
     label: str
     what: str
     usage: str
     price: str
-    plain: str = ""
+    plain: tuple[str, ...] = ()
     usual: str = "0"
 
 
+_IN: Final = ("prompt",)
+_OUT: Final = ("completion",)
 _KINDS: Final = (
-    _Kind("prompt", "Prompt tokens", "input tokens", "prompt", "prompt", "prompt", "1000"),
-    _Kind("cached", "Of these cached", "cached input tokens", "cache_read", "input_cache_read", "prompt"),
-    _Kind("image", "Image tokens, input", "image tokens", "prompt_image", "image_token", "prompt"),
-    _Kind("audio", "Audio tokens, input", "audio tokens", "prompt_audio", "audio", "prompt"),
-    _Kind("completion", "Output tokens", "output tokens", "completion", "completion", "completion", "500"),
+    _Kind("prompt", "Prompt tokens", "input tokens", "prompt", "prompt", usual="1000"),
+    _Kind("cached", "Of these cached", "cached input tokens", "cache_read", "input_cache_read", _IN),
+    _Kind(
+        "written", "Of these to be cached", "input tokens written to the cache", "cache_write",
+        "input_cache_write", _IN,
+    ),
+    _Kind(
+        "written_1h", "To be cached for an hour", "input tokens cached for an hour", "cache_write_1h",
+        "input_cache_write_1h", ("input_cache_write", *_IN),
+    ),
+    _Kind("image", "Image tokens, input", "image tokens", "prompt_image", "image_token", _IN),
+    _Kind("audio", "Audio tokens, input", "audio tokens", "prompt_audio", "audio", _IN),
+    _Kind("completion", "Output tokens", "output tokens", "completion", "completion", usual="500"),
     _Kind(
         "image_output", "Image tokens, output", "image tokens of the answer", "completion_image",
-        "image_output_token", "completion",
+        "image_output_token", _OUT,
     ),
     _Kind(
         "audio_output", "Audio tokens, output", "audio tokens of the answer", "completion_audio",
-        "audio_output", "completion",
+        "audio_output", _OUT,
     ),
     _Kind("searches", "Searches", "searches", "web_searches", "web_search"),
 )  # fmt: skip
+_OF_THE_PROMPT: Final = ("cached", "written", "written_1h")
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,8 +156,11 @@ def _problems(numbers: Mapping[str, int | None]) -> dict[str, str]:
         for name, number in numbers.items()
         if number is None
     }
-    if not problems and (numbers.get("cached") or 0) > (numbers["prompt"] or 0):
-        problems["cached"] = "Not more than there are prompt tokens."
+    left = numbers["prompt"] or 0
+    for name in () if problems else _OF_THE_PROMPT:
+        left -= numbers.get(name) or 0
+        if left < 0:
+            return {name: "Not more than there are prompt tokens."}
     return problems
 
 
@@ -179,7 +193,7 @@ def _answer(
     sheet: PriceSheet, kinds: Sequence[_Kind], numbers: Mapping[str, int], *, now_s: float
 ) -> Answer:
     counts = {one.name: numbers[one.name] for one in kinds}
-    counts["prompt"] -= counts.get("cached", 0)
+    counts["prompt"] -= sum(counts.get(name, 0) for name in _OF_THE_PROMPT)
     usage = msgspec.structs.replace(Usage(), **{one.usage: counts[one.name] for one in kinds})
     held = prices_in_force(sheet, prompt_tokens=usage.prompt_tokens, at_s=now_s)
     parts = [
@@ -201,10 +215,8 @@ def _answer(
 
 def _price(sheet: PriceSheet, kind: _Kind) -> PicoUSD:
     """As `charge` takes it."""
-    own: PicoUSD | None = getattr(sheet, kind.price)
-    if own is None and kind.plain:
-        own = getattr(sheet, kind.plain)
-    return PicoUSD(0) if own is None else own
+    prices: Iterator[PicoUSD | None] = (getattr(sheet, name) for name in (kind.price, *kind.plain))
+    return next((one for one in prices if one is not None), PicoUSD(0))
 
 
 def _part(count: int, what: str, name: str, price: PicoUSD) -> Part:
