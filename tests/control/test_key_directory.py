@@ -8,6 +8,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+from dataclasses import replace
 
 import pytest
 
@@ -15,14 +16,16 @@ from fairlead.control.accounts.service import Accounts
 from fairlead.control.keys import rules
 from fairlead.control.keys.service import Keys
 from fairlead.control.serving import keys as serving
-from fairlead.control.serving.keys import FRESH_MAX_S, IDLE_MAX_S, CachedKeyDirectory
+from fairlead.control.serving.keys import LOOK_UP_TERMS, REFUSED_MAX_S, CachedKeyDirectory
 from fairlead.core.caller import Caller, KeyRefused
 from fairlead.core.errors import Overloaded
 from fairlead.store.database import Database, DatabaseUnreadable, open_database
 
 NOW_MS = 1_763_700_000_000
 PATIENCE_S = 30.0
-KNOWN_MAX_S = 600.0
+FRESH_MAX_S = LOOK_UP_TERMS.fresh_max_s
+KNOWN_MAX_S = LOOK_UP_TERMS.known_max_s
+IDLE_MAX_S = LOOK_UP_TERMS.idle_max_s
 REVOKED = KeyRefused("This API key was revoked.")
 
 pytestmark = pytest.mark.anyio
@@ -31,7 +34,7 @@ pytestmark = pytest.mark.anyio
 class World:
     """A directory, its clock, and a database that can be away. Keys change as if by another process."""
 
-    def __init__(self, database: Database, address: str, **options) -> None:
+    def __init__(self, database: Database, address: str) -> None:
         self.now_s = 1000.0
         self.now_ms = NOW_MS
         self.look_ups = 0
@@ -43,6 +46,7 @@ class World:
         accounts = Accounts(self.elsewhere, now_ms=lambda: NOW_MS, entropy=os.urandom)
         self.account = accounts.ensure_owner().account.id
         world = self
+        self.database = database
 
         class Watched(Keys):
             def by_digests(self, digests):
@@ -52,13 +56,17 @@ class World:
                     raise DatabaseUnreadable("away")
                 return super().by_digests(digests)
 
-        self.directory = CachedKeyDirectory(
-            Watched(database, now_ms=lambda: self.now_ms, entropy=os.urandom),
-            database,
+        self.watched = Watched(database, now_ms=lambda: self.now_ms, entropy=os.urandom)
+        self.directory = self.directory_on()
+
+    def directory_on(self, **terms) -> CachedKeyDirectory:
+        """terms: that are not as they usually are."""
+        return CachedKeyDirectory(
+            self.watched,
+            self.database,
             now_ms=lambda: self.now_ms,
             monotonic_s=lambda: self.now_s,
-            known_max_s=KNOWN_MAX_S,
-            **options,
+            terms=replace(LOOK_UP_TERMS, **terms),
         )
 
     def create(self, **options) -> tuple[bytes, Caller]:
@@ -144,7 +152,7 @@ async def test_a_disabled_key_opens_again_when_it_is_enabled(world: World):
     world.keys.disable(world.account, caller.key)
     assert await world.directory.find(digest) == KeyRefused("This API key is disabled.")
     world.keys.enable(world.account, caller.key)
-    world.now_s += serving.REFUSED_MAX_S
+    world.now_s += REFUSED_MAX_S
     assert await world.directory.find(digest) == caller
 
 
@@ -186,15 +194,13 @@ async def test_an_unknown_key_is_refused_and_a_flood_of_it_asks_once(world: Worl
     for _ in range(100):
         assert await world.directory.find(b"?" * 32) == rules.UNKNOWN
     assert world.look_ups == 1
-    world.now_s += serving.REFUSED_MAX_S
+    world.now_s += REFUSED_MAX_S
     assert await world.directory.find(b"?" * 32) == rules.UNKNOWN
     assert world.look_ups == 2
 
 
-async def test_many_different_keys_at_once_are_bounded_and_never_refused_for_it(
-    world: World, monkeypatch: pytest.MonkeyPatch
-):
-    monkeypatch.setattr(serving, "LOOK_UPS_MAX", 3)
+async def test_many_different_keys_at_once_are_bounded_and_never_refused_for_it(world: World):
+    world.directory = world.directory_on(look_ups_max=3)
     world.may_answer.clear()
     waiting = [asyncio.ensure_future(world.directory.find(bytes([n]) * 32)) for n in range(3)]
     await asyncio.sleep(0)
@@ -222,11 +228,9 @@ async def test_known_keys_go_on_for_a_bounded_time_when_the_database_is_away(wor
         await world.directory.find(digest)
 
 
-async def test_known_keys_do_not_wait_for_a_database_that_says_nothing(
-    world: World, monkeypatch: pytest.MonkeyPatch
-):
+async def test_known_keys_do_not_wait_for_a_database_that_says_nothing(world: World):
     """It counts as away before it answers, and what it answers in the end counts."""
-    monkeypatch.setattr(serving, "ANSWER_MAX_S", 0.05)
+    world.directory = world.directory_on(answer_max_s=0.05)
     digest, caller = world.create()
     await world.directory.find(digest)
     world.revoke(caller)
@@ -291,10 +295,8 @@ async def test_when_the_database_is_back_revocations_count_again(world: World):
     assert world.directory.peek(digest) == REVOKED
 
 
-async def test_memory_is_bounded_and_idle_keys_are_forgotten(
-    database: Database, database_address: str
-):
-    world = World(database, database_address, known_entries_max=3)
+async def test_memory_is_bounded_and_idle_keys_are_forgotten(world: World):
+    world.directory = world.directory_on(known_entries_max=3)
     made = [world.create() for _ in range(5)]
     for digest, caller in made:
         assert await world.directory.find(digest) == caller
@@ -305,7 +307,6 @@ async def test_memory_is_bounded_and_idle_keys_are_forgotten(
     await world.directory.refresh()
     assert world.look_ups == before, "nobody uses them, so nobody asks about them"
     assert all(world.directory.peek(digest) is None for digest, _ in made)
-    world.elsewhere.close()
 
 
 async def test_the_refresher_runs_until_it_is_cancelled(

@@ -16,7 +16,7 @@ from fairlead.control.audit.service import Audit
 from fairlead.control.audit.types import OPERATOR
 from fairlead.control.presets.service import Presets
 from fairlead.control.presets.types import PresetPlace
-from fairlead.control.serving.presets import FRESH_MAX_S, KNOWN_MAX_S, PresetDirectory, PresetReader
+from fairlead.control.serving.presets import LOOK_UP_TERMS, PresetDirectory, PresetReader
 from fairlead.core.caller import Caller
 from fairlead.core.errors import Overloaded
 from fairlead.core.ids import KeyId, WorkspaceId
@@ -25,6 +25,8 @@ from fairlead.store.database import Database, DatabaseUnreadable
 
 pytestmark = pytest.mark.anyio
 
+FRESH_MAX_S = LOOK_UP_TERMS.fresh_max_s
+KNOWN_MAX_S = LOOK_UP_TERMS.known_max_s
 FIRST = PresetDraft("Be brief.", '{"model":"openai/o1","cache_enabled":true}')
 SECOND = PresetDraft(None, "{}")
 

@@ -1,11 +1,9 @@
 """What accounts have that their calls make use of, nearly always without waiting.
 
-As with keys: every account in use is in memory, a refresher asks the database about all of them at once every
-second, and what has changed is known within two seconds. An answer that was not renewed in time is not given
-out by `peek`; `find` then asks.
+As with keys: every account in use is in memory (see lookups.py), a refresher asks the database about all of
+them at once every second, and what has changed is known within two seconds.
 
-When the database is away, what it confirmed holds for `known_max_s` after that; one that has said nothing for
-a second counts as away. An account that we know nothing of gets Overloaded, as does one whose credentials do
+An account that we know nothing of while the database is away gets Overloaded, as does one whose credentials do
 not open: to go on without them could mean to spend credits, or to send prompts, where the account does not want
 it.
 
@@ -19,11 +17,13 @@ import asyncio
 import logging
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final, NamedTuple
+from dataclasses import dataclass
+from typing import Final
 
 from fairlead.control.contents import queries as content_queries
 from fairlead.control.credentials.service import Credentials
 from fairlead.control.credentials.types import SealedCredential
+from fairlead.control.serving.lookups import Absent, LookUps, Terms
 from fairlead.core.belongings import NOTHING, Belongings, OwnCredential
 from fairlead.core.byok import DEFAULT_TERMS, ByokTerms, byok_charge
 from fairlead.core.caller import Caller
@@ -33,37 +33,39 @@ from fairlead.core.errors import Overloaded
 from fairlead.core.ids import AccountId, ProviderSlug, UserId
 from fairlead.core.money import NanoUSD
 from fairlead.core.own_keys import OwnKey, OwnKeyInvalid, read_own_key
-from fairlead.store.database import Database, DatabaseUnreadable
+from fairlead.store.database import Database
 from fairlead.store.sealing import MasterKeyUnknown, Unsealable
 
 __all__ = ["BelongingsDirectory", "BelongingsReader"]
 
-REFRESH_EVERY_S: Final = 0.8
-FRESH_MAX_S: Final = 2.0  # an answer this old is confirmed before it is given
-KNOWN_MAX_S: Final = 600.0
-ANSWER_MAX_S: Final = 1.0  # together with REFRESH_EVERY_S less than FRESH_MAX_S, as with keys
-FIND_MAX_S: Final = 5.0  # for an account that only the database knows, its caller waits so long
-IDLE_MAX_S: Final = 60.0
-ACCOUNTS_MAX: Final = 10_000
-LOOK_UPS_MAX: Final = 256
+LOOK_UP_TERMS: Final = Terms(
+    things="accounts",
+    unknown="Your account cannot be looked up at the moment.",
+    known_entries_max=10_000,
+)
+REFRESH_EVERY_S: Final = 0.8  # and answer_max_s, together: less than fresh_max_s
 _NOTHING: Final = NanoUSD(0)
 
 _LOG: Final = logging.getLogger(__name__)
 
 
-class Found(NamedTuple):
-    """What an account has; None: something of it does not open.
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What an account has.
 
     list_cost, requests: of its calls with own credentials, this month, as far as they are settled.
     """
 
-    belongings: Belongings | None
+    belongings: Belongings
     list_cost: int = 0
     requests: int = 0
 
 
 class BelongingsReader:
-    """Asks the database, blocking. providers: of the catalogue in force."""
+    """Asks the database, blocking; None: something of an account does not open.
+
+    providers: of the catalogue in force.
+    """
 
     def __init__(
         self,
@@ -77,19 +79,19 @@ class BelongingsReader:
         # By credential: when it was changed last, and its keys. Replaced as a whole, by `read_all`.
         self._opened: dict[str, tuple[int, tuple[OwnKey, ...]]] = {}
 
-    def read_all(self, accounts: Sequence[AccountId]) -> dict[AccountId, Found]:
+    def read_all(self, accounts: Sequence[AccountId]) -> dict[AccountId, Found | None]:
         """Of all accounts in use; whatever else was open is forgotten."""
         found, opened = self._read(accounts)
         self._opened = opened
         return found
 
-    def read(self, account: AccountId) -> Found:
+    def read(self, account: AccountId) -> Found | None:
         found, _ = self._read([account])
         return found[account]
 
     def _read(
         self, accounts: Sequence[AccountId]
-    ) -> tuple[dict[AccountId, Found], dict[str, tuple[int, tuple[OwnKey, ...]]]]:
+    ) -> tuple[dict[AccountId, Found | None], dict[str, tuple[int, tuple[OwnKey, ...]]]]:
         opened: dict[str, tuple[int, tuple[OwnKey, ...]]] = {}
         own: defaultdict[AccountId, list[OwnCredential]] = defaultdict(list)
         broken: set[AccountId] = set()
@@ -136,11 +138,11 @@ class BelongingsReader:
                     else frozenset(map(UserId, credential.allowed_users)),
                 )
             )
-        found: dict[AccountId, Found] = {}
+        found: dict[AccountId, Found | None] = {}
         for account in accounts:
             contents, shared = policies.get(account, ({}, frozenset()))
             if account in broken:
-                found[account] = Found(None)
+                found[account] = None
             elif account in own or contents or shared:
                 has = Belongings(tuple(own.get(account, ())), contents, shared)
                 found[account] = Found(has, *used.get(account, (0, 0)))
@@ -160,17 +162,7 @@ class BelongingsReader:
         return read_own_key(info, self._credentials.opened(sealed))
 
 
-class _Known:
-    """Changed in place: `peek` must be cheap."""
-
-    __slots__ = ("belongings", "checked_s", "list_cost", "requests", "used_s")
-
-    def __init__(self, belongings: Belongings, found: Found, now_s: float) -> None:
-        self.belongings = belongings
-        self.list_cost = found.list_cost
-        self.requests = found.requests
-        self.checked_s = now_s
-        self.used_s = now_s
+_Answer = Found | Absent[str]
 
 
 class BelongingsDirectory:
@@ -191,47 +183,35 @@ class BelongingsDirectory:
         monotonic_s: Callable[[], float],
         terms: ByokTerms = DEFAULT_TERMS,
         discount_permille: int = 0,
-        known_max_s: float = KNOWN_MAX_S,
-        accounts_max: int = ACCOUNTS_MAX,
     ) -> None:
         self._reader = reader
         self._database = database
         self._monotonic_s = monotonic_s
         self._terms = terms
         self._discount_permille = discount_permille
-        self._known_max_s = known_max_s
-        self._accounts_max = accounts_max
-        self._known: dict[AccountId, _Known] = {}
-        self._look_ups: dict[AccountId, asyncio.Future[Belongings]] = {}
-        self._age_max_s = FRESH_MAX_S
+        self._look_ups: LookUps[AccountId, Found, str] = LookUps(
+            self._load, terms=LOOK_UP_TERMS, monotonic_s=monotonic_s
+        )
+        self._known = self._look_ups.known
 
     def peek(self, caller: Caller) -> Belongings | None:
         """What is known without waiting; None: ask `find`."""
-        known = self._known.get(caller.account)
-        if known is None:
+        try:
+            known = self._known[caller.account]  # for every call: hence no call of look_ups.peek
+        except KeyError:
             return None
         now_s = self._monotonic_s()
-        if now_s - known.checked_s > self._age_max_s:
+        if now_s - known.checked_s >= self._look_ups.age_max_s:
             return None
         known.used_s = now_s
-        return known.belongings
+        return known.value.belongings
 
     async def find(self, caller: Caller) -> Belongings:
         """Asks the database, once for all who ask at the same time. Raises Overloaded."""
-        account = caller.account
-        while True:
-            found = self.peek(caller)
-            if found is not None:
-                return found
-            look_up = self._look_ups.get(account)
-            if look_up is None:
-                return await self._look_up(account)
-            await asyncio.wait([look_up])
-            if look_up.cancelled():
-                continue  # the one who asked has left: another asks
-            if isinstance(refusal := look_up.exception(), Overloaded):
-                raise Overloaded(refusal.message)
-            return look_up.result()
+        found = await self._look_ups.find(caller.account)
+        if isinstance(found, Absent):
+            raise Overloaded(found.why)
+        return found.belongings
 
     def fee(self, caller: Caller, list_cost: NanoUSD) -> NanoUSD:
         """For a call with a credential of the account's own.
@@ -245,7 +225,8 @@ class BelongingsDirectory:
         if terms.is_free or known is None:
             return _NOTHING
         whole = terms.allowance_units
-        used = known.list_cost if terms.allowance_requests is None else known.requests
+        has = known.value
+        used = has.list_cost if terms.allowance_requests is None else has.requests
         left = None if whole is None else whole - used
         return byok_charge(list_cost, left_units=left, terms=terms).fee
 
@@ -263,80 +244,22 @@ class BelongingsDirectory:
 
     async def refresh(self) -> None:
         """Confirm all that is in use, once; forget the rest."""
-        now_s = self._monotonic_s()
-        is_away = self._age_max_s != FRESH_MAX_S
-        self._known = {
-            account: known
-            for account, known in self._known.items()
-            if now_s - known.checked_s <= self._known_max_s
-            and (is_away or now_s - known.used_s <= IDLE_MAX_S)
-        }
-        accounts = list(self._known)
-        if not accounts and not is_away:
-            return
-        overdue = asyncio.get_running_loop().call_later(ANSWER_MAX_S, self._database_is_away)
-        try:
-            found = await self._database.run(self._reader.read_all, accounts)
-        except DatabaseUnreadable:
-            self._database_is_away()
-            return
-        finally:
-            overdue.cancel()
-        self._age_max_s = FRESH_MAX_S
-        for account in accounts:
-            self._learn(account, found[account], asked_s=now_s)
+        await self._look_ups.confirm(self._load_all)
 
-    async def _look_up(self, account: AccountId) -> Belongings:
-        if len(self._look_ups) >= LOOK_UPS_MAX:
-            raise Overloaded("Too many accounts are being looked up at the moment.")
-        look_up = self._look_ups[account] = asyncio.get_running_loop().create_future()
-        try:
-            belongings = await self._ask(account)
-        except Overloaded as overloaded:
-            look_up.set_exception(Overloaded(overloaded.message))
-            look_up.exception()  # nobody may be waiting for it
-            raise
-        else:
-            look_up.set_result(belongings)
-            return belongings
-        finally:
-            look_up.cancel()  # unless it is done
-            del self._look_ups[account]
+    async def _load(self, account: AccountId, known: Found | None, timeout_s: float) -> _Answer:
+        found = await self._database.run(self._reader.read, account, timeout_s=timeout_s)
+        return _answer(found, known)
 
-    async def _ask(self, account: AccountId) -> Belongings:
-        asked_s = self._monotonic_s()
-        is_away = self._age_max_s != FRESH_MAX_S
-        patience_s = ANSWER_MAX_S if is_away or account in self._known else FIND_MAX_S
-        try:
-            found = await self._database.run(self._reader.read, account, timeout_s=patience_s)
-        except DatabaseUnreadable as error:
-            self._database_is_away()
-            known = self._known.get(account)
-            if known is None or asked_s - known.checked_s > self._known_max_s:
-                raise Overloaded("Your account cannot be looked up at the moment.") from error
-            return known.belongings
-        self._age_max_s = FRESH_MAX_S
-        self._learn(account, found, asked_s=asked_s)
-        if found.belongings is None:
-            raise Overloaded("Your own provider keys cannot be opened at the moment.")
-        return self._known[account].belongings
+    async def _load_all(self, accounts: Sequence[AccountId]) -> dict[AccountId, _Answer]:
+        known = {account: self._known[account].value for account in accounts}
+        found = await self._database.run(self._reader.read_all, accounts)
+        return {account: _answer(found[account], known[account]) for account in accounts}
 
-    def _database_is_away(self) -> None:
-        self._age_max_s = self._known_max_s
 
-    def _learn(self, account: AccountId, found: Found, *, asked_s: float) -> None:
-        """asked_s: when the question left; the answer cannot be newer than that."""
-        has = found.belongings
-        if has is None:
-            self._known.pop(account, None)
-            return
-        known = self._known.get(account)
-        if known is None:
-            if len(self._known) >= self._accounts_max:
-                del self._known[next(iter(self._known))]
-            self._known[account] = _Known(has, found, asked_s)
-        elif asked_s >= known.checked_s:
-            known.checked_s = asked_s
-            known.list_cost, known.requests = found.list_cost, found.requests
-            if known.belongings != has:
-                known.belongings = has
+def _answer(found: Found | None, known: Found | None) -> _Answer:
+    """What is found. What it has in common with what is known stays the same object."""
+    if found is None:
+        return Absent("Your own provider keys cannot be opened at the moment.")
+    if known is not None and known.belongings == found.belongings:
+        return Found(known.belongings, found.list_cost, found.requests)
+    return found

@@ -1,38 +1,37 @@
 """The presets that calls name, usually without waiting.
 
 What a version says never changes, so it is read once; which version calls get, and whether they may, is asked
-again after a second, by whoever calls then. A change is followed within that second. When the database is away,
-what it confirmed holds for `known_max_s` after that, and it is left alone for a second before it is asked
-again; of a preset that nobody knows, nobody can say what it is.
+again after a second, by whoever calls then (see lookups.py). A change is followed within that second. A
+database that is away is left alone for a second before it is asked again; of a preset that nobody knows, nobody
+can say what it is.
 """
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Sequence
 from typing import Final
 
 import msgspec
 
 from fairlead.control.presets import queries
+from fairlead.control.serving.lookups import Absent, LookUps, Terms
 from fairlead.core.caller import Caller
-from fairlead.core.errors import Overloaded
 from fairlead.core.ids import WorkspaceId
 from fairlead.core.presets import Preset, PresetStatus
-from fairlead.store.database import Database, DatabaseUnreadable
+from fairlead.store.database import Database
 
 __all__ = ["PresetDirectory", "PresetReader", "Read"]
 
-FRESH_MAX_S: Final = 1.0  # an answer this old is confirmed before it is given
-KNOWN_MAX_S: Final = 600.0
-KNOWN_ENTRIES_MAX: Final = 1000  # of 128 KiB each at most, and a few hundred bytes as a rule
-ANSWER_MAX_S: Final = 1.0  # for one that is known, its caller does not wait longer
-FIND_MAX_S: Final = 5.0
-LOOK_UPS_MAX: Final = 256  # at the same time
+LOOK_UP_TERMS: Final = Terms(
+    things="presets",
+    unknown="Presets cannot be looked up at the moment.",
+    fresh_max_s=1.0,
+    retry_after_s=1.0,
+    known_entries_max=1000,  # of 128 KiB each at most, and a few hundred bytes as a rule
+)
 NAMES_MAX: Final = 200  # that may be meant by one that there is not
 
 _Name = tuple[WorkspaceId, str]
-_Found = Preset | Sequence[str]
 
 _read_fields: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
@@ -81,17 +80,6 @@ class PresetReader:
         )
 
 
-class _Known:
-    """Changed in place. due_s: when it is asked about again."""
-
-    __slots__ = ("checked_s", "due_s", "read")
-
-    def __init__(self, read: Read, now_s: float) -> None:
-        self.read = read
-        self.checked_s = now_s
-        self.due_s = now_s + FRESH_MAX_S
-
-
 class PresetDirectory:
     """Implements gateway.ports.Presets. Belongs to one event loop.
 
@@ -106,72 +94,20 @@ class PresetDirectory:
         database: Database,
         *,
         monotonic_s: Callable[[], float],
-        known_max_s: float = KNOWN_MAX_S,
-        known_entries_max: int = KNOWN_ENTRIES_MAX,
     ) -> None:
         self._reader = reader
         self._database = database
-        self._monotonic_s = monotonic_s
-        self._known_max_s = known_max_s
-        self._known_entries_max = known_entries_max
-        self._known: dict[_Name, _Known] = {}
-        self._look_ups: dict[_Name, asyncio.Future[_Found]] = {}
+        self._look_ups: LookUps[_Name, Read, Sequence[str]] = LookUps(
+            self._load, terms=LOOK_UP_TERMS, monotonic_s=monotonic_s
+        )
 
     async def find(self, caller: Caller, slug: str) -> Preset | Sequence[str]:
         """Asks the database if need be, once for all who ask at the same time. Raises Overloaded."""
-        name = (caller.workspace, slug)
-        while True:
-            known = self._known.get(name)
-            if known is not None and self._monotonic_s() < known.due_s:
-                return known.read.preset
-            look_up = self._look_ups.get(name)
-            if look_up is None:
-                return await self._look_up(name, known)
-            await asyncio.wait([look_up])
-            if look_up.cancelled():
-                continue  # the one who asked has left: another asks
-            if isinstance(refusal := look_up.exception(), Overloaded):
-                raise Overloaded(refusal.message)
-            return look_up.result()
+        found = await self._look_ups.find((caller.workspace, slug))
+        return found.why if isinstance(found, Absent) else found.preset
 
-    async def _look_up(self, name: _Name, known: _Known | None) -> _Found:
-        if len(self._look_ups) >= LOOK_UPS_MAX:
-            raise Overloaded("Too many presets are being looked up at the moment.")
-        look_up = self._look_ups[name] = asyncio.get_running_loop().create_future()
-        try:
-            found = await self._ask(name, known)
-        except Overloaded as overloaded:
-            look_up.set_exception(overloaded)
-            look_up.exception()  # nobody may be waiting for it
-            raise
-        else:
-            look_up.set_result(found)
-            return found
-        finally:
-            look_up.cancel()  # unless it is done
-            del self._look_ups[name]
-
-    async def _ask(self, name: _Name, known: _Known | None) -> _Found:
-        asked_s = self._monotonic_s()
-        patience_s = FIND_MAX_S if known is None else ANSWER_MAX_S
-        try:
-            found = await self._database.run(
-                self._reader.read, *name, known and known.read, timeout_s=patience_s
-            )
-        except DatabaseUnreadable as error:
-            if known is None or asked_s - known.checked_s > self._known_max_s:
-                self._known.pop(name, None)
-                raise Overloaded("Presets cannot be looked up at the moment.") from error
-            known.due_s = self._monotonic_s() + FRESH_MAX_S
-            return known.read.preset
-        if not isinstance(found, Read):
-            self._known.pop(name, None)
-            return found
-        self._learn(name, found, asked_s)
-        return found.preset
-
-    def _learn(self, name: _Name, found: Read, asked_s: float) -> None:
-        """asked_s: when the question left; the answer cannot be newer than that."""
-        if name not in self._known and len(self._known) >= self._known_entries_max:
-            del self._known[next(iter(self._known))]  # the oldest; it comes back if it is in use
-        self._known[name] = _Known(found, asked_s)
+    async def _load(
+        self, name: _Name, known: Read | None, timeout_s: float
+    ) -> Read | Absent[Sequence[str]]:
+        found = await self._database.run(self._reader.read, *name, known, timeout_s=timeout_s)
+        return found if isinstance(found, Read) else Absent(found)
