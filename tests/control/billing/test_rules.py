@@ -308,6 +308,15 @@ def test_a_refund_is_refused_precisely(later_ms, left, method, disputed, reason)
     assert caught.value.reason is reason
 
 
+@pytest.mark.parametrize(
+    ("lot", "said"), [(None, "^nothing of"), (lot_with(9_999_999), "^less than a cent of")]
+)
+def test_what_is_too_little_to_pay_back_is_not_called_nothing(lot, said):
+    one = rules.observed(purchase(), paid(purchase()))
+    with pytest.raises(RefundRefused, match=said):
+        rules.refundable(one, lot, now_ms=PAID_MS, terms=TERMS)
+
+
 def test_the_last_moment_of_24_hours_is_in_time():
     one = rules.observed(purchase(), paid(purchase()))
     lot = lot_with(NANO_PER_USD)

@@ -355,7 +355,8 @@ def refundable(purchase: Purchase, lot: Lot | None, *, now_ms: int, terms: Billi
         )
     cents = 0 if lot is None else lot.remaining // NANO_PER_CENT
     if not cents:
-        raise RefundRefused(RefusedBecause.USED_UP, "nothing of this purchase is left")
+        left = "less than a cent" if lot is not None and lot.remaining else "nothing"
+        raise RefundRefused(RefusedBecause.USED_UP, f"{left} of this purchase is left")
     return cents
 
 
