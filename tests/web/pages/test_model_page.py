@@ -145,7 +145,7 @@ async def test_the_head_says_what_it_is_and_costs(
     assert f">{reads} → text<" in head
     assert f'href="/compare?models={model}"' in head
     assert f'href="/chat?model={model}"' in head
-    assert "switch it off on Oct 23, 2026" in head
+    assert "switched off on Oct 23, 2026" in head
     assert f'<meta property="og:title" content="{name}">' in text
 
 

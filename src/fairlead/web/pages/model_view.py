@@ -241,13 +241,13 @@ def _shutdown(model: Model, endpoints: list[Endpoint], now_s: float) -> str | No
     if day is None:
         return None
     if not is_past(day, now_s):
-        return f"It is announced to be switched off on {shown.day(day)}. After that it may be gone."
+        return f"Its author will switch it off on {shown.day(day)}. After that it may be gone."
     left = {
         one.provider
         for one in endpoints
         if one.deprecation_date is None or not is_past(one.deprecation_date, now_s)
     }
-    text = f"Its author announced to switch it off on {shown.day(day)}."
+    text = f"Its author said that it would be switched off on {shown.day(day)}."
     if left:
         count = shown.plural(len(left), "provider")
         text += f" {count} with no such date, or a later one, still offer{'s' if len(left) == 1 else ''} it."
