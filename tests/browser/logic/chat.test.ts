@@ -10,7 +10,7 @@ import { matching, type Choice } from "../../../src/fairlead/web/browser/chat/mo
 import { countSet, settingsOf } from "../../../src/fairlead/web/browser/chat/settings.ts";
 import { NO_PARAMETERS, type Conversation, type Turn } from "../../../src/fairlead/web/browser/chat/types.ts";
 import { lines } from "../../../src/fairlead/web/browser/chat/why.ts";
-import { remembered } from "../../../src/fairlead/web/browser/chat/workspaces.ts";
+import { leftOut, remembered } from "../../../src/fairlead/web/browser/chat/workspaces.ts";
 import { costText, dayText, usageText } from "../../../src/fairlead/web/browser/chat/words.ts";
 
 const PNG = { name: "dot.png", type: "image/png", data: "data:image/png;base64,AAAA" };
@@ -182,6 +182,12 @@ test("attachments are images and documents within bounds", () => {
 test("the workspace of the last time is chosen while it is offered, else the first", () => {
   assert.deepEqual(["b", "gone", null].map((kept) => remembered(kept, ["a", "b"])), ["b", "a", "a"]);
   assert.equal(remembered("a", []), "");
+});
+
+test("the workspace of the last time is asked for if it may be one that is not offered", () => {
+  assert.equal(leftOut("c", ["a", "b"], true), "c");
+  assert.deepEqual(["b", null].map((kept) => leftOut(kept, ["a", "b"], true)), [null, null]);
+  assert.equal(leftOut("gone", ["a", "b"], false), null);
 });
 
 test("formulas are told from money", () => {

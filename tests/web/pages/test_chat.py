@@ -64,6 +64,35 @@ def test_workspaces_are_offered_where_there_are_several(stage: Stage) -> None:
     lab = stage.control.workspaces.create(stage.ada.account, wanted, actor=actor)
     page = stage.send("GET", "/chat", headers=headers).text
     assert f'<option value="{lab.id}">Lab &lt;i&gt;</option>' in page
+    assert 'data-workspace=""' in page
+    assert "more can be opened" not in page
+
+
+def test_an_address_names_a_workspace_also_one_beyond_those_that_are_offered(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fairlead.web.pages.workspace_choice.OFFERED_MAX", 2)
+    headers = PAGE | stage.signed_in(stage.ada.user)
+    actor = Actor.user(stage.ada.user)
+    made = [
+        stage.control.workspaces.create(
+            stage.ada.account, WorkspaceChange(name=f"Lab {slug}", slug=slug), actor=actor
+        )
+        for slug in ("a", "b", "c")
+    ]
+
+    def shown(wanted: str) -> str:
+        query = {"workspace": wanted} if wanted else {}
+        return stage.send("GET", "/chat", query=query, headers=headers).text
+
+    page = shown("")
+    beyond = next(one for one in made if one.name not in page)
+    assert '2 more can be opened from <a href="/settings/workspaces">' in page
+    page = shown(beyond.slug)
+    assert f'data-workspace="{beyond.id}" data-has-others' in page
+    assert f'<option value="{beyond.id}" selected>{beyond.name}</option>' in page
+    assert '1 more can be opened from <a href="/settings/workspaces">' in page
+    assert 'data-workspace=""' in shown("gone")
 
 
 def test_an_address_names_the_first_model_if_there_is_one(stage: Stage) -> None:

@@ -220,6 +220,13 @@ def test_a_workspace_beyond_those_that_are_offered_is_reached_from_its_page(
     assert ada.post("/settings/keys", name="inside", workspace=room).status_code == 201
     assert named(stage, stage.ada, "inside").workspace == room
     assert ada.get("/settings/keys?workspace=room-101").status_code == 404
+    for path in ("/settings/byok", "/settings/presets", "/settings/privacy"):
+        page = ada.get(f"{path}?workspace=room-100").text
+        assert "1 more can be opened from" in page
+        assert re.search(r'<option value="[^"]+" selected>Room 100</option>', page)
+    page = ada.get("/settings/byok/new?provider=openai&workspace=room-100").text
+    assert f'<option value="{room}" selected>Room 100</option>' in page
+    assert "These are the first." in page
 
 
 def test_members_choose_among_workspaces_that_they_work_in(stage: Stage) -> None:

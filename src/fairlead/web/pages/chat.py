@@ -28,7 +28,7 @@ from fairlead.web.pages.model_list import Catalogue, row_of
 from fairlead.web.pages.remarks import CATEGORY_OPTIONS
 from fairlead.web.pages.site import Site
 from fairlead.web.pages.snippets import FIRST_MODEL
-from fairlead.web.pages.workspace_choice import chosen_workspace
+from fairlead.web.pages.workspace_choice import WorkspaceChoice, chosen_workspace
 from fairlead.web.services import EndpointHealth
 
 __all__ = ["ChatModel", "chat_models", "chat_pages"]
@@ -45,12 +45,15 @@ _SUGGESTIONS: Final = (
 class Chat:
     """owner: whose conversations the browser shows; another's in the same browser are kept apart.
 
-    workspaces: in which they may call, each with its name, the default one first.
+    workspaces: in which they may call, each with its name, the default one first; left_out: how many more there
+    are. workspace: the one that the address names, which is among them.
     """
 
     owner: str
     default_model: str
     workspaces: Sequence[tuple[str, str]]
+    workspaces_left_out: int
+    workspace: str
     suggestions: tuple[tuple[str, str], ...] = _SUGGESTIONS
     efforts: tuple[tuple[str, str], ...] = EFFORTS
     remarks: tuple[tuple[str, str], ...] = CATEGORY_OPTIONS
@@ -76,11 +79,15 @@ def chat_pages(site: Site) -> list[Route]:
         visitor = await site.visitor(request)
         view = None
         if visitor.signed_in is not None:
-            catalogue = await site.catalogue.current()
+            catalogue, query = await site.catalogue.current(), request.query_params
+            wanted = query.get("workspace", "")
+            choice = await _workspaces(site, visitor.signed_in, wanted)
             view = Chat(
                 owner=_owner(visitor.signed_in),
-                default_model=_first(catalogue, request.query_params.get("model", "")),
-                workspaces=await _workspaces(site, visitor.signed_in),
+                default_model=_first(catalogue, query.get("model", "")),
+                workspaces=choice.options,
+                workspaces_left_out=choice.left_out,
+                workspace=choice.chosen.id if wanted and choice.chosen else "",
             )
         return await site.page(
             request,
@@ -143,12 +150,11 @@ def _first(catalogue: Catalogue, wanted: str) -> str:
     return ids[0] if ids else ""
 
 
-async def _workspaces(site: Site, member: SignedIn) -> list[tuple[str, str]]:
+async def _workspaces(site: Site, member: SignedIn, wanted: str) -> WorkspaceChoice:
     management = site.services.management
     if management is None:
-        return []
-    choice = await management.do(partial(chosen_workspace, management.workspaces, member))
-    return choice.options
+        return WorkspaceChoice((), 0, None)
+    return await management.do(partial(chosen_workspace, management.workspaces, member, wanted))
 
 
 def _owner(member: SignedIn) -> str:

@@ -88,6 +88,7 @@ class _Question:
     lifetimes: Sequence[tuple[str, str]]
     workspace: str
     workspaces: Sequence[tuple[str, str]]
+    workspaces_left_out: int
     resets: Sequence[tuple[str, str]] = _RESETS
 
 
@@ -220,6 +221,7 @@ def _question(
         lifetimes=lifetimes,
         workspace="" if choice.chosen is None else choice.chosen.id,
         workspaces=choice.options,
+        workspaces_left_out=choice.left_out,
     )
 
 

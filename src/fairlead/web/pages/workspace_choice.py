@@ -30,6 +30,13 @@ class WorkspaceChoice:
         """For a select."""
         return [(one.id, one.name) for one in self.offered]
 
+    def pages(self, path: str) -> list[tuple[str, str, str]]:
+        """Id, name and address of the page of each. path: where they are, with a fragment perhaps."""
+        where, mark, place = path.partition("#")
+        return [
+            (one.id, one.name, f"{where}?workspace={one.slug}{mark}{place}") for one in self.offered
+        ]
+
 
 def chosen_workspace(
     workspaces: Workspaces, member: SignedIn, wanted: str | None = None

@@ -137,7 +137,8 @@ class _OwnKeys:
                 total=page.total,
             ),
             workspace=workspace,
-            workspaces=[(one.id, one.name, f"{_PATH}?workspace={one.slug}") for one in workspaces],
+            workspaces=choice.pages(_PATH),
+            workspaces_left_out=choice.left_out,
             terms=self._desk.site.services.terms,
         )
 
@@ -146,8 +147,10 @@ class _OwnKeys:
             return await self.create(request)
         member = await self._desk.site.member(request)
         check_admin(member)
-        info = self.provider_named(request.query_params.get("provider"))
-        return await self.ask(request, member, info, {"section": "first"})
+        query = request.query_params
+        info = self.provider_named(query.get("provider"))
+        values = {"section": "first", "workspace": query.get("workspace", _ALL_WORKSPACES)}
+        return await self.ask(request, member, info, values)
 
     async def ask(
         self,
@@ -158,7 +161,10 @@ class _OwnKeys:
         problem: Refused | None = None,
     ) -> Response:
         """First for which provider: the form says how its keys are written."""
-        choice = await self._desk.workspace(member, values.get("workspace"))
+        wanted = values.get("workspace", _ALL_WORKSPACES)
+        is_global = wanted == _ALL_WORKSPACES
+        choice = await self._desk.workspace(member, None if is_global else wanted)
+        workspace = None if is_global else choice.chosen
         return await self._desk.page(
             request,
             "own_key_new",
@@ -177,7 +183,9 @@ class _OwnKeys:
             ),
             sections=_SECTIONS,
             regions=_REGIONS,
+            workspace=_ALL_WORKSPACES if workspace is None else workspace.id,
             workspaces=[(_ALL_WORKSPACES, "All workspaces"), *choice.options],
+            workspaces_left_out=choice.left_out,
         )
 
     async def create(self, request: Request) -> Response:

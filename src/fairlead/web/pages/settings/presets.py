@@ -60,13 +60,14 @@ class _Version:
 class _Asked:
     """Who asks, and where. query: what addresses of that workspace end with.
 
-    workspaces: (id, name, address) of each that may be chosen.
+    workspaces: (id, name, address) of each that may be chosen; left_out: how many more there are.
     """
 
     member: SignedIn
     actor: Actor
     workspace: Workspace
     workspaces: Sequence[tuple[str, str, str]]
+    workspaces_left_out: int
 
     @property
     def place(self) -> PresetPlace:
@@ -294,9 +295,8 @@ class _Presets:
         choice = await self._desk.workspace(member, request.query_params.get("workspace"))
         if choice.chosen is None:
             raise NotFound("You have no such workspace.")
-        workspaces = [(one.id, one.name, f"{_PATH}?workspace={one.slug}") for one in choice.offered]
         actor = self._desk.actor(request, member)
-        return _Asked(member, actor, choice.chosen, workspaces)
+        return _Asked(member, actor, choice.chosen, choice.pages(_PATH), choice.left_out)
 
     async def found(self, request: Request, asked: _Asked) -> KeptPreset:
         """The one in the path. Raises NotFound."""

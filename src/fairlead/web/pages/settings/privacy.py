@@ -72,10 +72,8 @@ def privacy_pages(desk: SettingsDesk) -> list[Route]:
             policies=found.value,
             zdr_authors="\n".join(found.value.enforce_zdr_authors),
             workspace=workspace,
-            workspaces=[
-                (one.id, one.name, f"{_PATH}?workspace={one.slug}#logging")
-                for one in choice.offered
-            ],
+            workspaces=choice.pages(f"{_PATH}#logging"),
+            workspaces_left_out=choice.left_out,
             rate=_percent(workspace.io_logging_sampling_rate),
             logged_keys=await logged_keys(member, workspace),
             retention_days=terms.content_retention_days,
