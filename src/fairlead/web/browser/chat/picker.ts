@@ -78,7 +78,8 @@ export class Picker {
     button?.classList.toggle("unready", !one.ready);
     button?.addEventListener("click", () => {
       this.#toggle(one.id);
-      void this.#show().then(() => part(this.#dialog, "picker-search").focus());
+      // What is typed next is the next one's name.
+      void this.#show().then(() => part<HTMLInputElement>(this.#dialog, "picker-search").select());
     });
     return item;
   }
