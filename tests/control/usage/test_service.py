@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from fairlead.control.usage import sum_queries
 from fairlead.control.usage.analysis import Question, QuestionInvalid
 from fairlead.control.usage.calendar import DAY_MS, HOUR_MS, MINUTE_MS
 from fairlead.control.usage.dimensions import Dimension, Filter, Operator
@@ -159,19 +160,37 @@ def test_of_the_installation_too(filled: Database, days, granularity, dimensions
     granularity=st.sampled_from([Granularity.DAY, Granularity.WEEK, Granularity.MONTH]),
     dimension=st.sampled_from(PLAIN),
     biggest=st.integers(0, 4),
+    filters=st.lists(filters(), max_size=1),
+    has_room=st.booleans(),
 )
-@settings(deadline=None, max_examples=25)
+@example(
+    span=(BEGIN_S * 1000, (BEGIN_S + DAYS * DAY_S) * 1000),
+    granularity=Granularity.DAY,
+    dimension=Dimension.ENDPOINT,
+    biggest=0,
+    filters=[Filter(Dimension.API_KEY, Operator.NEQ, ("key-3",))],
+    has_room=False,
+)
+@settings(deadline=None, max_examples=40)
 def test_a_chart_shows_the_biggest_and_the_rest_is_what_is_left(
-    filled: Database, span, granularity, dimension, biggest
+    filled: Database, span, granularity, dimension, biggest, filters, has_room
 ):
+    """has_room: whether sums of all groups in all buckets may be read at once."""
     start_ms, end_ms = span
-    whole = expected(ACCOUNT, start_ms, end_ms, granularity, [dimension], [])
-    totals = expected(ACCOUNT, start_ms, end_ms, None, [dimension], [])
+    whole = expected(ACCOUNT, start_ms, end_ms, granularity, [dimension], filters)
+    totals = expected(ACCOUNT, start_ms, end_ms, None, [dimension], filters)
     requests = MEASURES.index("requests")
-    chart = usage_of(filled).charted(
-        ACCOUNT, dimension, start_ms=start_ms, end_ms=end_ms, granularity=granularity,
-        measures=["requests"], biggest=biggest,
-    )  # fmt: skip
+    with pytest.MonkeyPatch.context() as patch:
+        if not has_room:
+            buckets = expected(ACCOUNT, start_ms, end_ms, granularity, [], filters)
+            patch.setattr(sum_queries, "SERIES_MAX", 1)
+            patch.setattr(
+                sum_queries, "GROUPS_MAX", max(len(totals), (biggest + 1) * len(buckets)) + 1
+            )
+        chart = usage_of(filled).charted(
+            ACCOUNT, dimension, start_ms=start_ms, end_ms=end_ms, granularity=granularity,
+            measures=["requests"], biggest=biggest, filters=filters,
+        )  # fmt: skip
     sizes = [totals[(0, value)][requests] for value in chart.biggest]
     assert sizes == sorted((sums[requests] for sums in totals.values()), reverse=True)[:biggest]
     assert chart.sums == {

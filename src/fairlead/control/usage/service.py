@@ -21,6 +21,7 @@ from fairlead.control.usage.analysis import (
     rows_of,
 )
 from fairlead.control.usage.calendar import DAY_MS, day_start_ms, month_start_ms, week_start_ms
+from fairlead.control.usage.charts import biggest_first, chart_of
 from fairlead.control.usage.dimensions import Dimension, Filter, Operator, resolutions_for
 from fairlead.control.usage.endpoints import EndpointSpan
 from fairlead.control.usage.rules import MS_PER_S, measures
@@ -129,24 +130,27 @@ class Usage:
                 by: Granularity | None,
                 dimensions: Sequence[Dimension],
                 more: Sequence[Filter] = (),
-            ) -> dict[Group, list[int]]:
-                found, _, _ = self._sums(
+            ) -> tuple[dict[Group, list[int]], bool]:
+                found, _, is_complete = self._sums(
                     connection, account, start_ms=start_ms, end_ms=end_ms, measures=names,
                     granularity=by, dimensions=dimensions, filters=(*filters, *more),
                 )  # fmt: skip
-                return found
+                return found, is_complete
 
-            totals = sums(measures[:1], None, (dimension,))
-            most = sorted(totals, key=lambda one: (-totals[one][0], str(one[1])))
-            values = tuple(value for _, value in most[:biggest])
+            if filters:
+                # Filters leave few of many sums, which are read but once.
+                every, is_complete = sums(measures, granularity, (dimension,))
+                if is_complete:
+                    return chart_of(every, biggest=biggest)
+            totals, _ = sums(measures[:1], None, (dimension,))
+            order = biggest_first({value: counted for (_, value), (counted,) in totals.items()})
+            values = order[:biggest]
             # Where all are shown, reading all is faster than finding each.
             only = [Filter(dimension, Operator.IN, values, dimension.unset in values)]
-            more = only if len(most) > biggest else []
-            chosen = sums(measures, granularity, (dimension,), more) if values else {}
-            rest = {
-                start_ms: counted
-                for (start_ms,), counted in sums(measures, granularity, ()).items()
-            }
+            more = only if len(order) > biggest else []
+            chosen, _ = sums(measures, granularity, (dimension,), more) if values else ({}, True)
+            undivided, _ = sums(measures, granularity, ())
+            rest = {start_ms: counted for (start_ms,), counted in undivided.items()}
         for (bucket_ms, _), counted in chosen.items():
             rest[bucket_ms] = list(map(sub, rest[bucket_ms], counted))
         return Chart(
