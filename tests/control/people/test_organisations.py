@@ -75,6 +75,15 @@ async def test_it_is_founded_by_who_has_a_verified_address(world: World):
     assert world.services.people.of_account(acme.id) is None
 
 
+async def test_mail_that_waited_a_moment_tells_the_whole_time(world: World):
+    ada = await person(world, "ada")
+    acme = world.services.organisations.create(ada, "Acme", PLACE).id
+    world.services.organisations.invite(ada.id, acme, "bob@example.com", Role.MEMBER, PLACE)
+    world.clock.ms += 1_500
+    (mail,) = await world.mail()
+    assert "It works for 7 days" in mail.text
+
+
 async def test_an_invitation_is_for_one_mailbox_and_works_once_and_for_a_while(world: World):
     ada = await person(world, "ada")
     orgs = world.services.organisations

@@ -130,9 +130,9 @@ def may_sign_up(
 
 
 def _span(valid_ms: int) -> str:
-    """In words, rounded down: "60 minutes", "7 days"."""
+    """In words, rounded down: "60 minutes", "7 days". Seconds for which the letter waited do not count."""
+    minutes = max(1, round(valid_ms / _MINUTE_MS))
     for unit_ms, word in ((_DAY_MS, "day"), (_HOUR_MS, "hour")):
-        if valid_ms >= 2 * unit_ms:
-            return f"{valid_ms // unit_ms} {word}s"
-    minutes = max(1, valid_ms // _MINUTE_MS)
+        if minutes * _MINUTE_MS >= 2 * unit_ms:
+            return f"{minutes * _MINUTE_MS // unit_ms} {word}s"
     return "1 minute" if minutes == 1 else f"{minutes} minutes"

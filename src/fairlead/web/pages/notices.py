@@ -43,7 +43,9 @@ NOTICES: Final = MappingProxyType(
         "session-ended": Notice("success", "That session is over."),
         "sessions-ended": Notice("success", "You are signed out everywhere else."),
         "account-deleted": Notice("success", "Your account is deleted."),
-        "joined": Notice("success", "You belong to this organisation now."),
+        "joined": Notice(
+            "success", "You belong to the organisation now. Switch to it to act for it."
+        ),
         "switched": Notice("success", "You act for this account now."),
         "invited": Notice("success", "An invitation is on its way."),
         "granted": Notice("success", "The credit is given."),
