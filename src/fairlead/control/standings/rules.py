@@ -116,36 +116,15 @@ def rankings(
     end_ms: int,
 ) -> Rankings:
     """now: tokens and requests. before: tokens. What is equal comes in the order of names."""
-    tokens, requests = members.added(now), members.added(now, 1)
-    tokens_before = members.added(before)
+    sums = _Sums.of(members, now, before)
     called = [
-        (one, sum(map(tokens.__getitem__, places)), calls, places)
+        (-_added(sums.tokens, places), -requests, _name(one), one, places)
         for one, places in _grouped(subject, members.names).items()
-        if (calls := sum(map(requests.__getitem__, places)))
+        if (requests := _added(sums.requests, places))
     ]
-    called.sort(key=lambda row: (-row[1], -row[2], _name(row[0])))
-    whole = sum(tokens)
-    rows = tuple(
-        _ranked(
-            place,
-            one,
-            tokens=its_tokens,
-            requests=calls,
-            whole=whole,
-            before=sum(map(tokens_before.__getitem__, places)),
-        )
-        for place, (one, its_tokens, calls, places) in enumerate(called[:RANKED_MAX], 1)
-    )
-    return Rankings(
-        subject,
-        period,
-        start_ms,
-        end_ms,
-        rows,
-        tokens=whole,
-        requests=sum(requests),
-        count=len(called),
-    )
+    called.sort(key=lambda row: row[:3])
+    ordered = [(one, places) for *_, one, places in called]
+    return _ranked(subject, period, ordered, sums, start_ms=start_ms, end_ms=end_ms)
 
 
 def trending_apps(
@@ -162,36 +141,24 @@ def trending_apps(
 
     members: apps. now: tokens and requests. before: tokens of all those windows together.
     """
-    tokens, requests = members.added(now), members.added(now, 1)
-    tokens_before = members.added(before)
+    sums = _Sums.of(members, now, before)
     growing = [
-        (before_all - WINDOWS_BEFORE * its_tokens, app.address, place)
-        for place, (app, its_tokens, before_all) in enumerate(
-            zip(members.names, tokens, tokens_before, strict=True)
+        (tokens_before - WINDOWS_BEFORE * tokens, app.address, place)
+        for place, (app, tokens, tokens_before) in enumerate(
+            zip(members.names, sums.tokens, sums.tokens_before, strict=True)
         )
-        if isinstance(app, PublicApp) and WINDOWS_BEFORE * its_tokens > before_all
+        if isinstance(app, PublicApp) and WINDOWS_BEFORE * tokens > tokens_before
     ]
     growing.sort()
-    whole = sum(tokens)
-    return Rankings(
+    ordered = [(members.names[place], (place,)) for _, _, place in growing]
+    usual = [round(tokens / WINDOWS_BEFORE) for tokens in sums.tokens_before]
+    return _ranked(
         Subject.APP,
         period,
-        start_ms,
-        end_ms,
-        tuple(
-            _ranked(
-                number,
-                members.names[place],
-                tokens=tokens[place],
-                requests=requests[place],
-                whole=whole,
-                before=round(tokens_before[place] / WINDOWS_BEFORE),
-            )
-            for number, (_, _, place) in enumerate(growing[:RANKED_MAX], 1)
-        ),
-        tokens=whole,
-        requests=sum(requests),
-        count=len(growing),
+        ordered,
+        sums._replace(tokens_before=usual),
+        start_ms=start_ms,
+        end_ms=end_ms,
     )
 
 
@@ -213,13 +180,12 @@ def shares(
     of_each = [
         (one, total, places)
         for one, places in _grouped(subject, members.names).items()
-        if (total := sum(map(totals.__getitem__, places)))
+        if (total := _added(totals, places))
     ]
     of_each.sort(key=lambda row: (-row[1], _name(row[0])))
     biggest = of_each[:shown]
     of_biggest = tuple(
-        tuple(sum(map(bucket.__getitem__, places)) for bucket in buckets)
-        for _, _, places in biggest
+        tuple(_added(bucket, places) for bucket in buckets) for _, _, places in biggest
     )
     return Shares(
         subject,
@@ -327,18 +293,55 @@ def _counts_for(subject: Subject, name: _Named) -> Sequence[_Named]:
     return (name,) if name else ()
 
 
+class _Sums(NamedTuple):
+    """Of all members, each beside its name."""
+
+    tokens: list[int]
+    requests: list[int]
+    tokens_before: list[int]
+
+    @classmethod
+    def of(cls, members: Members, now: Sequence[Counted], before: Iterable[Counted]) -> _Sums:
+        return cls(members.added(now), members.added(now, 1), members.added(before))
+
+
+def _added(counts: Sequence[int], places: Sequence[int]) -> int:
+    return sum(map(counts.__getitem__, places))
+
+
 def _ranked(
-    place: int, one: _Named, *, tokens: int, requests: int, whole: int, before: int
-) -> Ranked:
-    """whole: tokens of all that are ranked."""
-    return Ranked(
-        place,
-        _name(one),
-        tokens=tokens,
-        requests=requests,
-        share=tokens / whole if whole else 0.0,
-        tokens_before=before,
-        app=one if isinstance(one, PublicApp) else None,
+    subject: Subject,
+    period: Period,
+    ordered: Sequence[tuple[_Named, Sequence[int]]],
+    sums: _Sums,
+    *,
+    start_ms: int,
+    end_ms: int,
+) -> Rankings:
+    """ordered: what is ranked, and the places at which it is counted."""
+    whole = sum(sums.tokens)
+    rows = []
+    for number, (one, places) in enumerate(ordered[:RANKED_MAX], 1):
+        tokens = _added(sums.tokens, places)
+        row = Ranked(
+            number,
+            _name(one),
+            tokens=tokens,
+            requests=_added(sums.requests, places),
+            share=tokens / whole if whole else 0.0,
+            tokens_before=_added(sums.tokens_before, places),
+            app=one if isinstance(one, PublicApp) else None,
+        )
+        rows.append(row)
+    return Rankings(
+        subject,
+        period,
+        start_ms,
+        end_ms,
+        tuple(rows),
+        tokens=whole,
+        requests=sum(sums.requests),
+        count=len(ordered),
     )
 
 

@@ -91,20 +91,14 @@ class Standings:
 
     def trending_apps(self, period: Period, *, category: str | None = None) -> Rankings:
         """Those with more tokens than is usual for them, the most more first. category: as for `rankings`."""
-        end_ms = self._tomorrow_ms()
-        start_ms = end_ms - period.days * DAY_MS
-        before_ms = start_ms - WINDOWS_BEFORE * period.days * DAY_MS
+        start_ms, now, before = self._spans(period, windows_before=WINDOWS_BEFORE)
         with self._database.read() as connection:
             series = _series(connection, Subject.APP, category)
-            now = queries.counted(
-                connection, series, _cover(start_ms, end_ms), "tokens", "requests"
-            )
-            before = queries.counted(connection, series, _cover(before_ms, start_ms), "tokens")
             return rules.trending_apps(
                 period,
                 series.members,
-                list(now),
-                before,
+                list(queries.counted(connection, series, now, "tokens", "requests")),
+                queries.counted(connection, series, before, "tokens"),
                 start_ms=start_ms,
                 end_ms=self._now_ms(),
             )
@@ -238,17 +232,13 @@ class Standings:
     def _rankings(
         self, connection: sa.Connection, subject: Subject, period: Period, series: Series
     ) -> Rankings:
-        end_ms = self._tomorrow_ms()
-        start_ms = end_ms - period.days * DAY_MS
-        before_ms = start_ms - period.days * DAY_MS
-        now = self._counted(connection, series, _cover(start_ms, end_ms))
-        before = self._counted(connection, series, _cover(before_ms, start_ms))
+        start_ms, now, before = self._spans(period)
         return rules.rankings(
             subject,
             period,
             series.members,
-            list(now),
-            before,
+            list(self._counted(connection, series, now)),
+            self._counted(connection, series, before),
             start_ms=start_ms,
             end_ms=self._now_ms(),
         )
@@ -283,6 +273,15 @@ class Standings:
         if series.level in MARKED_BY and series.sought is None:
             return self._kept.counted(connection, series, spans)
         return queries.counted(connection, series, spans, "tokens", "requests")
+
+    def _spans(
+        self, period: Period, *, windows_before: int = 1
+    ) -> tuple[int, list[Span], list[Span]]:
+        """When it begins, what it is read from, and what so many times its length before it is read from."""
+        end_ms = self._tomorrow_ms()
+        start_ms = end_ms - period.days * DAY_MS
+        before_ms = start_ms - windows_before * period.days * DAY_MS
+        return start_ms, _cover(start_ms, end_ms), _cover(before_ms, start_ms)
 
     def _days(self, days: int, only: Filter) -> tuple[DayOfModel, ...]:
         assert 0 < days <= ACTIVITY_DAYS_MAX
