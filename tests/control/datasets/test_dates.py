@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fairlead.control.datasets.dates import DAYS_MAX, FIRST_DAY, DateRange, date_range
-from fairlead.control.datasets.types import Period
+from fairlead.control.datasets.types import CalendarPeriod
 from fairlead.control.usage.analysis import QuestionInvalid
 
 NOW_MS = round(datetime(2026, 11, 22, 5, 30, tzinfo=UTC).timestamp() * 1000)
@@ -58,8 +58,8 @@ def test_a_leap_year_of_days_can_be_asked():
     assert found.days == DAYS_MAX
 
 
-@given(st.dates(FIRST_DAY, date(2027, 1, 1)), st.integers(0, 365), st.sampled_from(Period))
-def test_periods_are_all_days_once_in_order(start: date, more: int, period: Period):
+@given(st.dates(FIRST_DAY, date(2027, 1, 1)), st.integers(0, 365), st.sampled_from(CalendarPeriod))
+def test_periods_are_all_days_once_in_order(start: date, more: int, period: CalendarPeriod):
     days = DateRange(start, date.fromordinal(start.toordinal() + more))
     found = list(days.periods(period))
     assert found[0][1].start == days.start
@@ -68,7 +68,7 @@ def test_periods_are_all_days_once_in_order(start: date, more: int, period: Peri
     for (_, one), (begins, other) in pairwise(found):
         assert one.end_ms == other.start_ms == DateRange(begins, begins).start_ms
     assert all(begins <= within.start for begins, within in found)
-    if period is Period.WEEK:
+    if period is CalendarPeriod.WEEK:
         assert {begins.weekday() for begins, _ in found} == {0}
-    if period is Period.MONTH:
+    if period is CalendarPeriod.MONTH:
         assert {begins.day for begins, _ in found} == {1}

@@ -11,7 +11,7 @@ import pytest
 
 from fairlead.control.datasets.dates import DateRange, date_range
 from fairlead.control.datasets.service import DataSets
-from fairlead.control.datasets.types import MODELS_PER_PERIOD, OTHER, AppSort, Period
+from fairlead.control.datasets.types import MODELS_PER_PERIOD, OTHER, AppSort, CalendarPeriod
 from fairlead.control.usage.rollup import UsageRollup
 from fairlead.control.usage.service import Usage
 from fairlead.core.generation import Attribution, Generation
@@ -65,7 +65,13 @@ def settle(database: Database) -> Callable[..., None]:
     return add
 
 
-def ranked(datasets: DataSets, start: str, end: str, period: Period = Period.DAY, **only: object):
+def ranked(
+    datasets: DataSets,
+    start: str,
+    end: str,
+    period: CalendarPeriod = CalendarPeriod.DAY,
+    **only: object,
+):
     found = datasets.model_rankings(days(start, end), period, **only)  # type: ignore[arg-type]
     return [(one.date, one.model, one.tokens) for one in found]
 
@@ -84,12 +90,12 @@ def test_models_are_told_by_day_week_and_month(datasets: DataSets, settle: Calla
         ("2026-11-02", "a/one", 30),
         ("2026-11-02", "b/two", 30),
     ]
-    assert ranked(datasets, "2026-10-31", "2026-11-02", Period.WEEK) == [
+    assert ranked(datasets, "2026-10-31", "2026-11-02", CalendarPeriod.WEEK) == [
         ("2026-10-26", "a/one", 30),
         ("2026-11-02", "a/one", 30),
         ("2026-11-02", "b/two", 30),
     ]
-    assert ranked(datasets, "2026-10-01", "2026-11-02", Period.MONTH) == [
+    assert ranked(datasets, "2026-10-01", "2026-11-02", CalendarPeriod.MONTH) == [
         ("2026-10-01", "a/one", 10),
         ("2026-11-01", "a/one", 50),
         ("2026-11-01", "b/two", 30),

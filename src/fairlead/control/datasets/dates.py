@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Final
 
-from fairlead.control.datasets.types import Period
+from fairlead.control.datasets.types import CalendarPeriod
 from fairlead.control.usage.analysis import QuestionInvalid
 from fairlead.control.usage.calendar import DAY_MS
 
@@ -43,7 +43,7 @@ class DateRange:
         """When the day after the last begins."""
         return _ms(self.end) + DAY_MS
 
-    def periods(self, period: Period) -> Iterator[tuple[date, DateRange]]:
+    def periods(self, period: CalendarPeriod) -> Iterator[tuple[date, DateRange]]:
         """Each with the day on which it begins, and those of its days that are in the range."""
         first = self.start
         while first <= self.end:
@@ -78,15 +78,15 @@ def date_of(unix_ms: int) -> date:
     return datetime.fromtimestamp(unix_ms // 1000, UTC).date()
 
 
-def _around(day: date, period: Period) -> tuple[date, date]:
+def _around(day: date, period: CalendarPeriod) -> tuple[date, date]:
     """When the period of that day begins, and when the next one does."""
     match period:
-        case Period.DAY:
+        case CalendarPeriod.DAY:
             return day, day + timedelta(days=1)
-        case Period.WEEK:
+        case CalendarPeriod.WEEK:
             monday = day - timedelta(days=day.weekday())
             return monday, monday + timedelta(days=7)
-        case Period.MONTH:
+        case CalendarPeriod.MONTH:
             first = day.replace(day=1)
             return first, (first + timedelta(days=31)).replace(day=1)
 

@@ -16,9 +16,9 @@ from fairlead.control.datasets.types import (
     MODELS_PER_PERIOD,
     AppRank,
     AppSort,
+    CalendarPeriod,
     Counted,
     ModelTokens,
-    Period,
     SessionCosts,
 )
 from fairlead.control.usage.service import Usage
@@ -42,7 +42,7 @@ class DataSets:
     def model_rankings(
         self,
         days: DateRange,
-        period: Period,
+        period: CalendarPeriod,
         *,
         only: Collection[str] | None = None,
         hidden: Collection[str] = (),

@@ -18,10 +18,10 @@ __all__ = [
     "VERSION",
     "AppRank",
     "AppSort",
+    "CalendarPeriod",
     "Counted",
     "ModelTokens",
     "Most",
-    "Period",
     "SessionCell",
     "SessionCosts",
     "TurnRange",
@@ -36,8 +36,8 @@ CELLS_PER_PAGE_MAX: Final = 500
 CELL_OFFSET_MAX: Final = 5000
 
 
-class Period(StrEnum):
-    """How long the spans are that a ranking is made for; weeks begin on Monday."""
+class CalendarPeriod(StrEnum):
+    """Of the calendar: rankings are published for each day, week from Monday, or month."""
 
     DAY = "day"
     WEEK = "week"

@@ -24,8 +24,8 @@ from fairlead.control.datasets.types import (
     CELLS_PER_PAGE_MAX,
     VERSION,
     AppSort,
+    CalendarPeriod,
     ModelTokens,
-    Period,
     TurnRange,
 )
 from fairlead.control.usage.analysis import QuestionInvalid
@@ -255,7 +255,7 @@ def _citation(page: str, as_of: str) -> str:
     return f"Source: Fairlead ({page.partition('://')[2]}), as of {as_of}."
 
 
-def _period_and_note(asked: Asked) -> tuple[Period, str | None]:
+def _period_and_note(asked: Asked) -> tuple[CalendarPeriod, str | None]:
     """note: why there are no figures for what was asked."""
     notes = {
         "context_bucket": (CONTEXT_BUCKETS, _CONTEXT_UNKNOWN),
@@ -263,17 +263,17 @@ def _period_and_note(asked: Asked) -> tuple[Period, str | None]:
         "language_type": (LANGUAGES, _UNREAD.format("language")),
     }
     given = [name for name, (words, _) in notes.items() if asked.choice(name, words)]
-    period = asked.choice("period", list(Period))
+    period = asked.choice("period", list(CalendarPeriod))
     for name in ("language_type", "category"):
         if name not in given:
             continue
         for other in ("modality", "context_bucket", "category"):
             if other != name and asked.parameter(other) is not None:
                 raise RequestInvalid(f"`{name}` does not go with `{other}`.", param=name)
-        if period == Period.DAY:
+        if period == CalendarPeriod.DAY:
             raise RequestInvalid(f"`{name}` is by week or month, not by day.", param="period")
-        return Period(period or Period.WEEK), notes[name][1]
-    return Period(period or Period.DAY), notes[given[0]][1] if given else None
+        return CalendarPeriod(period or CalendarPeriod.WEEK), notes[name][1]
+    return CalendarPeriod(period or CalendarPeriod.DAY), notes[given[0]][1] if given else None
 
 
 def _categories(asked: Asked) -> frozenset[str] | None:
@@ -287,7 +287,11 @@ def _categories(asked: Asked) -> frozenset[str] | None:
 
 
 def _ranked(
-    days: DateRange, period: Period, modality: str | None, snapshot: Snapshot, datasets: DataSets
+    days: DateRange,
+    period: CalendarPeriod,
+    modality: str | None,
+    snapshot: Snapshot,
+    datasets: DataSets,
 ) -> list[ModelTokens]:
     return datasets.model_rankings(
         days,
