@@ -282,11 +282,13 @@ def test_an_organisation_from_its_making_to_its_leaving(stage: Stage, ada: Windo
     assert saved(ada.post(f"{organisation}/invitations/{invited}/revoke"))
     assert ada.post(f"{organisation}/invitations/{invited}/revoke").status_code == 404
     assert saved(ada.post(f"{organisation}/name", name="Crew"))
+    assert ", for Crew</p>" in ada.get("/settings/sessions").text  # on every page
     refused = ada.post(f"{organisation}/leave")
     assert refused.status_code == 422
     assert "admin" in refused.text.split("<main", 1)[1]
     assert saved(ada.post(f"{organisation}/switch", account=stage.ada.account))
     assert "Share credit" in ada.get(organisation).text
+    assert ", for Crew</p>" not in ada.get("/settings/sessions").text
 
 
 def test_an_account_chooses_what_is_mailed_and_to_whom(stage: Stage, ada: Window) -> None:

@@ -18,6 +18,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from fairlead.control.accounts.types import AccountKind
 from fairlead.control.people.types import SignedIn
 from fairlead.core.errors import NotAuthenticated
 from fairlead.web.api.measured import Measuring
@@ -64,6 +65,13 @@ class Visitor:
             return ""
         user = self.signed_in.user
         return user.name or user.email or self.signed_in.account.name
+
+    @property
+    def acts_for(self) -> str:
+        """The organisation whose keys, credit and activity pages show; empty: their own."""
+        if self.signed_in is None or self.signed_in.account.kind is not AccountKind.ORGANISATION:
+            return ""
+        return self.signed_in.account.name
 
 
 NOBODY: Final = Visitor()
