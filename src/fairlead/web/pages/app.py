@@ -19,7 +19,7 @@ from fairlead.web.pages.builder import builder_pages
 from fairlead.web.pages.chat import chat_pages
 from fairlead.web.pages.compare import compare_pages
 from fairlead.web.pages.consent import consent_pages
-from fairlead.web.pages.credits import credits_pages
+from fairlead.web.pages.credits.app import credits_pages
 from fairlead.web.pages.data import data_pages
 from fairlead.web.pages.design_system import design_system_pages
 from fairlead.web.pages.documentation import documentation_pages

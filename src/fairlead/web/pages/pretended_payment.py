@@ -12,7 +12,7 @@ from starlette.routing import Route
 from fairlead.control.billing.types import Purchase, PurchaseId
 from fairlead.control.people.types import SignedIn
 from fairlead.core.errors import NotFound, PermissionDenied, RequestInvalid
-from fairlead.web.pages.credits_view import purchase_row
+from fairlead.web.pages.credits.view import purchase_row
 from fairlead.web.pages.site import Site
 from fairlead.web.reading import is_keepable
 

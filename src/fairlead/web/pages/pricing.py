@@ -17,7 +17,7 @@ from fairlead.core.catalog import Model
 from fairlead.core.ids import ModelId
 from fairlead.core.limits import PURCHASED_ENOUGH
 from fairlead.web.pages import shown
-from fairlead.web.pages.credits_view import Fees, fees_of
+from fairlead.web.pages.credits.view import Fees, fees_of
 from fairlead.web.pages.model_list import ModelRow, row_of
 from fairlead.web.pages.price_line import PER_MILLION
 from fairlead.web.pages.site import Site
