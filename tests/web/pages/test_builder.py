@@ -6,11 +6,14 @@ import html
 import json
 import re
 import shlex
+from typing import get_args, get_type_hints
 
 import httpx
 import pytest
 
-from fairlead.web.pages.builder_form import TEXT_CHARACTERS_MAX, draft_of
+from fairlead.core.chat import ReasoningSettings
+from fairlead.core.routing.preferences import Sort
+from fairlead.web.pages.builder_form import EFFORTS, TEXT_CHARACTERS_MAX, draft_of
 
 PAGE = {"accept": "text/html"}
 
@@ -33,6 +36,15 @@ async def test_nothing_chosen_is_a_call_that_works_at_once(client: httpx.AsyncCl
     assert 'model="sandbox/echo"' in code_of(page)
     assert "http://fairlead.test/api/v1" in code_of(page)
     assert "No model here" not in page.text
+
+
+@pytest.mark.anyio
+async def test_all_that_a_call_may_say_can_be_chosen(client: httpx.AsyncClient) -> None:
+    said = get_args(get_type_hints(ReasoningSettings)["effort"])[0]
+    assert {name for name, _ in EFFORTS if name} == set(get_args(said))
+    for sort in Sort:
+        page = await built(client, language="curl", sort=sort)
+        assert f'"sort": "{sort}"' in code_of(page)
 
 
 @pytest.mark.anyio

@@ -47,6 +47,8 @@ EFFORTS: Final = (
     ("low", "Low"),
     ("medium", "Medium"),
     ("high", "High"),
+    ("xhigh", "Extra high"),
+    ("max", "Maximum"),
 )
 FORMATS: Final = (("", "Text"), ("json_object", "A JSON object"))
 SORTS: Final = (
@@ -54,6 +56,7 @@ SORTS: Final = (
     ("price", "Lowest price"),
     ("throughput", "Highest throughput"),
     ("latency", "Lowest latency"),
+    ("exacto", "Best at calling tools"),
 )
 _FLAGS: Final = ("stream", "zdr", "no_fallbacks")
 

@@ -76,5 +76,5 @@ export const NO_PARAMETERS: Readonly<Parameters> = {
   web: false,
 };
 
-export const EFFORTS = ["", "none", "minimal", "low", "medium", "high"] as const;
+export const EFFORTS = ["", "none", "minimal", "low", "medium", "high", "xhigh", "max"] as const;
 export const MODELS_MAX = 5;

@@ -17,9 +17,8 @@ from fairlead.dialects.preset_drafts import draft_of
 from fairlead.web.pages.attempts import Refused
 from fairlead.web.pages.settings.preferences import Fields, put, put_list
 
-__all__ = ["EFFORTS", "FORM_FIELDS", "draft_in", "refusal_at", "values_of"]
+__all__ = ["FORM_FIELDS", "draft_in", "refusal_at", "values_of"]
 
-EFFORTS: Final = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 NUMBERS: Final = ("temperature", "top_p", "max_tokens", "seed", "cache_ttl_seconds")
 _LISTS: Final = ("order", "only", "ignore")
 _SWITCHES: Final = (

@@ -20,10 +20,10 @@ from fairlead.control.workspaces.types import Workspace
 from fairlead.core.errors import NotFound, RequestInvalid
 from fairlead.core.presets import PresetDraft, PresetStatus
 from fairlead.web.pages.attempts import Refused, attempted
+from fairlead.web.pages.builder_form import EFFORTS
 from fairlead.web.pages.paging import PAGE_ROWS, Paging, addressed, page_number, paging
 from fairlead.web.pages.settings.desk import SettingsDesk
 from fairlead.web.pages.settings.preset_form import (
-    EFFORTS,
     FORM_FIELDS,
     draft_in,
     refusal_at,
@@ -36,7 +36,7 @@ __all__ = ["preset_pages"]
 _PATH: Final = "/settings/presets"
 FORM_BYTES_MAX: Final = 512 * 1024  # a long prompt and long tools, as browsers write them
 _NEW: Final = PresetDraft(None, "{}")
-_EFFORTS: Final = (("", "As the model has it"), *((one, one) for one in EFFORTS))
+_EFFORTS: Final = (("", "As the model has it"), *EFFORTS[1:])
 _CACHES: Final = (("", "Not said"), ("on", "On"), ("off", "Off"))
 _TONES: Final = {PresetStatus.ACTIVE: "success", PresetStatus.DISABLED: "warning"}
 
