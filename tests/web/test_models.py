@@ -92,6 +92,14 @@ async def test_latest_aliases_are_listed_as_what_they_mean(client, seed, check_s
     assert endpoints["data"]["endpoints"]
 
 
+async def test_latest_aliases_are_written_as_their_models_and_makers_write_themselves(client):
+    names = {one["id"]: one["name"] for one in (await client.get("/api/v1/models")).json()["data"]}
+    assert names["~openai/gpt-latest"] == "OpenAI: GPT (latest)"
+    assert names["~z-ai/glm-latest"] == "Z.ai: GLM (latest)"
+    assert names["~deepseek/deepseek-chat-latest"] == "DeepSeek: DeepSeek Chat (latest)"
+    assert names["~openai/o-mini-latest"] == "OpenAI: o mini (latest)"
+
+
 async def test_a_family_that_is_not_listed_answers_by_its_name(client, seed):
     alias = min(slug for slug, one in seed.families.items() if not one.is_listed)
     model = (await client.get(f"/api/v1/model/{alias}")).json()["data"]

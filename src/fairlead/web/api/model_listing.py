@@ -6,6 +6,7 @@ alias has the price and the limits of the model that it means today, and says wh
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 import msgspec
@@ -20,6 +21,7 @@ from fairlead.web.api.model_shapes import Json, model_object
 __all__ = ["find", "listed", "prices_of", "shown"]
 
 _UNKNOWN_PRICE: Final = "-1"
+_LETTERS: Final = re.compile("[A-Za-z]+")
 
 
 def listed(snapshot: Snapshot) -> list[Model]:
@@ -71,7 +73,10 @@ def _alias(family: Family, snapshot: Snapshot) -> Model:
     """As the model that it means, under its own name."""
     target = snapshot.models[family.newest]
     maker = target.name.partition(":")[0]
-    words = family.alias.partition("/")[2].removesuffix(LATEST_MARK).replace("-", " ").title()
+    slug = family.alias.partition("/")[2].removesuffix(LATEST_MARK)
+    # As the model and its maker write themselves: "GPT", "DeepSeek".
+    written = {word.lower(): word for word in _LETTERS.findall(f"{target.short_name} {maker}")}
+    words = " ".join(written.get(word, word.title()) for word in slug.split("-"))
     return msgspec.structs.replace(
         target,
         id=ModelId(family.alias),
