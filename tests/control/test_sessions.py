@@ -2,61 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import closing
-from typing import TypeAlias
 
-import msgspec
 import pytest
 import sqlalchemy as sa
 
-from fairlead.control.generations import queries, sessions
-from fairlead.control.generations.listing import GenerationList, Wanted
+from fairlead.control.generations import sessions
+from fairlead.control.generations.listing import GenerationList
 from fairlead.control.generations.sessions import Session, SessionCursor, SessionList
+from fairlead.control.generations.types import Wanted
 from fairlead.control.usage.rollup import UsageRollup
 from fairlead.core.generation import Generation, Outcome
-from fairlead.core.ids import AccountId, UserId, generation_id
+from fairlead.core.ids import AccountId, UserId
 from fairlead.core.money import NanoUSD
 from fairlead.core.usage import Usage
 from fairlead.store import migrate
 from fairlead.store.database import Database, open_database
-from fairlead.store.records import front, pack
+from fairlead.store.records import pack
 from fairlead.store.tables.usage import usage_backlog
-from fairlead.testing.generations import plain_generation
+from tests.control import settled
+from tests.control.settled import ACCOUNT, BEGIN_MS, END_MS, insert, keep
 from tests.store.revisions import migrate_to
 
-ACCOUNT = AccountId("acc-sessions")
 ADA, BOB = UserId("user-ada"), UserId("user-bob")
-BEGIN_MS = 1_795_219_200_000
-END_MS = BEGIN_MS + 1_000_000
-Keep: TypeAlias = Callable[..., None]
 
 
 def call(number: int, session: str | None, **changed: object) -> Generation:
-    # Of three that began together, other things decide.
-    created_ms = BEGIN_MS + number // 3
-    made = msgspec.structs.replace(
-        plain_generation(number),
-        id=generation_id(created_ms, number),
-        account=ACCOUNT,
-        created_s=created_ms / 1000,
-        model="a/one",
-        session_id=session,
-        user=ADA,
-    )
-    return msgspec.structs.replace(made, **changed)
-
-
-@pytest.fixture
-def keep(database: Database) -> Keep:
-    def keep(*calls: Generation) -> None:
-        records = [pack(one) for one in calls]
-        with database.begin() as connection:
-            rows = [queries.row(front(one), one, None) for one in records]
-            queries.insert_new(database, connection, rows)
-            UsageRollup(database).add_within(connection, records)
-
-    return keep
+    return settled.call(number, **{"session_id": session, "user": ADA, **changed})
 
 
 def every(found: SessionList, *, limit: int, user: UserId | None = None) -> list[Session]:
@@ -81,7 +53,7 @@ def expected(calls: list[Generation], user: UserId | None) -> list[str]:
 
 
 def test_every_session_is_on_one_page_the_latest_first(
-    database: Database, keep: Keep, monkeypatch: pytest.MonkeyPatch
+    database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sessions, "LOOKED_AT", (3, 5))
     calls = [
@@ -93,9 +65,9 @@ def test_every_session_is_on_one_page_the_latest_first(
         )
         for number in range(80)
     ]
-    keep(*calls[:50])
-    keep(*calls[50:])
-    keep(call(90, "s1-1", account=AccountId("acc-another")))
+    keep(database, *calls[:50])
+    keep(database, *calls[50:])
+    keep(database, call(90, "s1-1", account=AccountId("acc-another")))
     found = SessionList(database)
     for user in (None, ADA, BOB):
         names = expected(calls, user)
@@ -107,10 +79,13 @@ def test_every_session_is_on_one_page_the_latest_first(
 
 
 def test_no_place_in_a_members_list_names_anothers_session(
-    database: Database, keep: Keep, monkeypatch: pytest.MonkeyPatch
+    database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sessions, "LOOKED_AT", (2, 4))
-    keep(*(call(number, f"s{number}", user=BOB if number % 7 else ADA) for number in range(60)))
+    keep(
+        database,
+        *(call(number, f"s{number}", user=BOB if number % 7 else ADA) for number in range(60)),
+    )
     found, behind = SessionList(database), None
     named: list[str] = []
     while True:
@@ -125,7 +100,7 @@ def test_no_place_in_a_members_list_names_anothers_session(
     assert "" in named
 
 
-def test_a_session_is_the_sum_of_its_calls(database: Database, keep: Keep) -> None:
+def test_a_session_is_the_sum_of_its_calls(database: Database) -> None:
     first = call(
         0,
         "run 7",
@@ -138,8 +113,8 @@ def test_a_session_is_the_sum_of_its_calls(database: Database, keep: Keep) -> No
         60, "run 7", usage=Usage(prompt=1, completion=1), cost=NanoUSD(1), user=BOB, is_byok=True,
         list_cost=NanoUSD(20),
     )  # fmt: skip
-    keep(own, first)
-    keep(failed)
+    keep(database, own, first)
+    keep(database, failed)
     found = SessionList(database)
     assert found.find(ACCOUNT, "run 7", user=None) == Session(
         id="run 7", models=("a/one", "b/two"), first_ms=BEGIN_MS, last_ms=BEGIN_MS + 20, requests=3,
@@ -152,11 +127,11 @@ def test_a_session_is_the_sum_of_its_calls(database: Database, keep: Keep) -> No
     assert found.find(AccountId("acc-another"), "run 7", user=None) is None
 
 
-def test_a_sessions_calls_are_listed_whatever_it_is_called(database: Database, keep: Keep) -> None:
+def test_a_sessions_calls_are_listed_whatever_it_is_called(database: Database) -> None:
     """No database has room for a zero in a text, and an index none for text without end."""
     strange = "a\0b" + "\N{SNOWMAN}" * 2000
     calls = [call(number, strange if number % 2 else "other") for number in range(8)]
-    keep(*calls)
+    keep(database, *calls)
     page = GenerationList(database).page(
         ACCOUNT, Wanted(BEGIN_MS, END_MS, session=strange), limit=2
     )
@@ -177,10 +152,8 @@ def test_sessions_from_before_they_were_kept_are_found_by_the_upgrade(fresh_addr
     waiting = calls[::50]
     with closing(open_database(fresh_address)) as database:
         migrate_to(database, "0013")
+        insert(database, *calls)
         with database.begin() as connection:
-            records = [pack(one) for one in calls]
-            rows = [queries.row(front(one), one, None) for one in records]
-            queries.insert_new(database, connection, rows)
             connection.execute(
                 sa.insert(usage_backlog), [{"generation_id": one.id} for one in waiting]
             )

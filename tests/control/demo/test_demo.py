@@ -32,7 +32,7 @@ from fairlead.testing.generations import plain_generation
 NOW_MS = 1_795_219_200_000 + 11 * 3_600_000  # 2026-11-21
 DAYS, CALLS = 12, 240
 SUMS = ("usage_minutes", "usage_hours", "usage_days", "usage_weeks", "usage_months",
-        "endpoint_hours", "endpoint_days", "provider_hours", "provider_days", "apps")  # fmt: skip
+        "endpoint_hours", "endpoint_days", "provider_hours", "provider_days", "apps", "app_calls")  # fmt: skip
 
 
 @pytest.fixture(scope="module")

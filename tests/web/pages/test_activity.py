@@ -16,6 +16,7 @@ from fairlead.core.money import NanoUSD, PicoUSD
 from fairlead.core.pricing import PriceSheet, charge, price_version
 from fairlead.core.usage import Usage
 from fairlead.core.who_pays import Cause
+from fairlead.web.pages import activity_export
 from fairlead.web.pages.generation_view import bill_of
 from fairlead.web.pages.kept_view import MESSAGES_MAX
 from tests.web.management.stage import Stage
@@ -237,6 +238,32 @@ def test_what_is_taken_away_opens_safely(stage: Stage, ada: Visit) -> None:
     pdf = ada.get("/activity/summary.pdf?by=app")
     assert pdf.headers["content-type"] == "application/pdf"
     assert pdf.content.startswith(b"%PDF")
+
+
+def test_a_file_of_calls_says_how_far_it_goes_back_and_where_the_rest_is(
+    stage: Stage, ada: Visit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now_s = stage.clock.now_s()
+    made = [stage.settle(stage.ada, cost=age, created_s=now_s - age).id for age in range(7)]
+    monkeypatch.setattr(activity_export, "CALLS_AT_ONCE", 2)
+    address: str | None = "/activity/calls.csv?period=day"
+    for calls_max, pages_max, expected in (
+        (3, 100, made[:3]),
+        (100, 1, made[3:5]),
+        (3, 100, made[5:]),
+    ):
+        monkeypatch.setattr(activity_export, "CALLS_MAX", calls_max)
+        monkeypatch.setattr(activity_export, "PAGES_MAX", pages_max)
+        assert address is not None
+        answer = ada.get(address)
+        assert [row["generation_id"] for row in rows_of(answer.text)] == expected
+        is_whole = 'filename="calls.csv"' in answer.headers["content-disposition"]
+        said = re.search(
+            r'filename="calls-back-to-(\d{8}-\d{6})\.csv"', answer.headers["content-disposition"]
+        )
+        assert is_whole is (said is None) is (expected[-1] == made[-1])
+        address = answer.links["next"]["url"] if "link" in answer.headers else None
+        assert is_whole is (address is None)
 
 
 def test_hostile_titles_and_names_are_only_text(stage: Stage, ada: Visit) -> None:

@@ -8,6 +8,7 @@ from typing import Final
 import sqlalchemy as sa
 
 from fairlead.core.ids import AccountId
+from fairlead.store.tables.call_apps import app_calls
 from fairlead.store.tables.call_sessions import session_calls, session_sums
 from fairlead.store.tables.generations import generations
 from fairlead.store.tables.installation import meta
@@ -80,9 +81,9 @@ def drop_empty_sums(connection: sa.Connection) -> None:
 
 
 def drop_traces(connection: sa.Connection, of: Sequence[AccountId]) -> None:
-    """What pages show of accounts besides sums: their apps and sessions, and what their keys used."""
+    """What pages show of accounts besides sums: apps and sessions with their calls, and what keys used."""
     keys = sa.select(api_keys.c.id).where(api_keys.c.account_id.in_(of))
     connection.execute(sa.delete(key_usage).where(key_usage.c.key_id.in_(keys)))
     connection.execute(sa.delete(apps).where(apps.c.account_id.in_(of)))
-    for table in (usage_series, session_sums, session_calls):
+    for table in (usage_series, session_sums, session_calls, app_calls):
         connection.execute(sa.delete(table).where(table.c.account_id.in_(of)))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Final, Protocol, cast
+from collections.abc import Sequence
+from typing import Final
 
 import sqlalchemy as sa
 
@@ -12,15 +12,12 @@ from fairlead.core.ids import AccountId, GenerationId
 from fairlead.store.database import Database, in_chunks
 from fairlead.store.journal_format import Position
 from fairlead.store.records import Front, unpack
-from fairlead.store.tables.call_sessions import session_calls
 from fairlead.store.tables.generations import generations, journal_positions
 
 __all__ = [
-    "Listed",
     "find",
     "forget_position",
     "insert_new",
-    "listed",
     "position",
     "records_after",
     "row",
@@ -36,18 +33,6 @@ _SAVE_POSITION: Final = sa.text(
     " ON CONFLICT (journal) DO UPDATE"
     " SET segment = excluded.segment, offset_bytes = excluded.offset_bytes"
 )
-
-
-class Listed(Protocol):
-    """What of a call its columns tell, to choose by."""
-
-    id: str
-    created_ms: int
-    model: str
-    provider: str
-    key_id: str
-    outcome: str
-    cached_tokens: int
 
 
 def insert_new(
@@ -90,69 +75,6 @@ def records_after(
         .limit(limit)
     )
     return [(GenerationId(row.id), bytes(row.record)) for row in rows]
-
-
-def listed(
-    connection: sa.Connection,
-    account: AccountId,
-    *,
-    start_ms: int,
-    end_ms: int,
-    session: str | None,
-    chosen: Callable[[Listed], bool],
-    behind: tuple[int, str] | None,
-    look_at: int,
-    limit: int,
-) -> tuple[list[bytes], int, tuple[int, str] | None]:
-    """An account's calls, the newest first, those behind `behind` (when it began, and its id).
-
-    session: of that one only; None: all. Returns the records of at most `limit` of those of the next `look_at`
-    calls that are chosen; how many were looked at; and the last of them, None: there are none behind.
-    """
-    columns = generations.c
-    next_ones = sa.select(
-        columns.id,
-        columns.created_ms,
-        columns.model,
-        columns.provider,
-        columns.key_id,
-        columns.outcome,
-        columns.cached_tokens,
-    )
-    if session is None:
-        where, number = columns, columns.id
-    else:
-        where, number = session_calls.c, session_calls.c.generation_id
-        next_ones = next_ones.join_from(session_calls, generations, number == columns.id).where(
-            where.session_id == session
-        )
-    next_ones = (
-        next_ones.where(
-            where.account_id == account, where.created_ms >= start_ms, where.created_ms < end_ms
-        )
-        .order_by(where.created_ms.desc(), number.desc())
-        .limit(look_at)
-    )
-    if behind is not None:
-        created_ms, last = behind
-        next_ones = next_ones.where(
-            where.created_ms <= created_ms, sa.or_(where.created_ms < created_ms, number < last)
-        )
-    near = connection.execute(next_ones).all()
-    # A row has each of these columns as an attribute.
-    those = [row.id for row in near if chosen(cast("Listed", row))][:limit]
-    records: dict[str, bytes] = {}
-    for some in in_chunks(those):
-        found = connection.execute(
-            sa.select(columns.id, columns.record).where(columns.id.in_(some))
-        )
-        records |= {row.id: bytes(row.record) for row in found}
-    last_one = near[-1] if len(near) == look_at else None
-    return (
-        [records[one] for one in those],
-        len(near),
-        None if last_one is None else (int(last_one.created_ms), last_one.id),
-    )
 
 
 def position(connection: sa.Connection, journal: str) -> Position | None:

@@ -67,6 +67,7 @@ FATES: Final[dict[str, Fate]] = {
     "generations": Fate(End.KEPT),  # and scrubbed, see Privacy.scrub
     "session_sums": Fate(End.DELETED, is_exported=False),  # the generations say it all
     "session_calls": Fate(End.DELETED, is_exported=False),
+    "app_calls": Fate(End.DELETED, is_exported=False),
     "generation_feedback": Fate(End.DELETED),
     "audit_entries": Fate(End.BLANKED, blank=(("address", ""), ("details", "{}"))),
     "ledger_accounts": Fate(End.KEPT),

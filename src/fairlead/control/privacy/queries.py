@@ -11,12 +11,13 @@ from fairlead.control.privacy.fates import FATES, End, Fate
 from fairlead.core.ids import AccountId, GenerationId
 from fairlead.store.tables import metadata
 from fairlead.store.tables.accounts import accounts
+from fairlead.store.tables.call_apps import app_calls
 from fairlead.store.tables.call_sessions import session_calls, session_sums
 from fairlead.store.tables.generations import generations
 
 __all__ = [
     "forget",
-    "forget_sessions",
+    "forget_groups",
     "next_records",
     "note_scrubbed",
     "replace_records",
@@ -112,6 +113,7 @@ def replace_records(
         )
 
 
-def forget_sessions(connection: sa.Connection, account: AccountId) -> None:
-    for table in (session_sums, session_calls):
+def forget_groups(connection: sa.Connection, account: AccountId) -> None:
+    """Which of its calls belonged together, as they themselves said: to a session, to an app."""
+    for table in (session_sums, session_calls, app_calls):
         connection.execute(sa.delete(table).where(table.c.account_id == account))

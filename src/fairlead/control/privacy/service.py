@@ -168,8 +168,10 @@ def _scrub(
         if (scrubbed := _scrubbed(record)) is not None
     ]
     queries.replace_records(connection, changed)
-    if changed:  # those that came after the account was deleted have brought their sessions again
-        queries.forget_sessions(connection, account)
+    if (
+        changed
+    ):  # those that came after the account was deleted have brought their sessions and apps again
+        queries.forget_groups(connection, account)
     return len(changed)
 
 

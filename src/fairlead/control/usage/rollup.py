@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import sqlalchemy as sa
 
-from fairlead.control.usage import app_queries, keeping, sessions
+from fairlead.control.usage import app_calls, app_queries, keeping, sessions
 from fairlead.control.usage.apps import APPS_PER_ACCOUNT_MAX, Claim, claim, merged
 from fairlead.control.usage.rules import MS_PER_S, Rolled, negated, roll
 from fairlead.control.usage.samples import Sample, sample
@@ -47,21 +47,26 @@ class UsageRollup:
         if samples:
             # Before what everybody adds to.
             sessions.add(connection, samples)
-            keeping.add(connection, self._rolled(connection, samples))
+            apps = self._apps(connection, samples)
+            app_calls.add(self._database, connection, samples, apps)
+            keeping.add(connection, self._rolled(connection, samples, apps))
 
     def subtract_within(self, connection: sa.Connection, records: Sequence[bytes]) -> None:
         """Take them out again: of generations that are in the sums. Rows stay, some with nothing in them; what
-        keys used and sessions came to stays as it is. Raises RecordUnreadable.
+        keys used, what sessions came to and which calls an app made stays as it is. Raises RecordUnreadable.
         """
         samples = list(map(sample, records))
         if samples:
-            keeping.add(connection, negated(self._rolled(connection, samples)))
+            apps = self._apps(connection, samples)
+            keeping.add(connection, negated(self._rolled(connection, samples, apps)))
 
-    def _rolled(self, connection: sa.Connection, samples: Sequence[Sample]) -> Rolled:
+    def _rolled(
+        self, connection: sa.Connection, samples: Sequence[Sample], apps: Mapping[str, int]
+    ) -> Rolled:
         return roll(
             samples,
             self._book,
-            apps=self._apps(connection, samples),
+            apps=apps,
             sheets=self._sheets_of(connection, samples),
         )
 

@@ -19,7 +19,8 @@ from starlette.routing import Route
 from fairlead.control.accounts.rules import default_workspace
 from fairlead.control.accounts.types import AccountKind
 from fairlead.control.contents.types import Reader
-from fairlead.control.generations.listing import Cursor, GenerationList, Page, Wanted
+from fairlead.control.generations.listing import GenerationList
+from fairlead.control.generations.types import Cursor, Page, Wanted
 from fairlead.control.people.types import SignedIn
 from fairlead.control.usage.calendar import month_after_ms, month_start_ms
 from fairlead.control.usage.dimensions import Dimension, Filter, Operator
@@ -222,11 +223,11 @@ class _Pages:
         member, asked, time, key = await self._asked(request)
         snapshot = self._site.services.catalog.snapshot
         rows: list[Sequence[object]] = []
-        behind: Cursor | None = None
-        while len(rows) < activity_export.CALLS_MAX:
-            page = await self._page(
-                member, asked, time, key, limit=activity_export.CALLS_AT_ONCE, behind=behind
-            )
+        behind = asked.before
+        for _ in range(activity_export.PAGES_MAX):
+            room = activity_export.CALLS_MAX - len(rows)
+            limit = min(room, activity_export.CALLS_AT_ONCE)
+            page = await self._page(member, asked, time, key, limit=limit, behind=behind)
             names = await self._usage.ask(
                 partial(names_of_calls, account=member.account.id, page=page)
             )
@@ -235,9 +236,10 @@ class _Pages:
                 activity_export.call_rows, page.generations, names, snapshot
             )
             behind = page.after
-            if behind is None:
+            if behind is None or len(rows) == activity_export.CALLS_MAX:
                 break
-        return await run_in_threadpool(activity_export.calls_csv, rows[: activity_export.CALLS_MAX])
+        rest = None if behind is None else replace(asked, before=behind)
+        return await run_in_threadpool(activity_export.calls_csv, rows, rest)
 
     async def summary_pdf(self, request: Request) -> Response:
         member, asked, time, key = await self._asked(request)
@@ -287,18 +289,13 @@ class _Pages:
         limit: int,
         behind: Cursor | None,
     ) -> Page:
-        app = None
-        if asked.app:
-            apps = await self._usage.ask(lambda usage: usage.apps([asked.app]))
-            # A number that no app has is an app that made no calls.
-            app = apps[asked.app].identity if asked.app in apps else "-"
         wanted = Wanted(
             time.start_ms,
             time.end_ms,
             asked.model or None,
             asked.provider or None,
             key,
-            app,
+            asked.app or None,
             None if member.is_admin else member.user.id,
             outcome=asked.calls.outcome,
             is_cached=asked.calls.is_cached,

@@ -26,6 +26,7 @@ __all__ = [
     "CALLS_AT_ONCE",
     "CALLS_MAX",
     "METRICS",
+    "PAGES_MAX",
     "Label",
     "call_rows",
     "calls_csv",
@@ -36,6 +37,7 @@ __all__ = [
 
 CALLS_MAX: Final = 10_000  # of one file
 CALLS_AT_ONCE: Final = 500
+PAGES_MAX: Final = 100  # that are asked for, be they full or short; some 3 s
 
 Label: TypeAlias = Callable[[str | int | bool], str]
 
@@ -155,8 +157,14 @@ def _call_cells(one: Generation, names: Names, snapshot: Snapshot) -> Sequence[o
     )
 
 
-def calls_csv(rows: Iterable[Sequence[object]]) -> Response:
-    return _private(csv_answer("calls", _CALL_COLUMNS, rows))
+def calls_csv(rows: Iterable[Sequence[object]], rest: Asked | None) -> Response:
+    """rest: which there are besides. The name says how far these go back then, and `Link` where the rest is."""
+    if rest is None or rest.before is None:
+        return _private(csv_answer("calls", _CALL_COLUMNS, rows))
+    reached = datetime.fromtimestamp(rest.before.created_ms / 1000, UTC)
+    answer = csv_answer(f"calls-back-to-{reached:%Y%m%d-%H%M%S}", _CALL_COLUMNS, rows)
+    answer.headers["link"] = f'<{rest.address("/activity/calls.csv")}>; rel="next"'
+    return _private(answer)
 
 
 def _private(response: Response) -> Response:

@@ -13,8 +13,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from fairlead.control.generations.listing import GenerationList, Wanted
+from fairlead.control.generations.listing import GenerationList
 from fairlead.control.generations.sessions import SessionList
+from fairlead.control.generations.types import Wanted
 from fairlead.control.people.types import SignedIn
 from fairlead.core.errors import NotFound
 from fairlead.core.ids import UserId

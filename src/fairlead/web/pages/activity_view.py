@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Final
 
-from fairlead.control.generations.listing import Cursor
+from fairlead.control.generations.types import Cursor
 from fairlead.control.usage.calendar import (
     DAY_MS,
     HOUR_MS,

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from fairlead.control.generations.listing import Cursor, Page
+from fairlead.control.generations.types import Cursor, Page
 from fairlead.control.usage.apps import claim
 from fairlead.control.usage.dimensions import Dimension
 from fairlead.control.usage.service import Usage
