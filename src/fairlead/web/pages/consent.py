@@ -96,19 +96,47 @@ def consent_pages(site: Site) -> list[Route]:
     management = site.services.management
     if management is None:
         return []
-    sessions = site.services.sessions
+    it = _Consent(site, management)
+    return [Route("/auth", it.serve, methods=["GET", "POST"])]
 
-    async def asked(request: Request) -> Response:
+
+class _Consent:
+    def __init__(self, site: Site, management: Management) -> None:
+        self._site = site
+        self._management = management
+
+    async def serve(self, request: Request) -> Response:
+        return await (self.answered(request) if request.method == "POST" else self.asked(request))
+
+    async def asked(self, request: Request) -> Response:
+        management, sessions = self._management, self._site.services.sessions
         wanted = _request(Asked(request, None))
         app = await management.do(lambda: management.apps.describe(wanted))
         if wants_page(request) and sessions is not None:
-            member = await site.member(request)
-            return await ask(request, member, wanted, app, dict(request.query_params))
+            member = await self._site.member(request)
+            return await self._ask(request, member, wanted, app, dict(request.query_params))
         signed_in = None if sessions is None else await sessions.signed_in(request)
         told = await management.do(lambda: _shown(management, app, wanted, signed_in))
         return answer({"data": told})
 
-    async def ask(
+    async def answered(self, request: Request) -> Response:
+        member, form = await self._site.posted(request)
+        as_asked = _as_asked(form)
+        app = await self._management.do(lambda: self._management.apps.describe(as_asked))
+        if form.fields.get("answer") != "allow":
+            return await self._refused(request, member, app)
+        made = await attempted(self._given(request, member, form, as_asked))
+        if isinstance(made, Refused):
+            return await self._ask(request, member, as_asked, app, form.fields, made)
+        if made.redirect_to is not None:
+            return _away(made.redirect_to)
+        return await self._site.page(
+            request, "consent/code.html", member, title="Your code", is_indexed=False,
+            code=made.code,
+        )  # fmt: skip
+
+    async def _ask(
+        self,
         request: Request,
         member: SignedIn,
         wanted: CodeRequest,
@@ -116,9 +144,9 @@ def consent_pages(site: Site) -> list[Route]:
         said: Mapping[str, str],
         refused: Refused | None = None,
     ) -> Response:
-        choose = partial(chosen_workspace, management.workspaces, member, said.get("workspace_id"))
-        choice = await management.do(choose)
-        return await site.page(
+        workspaces, named = self._management.workspaces, said.get("workspace_id")
+        choice = await self._management.do(partial(chosen_workspace, workspaces, member, named))
+        return await self._site.page(
             request,
             "consent/ask.html",
             member,
@@ -131,53 +159,32 @@ def consent_pages(site: Site) -> list[Route]:
             problems={} if refused is None else refused.problems,
         )
 
-    async def answered(request: Request) -> Response:
-        member, form = await site.posted(request)
-        as_asked = _as_asked(form)
-        app = await management.do(lambda: management.apps.describe(as_asked))
-        if form.fields.get("answer") != "allow":
-            if app.callback is None:
-                return await site.page(
-                    request, "consent/denied.html", member, title="Denied", is_indexed=False
-                )
+    async def _refused(self, request: Request, member: SignedIn, app: AskingApp) -> Response:
+        if app.callback is not None:
             return _away(_denied(app.callback))
-        now_ms = site.now_ms()
-
-        async def consented() -> NewCode:
-            wanted = _chosen(form, as_asked, now_ms=now_ms)
-            requester = Requester(
-                account=member.account.id,
-                actor=Actor.user(member.user.id, _place(site, request)),
-                user=member.user.id,
-                may_manage=member.is_admin,
-            )
-
-            def given() -> NewCode:
-                check_may_give(management, requester, wanted)
-                return management.apps.consent(
-                    member.account.id, member.user.id, wanted, actor=requester.actor
-                )
-
-            return await management.do(given)
-
-        made = await attempted(consented())
-        if isinstance(made, Refused):
-            return await ask(request, member, as_asked, app, form.fields, made)
-        if made.redirect_to is not None:
-            return _away(made.redirect_to)
-        return await site.page(
-            request,
-            "consent/code.html",
-            member,
-            title="Your code",
-            is_indexed=False,
-            code=made.code,
+        return await self._site.page(
+            request, "consent/denied.html", member, title="Denied", is_indexed=False
         )
 
-    async def serve(request: Request) -> Response:
-        return await (answered(request) if request.method == "POST" else asked(request))
+    async def _given(
+        self, request: Request, member: SignedIn, form: Form, as_asked: CodeRequest
+    ) -> NewCode:
+        management = self._management
+        wanted = _chosen(form, as_asked, now_ms=self._site.now_ms())
+        requester = Requester(
+            account=member.account.id,
+            actor=Actor.user(member.user.id, _place(self._site, request)),
+            user=member.user.id,
+            may_manage=member.is_admin,
+        )
 
-    return [Route("/auth", serve, methods=["GET", "POST"])]
+        def given() -> NewCode:
+            check_may_give(management, requester, wanted)
+            return management.apps.consent(
+                member.account.id, member.user.id, wanted, actor=requester.actor
+            )
+
+        return await management.do(given)
 
 
 def _away(address: str) -> Response:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final
+from typing import Any, Final
 
 from markupsafe import Markup
 from starlette.concurrency import run_in_threadpool
@@ -44,73 +44,87 @@ class Reading:
 
 
 def documentation_pages(site: Site) -> list[Route]:
-    shelf = read_shelf()
-    rendered = _rendering(shelf)
-    passages: Callable[[], tuple[Passage, ...]] = lru_cache(maxsize=1)(
-        lambda: passages_of(page for section in shelf.sections for page in section.pages)
-    )
+    it = _Documentation(site, read_shelf())
+    return [
+        Route("/docs", it.index),
+        Route("/docs/search", it.search),
+        Route("/docs/images/{name}", it.image),
+        Route("/docs/{page:path}", it.page),
+    ]
 
-    async def index(request: Request) -> Response:
-        return await site.page(
+
+class _Documentation:
+    def __init__(self, site: Site, shelf: Shelf) -> None:
+        self._site = site
+        self._shelf = shelf
+        self._rendered = _rendering(shelf)
+        self._passages = _reading_passages(shelf)
+
+    async def index(self, request: Request) -> Response:
+        return await self._page(
             request,
             "docs/index.html",
-            await site.visitor(request),
             title="Documentation",
             description="How to call models here, what it costs, and how this installation is run.",
-            section="docs",
-            shelf=shelf,
-            current="",
         )
 
-    async def search(request: Request) -> Response:
+    async def search(self, request: Request) -> Response:
         query = request.query_params.get("q", "").strip()
-        hits: tuple[Hit, ...] = await run_in_threadpool(lambda: found(passages(), query))
-        return await site.page(
+        hits: tuple[Hit, ...] = await run_in_threadpool(lambda: found(self._passages(), query))
+        return await self._page(
             request,
             "docs/search.html",
-            await site.visitor(request),
             title="Search the documentation",
-            section="docs",
             is_indexed=False,
             fragment="docs/results.html",
-            shelf=shelf,
-            current="",
             query=query,
             hits=hits,
             is_cut=len(hits) == HITS_MAX,
         )
 
-    async def show(request: Request) -> Response:
-        page = shelf.pages.get(request.path_params["page"])
+    async def page(self, request: Request) -> Response:
+        page = self._shelf.pages.get(request.path_params["page"])
         if page is None:
             raise NotFound("The documentation has no such page.")
-        one = await run_in_threadpool(rendered, page.name)
-        before, after = shelf.beside(page)
-        body = here(one.body, site.origin(request)) if page.about_calls else one.body
+        one = await run_in_threadpool(self._rendered, page.name)
+        before, after = self._shelf.beside(page)
+        body = here(one.body, self._site.origin(request)) if page.about_calls else one.body
         reading = Reading(page, body, one.headings, before, after)
-        return await site.page(
-            request,
-            "docs/page.html",
-            await site.visitor(request),
-            title=page.title,
-            section="docs",
-            shelf=shelf,
-            current=page.name,
-            reading=reading,
+        return await self._page(
+            request, "docs/page.html", title=page.title, current=page.name, reading=reading
         )
 
-    async def image(request: Request) -> Response:
-        body = shelf.images.get(request.path_params["name"])
+    async def image(self, request: Request) -> Response:
+        body = self._shelf.images.get(request.path_params["name"])
         if body is None:
             raise NotFound("There is no such picture.")
         return Response(body, headers=_IMAGE_HEADERS, media_type="image/png")
 
-    return [
-        Route("/docs", index),
-        Route("/docs/search", search),
-        Route("/docs/images/{name}", image),
-        Route("/docs/{page:path}", show),
-    ]
+    async def _page(
+        self,
+        request: Request,
+        template: str,
+        *,
+        title: str,
+        current: str = "",
+        **shown: Any,  # noqa: ANN401 - as `Site.page` takes it
+    ) -> Response:
+        """current: the name of the page that is read."""
+        visitor = await self._site.visitor(request)
+        return await self._site.page(
+            request, template, visitor, title=title, section="docs", shelf=self._shelf,
+            current=current, **shown,
+        )  # fmt: skip
+
+
+def _reading_passages(shelf: Shelf) -> Callable[[], tuple[Passage, ...]]:
+    """What is searched, read once."""
+
+    @lru_cache(maxsize=1)
+    def passages() -> tuple[Passage, ...]:
+        return passages_of(page for section in shelf.sections for page in section.pages)
+
+    return passages
 
 
 def _rendering(shelf: Shelf) -> Callable[[str], Rendered]:

@@ -18,7 +18,7 @@ from fairlead.control.audit.types import Actor
 from fairlead.control.catalog.types import AmendmentInvalid
 from fairlead.control.people.types import SignedIn
 from fairlead.core.catalog import Endpoint, EndpointStatus, Model, ModelKind
-from fairlead.core.catalog_amendments import AS_LISTED
+from fairlead.core.catalog_amendments import AS_LISTED, EndpointAmendment
 from fairlead.core.ids import AccountId, EndpointId
 from fairlead.core.money import PicoUSD, PriceInvalid, parse_price, price_text
 from fairlead.core.service_tiers import TIERS
@@ -64,69 +64,71 @@ class PricesView:
 
 
 def endpoint_price_pages(desk: AdminDesk) -> list[Route]:
-    amendments = desk.administration.catalogue.amendments
+    it = _EndpointPrices(desk)
+    return [
+        Route("/admin/endpoints/prices", it.shown),
+        Route("/admin/endpoints/prices", it.saved, methods=["POST"]),
+    ]
 
-    async def shown(request: Request) -> Response:
-        member = await desk.owner(request)
+
+class _EndpointPrices:
+    def __init__(self, desk: AdminDesk) -> None:
+        self._desk = desk
+        self._amendments = desk.administration.catalogue.amendments
+
+    async def shown(self, request: Request) -> Response:
+        member = await self._desk.owner(request)
         endpoint = EndpointId(request.query_params.get("endpoint", ""))
-        return await page(request, member, endpoint, None, {})
+        return await self._page(request, member, endpoint, None, {})
 
-    async def page(
-        request: Request,
-        member: SignedIn,
-        wanted: EndpointId,
-        typed: Mapping[str, str] | None,
-        problems: Mapping[str, str],
-    ) -> Response:
-        model, endpoint = await desk.administration.do(partial(amendments.find, wanted))
-        noted = await desk.administration.do(amendments.noted)
-        amendment = noted.amendments.endpoints.get(endpoint.id, AS_LISTED)
-        change = noted.endpoints.get(endpoint.id)
-        if typed is None:
-            typed = {
-                name: _typed(name, price)
-                for name, price in amendment.prices.items()
-                if name in _IS_PER_MILLION
-            }
-        view = _view(
-            model,
-            endpoint,
-            typed,
-            problems,
-            is_off=amendment.is_off,
-            is_changed=change is not None,
-        )
-        changes = await told(desk, {} if change is None else {endpoint.id: change})
-        return await desk.page(
-            request, "endpoint_prices", member, title=f"Prices of {model.id} at {endpoint.tag}",
-            status=422 if problems else 200,
-            view=view, problems=problems, changed=changes.get(endpoint.id),
-            now_s=desk.site.services.clock.now_s(),
-        )  # fmt: skip
-
-    async def saved(request: Request) -> Response:
-        member, form = await desk.posted(request)
+    async def saved(self, request: Request) -> Response:
+        member, form = await self._desk.posted(request)
         endpoint = EndpointId(form.fields.get("endpoint", ""))
         typed = {name: form.fields.get(name, "")[:_TYPED_MAX] for name, _, _ in PRICE_COLUMNS}
         prices, problems = _read(form)
 
         def save(*, account: AccountId, actor: Actor) -> Mapping[str, str]:
             try:
-                amendments.price(endpoint, prices, account=account, actor=actor)
+                self._amendments.price(endpoint, prices, account=account, actor=actor)
             except AmendmentInvalid as error:
                 return error.problems
             return {}
 
         if not problems:
-            problems = dict(await amend(desk, request, member, save))
+            problems = dict(await amend(self._desk, request, member, save))
         if problems:
-            return await page(request, member, endpoint, typed, problems)
-        return desk.site.go(addressed(PATH, {"endpoint": endpoint}), notice="prices-saved")
+            return await self._page(request, member, endpoint, typed, problems)
+        return self._desk.site.go(addressed(PATH, {"endpoint": endpoint}), notice="prices-saved")
 
-    return [
-        Route("/admin/endpoints/prices", shown),
-        Route("/admin/endpoints/prices", saved, methods=["POST"]),
-    ]
+    async def _page(
+        self,
+        request: Request,
+        member: SignedIn,
+        wanted: EndpointId,
+        typed: Mapping[str, str] | None,
+        problems: Mapping[str, str],
+    ) -> Response:
+        """typed: None: as they are kept."""
+        administration = self._desk.administration
+        model, endpoint = await administration.do(partial(self._amendments.find, wanted))
+        noted = await administration.do(self._amendments.noted)
+        amendment = noted.amendments.endpoints.get(endpoint.id, AS_LISTED)
+        change = noted.endpoints.get(endpoint.id)
+        view = _view(
+            model,
+            endpoint,
+            _kept(amendment) if typed is None else typed,
+            problems,
+            is_off=amendment.is_off,
+            is_changed=change is not None,
+        )
+        changes = await told(self._desk, {} if change is None else {endpoint.id: change})
+        return await self._desk.page(
+            request, "endpoint_prices", member, title=f"Prices of {model.id} at {endpoint.tag}",
+            status=422 if problems else 200,
+            view=view, problems=problems, changed=changes.get(endpoint.id),
+            now_s=self._desk.site.services.clock.now_s(),
+        )  # fmt: skip
 
 
 # --- what is shown ---------------------------------------------------------------------------------------
@@ -222,6 +224,14 @@ def pico_price(text: str, *, is_per_million: bool) -> PicoUSD:
     return PicoUSD(whole)
 
 
+def _kept(amendment: EndpointAmendment) -> dict[str, str]:
+    """As somebody would type them."""
+    return {
+        name: _typed(name, price)
+        for name, price in amendment.prices.items()
+        if name in _IS_PER_MILLION
+    }
+
+
 def _typed(name: str, price: PicoUSD) -> str:
-    """As somebody would type it."""
     return price_text(PicoUSD(price * _TOKENS) if _IS_PER_MILLION[name] else price)

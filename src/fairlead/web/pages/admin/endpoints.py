@@ -73,68 +73,82 @@ class EndpointRow:
 
 
 def endpoint_pages(desk: AdminDesk) -> list[Route]:
-    catalogue = desk.administration.catalogue
+    it = _Endpoints(desk)
+    return [
+        Route("/admin/endpoints", it.listed),
+        Route("/admin/endpoints/switch", it.switched, methods=["POST"]),
+        Route("/admin/endpoints/reset", it.reset, methods=["POST"]),
+    ]
 
-    async def listed(request: Request) -> Response:
-        member = await desk.owner(request)
+
+class _Endpoints:
+    def __init__(self, desk: AdminDesk) -> None:
+        self._desk = desk
+        self._catalogue = desk.administration.catalogue
+
+    async def listed(self, request: Request) -> Response:
+        member = await self._desk.owner(request)
         listing = _listing(request.query_params)
-        services = desk.site.services
-        own = {
-            (str(table.get("id")), str(table.get("provider") or ""))
-            for table in desk.administration.settings().models
-        }
+        services, catalogue = self._desk.site.services, self._catalogue
         await catalogue.look()
-        noted = await desk.administration.do(catalogue.amendments.noted)
-        in_trouble = services.health.in_trouble()
-
-        def read() -> list[EndpointRow]:
-            """What calls may go to comes first."""
-            offers = _Offers(catalogue.unamended(), services.catalog.snapshot, noted)
-            rows = [
-                row
-                for row in offers.rows(services.health, in_trouble, own)
-                if _matches(row, listing.q) and _is_in(row, listing.state)
-            ]
-            return sorted(rows, key=lambda row: row.state in _NOT_USED)
-
-        rows = await run_in_threadpool(read)
+        noted = await self._desk.administration.do(catalogue.amendments.noted)
+        rows = await run_in_threadpool(
+            self._rows, listing, noted, self._configured(), services.health.in_trouble()
+        )
         here, pages = listing.cut(rows)
         strays = sorted(noted.endpoints.keys() - _ids(catalogue.unamended()))[:STRAYS_SHOWN]
         shown = {one.listed.id for one in here} | set(strays)
-        return await desk.page(
+        changes = {one: change for one, change in noted.endpoints.items() if one in shown}
+        return await self._desk.page(
             request, "endpoints", member, title="Endpoints",
             fragment="admin/endpoint_rows.html",
             rows=here, total=len(rows), listing=listing, states=STATES,
             figures={one.listed.id: services.health.figures(one.listed.id) for one in here},
             strays=strays, now_s=services.clock.now_s(),
-            changes=await told(
-                desk, {one: change for one, change in noted.endpoints.items() if one in shown}
-            ),
+            changes=await told(self._desk, changes),
             pages=pages,
         )  # fmt: skip
 
-    async def switched(request: Request) -> Response:
-        member, form = await desk.posted(request)
+    async def switched(self, request: Request) -> Response:
+        member, form = await self._desk.posted(request)
         is_off = form.fields.get("to") == "off"
         endpoint = EndpointId(form.fields.get("endpoint", ""))
-        await amend(
-            desk, request, member, partial(catalogue.amendments.switch, endpoint, is_off=is_off)
-        )
-        return desk.site.go(
-            _listing(form.fields).address, notice="endpoint-off" if is_off else "endpoint-on"
-        )
+        switch = partial(self._catalogue.amendments.switch, endpoint, is_off=is_off)
+        await amend(self._desk, request, member, switch)
+        notice = "endpoint-off" if is_off else "endpoint-on"
+        return self._desk.site.go(_listing(form.fields).address, notice=notice)
 
-    async def reset(request: Request) -> Response:
-        member, form = await desk.posted(request)
+    async def reset(self, request: Request) -> Response:
+        member, form = await self._desk.posted(request)
         endpoint = EndpointId(form.fields.get("endpoint", ""))
-        await amend(desk, request, member, partial(catalogue.amendments.reset, endpoint))
-        return desk.site.go(_listing(form.fields).address, notice="endpoint-reset")
+        await amend(
+            self._desk, request, member, partial(self._catalogue.amendments.reset, endpoint)
+        )
+        return self._desk.site.go(_listing(form.fields).address, notice="endpoint-reset")
 
-    return [
-        Route("/admin/endpoints", listed),
-        Route("/admin/endpoints/switch", switched, methods=["POST"]),
-        Route("/admin/endpoints/reset", reset, methods=["POST"]),
-    ]
+    def _configured(self) -> set[tuple[str, str]]:
+        """Of which models and providers the configuration says something of its own."""
+        return {
+            (str(table.get("id")), str(table.get("provider") or ""))
+            for table in self._desk.administration.settings().models
+        }
+
+    def _rows(
+        self,
+        listing: Listing,
+        noted: Noted,
+        own: set[tuple[str, str]],
+        in_trouble: Mapping[EndpointId, Standing],
+    ) -> list[EndpointRow]:
+        """What calls may go to comes first. Blocks."""
+        services = self._desk.site.services
+        offers = _Offers(self._catalogue.unamended(), services.catalog.snapshot, noted)
+        rows = [
+            row
+            for row in offers.rows(services.health, in_trouble, own)
+            if _matches(row, listing.q) and _is_in(row, listing.state)
+        ]
+        return sorted(rows, key=lambda row: row.state in _NOT_USED)
 
 
 def _listing(fields: Mapping[str, str]) -> Listing:

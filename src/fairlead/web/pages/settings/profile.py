@@ -17,86 +17,92 @@ _PATH = "/settings/profile"
 
 
 def profile_pages(desk: SettingsDesk) -> list[Route]:
-    sign_in = desk.auth.sign_in
+    it = _Profile(desk)
+    return [
+        Route("/settings/profile", it.profile),
+        Route("/settings/profile/name", it.change_name, methods=["POST"]),
+        Route("/settings/profile/email", it.change_email, methods=["POST"]),
+        Route("/settings/profile/email/verify", it.verify_email, methods=["POST"]),
+        Route("/settings/profile/password", it.change_password, methods=["POST"]),
+    ]
 
-    async def show(
-        request: Request,
-        member: SignedIn | None = None,
-        *,
-        form: Form | None = None,
-        problem: Refused | None = None,
-    ) -> Response:
-        least = desk.auth.rules.password_characters_min
-        return await desk.page(
-            request,
-            "profile",
-            member or await desk.site.member(request),
-            title="Profile",
-            refused=problem,
-            values=None if form is None else form.fields,
-            password_hint=f"At least {least} characters; a sentence is a good one.",
-        )
 
-    async def profile(request: Request) -> Response:
-        return await show(request)
+class _Profile:
+    def __init__(self, desk: SettingsDesk) -> None:
+        self._desk = desk
+        self._sign_in = desk.auth.sign_in
 
-    async def change_name(request: Request) -> Response:
-        member, form = await desk.site.posted(request)
-        done = await attempted(sign_in.rename(member, form.fields.get("name", "")))
+    async def profile(self, request: Request) -> Response:
+        return await self._show(request, await self._desk.site.member(request))
+
+    async def change_name(self, request: Request) -> Response:
+        member, form = await self._desk.site.posted(request)
+        done = await attempted(self._sign_in.rename(member, form.fields.get("name", "")))
         if isinstance(done, Refused):
-            return await show(request, member, form=form, problem=done)
-        return desk.site.go(_PATH, notice="saved")
+            return await self._show(request, member, form, done)
+        return self._desk.site.go(_PATH, notice="saved")
 
-    async def change_email(request: Request) -> Response:
+    async def change_email(self, request: Request) -> Response:
         """Nothing changes until the link in the mail is followed."""
-        member, form = await desk.site.posted(request)
+        member, form = await self._desk.site.posted(request)
         done = await attempted(
-            sign_in.ask_for_verification(
+            self._sign_in.ask_for_verification(
                 member,
                 form.fields.get("email", ""),
-                desk.place(request),
+                self._desk.place(request),
                 present=form.text_or_none("email_password"),
             )
         )
         if isinstance(done, Refused):
             field = "email_password" if member.user.has_password else "email"
-            return await show(request, member, form=form, problem=_told(done, member, field))
-        return desk.site.go(_PATH, notice="link-sent")
+            return await self._show(request, member, form, _told(done, member, field))
+        return self._desk.site.go(_PATH, notice="link-sent")
 
-    async def verify_email(request: Request) -> Response:
-        member, form = await desk.site.posted(request)
+    async def verify_email(self, request: Request) -> Response:
+        member, form = await self._desk.site.posted(request)
+        place = self._desk.place(request)
         done = await attempted(
-            sign_in.ask_for_verification(member, member.user.email or "", desk.place(request))
+            self._sign_in.ask_for_verification(member, member.user.email or "", place)
         )
         if isinstance(done, Refused):
-            return await show(request, member, form=form, problem=done)
-        return desk.site.go(_PATH, notice="link-sent")
+            return await self._show(request, member, form, done)
+        return self._desk.site.go(_PATH, notice="link-sent")
 
-    async def change_password(request: Request) -> Response:
+    async def change_password(self, request: Request) -> Response:
         """In place of every session; this browser gets a new one."""
-        member, form = await desk.site.posted(request)
+        member, form = await self._desk.site.posted(request)
         made = await attempted(
-            sign_in.change_password(
+            self._sign_in.change_password(
                 member,
                 present=form.text_or_none("present_password"),
                 wanted=form.fields.get("password", ""),
-                place=desk.place(request),
+                place=self._desk.place(request),
             )
         )
         if isinstance(made, Refused):
             field = "present_password" if member.user.has_password else "password"
-            return await show(request, member, form=form, problem=_told(made, member, field))
-        response = desk.site.go(_PATH, notice="password-changed")
-        desk.auth.sessions.keep(request, response, made)
+            return await self._show(request, member, form, _told(made, member, field))
+        response = self._desk.site.go(_PATH, notice="password-changed")
+        self._desk.auth.sessions.keep(request, response, made)
         return response
 
-    return [
-        Route("/settings/profile", profile),
-        Route("/settings/profile/name", change_name, methods=["POST"]),
-        Route("/settings/profile/email", change_email, methods=["POST"]),
-        Route("/settings/profile/email/verify", verify_email, methods=["POST"]),
-        Route("/settings/profile/password", change_password, methods=["POST"]),
-    ]
+    async def _show(
+        self,
+        request: Request,
+        member: SignedIn,
+        form: Form | None = None,
+        problem: Refused | None = None,
+    ) -> Response:
+        least = self._desk.auth.rules.password_characters_min
+        return await self._desk.page(
+            request,
+            "profile",
+            member,
+            title="Profile",
+            refused=problem,
+            values=None if form is None else form.fields,
+            password_hint=f"At least {least} characters; a sentence is a good one.",
+        )
 
 
 def _told(problem: Refused, member: SignedIn, field: str) -> Refused:
