@@ -11,7 +11,7 @@ import { countSet, settingsOf } from "../../../src/fairlead/web/browser/chat/set
 import { NO_PARAMETERS, type Conversation, type Turn } from "../../../src/fairlead/web/browser/chat/types.ts";
 import { lines } from "../../../src/fairlead/web/browser/chat/why.ts";
 import { leftOut, remembered } from "../../../src/fairlead/web/browser/chat/workspaces.ts";
-import { costText, dayText, usageText } from "../../../src/fairlead/web/browser/chat/words.ts";
+import { costText, dayText, usageText, withAddresses } from "../../../src/fairlead/web/browser/chat/words.ts";
 
 const PNG = { name: "dot.png", type: "image/png", data: "data:image/png;base64,AAAA" };
 const PDF = { name: "page.pdf", type: "application/pdf", data: "data:application/pdf;base64,AAAA" };
@@ -244,6 +244,12 @@ test("costs are exact, and days are those of the calendar", () => {
   const now = new Date(2026, 10, 22, 9).getTime();
   const days = [now, now - 10 * 3_600_000, new Date(2026, 10, 1).getTime(), new Date(2025, 0, 5).getTime()];
   assert.deepEqual(days.map((ms) => dayText(ms, now)), ["Today", "Yesterday", "Nov 1", "Jan 5, 2025"]);
+});
+
+test("where to go for what failed is a link, to this site alone", () => {
+  const pieces = withAddresses("Add credits: https://a.test/credits. Not https://a.test.evil/x", "https://a.test");
+  assert.deepEqual(pieces, ["Add credits: ", "https://a.test/credits", ". Not https://a.test.evil/x"]);
+  assert.deepEqual(withAddresses("https://axtest/credits", "https://a.test"), ["https://axtest/credits"]);
 });
 
 test("what two windows said in one conversation is both kept", () => {

@@ -3,7 +3,7 @@
 import { parsed, record } from "../chat/asking.ts";
 import { stream } from "../chat/calling.ts";
 import { isUnderWay, newAnswer } from "../chat/conversation.ts";
-import { exchanged, part } from "../chat/dom.ts";
+import { exchanged, part, writeProblem } from "../chat/dom.ts";
 import type { Prose } from "../chat/prose.ts";
 import type { Answer } from "../chat/types.ts";
 import { costText, usageText } from "../chat/words.ts";
@@ -56,7 +56,7 @@ function show(place: HTMLElement, answer: Answer, prose: Prose | null): void {
   part(place, "reasoning").hidden = answer.reasoning === "";
   part(place, "reasoning-text").textContent = answer.reasoning;
   part(place, "failed").hidden = answer.state !== "failed";
-  part(place, "error").textContent = answer.error ?? "";
+  writeProblem(part(place, "error"), answer.error ?? "");
   part(place, "facts").textContent = factsOf(answer);
 }
 

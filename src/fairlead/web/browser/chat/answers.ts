@@ -2,7 +2,7 @@
 
 import { recordOf, type Remark } from "./calling.ts";
 import { isUnderWay } from "./conversation.ts";
-import { cloned, modelAddress, part } from "./dom.ts";
+import { cloned, modelAddress, part, writeProblem } from "./dom.ts";
 import { Flag } from "./flagging.ts";
 import type { Prose } from "./prose.ts";
 import type { Answer } from "./types.ts";
@@ -78,7 +78,7 @@ export class AnswerView {
     part(place, "failed").hidden = answer.state !== "failed";
     part(place, "failed").toggleAttribute("role", false);
     if (answer.state === "failed") part(place, "failed").setAttribute("role", "alert");
-    part(place, "error").textContent = answer.error ?? "The answer broke off.";
+    writeProblem(part(place, "error"), answer.error ?? "The answer broke off.");
     part(place, "stopped").hidden = answer.state !== "stopped";
     part(place, "facts").hidden = busy || answer.state === "failed";
     part(place, "usage").textContent = answer.usage === null ? "" : usageText(answer.usage);

@@ -1,5 +1,7 @@
 /** Pieces of the page, found or cloned from its templates. A piece that is not there is a fault of ours. */
 
+import { withAddresses } from "./words.ts";
+
 export function part<Kind extends HTMLElement = HTMLElement>(within: ParentNode, name: string): Kind {
   const found = within.querySelector<Kind>(`[data-${name}]`);
   if (found === null) throw new Error(`there is no ${name}`);
@@ -50,6 +52,17 @@ function controls(place: HTMLElement): HTMLElement[] {
 
 function nameOf(control: Element): string | null {
   return control.getAttribute("href") ?? control.getAttribute("aria-label");
+}
+
+/** Writes why something failed; where to go for it becomes a link. */
+export function writeProblem(place: HTMLElement, text: string): void {
+  const pieces = withAddresses(text, location.origin).map((piece, at) => {
+    if (at % 2 === 0) return piece;
+    const link = document.createElement("a");
+    link.href = link.textContent = piece;
+    return link;
+  });
+  place.replaceChildren(...pieces);
 }
 
 /** Where a model's page is. Whatever is called a model, it is a path of ours. */

@@ -36,3 +36,9 @@ export function refusalText(status: number): string {
   if (status === 413) return "This is too much to send at once. Leave an attachment out.";
   return `The call failed (${status}).`;
 }
+
+/** A text in pieces: those at odd places are addresses of this site, of which the others are free. */
+export function withAddresses(text: string, origin: string): string[] {
+  const quoted = origin.replace(/[^\w]/g, "\\$&");
+  return text.split(new RegExp(`(${quoted}/[\\w/#?=&%-]*)`));
+}
