@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { alone } from "../../../src/fairlead/web/browser/charts/alone.ts";
 import { ends, spread, told } from "../../../src/fairlead/web/browser/charts/labels.ts";
 import { stacked } from "../../../src/fairlead/web/browser/charts/stacking.ts";
-import { countText, formatOf, millisecondsText, shareText, tickText, usdText } from "../../../src/fairlead/web/browser/charts/words.ts";
+import { axisTexts, countText, formatOf, millisecondsText, shareText, tickText, usdText } from "../../../src/fairlead/web/browser/charts/words.ts";
 
 test("series stand on those before them, and what is unknown is nothing", () => {
   assert.deepEqual(stacked([[1, 2, null], [10, null, 30]]), [[1, 2, 0], [11, 2, 30]]);
@@ -16,6 +16,11 @@ test("axes are written shortly", () => {
   // No two steps of an axis read the same.
   const steps = [0.00008, 0.0001, 0.00012, 0.0125, 0.025, 0.0000005];
   assert.deepEqual(steps.map(usdText), ["$0.00008", "$0.0001", "$0.00012", "$0.0125", "$0.025", "$0.0000005"]);
+  // And none has fewer places than another.
+  assert.deepEqual(axisTexts("usd", [0, 0.25, 0.5, 0.75, 1]), ["$0", "$0.25", "$0.50", "$0.75", "$1.00"]);
+  assert.deepEqual(axisTexts("usd", [0, 0.0125, 0.025]), ["$0", "$0.0125", "$0.0250"]);
+  assert.deepEqual(axisTexts("usd", [0, 2, 4]), ["$0", "$2", "$4"]);
+  assert.deepEqual(axisTexts("count", [0, 500, 1000]), ["0", "500", "1K"]);
   assert.deepEqual([340, 1200].map(millisecondsText), ["340 ms", "1.2 s"]);
   assert.equal(shareText(0.1234), "12.3%");
   assert.equal(formatOf("nobody knows")(7), "7");

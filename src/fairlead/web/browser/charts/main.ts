@@ -12,7 +12,7 @@ import { alone } from "./alone.ts";
 import { ends, spread, told } from "./labels.ts";
 import { read, type Table } from "./table.ts";
 import { stacked } from "./stacking.ts";
-import { formatOf, momentText, tickText } from "./words.ts";
+import { axisTexts, formatOf, momentText, tickText } from "./words.ts";
 
 const HEIGHT_LOW = 160;
 const HEIGHT = 240;
@@ -133,7 +133,7 @@ function draw(figure: HTMLElement, place: HTMLElement, table: Table): uPlot {
       {
         ...axis,
         size: (_plot, texts) => 12 + Math.ceil(6.2 * Math.max(2, ...(texts ?? []).map((text) => text.length))),
-        values: (_plot, ticks) => ticks.map((tick) => write(tick)),
+        values: (_plot, ticks) => axisTexts(figure.dataset["format"], ticks),
       },
     ],
     series: [

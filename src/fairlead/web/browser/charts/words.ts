@@ -47,6 +47,16 @@ export function formatOf(name: string | undefined): (value: number) => string {
   }
 }
 
+/** Of an axis: where one step needs cents, all have as many places. */
+export function axisTexts(name: string | undefined, ticks: readonly number[]): string[] {
+  const texts = ticks.map(formatOf(name));
+  if (name !== "usd") return texts;
+  const places = Math.max(...texts.map((text) => text.split(".")[1]?.length ?? 0));
+  return places === 0 || ticks.some((tick) => Math.abs(tick) >= 1000)
+    ? texts
+    : ticks.map((tick) => (tick === 0 ? "$0" : `$${tick.toFixed(places)}`));
+}
+
 export function momentText(unixSeconds: number): string {
   return new Date(unixSeconds * 1000).toISOString().slice(0, 16).replace("T", " ");
 }
