@@ -175,6 +175,7 @@ def test_credit_is_given_once_for_one_form_and_noted(stage: AdminStage, owner: V
     assert "$12.50" in owner.get(path).text
     log = owner.get(f"/admin/audit?account={account}&action=credits").text
     assert "credits.grant" in log
+    assert "amount</span> $12.50" in log
     assert "<script>alert" not in log
 
 
@@ -288,6 +289,8 @@ def test_the_audit_log_is_paged_and_filtered(stage: AdminStage, owner: Visit) ->
     assert older is not None
     second = owner.get(older[1].replace("&amp;", "&"))
     assert second.text.count("<tr>") >= 10
+    assert "Newest" not in first.text
+    assert "Newest" in second.text
     assert "Nothing there" in owner.get("/admin/audit?action=nothing.ever").text
     assert "Nothing there" in owner.get("/admin/audit?actor=nobody").text
 

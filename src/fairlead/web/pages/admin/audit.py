@@ -1,9 +1,12 @@
-"""`/admin/audit`: who did what to whom, the latest first."""
+"""`/admin/audit`: who did what to whom, the newest first."""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from decimal import Decimal
 from functools import partial
+from itertools import starmap
 from typing import Final
 
 from starlette.requests import Request
@@ -12,8 +15,10 @@ from starlette.routing import Route
 
 from fairlead.control.audit.types import AuditEntry
 from fairlead.core.ids import AccountId
+from fairlead.core.money import NANO_PER_USD
 from fairlead.web.pages.admin.desk import AdminDesk
 from fairlead.web.pages.paging import PAGE_ROWS, addressed
+from fairlead.web.pages.shown import dollars
 from fairlead.web.reading import is_keepable
 
 __all__ = ["audit_pages"]
@@ -21,17 +26,21 @@ __all__ = ["audit_pages"]
 PATH: Final = "/admin/audit"
 FILTERS: Final = ("action", "actor", "account")
 FILTER_CHARACTERS_MAX: Final = 200
+_MONEY: Final = re.compile(r"_(nano|cents|usd)(?=_|$)")
+_AMOUNT: Final = re.compile(r"-?\d{1,18}(\.\d{1,9})?")
+_NANO_PER: Final = {"nano": 1, "cents": NANO_PER_USD // 100, "usd": NANO_PER_USD}
 
 
 @dataclass(frozen=True, slots=True)
 class EntryRow:
-    """actor, account: how to call them."""
+    """actor, account: how to call them. details: names and values, amounts of money as such."""
 
     entry: AuditEntry
     actor: str
     account: str
     by_actor: str
     by_action: str
+    details: tuple[tuple[str, str], ...]
 
 
 def audit_pages(desk: AdminDesk) -> list[Route]:
@@ -60,7 +69,7 @@ def audit_pages(desk: AdminDesk) -> list[Route]:
             older = addressed(PATH, chosen | {"before": rows[-1].entry.id})
         return await desk.page(
             request, "audit", member, title="Audit log", fragment="admin/audit_rows.html",
-            rows=rows, chosen=chosen, older=older, latest=addressed(PATH, chosen) if before else None,
+            rows=rows, chosen=chosen, older=older, newest=addressed(PATH, chosen) if before else None,
         )  # fmt: skip
 
     return [Route("/admin/audit", listed)]
@@ -78,4 +87,14 @@ def _row(entry: AuditEntry, names: dict[str, str]) -> EntryRow:
         account=names.get(entry.account, entry.account),
         by_actor=addressed(PATH, {"actor": entry.actor.name}),
         by_action=addressed(PATH, {"action": entry.action}),
+        details=tuple(starmap(_written, entry.details.items())),
     )
+
+
+def _written(name: str, value: str) -> tuple[str, str]:
+    """limit_nano 5000000000 is "limit", "$5.00"."""
+    unit = _MONEY.search(name)
+    if unit is None or not _AMOUNT.fullmatch(value):
+        return name, value
+    amount = int(Decimal(value) * _NANO_PER[unit[1]])
+    return name[: unit.start()] + name[unit.end() :], dollars(amount)

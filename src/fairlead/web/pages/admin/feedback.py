@@ -1,4 +1,4 @@
-"""`/admin/feedback`: what people say of answers, the latest first."""
+"""`/admin/feedback`: what people say of answers, the newest first."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def feedback_pages(desk: AdminDesk) -> list[Route]:
         return await desk.page(
             request, "feedback", member, title="Feedback", fragment="admin/feedback_rows.html",
             rows=[_row(one, names) for one in remarks[:PAGE_ROWS]],
-            older=older, latest=PATH if before else None,
+            older=older, newest=PATH if before else None,
         )  # fmt: skip
 
     return [Route("/admin/feedback", listed)]
