@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import time
@@ -85,6 +86,20 @@ class ControlPlane:
     settler: Settler
     usage_keeper: UsageKeeper
     session_counter: SessionCounter
+
+    def start(self) -> None:
+        """What works in threads of its own, until `close`."""
+        self.settler.start()
+        self.usage_keeper.start()
+        self.session_counter.start()
+
+    async def run(self) -> None:
+        """What works on the event loop, until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self.directory.run())
+            tasks.create_task(self.private.belongings.run())
+            tasks.create_task(self.private.writer.run())
+            tasks.create_task(self.amendments_follower.run())
 
     def close(self) -> None:
         """Settles what is in the journal, for a bounded time. Blocks."""

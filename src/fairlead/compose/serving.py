@@ -7,61 +7,36 @@ import contextlib
 import logging
 import signal
 import socket
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import uvloop
+from starlette.types import ASGIApp
 
 from fairlead.compose.administration import (
     LedgerChecker,
     ProviderChecker,
     build_administration,
 )
-from fairlead.compose.billing import billing_edge, build_billing_plane
-from fairlead.compose.control_plane import build_control_plane
+from fairlead.compose.billing import BillingServices, billing_edge, build_billing_plane
+from fairlead.compose.control_plane import ControlPlane, build_control_plane
+from fairlead.compose.data_plane import CallServices, build_call_services, build_data_plane
 from fairlead.compose.management import build_management
-from fairlead.compose.people import build_people_plane
-from fairlead.compose.system import (
-    SystemClock,
-    SystemIds,
-    allow_many_connections,
-    spare_the_collector,
-)
-from fairlead.compose.upstream import build_upstream, opened_providers
+from fairlead.compose.people import PeoplePlane, build_people_plane
+from fairlead.compose.system import SystemClock, allow_many_connections, spare_the_collector
+from fairlead.compose.upstream import opened_providers
 from fairlead.compose.visitors import build_visitors
 from fairlead.compose.web_edge import build_web_edge
 from fairlead.control.catalog.service import Catalog
-from fairlead.control.serving.health import HEALTH_DIRECTORY, HealthKeeper
-from fairlead.control.serving.wallet import LeasedWallet
-from fairlead.core.affinity import WarmPlaces
 from fairlead.core.catalog import Snapshot
 from fairlead.core.catalog_overlay import ConfigurationInvalid
-from fairlead.core.errors import ERRORS_PAGE
-from fairlead.core.health import HealthBook
-from fairlead.core.hedging import HedgeBudgets
-from fairlead.core.money import NANO_PER_USD, NanoUSD
-from fairlead.core.tool_calls import ToolJudge
-from fairlead.dialects.anthropic_messages import AnthropicMessages
-from fairlead.dialects.embeddings import Embeddings
-from fairlead.dialects.openai_chat import OpenAIChat
-from fairlead.dialects.openai_completions import OpenAICompletions
-from fairlead.dialects.openai_responses import OpenAIResponses
-from fairlead.dialects.rerank import Rerank
-from fairlead.gateway.admission import Admission
-from fairlead.gateway.app import DataPlane
 from fairlead.gateway.engines import EngineLists
-from fairlead.gateway.figures import CountedGenerations
 from fairlead.gateway.keyring import Keyring
-from fairlead.gateway.own_keys import OwnKeys
-from fairlead.gateway.server.asgi import asgi
 from fairlead.gateway.server.connection import ServerBounds
 from fairlead.gateway.server.listener import StopOrder
 from fairlead.gateway.server.listener import serve as serve_http
-from fairlead.gateway.services import Services, Timeouts
-from fairlead.gateway.tokens import EstimatingCounter
-from fairlead.providers.registry import PROVIDERS
 from fairlead.settings import Settings
 from fairlead.settings.addresses import outside_address
 
@@ -107,91 +82,99 @@ async def _serve(
     on_ready: Callable[[], None],
     reread: Callable[[], Settings | None] | None,
 ) -> int:
-    loop = asyncio.get_running_loop()
-    clock = SystemClock()
-    orders = _Orders(loop, settings)
+    clock, orders = SystemClock(), _Orders(asyncio.get_running_loop(), settings)
     address = outside_address(settings.server, listener.getsockname()[1])
 
     control = build_control_plane(settings, seed=seed, data=data, clock=clock)
-    catalog = control.catalog
-    health = HealthBook()
-    keeper = HealthKeeper(
-        health,
-        data / HEALTH_DIRECTORY,
-        now_s=clock.now_s,
-        cache=control.cache,
-        name=control.writer.encode(),
-    )
-    await asyncio.to_thread(keeper.load)
-    await catalog.start()
-    await catalog.configure(settings.models)
+    await control.catalog.start()
+    await control.catalog.configure(settings.models)
     await control.amendments_follower.look()
-    upstream = build_upstream(settings, clock)
-    credentials = Keyring(opened_providers(settings, catalog), client=upstream, clock=clock)
-    counted = CountedGenerations(control.journal)
-    wallet = LeasedWallet(
-        control.budgets,
-        control.database,
-        holder=control.writer,
-        now_s=clock.now_s,
-        slice_max=NanoUSD(round(settings.budgets.slice_usd_max * NANO_PER_USD)),
-        wait_s=settings.budgets.wait_s,
-    )
-    services = Services(
-        keys=control.directory,
-        limits=control.rate_limits,
-        admission=Admission(wallet, EstimatingCounter(), credits_page=f"{address}/credits"),
-        catalog=catalog,
-        credentials=credentials,
-        errors_page=f"{address}{ERRORS_PAGE}",
-        providers=PROVIDERS.get,
-        upstream=upstream,
-        health=health,
-        affinity=WarmPlaces(),
-        hedges=HedgeBudgets(share_permille=round(settings.routing.hedge_spend_max * 1000)),
-        tools=ToolJudge(),
-        generations=counted,
-        tokens=EstimatingCounter(),
-        ids=SystemIds(),
-        clock=clock,
-        loop=loop,
-        timeouts=Timeouts(
-            first_token=settings.timeouts.first_token_s,
-            between_tokens=settings.timeouts.between_tokens_s,
-            total=settings.timeouts.total_s,
-        ),
-        body_bytes_max=settings.server.body_bytes_max,
-        belongings=control.private.belongings,
-        own_keys=OwnKeys(
-            lambda: catalog.snapshot.providers,
-            lambda: orders.settings.providers,
-            client=upstream,
-            clock=clock,
-        ),
-        contents=control.private.writer,
-        presets=control.presets,
-    )
+    calls = build_call_services(
+        control, settings, data=data, clock=clock, address=address,
+        in_force=lambda: orders.settings,
+    )  # fmt: skip
+    await asyncio.to_thread(calls.health_keeper.load)
+    edge = await _build_edge(
+        control, settings, calls, clock=clock, address=address,
+        in_force=lambda: orders.settings, calls_under_way=lambda: app.calls_under_way,
+    )  # fmt: skip
+    visitors = build_visitors(control, edge.people.auth, clock=clock)
+    app = build_data_plane(calls, edge.web, visitors)
+
+    async def answer() -> None:
+        await calls.credentials.signed_in(timeout_s=SIGN_IN_AT_START_S)
+        await serve_http(
+            app,
+            listener,
+            bounds=ServerBounds(
+                head_bytes_max=settings.server.header_bytes_max,
+                drain_s=settings.server.drain_s,
+                keep_alive_s=settings.server.keep_alive_comment_s,
+            ),
+            stop=orders.stop,
+            on_ready=on_ready,
+            wall_s=clock.now_s,
+        )
+
+    spare_the_collector()
+    control.start()
+    try:
+        await _beside(
+            answer(),
+            calls.run(),
+            edge.run(),
+            control.run(),
+            _follow_settings(reread, orders, control.catalog, calls.credentials),
+            _discover(control.catalog, EngineLists(calls.upstream, calls.credentials), orders),
+        )
+    finally:
+        await _close(control, calls)
+    return orders.exit_code
+
+
+@dataclass(frozen=True, slots=True)
+class _Edge:
+    """What people and scripts meet, and what works behind it."""
+
+    web: ASGIApp
+    people: PeoplePlane
+    billing: BillingServices
+    ledger_checker: LedgerChecker
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self.people.run())
+            tasks.create_task(self.billing.jobs.run())
+            tasks.create_task(self.ledger_checker.run())
+
+
+async def _build_edge(
+    control: ControlPlane,
+    settings: Settings,
+    calls: CallServices,
+    *,
+    clock: SystemClock,
+    address: str,
+    in_force: Callable[[], Settings],
+    calls_under_way: Callable[[], int],
+) -> _Edge:
+    """address: ours, as links begin with it. in_force: the settings now."""
     management = build_management(control, clock=clock)
     people = build_people_plane(
         control, settings, clock=clock, address=address, sweep_apps=management.apps.sweep
     )
+    outbox = people.services.outbox
     billing = await asyncio.to_thread(
-        partial(
-            build_billing_plane,
-            control,
-            settings,
-            outbox=people.services.outbox,
-            clock=clock,
-            address=address,
-        )
+        build_billing_plane, control, settings, outbox=outbox, clock=clock, address=address
     )
     ledger_checker = LedgerChecker(control, clock=clock)
     web = build_web_edge(
         settings,
         control,
         clock=clock,
-        health=health,
-        credentials=credentials,
+        health=calls.health,
+        credentials=calls.credentials,
         auth=people.auth,
         billing=billing_edge(billing, control.ledger),
         management=management,
@@ -199,75 +182,32 @@ async def _serve(
             control,
             people.services,
             clock=clock,
-            settings=lambda: orders.settings,
-            calls_under_way=lambda: app.calls_under_way,
-            providers=ProviderChecker(lambda: catalog.snapshot, lambda: orders.settings, upstream),
+            settings=in_force,
+            calls_under_way=calls_under_way,
+            providers=ProviderChecker(lambda: control.catalog.snapshot, in_force, calls.upstream),
             ledger_checks=ledger_checker.job,
         ),
-        samples=lambda: (
-            counted.samples() | wallet.samples() | {"fairlead_calls_under_way": app.calls_under_way}
-        ),
+        samples=lambda: calls.samples() | {"fairlead_calls_under_way": calls_under_way()},
     )
-    messages = AnthropicMessages()
-    app = DataPlane(
-        services,
-        {
-            "/chat/completions": OpenAIChat(),
-            "/completions": OpenAICompletions(),
-            "/responses": OpenAIResponses(),
-            "/messages": messages,
-            "/embeddings": Embeddings(),
-            "/rerank": Rerank(),
-        },
-        asgi(web),
-        counters={"/messages/count_tokens": messages},
-        explained={"/routing/explain": OpenAIChat()},
-        of_pages={"/chat/completions": OpenAIChat()},
-        visitors=build_visitors(control, people.auth, clock=clock),
-    )
-    spare_the_collector()
-    control.settler.start()
-    control.usage_keeper.start()
-    control.session_counter.start()
-    try:
-        async with asyncio.TaskGroup() as tasks:
-            background = [
-                tasks.create_task(credentials.run()),
-                tasks.create_task(control.directory.run()),
-                tasks.create_task(wallet.run()),
-                tasks.create_task(control.private.belongings.run()),
-                tasks.create_task(control.private.writer.run()),
-                tasks.create_task(keeper.run()),
-                tasks.create_task(people.run()),
-                tasks.create_task(billing.jobs.run()),
-                tasks.create_task(ledger_checker.run()),
-                tasks.create_task(control.amendments_follower.run()),
-                tasks.create_task(_follow_settings(reread, orders, catalog, credentials)),
-                tasks.create_task(_discover(catalog, EngineLists(upstream, credentials), orders)),
-            ]
-            await credentials.signed_in(timeout_s=SIGN_IN_AT_START_S)
-            await serve_http(
-                app,
-                listener,
-                bounds=ServerBounds(
-                    head_bytes_max=settings.server.header_bytes_max,
-                    drain_s=settings.server.drain_s,
-                    keep_alive_s=settings.server.keep_alive_comment_s,
-                ),
-                stop=orders.stop,
-                on_ready=on_ready,
-                wall_s=clock.now_s,
-            )
-            for task in background:
-                task.cancel()
-    finally:
-        await control.private.writer.flush(timeout_s=STORE_CONTENTS_AT_END_S)
-        await upstream.aclose()
-        if control.cache is not None:
-            await control.cache.aclose()
-        await asyncio.to_thread(keeper.close)
-        await asyncio.to_thread(control.close)
-    return orders.exit_code
+    return _Edge(web, people, billing, ledger_checker)
+
+
+async def _beside(work: Coroutine[Any, Any, None], *jobs: Coroutine[Any, Any, None]) -> None:
+    """The work, and until its end the jobs. One that fails ends all."""
+    async with asyncio.TaskGroup() as tasks:
+        background = [tasks.create_task(job) for job in jobs]
+        await work
+        for task in background:
+            task.cancel()
+
+
+async def _close(control: ControlPlane, calls: CallServices) -> None:
+    await control.private.writer.flush(timeout_s=STORE_CONTENTS_AT_END_S)
+    await calls.upstream.aclose()
+    if control.cache is not None:
+        await control.cache.aclose()
+    await asyncio.to_thread(calls.health_keeper.close)
+    await asyncio.to_thread(control.close)
 
 
 class _Orders:

@@ -20,7 +20,7 @@ from starlette.applications import Starlette
 from starlette.datastructures import QueryParams
 from starlette.routing import BaseRoute, Mount, Route
 
-import fairlead.compose.serving
+import fairlead.compose.data_plane
 from fairlead.core.chat import ChatBody, ProviderPreferences
 from fairlead.web.api.billing import billing_operations
 from fairlead.web.operations import Operation, OperationRoute
@@ -104,7 +104,7 @@ def test_every_route_is_in_it_and_nothing_else(stage: Stage, document: dict[str,
 
 def dialects() -> set[str]:
     """The paths of the data plane, as they are put together."""
-    source = ast.parse(inspect.getsource(fairlead.compose.serving))
+    source = ast.parse(inspect.getsource(fairlead.compose.data_plane))
     return {
         key.value
         for table in ast.walk(source)
