@@ -204,6 +204,8 @@ test("models are found by words of their name, those that can be called first", 
   });
   const all = [choice("openai/o1", false), choice("openai/o3-mini", true), choice("acme/o1", true)];
   assert.deepEqual(matching(all, "O1 ").map((one) => one.id), ["acme/o1", "openai/o1"]);
+  const several = [choice("openai/o1-pro", true), choice("openai/o1", true), choice("acme/o1", false)];
+  assert.deepEqual(matching(several, "o1").map((one) => one.id), ["openai/o1", "openai/o1-pro", "acme/o1"]);
   assert.deepEqual(matching(all, "mini openai").map((one) => one.id), ["openai/o3-mini"]);
   assert.equal(matching(all, "").length, 3);
 });

@@ -44,6 +44,23 @@ def test_what_is_shown_of_a_model_is_what_the_api_says(listed: Callable[[str], L
     assert (row.price.prompt, row.price.completion, row.context) == ("$15", "$60", "200K")
 
 
+@pytest.mark.parametrize(
+    ("typed", "first"),
+    [
+        ("o1", "openai/o1"),
+        ("gpt4o", "openai/gpt-4o"),
+        ("DeepSeek R1", "deepseek/deepseek-r1"),
+        ("claude sonnet 4.5", "anthropic/claude-sonnet-4.5"),
+    ],
+)
+def test_who_is_called_just_so_is_found_first(
+    listed: Callable[[str], Listing], typed: str, first: str
+) -> None:
+    assert listed(f"q={typed}").rows[0].id == first
+    ages = [row.created_s for row in listed(f"q={typed}&sort=newest").rows]
+    assert ages == sorted(ages, reverse=True)
+
+
 def test_boxes_of_a_group_come_one_by_one_or_with_commas(
     listed: Callable[[str], Listing],
 ) -> None:

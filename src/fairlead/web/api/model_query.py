@@ -21,6 +21,7 @@ from fairlead.core.errors import RequestInvalid
 from fairlead.core.ids import ModelId, ProviderSlug
 from fairlead.core.pricing import PRICE_NAMES, PriceSheet
 from fairlead.web.api.model_listing import prices_of
+from fairlead.web.api.model_search import is_called
 
 __all__ = [
     "FIGURES",
@@ -208,16 +209,8 @@ def _ability_filters(given: Mapping[str, str]) -> list[_Keep]:
         keeps.append(lambda model: model.context_length >= context)
     if "q" in given:
         wanted = given["q"].lower()[:QUERY_CHARACTERS_MAX].split()
-        keeps.append(lambda model: all(_is_called(model, word) for word in wanted))
+        keeps.append(lambda model: all(is_called(model, word) for word in wanted))
     return keeps
-
-
-def _is_called(model: Model, word: str) -> bool:
-    """The permanent name only as a whole: the digits of its date would answer to every other word."""
-    if word in f"{model.id} {model.name}".lower():
-        return True
-    permanent = model.canonical_slug.lower()
-    return word in (permanent, permanent.partition("/")[2])
 
 
 def _price_filters(given: Mapping[str, str]) -> list[_Keep]:

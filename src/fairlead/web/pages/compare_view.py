@@ -13,6 +13,7 @@ from fairlead.core.ids import ModelId
 from fairlead.core.pricing import PriceSheet
 from fairlead.web.api.model_listing import prices_of
 from fairlead.web.api.model_query import called, parse_query, select
+from fairlead.web.api.model_search import named_first
 from fairlead.web.api.model_shapes import listed_endpoints
 from fairlead.web.pages import shown
 from fairlead.web.pages.model_list import (
@@ -194,7 +195,7 @@ def _offers(
     models: Iterable[Model] = catalogue.models
     if q:
         wanted = parse_query({"output_modalities": "all", "q": q}, catalogue.snapshot, now_s=now_s)
-        models = select(catalogue.models, wanted)
+        models = named_first(select(catalogue.models, wanted), q)
     free = (
         one for one in models if one.id not in names and (q or one.id in catalogue.snapshot.models)
     )

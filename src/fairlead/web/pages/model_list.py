@@ -27,6 +27,7 @@ from fairlead.web.api.model_query import (
     parse_query,
     select,
 )
+from fairlead.web.api.model_search import named_first
 from fairlead.web.pages import shown
 from fairlead.web.pages.model_choices import Choice, choices_of, unshown_of, why_none
 from fairlead.web.pages.price_line import PriceLine, price_line
@@ -242,6 +243,8 @@ def listing(
     }
     asked = parse_query(wanted, catalogue.snapshot, now_s=now_s, measured=measured)
     found = select(catalogue.models, asked)
+    if not given.get("sort"):
+        found = named_first(found, given.get("q", ""))
     sort = _SAME_SORTS.get(given.get("sort", ""), given.get("sort", ""))
     figure, written = _FIGURES.get(sort, ("", str))  # str writes nothing: there are no figures
     figures = figures_of(sort, measured) if figure else {}

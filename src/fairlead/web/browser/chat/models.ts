@@ -14,14 +14,20 @@ export interface Choice {
   ready: boolean;
 }
 
-/** Those with all the words in their name or id, the ones that can be called first. */
+/** Those with all the words in their name or id: the ones that can be called first, of these who is called just so. */
 export function matching(choices: readonly Choice[], query: string): Choice[] {
   const words = query.toLowerCase().split(/\s+/).filter(Boolean);
   const found = choices.filter((one) => {
     const text = `${one.id} ${one.name}`.toLowerCase();
     return words.every((word) => text.includes(word));
   });
-  return [...found.filter((one) => one.ready), ...found.filter((one) => !one.ready)];
+  const wanted = bare(query);
+  const isOther = (one: Choice) => bare(one.id) !== wanted && bare(one.id.slice(one.id.indexOf("/") + 1)) !== wanted;
+  return found.sort((one, other) => Number(other.ready) - Number(one.ready) || Number(isOther(one)) - Number(isOther(other)));
+}
+
+function bare(text: string): string {
+  return text.toLowerCase().replace(/[\s\-_.:/]/g, "");
 }
 
 export async function loadChoices(address: string): Promise<Choice[]> {
