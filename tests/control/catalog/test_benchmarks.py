@@ -39,4 +39,6 @@ def test_claims_of_different_sources_are_not_compared() -> None:
     apart = [claim("a/one", 90, "https://a.example"), claim("b/two", 80, "https://b.example")]
     assert not any(benchmarks_of(apart).indices.values())
     together = [*apart, claim("c/three", 70, "https://a.example")]
-    assert set(benchmarks_of(together).indices[Index.CODING]) == {"a/one", "c/three"}
+    found = benchmarks_of(together)
+    assert set(found.indices[Index.CODING]) == {"a/one", "c/three"}
+    assert [found.place(one) for one in together] == [(1, 2), (1, 1), (2, 2)]

@@ -35,6 +35,12 @@ class BenchmarkResult(msgspec.Struct, frozen=True, gc=False):
     variant: str | None = None
     date: str | None = None
 
+    @property
+    def vouched_by(self) -> str:
+        """Whose results it is comparable with: its reporter's, or what else its source says, if that names
+        none."""
+        return self.reported_by or self.source_url
+
 
 class _File(msgspec.Struct):
     benchmarks: list[BenchmarkResult]
@@ -43,20 +49,20 @@ class _File(msgspec.Struct):
 @dataclass(frozen=True, slots=True)
 class Benchmarks:
     """results: by model, in the order of the names of benchmarks.
-    best: of one benchmark and one reporter, each model's best score, highest first.
+    best: of one benchmark and who vouches for it, each model's best score, highest first.
     indices: of each model whose results that count for it can be compared with another's, from 0 to 100."""
 
     results: Mapping[str, tuple[BenchmarkResult, ...]] = field(default_factory=dict)
-    best: Mapping[tuple[str, str | None], tuple[float, ...]] = field(default_factory=dict)
+    best: Mapping[tuple[str, str], tuple[float, ...]] = field(default_factory=dict)
     indices: Mapping[Index, Mapping[ModelId, float]] = field(default_factory=dict)
 
     def of(self, model: str) -> tuple[BenchmarkResult, ...]:
         return self.results.get(model, ())
 
     def place(self, result: BenchmarkResult) -> tuple[int, int]:
-        """Which it would be, from 1, among the best of all models that the same reporter measured so; and how
-        many these are. Reporters are never ranked together; results that name none count as one reporter's."""
-        best = self.best.get((result.benchmark, result.reported_by), ())
+        """Which it would be, from 1, among the best of all models of which the same one says so; and how
+        many these are. Different reporters are never ranked together."""
+        best = self.best.get((result.benchmark, result.vouched_by), ())
         return 1 + sum(score > result.score for score in best), len(best)
 
 
@@ -65,10 +71,10 @@ NO_BENCHMARKS: Final = Benchmarks()
 
 def benchmarks_of(rows: Sequence[BenchmarkResult]) -> Benchmarks:
     results: defaultdict[str, list[BenchmarkResult]] = defaultdict(list)
-    best: defaultdict[tuple[str, str | None], dict[str, float]] = defaultdict(dict)
+    best: defaultdict[tuple[str, str], dict[str, float]] = defaultdict(dict)
     for row in rows:
         results[row.model].append(row)
-        of_models = best[row.benchmark, row.reported_by]
+        of_models = best[row.benchmark, row.vouched_by]
         of_models[row.model] = max(row.score, of_models.get(row.model, row.score))
     return Benchmarks(
         {
@@ -81,14 +87,9 @@ def benchmarks_of(rows: Sequence[BenchmarkResult]) -> Benchmarks:
 
 
 def _index(rows: Sequence[BenchmarkResult], index: Index) -> Mapping[ModelId, float]:
-    """A result that names no reporter is a claim of its source alone: it is compared with that one's others."""
     return indices_of(
         records_of(
-            Score(
-                ModelId(row.model),
-                f"{row.benchmark}, {row.reported_by or row.source_url}",
-                row.score,
-            )
+            Score(ModelId(row.model), f"{row.benchmark}, {row.vouched_by}", row.score)
             for row in rows
             if tells(row.benchmark, index)
         )

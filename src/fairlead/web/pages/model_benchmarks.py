@@ -19,7 +19,7 @@ _PERCENT: Final = 100
 class BenchmarkRow:
     """fraction: of the whole, where the score is a share. others: results in other settings, in words.
 
-    place, count: among the best of all models that the same reporter measured so.
+    place, count: among the best of all models of which the same one says so.
     """
 
     benchmark: str
@@ -59,9 +59,9 @@ def _indices(benchmarks: Benchmarks, model: ModelId) -> tuple[tuple[str, str, st
 
 
 def _rows(benchmarks: Benchmarks, model: str) -> tuple[BenchmarkRow, ...]:
-    grouped: dict[tuple[str, str | None], list[BenchmarkResult]] = {}
+    grouped: dict[tuple[str, str], list[BenchmarkResult]] = {}
     for one in benchmarks.of(model):
-        grouped.setdefault((one.benchmark, one.reported_by), []).append(one)
+        grouped.setdefault((one.benchmark, one.vouched_by), []).append(one)
     return tuple(_row(results, *benchmarks.place(results[0])) for results in grouped.values())
 
 
