@@ -49,6 +49,14 @@ async def test_the_best_of_a_row_is_marked_and_equals_are_not(
     assert "91.8%" in rows["MMLU"]
 
 
+async def test_what_reads_as_the_best_does_is_marked_too(client: httpx.AsyncClient) -> None:
+    address = "/compare?models=openai/gpt-6-sol,deepseek/deepseek-v4.1-flash,openai/o1"
+    text = unescape((await client.get(address, headers=HTML)).text)
+    rows = dict(re.findall(r'<th scope="row">([\w ]+)<(.*?)</tr>', text, re.DOTALL))
+    assert rows["Context"].count("1.05M") == rows["Context"].count("compare-best") == 2
+    assert "1, 1 with a key" not in text
+
+
 async def test_nothing_chosen_offers_the_newest(client: httpx.AsyncClient) -> None:
     text = (await client.get("/compare", headers=HTML)).text
     assert "Choose the first" in text

@@ -281,9 +281,7 @@ def _here(models: Sequence[Model], known: Known, weekly: Mapping[ModelId, int]) 
         figures = [known.figures(one) for one in endpoints]
         offered = {one.provider for one in endpoints}
         ready = {one.provider for one in endpoints if known.can_serve(one)}
-        providers.append(
-            f"{len(offered)}, {len(ready) or 'none'} with a key" if offered else shown.UNKNOWN
-        )
+        providers.append(_providers(len(offered), len(ready)) if offered else shown.UNKNOWN)
         latencies.append(
             min((one.latency_30m.p50 for one in figures if one.latency_30m), default=None)
         )
@@ -326,6 +324,13 @@ def _here(models: Sequence[Model], known: Known, weekly: Mapping[ModelId, int]) 
     return tuple(one for one in lines if any(cell.text != shown.UNKNOWN for cell in one.cells))
 
 
+def _providers(offered: int, ready: int) -> str:
+    """ready: how many have a key here."""
+    if ready == offered:
+        return f"{offered}, with a key" if offered == 1 else f"{offered}, all with keys"
+    return f"{offered}, {ready or 'none'} with a key"
+
+
 def _benchmarks(models: Sequence[Model], benchmarks: Benchmarks) -> tuple[Line, ...]:
     """Those that at least two of the models have from the same reporter; the best result of each."""
     scores: dict[tuple[str, str], dict[str, float]] = {}
@@ -364,12 +369,12 @@ def _about(models: Sequence[Model]) -> tuple[Line, ...]:
 def _cells(
     texts: Sequence[str], values: Sequence[float | None], *, is_less_better: bool = False
 ) -> tuple[Cell, ...]:
-    """The best is marked where there is one: of two that are equal nobody is better."""
-    told = [one for one in values if one is not None]
+    """What reads as the best does is marked, unless all do: of two that are equal nobody is better."""
+    told = [(value, text) for value, text in zip(values, texts, strict=True) if value is not None]
     best = None
-    if len(told) > 1 and len(set(told)) > 1:
-        best = min(told) if is_less_better else max(told)
+    if len({text for _, text in told}) > 1:
+        best = (min(told) if is_less_better else max(told))[1]
     return tuple(
-        Cell(text, is_best=best is not None and value == best)
+        Cell(text, is_best=best is not None and value is not None and text == best)
         for text, value in zip(texts, values, strict=True)
     )
