@@ -48,9 +48,12 @@ class Read(HTMLParser):
                 self.links.add(value)
 
 
+def page_of(text: str, source: str = "api/made-up.md") -> DocPage:
+    return DocPage("made-up", "Made up", "Made up", source, "Start", about_calls=True, text=text)
+
+
 def made_up(text: str, source: str = "api/made-up.md") -> str:
-    page = DocPage("made-up", "Made up", "Made up", source, "Start", about_calls=True, text=text)
-    return str(render(page, SHELF).body)
+    return str(render(page_of(text, source), SHELF).body)
 
 
 async def test_every_page_answers_and_every_link_in_it_leads_somewhere(
@@ -156,6 +159,17 @@ def test_every_word_must_be_there_and_titles_count_most() -> None:
     assert len(found(passages, "the")) == 30
 
 
+def test_a_passage_reads_as_its_page_does() -> None:
+    text = (
+        "Code like `xyzzy`, *and* more\n\n| Fault | Sees |\n|---|---|\n| none | `200`. |\n"
+        + "far " * 80
+    )
+    (passage,) = passages_of([page_of(text)])
+    excerpt = "".join(found([passage], "xyzzy")[0].parts)
+    assert excerpt.startswith("Code like xyzzy, and more Fault · Sees none · 200. far")
+    assert excerpt.endswith(" far …")
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -190,6 +204,12 @@ def test_links_out_of_the_documentation_become_words() -> None:
 
 def test_a_line_ends_in_a_table_where_it_says_so() -> None:
     assert "<td>a<br />\nb</td>" in made_up("| x |\n|---|\n| a<br>b |")
+
+
+def test_a_name_in_a_table_can_be_broken_at_its_joints() -> None:
+    html = made_up("`a_b`\n\n| x |\n|---|\n| `too_many.calls` |")
+    assert "<code>a_b</code>" in html
+    assert "<code>too_<wbr>many.<wbr>calls</code>" in html
 
 
 def test_code_of_no_known_language_is_shown_as_it_is() -> None:

@@ -36,6 +36,7 @@ _LABELS: Final[Mapping[str, str]] = {
 }  # fmt: skip
 _LEVELS_SHOWN: Final = ("h2", "h3")
 _BREAK: Final = "<br>"
+_JOINT: Final = re.compile(r"(?<=\w[._/])(?=\w)")  # of a name, where it may be broken
 _PNG_SIZE: Final = struct.Struct(">II")
 _PNG_SIZE_AT: Final = 16
 
@@ -119,6 +120,7 @@ def _markdown() -> MarkdownIt:
     markdown = MarkdownIt("commonmark", {"html": False}).enable("table")
     for name, rule in (
         ("fence", _fence),
+        ("code_inline", _code_inline),
         ("table_open", _table_open),
         ("table_close", _table_close),
         ("heading_close", _heading_close),
@@ -150,6 +152,15 @@ def _fence(
     return str(
         component.code(highlighted(code, language), f"code-{surroundings.codes}", label=label)
     )
+
+
+def _code_inline(
+    _renderer: object, tokens: Sequence[Token], place: int, _options: object, _env: _Env
+) -> str:
+    """A name in a table can be broken at its joints: on a phone it would push the next column out."""
+    token = tokens[place]
+    code = escape(token.content)
+    return f"<code>{_JOINT.sub('<wbr>', code) if token.meta.get('in_table') else code}</code>"
 
 
 def _table_open(
@@ -206,6 +217,8 @@ def _anchored(tokens: Sequence[Token], surroundings: _Surroundings) -> tuple[Hea
             if token.attrGet("style") == "text-align:right":
                 token.attrSet("class", "numeric")
             token.attrs.pop("style", None)
+            for child in tokens[place + 1].children or ():
+                child.meta["in_table"] = True
     return tuple(headings)
 
 

@@ -17,7 +17,9 @@ HITS_MAX: Final = 30
 EXCERPT_CHARACTERS: Final = 180
 _HEADING: Final = re.compile(r"^(#{1,4}) (.+)$")
 _LINK: Final = re.compile(r"!?\[([^\]]*)\]\([^)]*\)")
-_MARKS: Final = re.compile(r"^\|[-:| ]+\|$|<br>|[`*|>]+|^-{3,}.*$|^\s*[-+] ", re.MULTILINE)
+_MARKS: Final = re.compile(r"^\|[-:| ]+\|$|^\||\|$|<br>|>+|^-{3,}.*$|^\s*[-+] ", re.MULTILINE)
+_MARKS_IN_WORDS: Final = re.compile(r"[`*]+")
+_CELL_END: Final = re.compile(r" +\| +")
 _SPACE: Final = re.compile(r"\s+")
 
 
@@ -82,7 +84,10 @@ def _excerpt(text: str, words: Sequence[str]) -> tuple[str, ...]:
     if begin:
         begin = text.find(" ", begin) + 1
     piece = text[begin : begin + EXCERPT_CHARACTERS]
-    whole = f"{'… ' if begin else ''}{piece}{'…' if len(text) > begin + len(piece) else ''}"
+    is_cut = len(text) > begin + len(piece)
+    if is_cut:
+        piece = piece.rpartition(" ")[0] or piece
+    whole = f"{'… ' if begin else ''}{piece}{' …' if is_cut else ''}"
     return tuple(either.split(whole))
 
 
@@ -107,4 +112,6 @@ def _split(page: DocPage) -> list[Passage]:
 
 
 def _plain(text: str) -> str:
-    return _SPACE.sub(" ", _MARKS.sub(" ", _LINK.sub(r"\1", text))).strip()
+    """Without the marks of Markdown; cells of a table are kept apart by a dot."""
+    text = _MARKS_IN_WORDS.sub("", _MARKS.sub(" ", _LINK.sub(r"\1", text)))
+    return _SPACE.sub(" ", _CELL_END.sub(" · ", text)).strip()
