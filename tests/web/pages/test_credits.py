@@ -122,7 +122,7 @@ def test_bought_used_and_paid_back(stage: Stage, ada: Visit) -> None:
     assert "$105.50" in ada.get("/credits").text
     stage.settle(stage.ada, cost=2 * DOLLAR)
     assert "Pay back $98.00" in ada.get(path).text
-    assert "The fee of $5.50 is not." in ada.get(f"{path}/refund").text
+    assert "the fee of $5.50 stays with us." in ada.get(f"{path}/refund").text
     assert ada.post(f"{path}/refund").headers["location"] == f"{path}?notice=refunded"
     after = ada.get(path).text
     assert "Partly paid back" in after
@@ -150,6 +150,8 @@ def test_a_payment_that_failed_says_so(ada: Visit) -> None:
     path = bought(ada, outcome="decline")
     page = ada.get(path).text
     assert "It was not paid." in page
+    assert "Not yet" not in page
+    assert 'href="/credits/buy"' in page
     assert "Pay back" not in page
     refused = ada.post(f"{path}/refund")
     assert refused.status_code == 409

@@ -271,7 +271,8 @@ def quote_view(quote: Quote, *, is_test: bool) -> QuoteView:
 
 @dataclass(frozen=True, slots=True)
 class PurchaseRow:
-    """pay_at: where it can be paid still. problem: why it failed, in the payment company's words."""
+    """pay_at: where it can be paid still. again_at: where another can be begun. problem: why it failed, in the
+    payment company's words."""
 
     id: str
     path: str
@@ -287,6 +288,7 @@ class PurchaseRow:
     is_test: bool
     problem: str
     pay_at: str | None
+    again_at: str
     created_s: float
     paid_s: float | None
 
@@ -311,6 +313,7 @@ def purchase_row(purchase: Purchase) -> PurchaseRow:
         purchase.company == "test",
         facts.problem,
         purchase.url if is_open else None,
+        "/credits/invoices" if purchase.purpose is Purpose.INVOICE else "/credits/buy",
         purchase.created_ms / _MS_PER_S,
         facts.paid_ms / _MS_PER_S if facts.paid_cents is not None else None,
     )
