@@ -26,7 +26,7 @@ _TITLES: Final = MappingProxyType(
         400: "That cannot be asked like this",
         401: "Sign in first",
         402: "There is not enough credit",
-        403: "This is not for you",
+        403: "You have no access to this",
         404: "There is nothing here",
         405: "This address does not take that",
         409: "Somebody was faster",
