@@ -189,7 +189,7 @@ def test_somebody_enters_pays_and_leaves(
     keyboard.follow(page.get_by_role("button", name="Deny"))
     expect(page.get_by_role("heading", level=1)).to_have_text("Denied")
     page.goto(question)
-    keyboard.fill(page.get_by_label("It may spend at most"), "5")
+    keyboard.fill(page.get_by_label("Spending limit"), "5")
     keyboard.follow(page.get_by_role("button", name="Allow"))
     expect(page.get_by_role("heading", level=1)).to_have_text("Your code")
     assert serious_findings(page) == []

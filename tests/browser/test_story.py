@@ -280,7 +280,7 @@ def let_an_app_in(page: Page, watched: Watched, served: Served) -> str:
             "&code_challenge_method=S256"
         )
         expect(page.get_by_text("a program on this device")).to_be_visible()
-        page.get_by_label("It may spend at most").fill("5")
+        page.get_by_label("Spending limit").fill("5")
         page.get_by_role("button", name="Allow").click()
         expect(page).to_have_title("Editor")
         (code,) = app.codes
