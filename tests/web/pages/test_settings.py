@@ -331,6 +331,8 @@ def test_a_test_message_goes_to_who_asks_once_in_a_minute(ada: Window) -> None:
 def test_members_use_an_organisation_and_admins_change_it(stage: Stage, ada: Window) -> None:
     crew = stage.organisation(stage.ada, stage.bob)
     admin, member = Window(stage, stage.ada, crew), Window(stage, stage.bob, crew)
+    assert 'href="/credits"' in admin.get("/settings/sessions").text
+    assert 'href="/credits"' not in member.get("/settings/sessions").text  # it refuses them
     path = f"/settings/organisation/members/{stage.bob.user}"
     wrong = admin.post(path, role="member", limit="lots")
     assert wrong.status_code == 422
