@@ -167,7 +167,7 @@ class _Accounts:
         return tuple(
             PersonRow(
                 user=user,
-                role=one.role.value if is_shared else "its person",
+                role=one.role.value if is_shared else "holder",
                 may_disable=owner is None or user.account != owner.id,
             )
             for one in members

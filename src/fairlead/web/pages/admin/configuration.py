@@ -94,7 +94,7 @@ def _section(
     return Section(
         name=name,
         anchor=name.replace(".", "-"),
-        text=" ".join(text.split()),
+        text=" ".join(text.replace("`", "").split()),
         settings=tuple(
             Setting(key, _text(value), _source(f"{name}.{key}", sources), described.get(key, ""))
             for key, value in values.items()
