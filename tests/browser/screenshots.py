@@ -295,7 +295,7 @@ PAGES = (
         as_demo=True,
         follow="tbody th a[href^='/activity/']",
     ),
-    Shot("activity-empty", "/activity", as_owner=True),
+    Shot("activity-few", "/activity", as_owner=True),
     Shot(
         "activity-filtered",
         "/activity?by=provider&model=openai/gpt-6-sol&period=week",

@@ -64,7 +64,7 @@ def test_a_session_is_listed_and_leads_to_its_calls_and_back(stage: Stage, ada: 
         assert said in page, said
     page = ada.get(session_path("run 7/a")).text
     assert calls_in(page) == [last.id, first.id]
-    for said in ("$1.50", "1 failure", "105 in, 25 out", "9.5%"):
+    for said in ("$1.50", "1 failed", "105 in, 25 out", "9.5%"):
         assert said in page, said
     assert sessions_in(ada.get(f"/activity/{first.id}").text) == [session_path("run 7/a")]
 

@@ -133,6 +133,11 @@ def test_ages(age_s: int, text: str) -> None:
     assert shown.ago(then_s, then_s + age_s) == text
 
 
+def test_speeds_are_grouped_as_other_numbers() -> None:
+    written = [shown.throughput(speed) for speed in (None, 82.43, 999.4, 17_778.0)]
+    assert written == ["\N{EN DASH}", "82.4 tok/s", "999 tok/s", "17,778 tok/s"]
+
+
 def test_times_are_utc() -> None:
     assert shown.date(1_734_393_600) == "Dec 17, 2024"
     assert shown.moment(1_734_393_600) == "2024-12-17 00:00 UTC"

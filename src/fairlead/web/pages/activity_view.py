@@ -33,7 +33,6 @@ from fairlead.web.pages.shown import (
     date,
     dollars,
     money,
-    plural,
     share,
 )
 from fairlead.web.reading import is_digest
@@ -388,7 +387,9 @@ class Activity:
 
     @property
     def requests_note(self) -> str:
-        return f"{plural(self.totals.failed, 'failure')}" if self.totals.failed else "none failed"
+        if not self.totals.requests:
+            return ""
+        return f"{count(self.totals.failed)} failed" if self.totals.failed else "none failed"
 
     @property
     def cached(self) -> str:

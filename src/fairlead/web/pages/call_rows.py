@@ -86,7 +86,7 @@ _RESULTS: Final = (
     (Outcome.FAILED.value, "Failed"),
     (Outcome.CANCELLED.value, "Cancelled"),
 )
-_CACHES: Final = ((_ANY, "Cache"), ("read", "Read from a cache"), ("none", "Not cached"))
+_CACHES: Final = ((_ANY, "Cache"), ("read", "Cached"), ("none", "Not cached"))
 _STREAMS: Final = ((_ANY, "Stream"), ("yes", "Streamed"), ("no", "At once"))
 
 

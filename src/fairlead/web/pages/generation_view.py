@@ -22,6 +22,7 @@ from fairlead.web.pages.call_facts import Fact
 from fairlead.web.pages.model_list import model_path
 from fairlead.web.pages.shown import (
     UNKNOWN,
+    cost,
     count,
     dollars,
     duration,
@@ -79,7 +80,14 @@ _FAILURES: Final[Mapping[str, str]] = {
     FailureKind.EMPTY: "Empty answer",
     FailureKind.SERVER: "Server error",
 }
-_STRATEGIES: Final = {"direct": "The request named the model itself."}
+_STRATEGIES: Final = {
+    "direct": "The request named the model itself.",
+    "alias": "The request called the model by another of its names.",
+    "latest": "The request asked for the newest model of a family.",
+    "auto": "The auto router chose the model.",
+    "free": "The router of free models drew the model.",
+    "fallback": "The request named several models.",
+}
 _SOURCES: Final = {
     UsageSource.REPORTED: "Counted by the provider",
     UsageSource.ESTIMATED: "Estimated here, for the provider did not say",
@@ -114,7 +122,7 @@ class Bill:
 def bill_of(generation: Generation, sheet: PriceSheet | None) -> Bill:
     """sheet: that was in force; None: it is not kept, and only the sums are known."""
     lines: list[BillLine] = []
-    cost = generation.cost
+    charged = generation.cost
     listed = _list_cost(generation)
     if sheet is not None:
         parts = price_lines(generation.usage, sheet, at_s=generation.created_s)
@@ -132,7 +140,7 @@ def bill_of(generation: Generation, sheet: PriceSheet | None) -> Bill:
             lines.append(BillLine("What was used", "", "", dollars(used), is_sum=True))
             lines.append(_changed(_why_other(generation), listed - used))
     if generation.is_byok:
-        owed = NanoUSD(cost + generation.waived)
+        owed = NanoUSD(charged + generation.waived)
         lines.append(BillLine("At list prices", "", "", dollars(listed), is_sum=True))
         lines.append(_changed("You pay your provider yourself", -listed))
         lines.append(_changed("Fee for using your own key", owed))
@@ -146,9 +154,9 @@ def bill_of(generation: Generation, sheet: PriceSheet | None) -> Bill:
             )
     if generation.waived:
         lines.append(_changed("Beyond what your budgets had: not charged", -generation.waived))
-    if (other := cost - (owed - generation.waived)) != 0:
+    if (other := charged - (owed - generation.waived)) != 0:
         lines.append(_changed("As recorded", other))
-    lines.append(BillLine("Charged", "", "", dollars(cost), is_sum=True))
+    lines.append(BillLine("Charged", "", "", dollars(charged), is_sum=True))
     return Bill(
         tuple(lines),
         rule_explained(generation.rule),
@@ -299,7 +307,7 @@ def _routing(generation: Generation, snapshot: Snapshot | None) -> Routing | Non
                 one.offer.tag,
                 model(one.offer),
                 WHYS[one.why],
-                f"${price_text(one.price)}",
+                cost(nano_from_pico(one.price)),
                 one.key is not None,
                 (one.offer.endpoint, one.key) == (generation.endpoint, key),
             )
@@ -348,6 +356,7 @@ class CallView:
     latency: str
     duration: str
     pace: str
+    tokens: str
     prompt_tokens: str
     completion_tokens: str
     is_byok: bool
@@ -392,6 +401,7 @@ def call_view(
         latency=duration(generation.latency_ms) if generation.latency_ms else UNKNOWN,
         duration=duration(generation.duration_ms) if generation.duration_ms else UNKNOWN,
         pace=pace_of(generation),
+        tokens=count(usage.prompt_tokens + usage.completion_tokens),
         prompt_tokens=count(usage.prompt_tokens),
         completion_tokens=count(usage.completion_tokens),
         is_byok=generation.is_byok,

@@ -96,7 +96,7 @@ class SessionView:
     @property
     def calls_note(self) -> str:
         failed = self.session.failed
-        return plural(failed, "failure") if failed else "none failed"
+        return f"{count(failed)} failed" if failed else "none failed"
 
     @property
     def tokens(self) -> str:

@@ -184,7 +184,10 @@ def duration(milliseconds: float | None) -> str:
 
 
 def throughput(tokens_per_s: float | None) -> str:
-    return UNKNOWN if tokens_per_s is None else f"{_digits(tokens_per_s)} tok/s"
+    """ "82.4 tok/s", "12,500 tok/s"."""
+    if tokens_per_s is None:
+        return UNKNOWN
+    return f"{count(tokens_per_s) if tokens_per_s >= 1000 else _digits(tokens_per_s)} tok/s"
 
 
 def bytes_text(size: int | None) -> str:
