@@ -26,7 +26,7 @@ def test_tabs_change_in_place_and_the_address_follows(page: Page) -> None:
 
 def test_the_calculator_answers_while_one_types(page: Page) -> None:
     page.goto("/openai/o1?tab=pricing")
-    page.get_by_label("Prompt tokens").fill("1000000")
+    page.get_by_label("Input tokens").fill("1000000")
     expect(page.locator("#cost")).to_contain_text("1,000,000 input tokens at $15")
     page.get_by_label("Calls").fill("1")
     expect(page.locator(".model-total")).to_have_text("$15.03")

@@ -177,6 +177,7 @@ async def test_without_a_call_every_tab_says_so(
             assert answer.status_code == 200
             if tab in ("performance", "apps", "activity", "uptime", "benchmarks"):
                 assert 'class="empty"' in answer.text
+            assert "<dt>Weekly tokens</dt><dd>0</dd>" in answer.text, "which is known"
 
 
 async def test_without_a_database_the_catalogue_is_still_told(

@@ -43,7 +43,7 @@ class _Kind:
 _IN: Final = ("prompt",)
 _OUT: Final = ("completion",)
 _KINDS: Final = (
-    _Kind("prompt", "Prompt tokens", "input tokens", "prompt", "prompt", usual="1000"),
+    _Kind("prompt", "Input tokens", "input tokens", "prompt", "prompt", usual="1000"),
     _Kind("cached", "Of these cached", "cached input tokens", "cache_read", "input_cache_read", _IN),
     _Kind(
         "written", "Of these to be cached", "input tokens written to the cache", "cache_write",

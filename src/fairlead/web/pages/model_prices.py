@@ -215,7 +215,7 @@ def _cache_words(first: PriceSheet, sheets: Sequence[PriceSheet]) -> list[tuple[
     cached = next((one for one in (first, *sheets) if one.input_cache_read is not None), None)
     if cached is None or cached.input_cache_read is None:
         return []
-    text = "Prompt tokens that the provider has in its cache from an earlier call cost"
+    text = "Input tokens that the provider has in its cache from an earlier call cost"
     read, plain = shown.per_million(cached.input_cache_read), shown.per_million(cached.prompt)
     text += f" {read} for a million instead of {plain}"
     if cached.prompt and cached.input_cache_read < cached.prompt:

@@ -190,7 +190,6 @@ def head_of(
     meant = snapshot.models.get(found.meant)
     is_alias = meant is not None and meant.id != model.id
     price = FREE_LINE if FREE in found.variants and has_free(model) else price_line(model)
-    weekly = 0 if activity is None else activity.week_tokens
     return Head(
         name=found.name,
         path=model_path(found.name),
@@ -202,7 +201,7 @@ def head_of(
         price=price,
         context=shown.tokens(model.context_length),
         max_output=shown.tokens(model.max_completion_tokens),
-        weekly=shown.compact(weekly) if weekly else shown.UNKNOWN,
+        weekly=shown.compact(None if activity is None else activity.week_tokens),
         reads=modalities(model.input_modalities),
         writes=", ".join(model.output_modalities),
         created_s=model.created,
