@@ -64,8 +64,8 @@ _TOOL_SUCCESS: Final = (
 # What is chosen one of: the API's name, the title, the usual values, and how any other of them is said.
 _CHOICES: Final[tuple[tuple[str, str, Options, str], ...]] = (
     ("max_price", "Input price", _PRICES, "Up to ${}"),
-    ("context", "Context", _CONTEXTS, "{} tokens or more"),
     ("max_output_price", "Output price", _OUTPUT_PRICES, "Up to ${}"),
+    ("context", "Context", _CONTEXTS, "{} tokens or more"),
     ("max_age_days", "Released", _AGES, "In the last {} days"),
     ("zdr", "Prompts", _POLICIES, "{}"),
     ("region", "Served in", _REGIONS, "{}"),
