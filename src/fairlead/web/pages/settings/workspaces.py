@@ -44,7 +44,7 @@ _SPANS: Final = {
     BudgetSpan.DAILY: "Each day",
     BudgetSpan.WEEKLY: "Each week",
     BudgetSpan.MONTHLY: "Each month",
-    BudgetSpan.LIFETIME: "For ever",
+    BudgetSpan.LIFETIME: "In total",
 }
 
 
@@ -366,7 +366,7 @@ def _budget(span: BudgetSpan, kept: WorkspaceBudget | None, spent: NanoUSD | Non
         name=span.value,
         label=_SPANS[span],
         limit=typed_dollars(kept.limit),
-        spent=shown.dollars(used),
+        spent=shown.money(used),
         fraction=min(1.0, used / kept.limit),
     )
 
