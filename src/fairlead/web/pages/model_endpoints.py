@@ -10,7 +10,7 @@ from fairlead.core.catalog import Endpoint, Model, ModelKind, Snapshot
 from fairlead.core.routing.facts import Standing
 from fairlead.web.api.model_shapes import listed_endpoints
 from fairlead.web.pages import shown
-from fairlead.web.pages.model_view import Known, is_past
+from fairlead.web.pages.model_view import Known
 from fairlead.web.pages.price_line import sheet_line
 from fairlead.web.pages.provider_view import Fact, policy_in_short, provider_path
 
@@ -78,8 +78,7 @@ def _endpoint_row(
     latency, pace = figures.latency_30m, figures.throughput_30m
     ends = None
     if endpoint.deprecation_date is not None:
-        word = "Ended" if is_past(endpoint.deprecation_date, now_s) else "Ends"
-        ends = f"{word} {shown.day(endpoint.deprecation_date)}"
+        ends = shown.ending(endpoint.deprecation_date, now_s)
     tool_calls = figures.tool_requests_2h
     price = sheet_line(kind, endpoint.prices)
     cache_read = endpoint.prices.input_cache_read

@@ -43,7 +43,6 @@ __all__ = [
     "Overview",
     "found_model",
     "head_of",
-    "is_past",
     "known_now",
     "modalities",
     "month_text",
@@ -239,23 +238,18 @@ def _shutdown(model: Model, endpoints: list[Endpoint], now_s: float) -> str | No
     day = model.expiration_date
     if day is None:
         return None
-    if not is_past(day, now_s):
+    if not shown.is_past(day, now_s):
         return f"Its author will switch it off on {shown.day(day)}. After that it may be gone."
     left = {
         one.provider
         for one in endpoints
-        if one.deprecation_date is None or not is_past(one.deprecation_date, now_s)
+        if one.deprecation_date is None or not shown.is_past(one.deprecation_date, now_s)
     }
     text = f"Its author said that it would be switched off on {shown.day(day)}."
     if left:
         count = shown.plural(len(left), "provider")
         text += f" {count} with no such date, or a later one, still offer{'s' if len(left) == 1 else ''} it."
     return text
-
-
-def is_past(day: str, now_s: float) -> bool:
-    """Both are written alike, so their order is that of their letters."""
-    return day < f"{datetime.fromtimestamp(now_s, UTC):%Y-%m-%d}"
 
 
 # --- the overview ---------------------------------------------------------------------------------------

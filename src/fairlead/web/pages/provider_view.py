@@ -51,7 +51,7 @@ __all__ = [
 Q_CHARACTERS_MAX: Final = 200
 _MS_PER_S: Final = 1000
 
-SORTS: Final = (("", "Name"), ("models", "Most models"), ("uptime", "Best uptime"))
+SORTS: Final = (("", "Name: A to Z"), ("models", "Most models"), ("uptime", "Best uptime"))
 POLICIES: Final = (
     ("", "Any data policy"),
     ("no-training", "Does not train on prompts"),
@@ -359,6 +359,8 @@ def offers(
     offered: Sequence[tuple[Model, Endpoint]],
     wholes: Mapping[str, EndpointSpan],
     query: QueryParams,
+    *,
+    now_s: float,
 ) -> Offers:
     """wholes: how those that are shown did lately, by endpoint."""
     q = query.get("q", "")[:Q_CHARACTERS_MAX].strip()
@@ -378,7 +380,9 @@ def offers(
 
     pages = paging(number, len(here), has_more=number < last, address=address, total=len(found))
     return Offers(
-        rows=tuple(_offer(model, endpoint, wholes.get(endpoint.id)) for model, endpoint in here),
+        rows=tuple(
+            _offer(model, endpoint, wholes.get(endpoint.id), now_s) for model, endpoint in here
+        ),
         q=q,
         range_text=shown.plural(len(found), "offer") if last == 1 else f"{pages.shown} offers",
         before=pages.before,
@@ -386,7 +390,7 @@ def offers(
     )
 
 
-def _offer(model: Model, endpoint: Endpoint, span: EndpointSpan | None) -> Offer:
+def _offer(model: Model, endpoint: Endpoint, span: EndpointSpan | None, now_s: float) -> Offer:
     is_priced = endpoint.status is not EndpointStatus.UNPRICED
     price = sheet_line(model.kind, endpoint.prices) if is_priced else UNKNOWN_LINE
     latency_s = None if span is None else span.latency_percentile_s(0.5)
@@ -400,7 +404,7 @@ def _offer(model: Model, endpoint: Endpoint, span: EndpointSpan | None) -> Offer
         output=shown.tokens(endpoint.max_completion_tokens),
         quantization="" if endpoint.quantization == "unknown" else endpoint.quantization,
         region=(endpoint.data_region or "").upper(),
-        note=_note(endpoint),
+        note=_note(endpoint, now_s),
         uptime=shown.share(None if span is None else span.uptime),
         uptime_level=level(None if span is None else span.uptime),
         latency=shown.duration(None if latency_s is None else latency_s * _MS_PER_S),
@@ -408,11 +412,11 @@ def _offer(model: Model, endpoint: Endpoint, span: EndpointSpan | None) -> Offer
     )
 
 
-def _note(endpoint: Endpoint) -> str:
+def _note(endpoint: Endpoint, now_s: float) -> str:
     match endpoint.status:
         case EndpointStatus.DEPRECATED:
             last = endpoint.deprecation_date
-            return "Deprecated" if last is None else f"Switch-off {shown.day(last)}"
+            return "Deprecated" if last is None else shown.ending(last, now_s)
         case EndpointStatus.UNPRICED:
             return "No price known"
         case _:

@@ -72,7 +72,8 @@ class _Pages:
         history, today = await self._month(slug), await self._today()
         offered = catalogue.offered.get(slug, ())
         # Which ones a page shows decides whose figures are asked for: some providers have hundreds.
-        listed = provider_view.offers(info, offered, {}, request.query_params).rows
+        asked, now_s = request.query_params, self._site.services.clock.now_s()
+        listed = provider_view.offers(info, offered, {}, asked, now_s=now_s).rows
         measured = await self._endpoints(slug, tuple(dict.fromkeys(one.id for one in listed)))
         training, keeping = provider_view.policy_facts(info.data_policy)
         return await self._site.page(
@@ -100,7 +101,7 @@ class _Pages:
             performance=None
             if history is None
             else await run_in_threadpool(provider_view.performance, history),
-            offers=provider_view.offers(info, offered, measured, request.query_params),
+            offers=provider_view.offers(info, offered, measured, asked, now_s=now_s),
         )
 
     # --- what was measured; None where nobody can tell: the catalogue is worth showing without it ---

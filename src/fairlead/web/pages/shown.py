@@ -27,6 +27,8 @@ __all__ = [
     "dollars",
     "dollars_from_cents",
     "duration",
+    "ending",
+    "is_past",
     "iso",
     "moment",
     "money",
@@ -159,15 +161,14 @@ def tokens(number: int | None) -> str:
 
 
 def share(fraction: float | None, *, places: int = 1) -> str:
-    """0 to 1: "12.3%". What is not all is never written as 100%."""
+    """0 to 1: "12.3%". What is not all is never written as 100%. All places or none: in a column points stand
+    below each other."""
     if fraction is None:
         return UNKNOWN
     text = f"{fraction * 100:.{places}f}"
     if fraction < 1 and float(text) >= 100:
         text = str(100 - Decimal(1).scaleb(-places))
-    if "." in text:
-        text = text.rstrip("0").rstrip(".")
-    return f"{text}%"
+    return f"{text.removesuffix('.' + '0' * places)}%"
 
 
 def duration(milliseconds: float | None) -> str:
@@ -215,6 +216,16 @@ def day(text: str | None) -> str:
         return date(datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC).timestamp())
     except ValueError:
         return text
+
+
+def ending(last_day: str, now_s: float) -> str:
+    """ "Ends Sep 29, 2027", "Ended Oct 23, 2026". last_day: as the catalogue writes days."""
+    return f"{'Ended' if is_past(last_day, now_s) else 'Ends'} {day(last_day)}"
+
+
+def is_past(last_day: str, now_s: float) -> bool:
+    """Both are written alike, so their order is that of their letters."""
+    return last_day < f"{datetime.fromtimestamp(now_s, UTC):%Y-%m-%d}"
 
 
 def moment(unix_s: float | None) -> str:
