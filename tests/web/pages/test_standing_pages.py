@@ -14,9 +14,10 @@ import pytest
 from starlette.datastructures import QueryParams
 
 from fairlead.control.standings.service import Standings
-from fairlead.control.standings.types import Period, Ranked, Rankings, Subject
+from fairlead.control.standings.types import Period, Ranked, Rankings, Shares, Subject
 from fairlead.control.usage.rollup import UsageRollup
 from fairlead.control.usage.service import Usage
+from fairlead.control.usage.spans import Granularity
 from fairlead.core.catalog import Snapshot
 from fairlead.core.errors import Overloaded
 from fairlead.core.generation import Attempt, Attribution, Generation, Outcome
@@ -25,7 +26,13 @@ from fairlead.store.records import pack
 from fairlead.testing.generations import plain_generation
 from fairlead.web.asking import Desk
 from fairlead.web.pages.provider_view import catalogue_of, listing, offers, provider_path
-from fairlead.web.pages.ranking_view import Board, board, category_label, question_of
+from fairlead.web.pages.ranking_view import (
+    Board,
+    board,
+    category_label,
+    question_of,
+    shares_chart,
+)
 from fairlead.web.pages.uptime_view import level, strip
 
 pytestmark = pytest.mark.anyio
@@ -205,7 +212,9 @@ def seed() -> Snapshot:
 async def test_a_provider_says_what_it_is_and_how_it_did(full: httpx.AsyncClient) -> None:
     page = await text(full, "/providers/azure?q=openai/o1")
     assert "It keeps prompts for up to 30 days." in page
-    assert "8 calls from this installation in 30 days; 12.5% of those that tell" in page
+    assert (
+        "8 calls from this installation in 30 days; of those that count for uptime, 12.5%" in page
+    )
     assert 'href="/openai/o1"' in page
     assert "https://privacy.microsoft.com/en-us/privacystatement" in page
     await text(full, "/providers/nobody", status=404)
@@ -253,15 +262,27 @@ def test_the_list_sorts(seed: Snapshot, standings: Standings) -> None:
 def test_many_offers_come_page_by_page(seed: Snapshot) -> None:
     info = seed.providers["openrouter"]
     offered = catalogue_of(seed).offered[info.slug]
-    first = offers(info, offered, {}, QueryParams(""))
+    first = offers(info, offered, {}, QueryParams(""), now_s=NOW_S)
     assert (len(first.rows), first.before) == (50, None)
     assert first.after == "/providers/openrouter?page=2"
-    last = offers(info, offered, {}, QueryParams("page=999"))
+    last = offers(info, offered, {}, QueryParams("page=999"), now_s=NOW_S)
     assert last.after is None
-    found = offers(info, offered, {}, QueryParams("q=o4-mini"))
+    found = offers(info, offered, {}, QueryParams("q=o4-mini"), now_s=NOW_S)
     assert {"openai/o4-mini"} <= {row.id for row in found.rows}
     assert found.before is found.after is None
     assert provider_path("a b/c") == "/providers/a%20b%2Fc"
+
+
+def test_an_offer_says_when_it_ends(seed: Snapshot) -> None:
+    info = seed.providers["openai"]
+    offered = catalogue_of(seed).offered[info.slug]
+
+    def note(now_s: float) -> str:
+        (row,) = offers(info, offered, {}, QueryParams("q=openai/o4-mini-deep"), now_s=now_s).rows
+        return row.note
+
+    assert note(NOW_S) == "Ended Jul 23, 2026"
+    assert note(NOW_S - 365 * 86_400) == "Ends Jul 23, 2026"
 
 
 async def test_a_list_answers_htmx_with_its_rows_alone(full: httpx.AsyncClient) -> None:
@@ -325,6 +346,19 @@ def test_a_ranking_that_ends_before_its_end_says_so(seed: Snapshot) -> None:
     assert shown(200, 350).more == ("/rankings?all=true", "Show the first 200 of 350")
     whole = shown(200, 350, "all=true")
     assert (whole.more, whole.cut) == (None, "The first 200 of 350.")
+
+
+@pytest.mark.parametrize(
+    ("rest", "others"), [((0, 0, 0, 0, 0), ()), ((0, 0, 0, 0, 1), ("Others",))]
+)
+def test_others_are_drawn_where_there_are_any(
+    seed: Snapshot, rest: tuple[int, ...], others: tuple[str, ...]
+) -> None:
+    starts_ms = tuple(range(0, 35 * 86_400_000, 7 * 86_400_000))
+    tokens = ((9, 0, 0, 0, 3),)
+    shares = Shares(Subject.MODEL, Granularity.WEEK, starts_ms, ("openai/o1",), tokens, rest)
+    drawn, _ = shares_chart(question_of(QueryParams("")), shares, seed)
+    assert drawn.series == ("o1", *others)
 
 
 async def test_an_app_has_a_page_by_its_address(full: httpx.AsyncClient) -> None:

@@ -308,9 +308,12 @@ def shares_chart(question: Question, shares: Shares, snapshot: Snapshot) -> tupl
         _called(question.subject, name, shares.apps[place] if shares.apps else None, snapshot)[0]
         for place, name in enumerate(shares.names)
     )
+    has_others = any(shares.rest[begin:])
     rows = []
     for bucket in range(begin, len(totals)):
-        tokens = [*(of_one[bucket] for of_one in shares.tokens), shares.rest[bucket]]
+        tokens = [of_one[bucket] for of_one in shares.tokens]
+        if has_others:
+            tokens.append(shares.rest[bucket])
         values: list[float | int | None] = list(tokens)
         if not question.is_tokens:
             together = sum(tokens)
@@ -318,7 +321,12 @@ def shares_chart(question: Question, shares: Shares, snapshot: Snapshot) -> tupl
         start_s = shares.starts_ms[bucket] // _MS_PER_S
         rows.append((start_s, _bucket_label(shares.granularity, start_s), values))
     written = shown.count if question.is_tokens else shown.share
-    drawn = chart(_BUCKETS[shares.granularity], (*names, OTHERS), rows, written=written)
+    drawn = chart(
+        _BUCKETS[shares.granularity],
+        (*names, OTHERS) if has_others else tuple(names),
+        rows,
+        written=written,
+    )
     last = shares.total(len(totals) - 1)
     leader = f"{names[0]} leads over the whole time." if names else ""
     return drawn, f"{leader} {shown.compact(last)} tokens in the latest {shares.granularity.value}."
