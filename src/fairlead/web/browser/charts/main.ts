@@ -125,7 +125,8 @@ function draw(figure: HTMLElement, place: HTMLElement, table: Table): uPlot {
       {
         ...axis,
         grid: { show: false },
-        size: 28,
+        size: 30,
+        gap: 9, // the lowest step of the other axis ends where this one begins
         space: 64,
         ...(kind === "bars" && table.times.length <= TOLD_BARS_MAX ? under(table.times) : {}),
         values: (_plot, ticks, _axis, _space, step) => ticks.map((tick) => tickText(tick, stepOf(ticks) ?? step)),
