@@ -12,7 +12,6 @@ from fairlead.gateway.upstream import Limits, UpstreamClient
 from fairlead.gateway.upstream_native import NativeUpstreamClient
 from fairlead.gateway.upstream_schemes import UpstreamsByScheme
 from fairlead.providers.registry import PROVIDERS
-from fairlead.sandbox.exchange import SandboxClient
 from fairlead.settings import Settings, revealed
 
 __all__ = ["build_upstream", "opened_providers"]
@@ -33,9 +32,14 @@ def build_upstream(settings: Settings, clock: SystemClock) -> UpstreamClient:
         http = AiohttpUpstreamClient(limits, ca_file=ca_file, proxy=proxy)
     else:
         http = NativeUpstreamClient(limits, ca_file=ca_file, proxy=proxy)
-    return UpstreamsByScheme(
-        {"http": http, "https": http, "sandbox": SandboxClient(now_s=clock.now_s)}
-    )
+
+    def sandbox() -> UpstreamClient:
+        # Imported only where it is used: it costs some 1 MB.
+        from fairlead.sandbox.exchange import SandboxClient
+
+        return SandboxClient(now_s=clock.now_s)
+
+    return UpstreamsByScheme({"http": http, "https": http}, seldom={"sandbox": sandbox})
 
 
 def opened_providers(settings: Settings, catalog: Catalog) -> Opened:

@@ -11,14 +11,16 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-import jsonschema_rs
 import msgspec
 
 from fairlead.core.answer import AnsweredCall
 from fairlead.core.chat import ABSENT, Tool
 from fairlead.core.schema_steps import extent, steps
+
+if TYPE_CHECKING:
+    import jsonschema_rs
 
 __all__ = ["CALLS_CHECKED_MAX", "SCHEMAS_KEPT_MAX", "ToolJudge", "ToolVerdict"]
 
@@ -120,6 +122,9 @@ class _Schema:
 
 
 def _compiled(written: bytes) -> _Schema | None:
+    # Imported by the first that has a schema: it costs some 3 MB, and a few dozen milliseconds, once.
+    import jsonschema_rs
+
     try:
         validator = jsonschema_rs.Draft7Validator(
             written.decode(),

@@ -25,7 +25,7 @@ pytestmark = pytest.mark.anyio
 LATE = """
 import sys
 import fairlead.compose.serving
-late = {"argon2", "joserfc", "smtplib", "aiohttp", "authlib"}
+late = {"argon2", "joserfc", "smtplib", "aiohttp", "authlib", "jsonschema_rs", "fairlead.sandbox.exchange"}
 print(sorted(late & set(sys.modules)))
 """
 
