@@ -263,7 +263,7 @@ def be_paid_back(page: Page, purchase: str) -> None:
     page.goto(purchase)
     page.get_by_role("link", name="Pay back $39.99").click()
     dialog = page.get_by_role("dialog", name="Be paid back?")
-    expect(dialog).to_contain_text("The fee of $2.20 is not.")
+    expect(dialog).to_contain_text("the fee of $2.20 stays with us.")
     dialog.get_by_role("button", name="Pay back $39.99").click()
     expect(page.get_by_text("It is on its way back")).to_be_visible()
     expect(page.get_by_role("table", name="What was paid back")).to_contain_text("$39.99")
