@@ -99,13 +99,10 @@ def edge_ms(
 ) -> int | None:
     """Until when a slice of about `look_at` calls goes back, and of no fewer than `at_least`; None: it goes
     back to the first. An index alone tells it."""
-    last_ms = end_ms - 1
-    if behind is not None:
-        last_ms = behind.created_ms if behind.id else behind.created_ms - 1
     place = max(at_least, look_at // max(1, len(way.keys)))
     nth = (
         sa.select(way.created)
-        .where(way.created >= start_ms, way.created <= last_ms)
+        .where(way.created >= start_ms, way.created <= _last_ms(end_ms, behind))
         .order_by(way.created.desc())
         .limit(1)
         .offset(place - 1)
@@ -130,12 +127,14 @@ def records(
     """Of at most `limit` calls like that, those behind `behind`; and the place of the last if there may be
     more."""
     query = sa.select(way.created.label("created_ms"), way.number.label("id")).where(
-        *way.where, *way.like, way.created >= start_ms, way.created < end_ms
+        *way.where,
+        *way.like,
+        way.created >= start_ms,
+        way.created <= _last_ms(end_ms, behind),
     )
-    if behind is not None:
-        created_ms, last = behind.created_ms, behind.id
+    if behind is not None and behind.id:
         query = query.where(
-            way.created <= created_ms, sa.or_(way.created < created_ms, way.number < last)
+            sa.or_(way.created < behind.created_ms, way.number < behind.id),
         )
     query = query.order_by(way.created.desc(), way.number.desc()).limit(limit)
     those = connection.execute(query).all()
@@ -152,6 +151,13 @@ def records(
         [found[row.id] for row in those if row.id in found],
         None if last_one is None else Cursor(last_one.created_ms, last_one.id),
     )
+
+
+def _last_ms(end_ms: int, behind: Cursor | None) -> int:
+    """One bound: of two, a database may begin at the later, and pass over all in between each time."""
+    if behind is None:
+        return end_ms - 1
+    return min(end_ms - 1, behind.created_ms if behind.id else behind.created_ms - 1)
 
 
 def _like(wanted: Wanted) -> list[_Condition]:

@@ -37,7 +37,7 @@ __all__ = [
 
 CALLS_MAX: Final = 10_000  # of one file
 CALLS_AT_ONCE: Final = 500
-PAGES_MAX: Final = 100  # that are asked for, be they full or short; some 3 s
+PAGES_MAX: Final = 100  # that are asked for, be they full or short; some 5 s
 
 Label: TypeAlias = Callable[[str | int | bool], str]
 
