@@ -459,6 +459,7 @@ def running(page: Page) -> None:
     page.get_by_role("button", name="Run", exact=True).click()
     page.locator("#builder-stop").wait_for(state="hidden")
     expect(page.locator("[data-run] [data-facts]")).to_contain_text("$")
+    expect(page.locator("[data-run] math").first).to_be_visible()  # drawn by a part that is loaded late
 
 
 def checking(name: str) -> Act:
