@@ -128,7 +128,7 @@ def test_the_answer_must_come_from_our_own_page(stage: Stage, ada: Window) -> No
     assert ada.send("/auth", forged).status_code == 403
     assert ada.send("/auth", {**forged, "csrf": "A" * 43}).status_code == 403
     answer = stage.send("POST", "/auth", headers=HTML)
-    assert (answer.status_code, answer.headers["location"]) == (303, "/sign-in")
+    assert (answer.status_code, answer.headers["location"]) == (303, "/sign-in?notice=form-lost")
 
 
 def test_a_workspace_is_ones_own(stage: Stage, ada: Window) -> None:

@@ -115,7 +115,9 @@ def test_nobody_is_shown_nothing_and_changes_nothing(house: House) -> None:
             if template.startswith("/auth/"):
                 assert answer.status_code == 401, (method, path)
                 continue
-            there = f"/sign-in?next={quote(path)}" if method == "GET" else "/sign-in"
+            there = (
+                f"/sign-in?next={quote(path)}" if method == "GET" else "/sign-in?notice=form-lost"
+            )
             assert answer.headers.get("location") == there, (method, path)
 
 

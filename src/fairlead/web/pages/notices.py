@@ -32,6 +32,9 @@ NOTICES: Final = MappingProxyType(
         "card-saved": Notice("success", "The card is saved."),
         "card-forgotten": Notice("success", "The card is forgotten, and auto top-up is off."),
         "signed-out": Notice("success", "You are signed out."),
+        "form-lost": Notice(
+            "info", "You are not signed in any more. Nothing was changed; sign in, and do it again."
+        ),
         "password-changed": Notice(
             "success", "Your password is changed, and you are signed out elsewhere."
         ),

@@ -15,6 +15,7 @@ from starlette.types import ExceptionHandler
 from fairlead.core.errors import FairleadError, NotAuthenticated
 from fairlead.observe.log import masked
 from fairlead.web.answers import on_crash, on_expected, on_http
+from fairlead.web.pages.notices import with_notice
 from fairlead.web.pages.site import NOBODY, Site, Visitor
 
 __all__ = ["page_refusals", "wants_page"]
@@ -82,9 +83,9 @@ def wants_page(request: Request) -> bool:
 
 
 def _sign_in(request: Request) -> str:
-    """With the way back; a form cannot be sent again, so after one it is the first page."""
+    """With the way back; a form cannot be sent again, so after one that is told."""
     if request.method not in ("GET", "HEAD"):
-        return "/sign-in"
+        return with_notice("/sign-in", "form-lost")
     query = request.url.query
     own = f"{request.url.path}?{query}" if query else request.url.path
     return f"/sign-in?next={quote(own, safe='/')}"
