@@ -386,7 +386,12 @@ def _of_an_account(installation: Installation) -> dict[str, list[Page]]:
             member("activity, summary.pdf", "/activity/summary.pdf", is_download=True)
         ],
         "/activity/calls.csv": [
-            member("activity, calls.csv", "/activity/calls.csv", is_download=True)
+            member("activity, calls.csv", "/activity/calls.csv", is_download=True),
+            member(
+                "activity, calls.csv, filtered",
+                *(f"/activity/calls.csv?period=year{one}" for one in filters),
+                is_download=True,
+            ),
         ],
         "/credits": [member("credits", "/credits")],
         "/credits/buy": [member("credits, buy", "/credits/buy?amount=100&method=card")],
