@@ -103,10 +103,24 @@ def test_short_numbers_are_short_and_near(number: int) -> None:
 
 @pytest.mark.parametrize(
     ("fraction", "text"),
-    [(0, "0%"), (0.1234, "12.3%"), (1, "100%"), (0.99999, "99.9%"), (None, "\N{EN DASH}")],
+    [
+        (0, "0%"),
+        (0.00001, "< 0.1%"),
+        (0.1234, "12.3%"),
+        (1, "100%"),
+        (0.99999, "99.9%"),
+        (None, "\N{EN DASH}"),
+    ],
 )
-def test_what_is_not_all_is_not_written_as_all(fraction: float | None, text: str) -> None:
+def test_what_is_not_all_is_not_written_as_all_nor_a_little_as_nothing(
+    fraction: float | None, text: str
+) -> None:
     assert shown.share(fraction) == text
+
+
+def test_a_share_has_all_of_its_places_or_none() -> None:
+    said = [shown.share(one, places=2) for one in (0.987, 0.98, 1, 0)]
+    assert said == ["98.70%", "98%", "100%", "0%"]
 
 
 @pytest.mark.parametrize(

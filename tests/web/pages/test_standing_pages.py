@@ -213,7 +213,7 @@ async def test_a_provider_says_what_it_is_and_how_it_did(full: httpx.AsyncClient
     page = await text(full, "/providers/azure?q=openai/o1")
     assert "It keeps prompts for up to 30 days." in page
     assert (
-        "8 calls from this installation in 30 days; of those that count for uptime, 12.5%" in page
+        "8 calls from this installation in 30 days; of those that count for uptime, 12.50%" in page
     )
     assert 'href="/openai/o1"' in page
     assert "https://privacy.microsoft.com/en-us/privacystatement" in page

@@ -161,13 +161,15 @@ def tokens(number: int | None) -> str:
 
 
 def share(fraction: float | None, *, places: int = 1) -> str:
-    """0 to 1: "12.3%". What is not all is never written as 100%. All places or none: in a column points stand
-    below each other."""
+    """0 to 1: "12.3%". What is not all is never written as 100%, nor a little as 0%. All places or none: in a
+    column points stand below each other."""
     if fraction is None:
         return UNKNOWN
     text = f"{fraction * 100:.{places}f}"
     if fraction < 1 and float(text) >= 100:
         text = str(100 - Decimal(1).scaleb(-places))
+    if fraction > 0 and float(text) == 0:
+        return f"< {Decimal(1).scaleb(-places)}%"
     return f"{text.removesuffix('.' + '0' * places)}%"
 
 
