@@ -15,6 +15,11 @@ const button = document.querySelector<HTMLButtonElement>("#builder-run");
 const stopper = document.querySelector<HTMLButtonElement>("#builder-stop");
 if (place !== null && button !== null && stopper !== null) listen(place, button, stopper);
 
+// On a phone the row of languages scrolls: the chosen one is in sight.
+const chosen = document.querySelector<HTMLElement>(".builder-languages label:has(:checked)");
+const row = chosen?.parentElement;
+if (chosen && row) row.scrollLeft = chosen.offsetLeft - row.offsetLeft;
+
 function listen(place: HTMLElement, button: HTMLButtonElement, stopper: HTMLButtonElement): void {
   let stopping = new AbortController();
   const stop = () => stopping.abort();
