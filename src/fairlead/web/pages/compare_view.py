@@ -250,7 +250,7 @@ def _limits(models: Sequence[Model]) -> tuple[Line, ...]:
     longest = [one.max_completion_tokens for one in models]
     return (
         Line("Context", _cells([shown.tokens(one) for one in context], context), "tokens"),
-        Line("Longest answer", _cells([shown.tokens(one) for one in longest], longest), "tokens"),
+        Line("Max output", _cells([shown.tokens(one) for one in longest], longest), "tokens"),
     )
 
 
@@ -332,11 +332,12 @@ def _providers(offered: int, ready: int) -> str:
 
 
 def _benchmarks(models: Sequence[Model], benchmarks: Benchmarks) -> tuple[Line, ...]:
-    """Those that at least two of the models have from the same reporter; the best result of each."""
-    scores: dict[tuple[str, str], dict[str, float]] = {}
+    """Those of which the same one says so of at least two of the models; the best result of each."""
+    scores: dict[tuple[str, str, str], dict[str, float]] = {}
     for model in models:
         for one in benchmarks.of(called(model)):
-            of_models = scores.setdefault((one.benchmark, one.reported_by or ""), {})
+            key = (one.benchmark, one.reported_by or "", one.vouched_by)
+            of_models = scores.setdefault(key, {})
             of_models[model.id] = max(one.score, of_models.get(model.id, one.score))
     return tuple(
         Line(
@@ -347,7 +348,7 @@ def _benchmarks(models: Sequence[Model], benchmarks: Benchmarks) -> tuple[Line, 
             ),
             reporter,
         )
-        for (benchmark, reporter), found in sorted(scores.items())
+        for (benchmark, reporter, _), found in sorted(scores.items())
         if len(found) > 1
     )
 

@@ -139,7 +139,7 @@ def _facts(endpoint: Endpoint) -> Iterator[tuple[str, str]]:
     for label, tokens in (
         ("Context", endpoint.context_length),
         ("Longest prompt", endpoint.max_prompt_tokens),
-        ("Longest answer", endpoint.max_completion_tokens),
+        ("Max output", endpoint.max_completion_tokens),
     ):
         if tokens:
             yield label, f"{shown.count(tokens)} tokens"
