@@ -344,7 +344,7 @@ PAGES = (
         has_demo=True,
         as_ada=True,
         follow="tr:has-text('$1,500') a",
-        act=clicking("link", "Pay back", exact=False),
+        act=clicking("link", "Refund", exact=False),
         is_window=True,
     ),
     Shot(

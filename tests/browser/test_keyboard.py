@@ -180,8 +180,8 @@ def test_somebody_enters_pays_and_leaves(
     keyboard.fill(page.get_by_label("Amount of credit"), "40")
     keyboard.follow(page.get_by_role("button", name="Go on to pay $42.20 (test)"))
     keyboard.follow(page.get_by_role("button", name="Pay $42.20"))
-    keyboard.follow(page.get_by_role("link", name="Pay back $40.00"))
-    keyboard.follow(page.get_by_role("dialog").get_by_role("button", name="Pay back $40.00"))
+    keyboard.follow(page.get_by_role("link", name="Refund $40.00"))
+    keyboard.follow(page.get_by_role("dialog").get_by_role("button", name="Refund $40.00"))
     expect(page.get_by_text("It is on its way back")).to_be_visible()
 
     question = f"/auth?code_challenge={CHALLENGE}&code_challenge_method=S256"

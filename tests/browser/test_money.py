@@ -1,4 +1,4 @@
-"""What was used is told apart; without scripts, credit is bought and paid back, and a key made and renewed."""
+"""What was used is told apart; without scripts, credit is bought and refunded, and a key made and renewed."""
 
 from __future__ import annotations
 
@@ -103,8 +103,8 @@ def test_all_of_it_works_without_scripts(plain_ada: Page) -> None:
     page.get_by_role("button", name="Show the fee").click()
     page.get_by_role("button", name="Go on to pay $10.80 (test)").click()
     page.get_by_role("button", name=re.compile("^Pay ")).click()
-    page.get_by_role("link", name="Pay back $10.00").click()
-    page.get_by_role("button", name="Pay back $10.00").click()
+    page.get_by_role("link", name="Refund $10.00").click()
+    page.get_by_role("button", name="Refund $10.00").click()
     expect(page.get_by_text("It is on its way back")).to_be_visible()
     page.goto("/settings/keys/new")
     page.get_by_label("Name").fill("server")

@@ -261,12 +261,12 @@ def take_the_conversation_along(page: Page, file: Path) -> None:
 def be_paid_back(page: Page, purchase: str) -> None:
     """What is unused, without the fee."""
     page.goto(purchase)
-    page.get_by_role("link", name="Pay back $39.99").click()
-    dialog = page.get_by_role("dialog", name="Be paid back?")
+    page.get_by_role("link", name="Refund $39.99").click()
+    dialog = page.get_by_role("dialog", name="Refund this purchase?")
     expect(dialog).to_contain_text("the fee of $2.20 stays with us.")
-    dialog.get_by_role("button", name="Pay back $39.99").click()
+    dialog.get_by_role("button", name="Refund $39.99").click()
     expect(page.get_by_text("It is on its way back")).to_be_visible()
-    expect(page.get_by_role("table", name="What was paid back")).to_contain_text("$39.99")
+    expect(page.get_by_role("table", name="Refunds of this purchase")).to_contain_text("$39.99")
 
 
 def let_an_app_in(page: Page, watched: Watched, served: Served) -> str:

@@ -1,4 +1,4 @@
-"""Purchases from the shell: listed, paid back by the same rules, compared with the company."""
+"""Purchases from the shell: listed, refunded by the same rules, compared with the company."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ _Cents = Annotated[int, Meta(ge=0, le=100_000_000)]
 
 
 class Billing(msgspec.Struct, frozen=True, kw_only=True):
-    """What credit costs and how long it lasts. Fees come on top of the amount, and are never paid back."""
+    """What credit costs and how long it lasts. Fees come on top of the amount, and are never refunded."""
 
     free_allowance_usd: Annotated[
         float,
@@ -45,7 +45,7 @@ class Billing(msgspec.Struct, frozen=True, kw_only=True):
     ] = 1_000_000
     refund_hours: Annotated[
         float,
-        Meta(ge=0, le=8760, description="For so long the unused part of a purchase is paid back."),
+        Meta(ge=0, le=8760, description="For so long the unused part of a purchase is refunded."),
     ] = 24.0
     credits_expire_days: Annotated[
         _ManyDays | None,

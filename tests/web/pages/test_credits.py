@@ -1,4 +1,4 @@
-"""`/credits`: bought with the fee known before, paid back by the rules, every document; for admins alone."""
+"""`/credits`: bought with the fee known before, refunded by the rules, every document; for admins alone."""
 
 from __future__ import annotations
 
@@ -118,20 +118,20 @@ def test_bought_used_and_paid_back(stage: Stage, ada: Visit) -> None:
     path = bought(ada)
     page = ada.get(path).text
     assert "Paid" in page
-    assert "Pay back $100.00" in page
+    assert "Refund $100.00" in page
     assert "$105.50" in ada.get("/credits").text
     stage.settle(stage.ada, cost=2 * DOLLAR)
-    assert "Pay back $98.00" in ada.get(path).text
+    assert "Refund $98.00" in ada.get(path).text
     assert "the fee of $5.50 stays with us." in ada.get(f"{path}/refund").text
     assert ada.post(f"{path}/refund").headers["location"] == f"{path}?notice=refunded"
     after = ada.get(path).text
-    assert "Partly paid back" in after
+    assert "Partly refunded" in after
     assert "Nothing of this purchase is left." in after
     again = ada.post(f"{path}/refund")
     assert again.status_code == 409
-    assert "It was not paid back." in again.text
+    assert "It was not refunded." in again.text
     history = ada.get("/credits/history").text
-    for said in ("Purchase paid back", "-$98.00", "Usage, 1 call", "-$2.00", "+$100.00"):
+    for said in ("Purchase refunded", "-$98.00", "Usage, 1 call", "-$2.00", "+$100.00"):
         assert said in history, said
     receipt = ada.get(f"{path}/receipt")
     assert receipt.headers["content-type"] == "application/pdf"
@@ -152,7 +152,7 @@ def test_a_payment_that_failed_says_so(ada: Visit) -> None:
     assert "It was not paid." in page
     assert "Not yet" not in page
     assert 'href="/credits/buy"' in page
-    assert "Pay back" not in page
+    assert "Refund $" not in page
     refused = ada.post(f"{path}/refund")
     assert refused.status_code == 409
     assert "has not been paid" in refused.text
@@ -169,7 +169,7 @@ def test_too_late_is_too_late(stage: Stage) -> None:
             shop.plane.billing.find(stage.ada.account, path.rpartition("/")[2])  # type: ignore[arg-type]
         ):
             pass
-        assert "is paid back within 0 hours" in ada.get(path).text
+        assert "is refunded within 0 hours" in ada.get(path).text
     finally:
         stage.app = before
 
@@ -296,7 +296,7 @@ def test_members_and_other_sites_move_no_money(stage: Stage, ada: Visit) -> None
     )
     for target in posts:
         assert ada.post(target, csrf="guessed", amount="20", method="card").status_code == 403
-    assert "Pay back $100.00" in ada.get(path).text
+    assert "Refund $100.00" in ada.get(path).text
     account = stage.organisation(stage.ada, stage.bob)
     member = Visit(stage, stage.bob, account)
     for page in PAGES:

@@ -340,9 +340,9 @@ def refundable(purchase: Purchase, lot: Lot | None, *, now_ms: int, terms: Billi
     if not is_settled(purchase):
         raise RefundRefused(RefusedBecause.NOT_PAID, "this purchase has not been paid")
     if purchase.method is Method.CRYPTO:
-        raise RefundRefused(RefusedBecause.NEVER, "payments in cryptocurrency are never paid back")
+        raise RefundRefused(RefusedBecause.NEVER, "payments in cryptocurrency are never refunded")
     if purchase.purpose is Purpose.INVOICE or (lot is not None and not lot.is_refundable):
-        raise RefundRefused(RefusedBecause.NEVER, "payments of an invoice are not paid back here")
+        raise RefundRefused(RefusedBecause.NEVER, "payments of an invoice are not refunded here")
     if any(
         one.state in (SeenDisputeState.OPEN, SeenDisputeState.LOST)
         for one in purchase.facts.disputes.values()
@@ -351,7 +351,7 @@ def refundable(purchase: Purchase, lot: Lot | None, *, now_ms: int, terms: Billi
     if now_ms - purchase.facts.paid_ms > terms.refund_ms:
         hours = terms.refund_ms // _HOUR_MS
         raise RefundRefused(
-            RefusedBecause.TOO_LATE, f"a purchase is paid back within {hours} hours of its payment"
+            RefusedBecause.TOO_LATE, f"a purchase is refunded within {hours} hours of its payment"
         )
     cents = 0 if lot is None else lot.remaining // NANO_PER_CENT
     if not cents:

@@ -1,4 +1,4 @@
-"""`/billing`: buy credit, be paid back, have it bought automatically, receipts and invoices.
+"""`/billing`: buy credit, have it bought automatically, refunds, receipts and invoices.
 
 For a management key, or an admin who is signed in. Amounts are dollars; times are as everywhere in the API.
 """
@@ -163,7 +163,7 @@ class _Endpoints:
         return answer({"data": [_purchase(one) for one in await self._edge.do(find)]})
 
     async def purchase(self, asked: Asked) -> Response:
-        """With what may be paid back now. It only reads: a page that people return to may ask often."""
+        """With what may be refunded now. It only reads: a page that people return to may ask often."""
         account, name = asked.requester.account, PurchaseId(asked.segment("id"))
         billing = self._edge.billing
 

@@ -1,4 +1,4 @@
-"""`/credits`: what an account has, buying more of it, being paid back, and every document of that.
+"""`/credits`: what an account has, buying more of it, refunds, and every document of that.
 
 `app.py` lists the pages, `desk.py` is what they share, `view.py` how what they show is written.
 """

@@ -1,4 +1,4 @@
-"""`/credits/purchases/{id}`: one purchase, its receipt, and being paid back."""
+"""`/credits/purchases/{id}`: one purchase, its receipt, and refunds."""
 
 from __future__ import annotations
 

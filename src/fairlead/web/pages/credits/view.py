@@ -93,8 +93,8 @@ _STATES: Final = {
     PurchaseState.FAILED: ("Failed", "danger"),
     PurchaseState.STRANGE: ("Being looked at", "warning"),
     PurchaseState.PAID: ("Paid", "success"),
-    PurchaseState.PARTLY_REFUNDED: ("Partly paid back", ""),
-    PurchaseState.REFUNDED: ("Paid back", ""),
+    PurchaseState.PARTLY_REFUNDED: ("Partly refunded", ""),
+    PurchaseState.REFUNDED: ("Refunded", ""),
     PurchaseState.DISPUTED: ("Disputed", "warning"),
     PurchaseState.DISPUTE_WON: ("Paid, dispute over", "success"),
     PurchaseState.DISPUTE_LOST: ("Taken back by the bank", "danger"),
@@ -188,7 +188,7 @@ def _purchase_path(source: str | None) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Fees:
-    """The rules in words. refund: when a purchase is paid back."""
+    """The rules in words. refund: when a purchase is refunded."""
 
     least: str
     most: str
@@ -212,9 +212,9 @@ def fees_of(terms: BillingRules, methods: tuple[Method, ...]) -> Fees:
         dollars_from_cents(terms.purchase_cents_min),
         dollars_from_cents(terms.purchase_cents_max),
         tuple(said),
-        f"Within {hours} of its payment, what is unused of a purchase is paid back the way it was"
+        f"Within {hours} of its payment, what is unused of a purchase is refunded the way it was"
         " paid. The fee is not. Payments in cryptocurrency, of invoices, and those that are disputed"
-        " at a bank are not paid back.",
+        " at a bank are not refunded.",
         "Credit that was bought does not expire."
         if terms.expire_days is None
         else f"Credit that was bought expires after {plural(terms.expire_days, 'day')}.",
@@ -471,7 +471,7 @@ def _what(command: Command) -> str:
         case Charge():
             return f"Usage, {plural(command.generations_count, 'call')}"
         case RefundPurchase():
-            return "Purchase paid back"
+            return "Purchase refunded"
         case ReverseUsage():
             return f"Usage taken back: {command.reason}"
         case ExpireLot():
