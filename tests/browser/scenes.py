@@ -459,7 +459,8 @@ def running(page: Page) -> None:
     page.get_by_role("button", name="Run", exact=True).click()
     page.locator("#builder-stop").wait_for(state="hidden")
     expect(page.locator("[data-run] [data-facts]")).to_contain_text("$")
-    expect(page.locator("[data-run] math").first).to_be_visible()  # drawn by a part that is loaded late
+    # Drawn by a part that is loaded late.
+    expect(page.locator("[data-run] math").first).to_be_visible()
 
 
 def checking(name: str) -> Act:
