@@ -50,7 +50,7 @@ _KINDS: Final = (
         "input_cache_write", _IN,
     ),
     _Kind(
-        "written_1h", "To be cached for an hour", "input tokens cached for an hour", "cache_write_1h",
+        "written_1h", "To be cached, 1 hour", "input tokens cached for an hour", "cache_write_1h",
         "input_cache_write_1h", ("input_cache_write", *_IN),
     ),
     _Kind("image", "Image tokens, input", "image tokens", "prompt_image", "image_token", _IN),
