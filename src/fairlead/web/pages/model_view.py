@@ -305,7 +305,7 @@ def _facts(model: Model) -> Iterable[tuple[str, str]]:
             f"efforts {', '.join(reversed(reasoning.efforts))}" if reasoning.efforts else "yes"
         )
         yield "Reasoning", f"{efforts}{', always on' if reasoning.mandatory else ''}"
-    else:
+    elif model.endpoints:  # of a router, its choice decides
         yield "Reasoning", "no"
     yield "Tokenizer", model.tokenizer
     yield "Weights", {True: "open", False: "closed", None: ""}[model.open_weights]
