@@ -92,7 +92,10 @@ def test_endpoints_are_at_their_place_or_left_out_with_a_reason() -> None:
         (BETA, Removal.IGNORED),
         (GAMMA, Removal.NO_CREDENTIAL),
     ]
-    assert told.left_out[0].words.endswith("`provider.ignore` has beta.")
+    ignored = told.left_out[0]
+    assert ignored.words == "The request leaves this provider out. `provider.ignore` has beta."
+    seen = msgspec.structs.replace(ignored, detail="it has beta")
+    assert seen.words == "The request leaves this provider out: it has beta."
 
 
 def test_what_opens_a_provider_is_named() -> None:

@@ -59,9 +59,11 @@ class LeftOut(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def words(self) -> str:
-        """A sentence or two."""
+        """A sentence or two: what was seen ends the first, what to do about it is the second."""
         said = REMOVALS[self.reason]
-        return f"{said} {self.detail}" if self.detail else said
+        if not self.detail or self.detail.endswith("."):
+            return f"{said} {self.detail}".rstrip()
+        return f"{said.removesuffix('.')}: {self.detail}."
 
 
 class Explanation(msgspec.Struct, frozen=True, gc=False):
