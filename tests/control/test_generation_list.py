@@ -29,17 +29,9 @@ from tests.control.settled import ACCOUNT, BEGIN_MS, END_MS, call, insert, keep
 from tests.store.revisions import migrate_to
 
 ALL = Wanted(BEGIN_MS, END_MS)
-ADA, BOB = UserId("user-ada"), UserId("user-bob")
+ADA, BOB = UserId("user-ada"), UserId("user-bob")  # Ada has three keys, Bob two
 APP = Attribution(referer="https://app.example/path/", title="App")
 KEYS = {KeyId(f"key-{number}"): ADA if number < 3 else BOB for number in range(5)}
-
-
-@pytest.fixture(params=(100, 2), ids=("a few keys", "many keys"))
-def keys_max(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
-    """Whose calls are brought in order; Ada has three."""
-    most: int = request.param
-    monkeypatch.setattr(call_queries, "KEYS_MAX", most)
-    return most
 
 
 @pytest.fixture
@@ -62,11 +54,11 @@ def made(database: Database) -> list[Generation]:
                 for key, user in KEYS.items()
             ],
         )  # fmt: skip
-    calls = [call_of(number) for number in range(40)]
+    calls = [call_of(number) for number in range(28)]
     keep(database, *calls)
     keep(
         database,
-        call(41, account=AccountId("acc-another"), attribution=APP, session_id="run"),
+        call(29, account=AccountId("acc-another"), attribution=APP, session_id="run"),
         call(4001, created_s=END_MS / 1000 + 5, attribution=APP, session_id="run"),
     )
     return calls
@@ -147,25 +139,28 @@ def chosen(app: int) -> list[Wanted]:
     ]
 
 
-@pytest.mark.usefixtures("keys_max")
 def test_every_call_is_on_one_page_newest_first(
     database: Database, made: list[Generation], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(listing, "READ_AT_ONCE", 4)
     monkeypatch.setattr(listing, "LOOK_AT", (3, 4))
     monkeypatch.setattr(listing, "RECORDS_LOOKED_AT_MAX", 5)
-    store = GenerationList(database)
-    for wanted in chosen(app_of(database)):
+    store, app = GenerationList(database), app_of(database)
+    questions = [(call_queries.KEYS_MAX, wanted) for wanted in chosen(app)]
+    # And as if somebody with three keys had too many to bring their calls in order.
+    questions += [(2, wanted) for wanted in chosen(app) if wanted.user is ADA]
+    for keys_max, wanted in questions:
+        monkeypatch.setattr(call_queries, "KEYS_MAX", keys_max)
         expected = [
             one.id
             for one in made[::-1]
             if holds(one, wanted)
-            and (wanted.app in (None, app_of(database)))
+            and wanted.app in (None, app)
             and wanted.start_ms <= round(one.created_s * 1000) < wanted.end_ms
         ]
-        for limit in (2, 100):
+        for limit in (3, 100):
             pages = every(store, wanted, limit=limit)
-            assert [one for page in pages for one in page] == expected, wanted
+            assert [one for page in pages for one in page] == expected, (wanted, keys_max)
 
 
 def test_pages_are_full_whatever_else_was_called_in_between(
@@ -186,7 +181,6 @@ def test_pages_are_full_whatever_else_was_called_in_between(
         assert last, wanted
 
 
-@pytest.mark.usefixtures("keys_max")
 def test_no_place_in_a_members_list_names_anothers_call(
     database: Database, made: list[Generation], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -194,19 +188,19 @@ def test_no_place_in_a_members_list_names_anothers_call(
     monkeypatch.setattr(listing, "READ_AT_ONCE", 2)
     monkeypatch.setattr(listing, "LOOK_AT", (2, 3))
     monkeypatch.setattr(listing, "RECORDS_LOOKED_AT_MAX", 2)
-    own = {one.id for one in made if one.user == BOB}
-    named: set[str] = set()
-    for wanted in chosen(app_of(database)):
-        behind: Cursor | None = None
-        for_bob = replace(wanted, user=BOB)
-        while True:
-            page = GenerationList(database).page(ACCOUNT, for_bob, behind=behind, limit=2)
-            named |= {one.id for one in page.generations}
-            if page.after is None:
-                break
-            named.add(page.after.id)
-            behind = page.after
-    assert named == {*own, ""}
+    for keys_max in (call_queries.KEYS_MAX, 1):
+        monkeypatch.setattr(call_queries, "KEYS_MAX", keys_max)
+        named: set[str] = set()
+        for wanted in chosen(app_of(database)):
+            of_bob, behind = replace(wanted, user=BOB), None
+            while True:
+                page = GenerationList(database).page(ACCOUNT, of_bob, behind=behind, limit=3)
+                named |= {one.id for one in page.generations}
+                if page.after is None:
+                    break
+                named.add(page.after.id)
+                behind = page.after
+        assert named == {"", *(one.id for one in made if one.user == BOB)}
 
 
 def test_calls_of_apps_from_before_they_were_kept_are_found_by_the_upgrade(
