@@ -63,7 +63,8 @@ class Shot:
     installation; as_demo: and signed in to an account that made them; as_ada, as_team: to one whose settings
     are full, to its organisation, or to a member's. follow: a link on that page, which leads to the one that is
     wanted.
-    act: what is clicked before. is_window: what a window holds, not the whole page."""
+    act: what is clicked before. calls: that calls models or shows such calls, so it is taken after those that show
+    how it is when nothing was called. is_window: what a window holds, not the whole page."""
 
     name: str
     path: str
@@ -75,6 +76,7 @@ class Shot:
     as_member: bool = False
     follow: str = ""
     act: Act | None = None
+    calls: bool = False
     is_window: bool = False
 
     @property
@@ -120,7 +122,14 @@ PAGES = (
         is_window=True,
     ),
     *(
-        Shot(f"chat-{name}", f"/chat?model={model}", as_owner=True, act=act, is_window=True)
+        Shot(
+            f"chat-{name}",
+            f"/chat?model={model}",
+            as_owner=True,
+            act=act,
+            calls=True,
+            is_window=True,
+        )
         for name, model, act in (
             ("full", EXPLAINS, scenes.comparing),
             ("one", EXPLAINS, asking(QUESTION)),
@@ -141,6 +150,7 @@ PAGES = (
         f"/request-builder?model={EXPLAINS}&message=How+big+is+a+Bloom+filter%3F&language=curl",
         as_owner=True,
         act=scenes.running,
+        calls=True,
     ),
     Shot("request-builder-wrong", "/request-builder?temperature=9&sort=price", as_owner=True),
     Shot("design-system", "/docs/design-system"),
@@ -295,7 +305,8 @@ PAGES = (
         as_demo=True,
         follow="tbody th a[href^='/activity/']",
     ),
-    Shot("activity-few", "/activity", as_owner=True),
+    Shot("activity-empty", "/activity", as_owner=True),
+    Shot("activity-few", "/activity", as_owner=True, calls=True),
     Shot(
         "activity-filtered",
         "/activity?by=provider&model=openai/gpt-6-sol&period=week",
@@ -461,7 +472,9 @@ def main(wanted: str = "") -> None:
         with window(browser, served.url) as (page, _):
             sign_in(page, served.link)
             cookies = {"owner": page.context.storage_state()}
-        take(browser, served, [shot for shot in shots if not shot.has_demo], cookies)
+        plain = [shot for shot in shots if not shot.has_demo]
+        take(browser, served, [shot for shot in plain if not shot.calls], cookies)
+        take(browser, served, [shot for shot in plain if shot.calls], cookies)
         if any(shot.has_demo for shot in shots):
             fairlead(served, "demo", "--yes")  # the chat has called already
             cookies["demo"] = entered(browser, served, DEMO)
