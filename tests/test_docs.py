@@ -202,7 +202,7 @@ def routes() -> set[str]:
     }
     inference = {
         key.value
-        for table in ast.walk(ast.parse((PACKAGE / "compose" / "serving.py").read_text("utf-8")))
+        for table in ast.walk(ast.parse((PACKAGE / "compose" / "data_plane.py").read_text("utf-8")))
         if isinstance(table, ast.Dict)
         for key in table.keys
         if isinstance(key, ast.Constant)
