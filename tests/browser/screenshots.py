@@ -62,9 +62,8 @@ class Shot:
     """name: of the file. as_owner: signed in as the owner. has_demo: among made-up calls and in a furnished
     installation; as_demo: and signed in to an account that made them; as_ada, as_team: to one whose settings
     are full, to its organisation, or to a member's. follow: a link on that page, which leads to the one that is
-    wanted.
-    act: what is clicked before. calls: that calls models or shows such calls, so it is taken after those that show
-    how it is when nothing was called. is_window: what a window holds, not the whole page."""
+    wanted. act: what is clicked before. calls: that calls models or shows such calls, so it is taken after
+    those that show how it is when nothing was called. is_window: what a window holds, not the whole page."""
 
     name: str
     path: str
