@@ -297,7 +297,7 @@ def _facts(model: Model) -> Iterable[tuple[str, str]]:
     yield "Knowledge until", month_text(model.knowledge_cutoff)
     yield "Context", f"{shown.count(model.context_length)} tokens" if model.context_length else ""
     most = model.max_completion_tokens
-    yield "Longest answer", f"{shown.count(most)} tokens" if most else ""
+    yield "Max output", f"{shown.count(most)} tokens" if most else ""
     yield "Reads", modalities(model.input_modalities)
     yield "Writes", ", ".join(model.output_modalities)
     if reasoning.supported:
