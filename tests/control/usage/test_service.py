@@ -23,13 +23,13 @@ from fairlead.control.usage.rules import measures
 from fairlead.control.usage.samples import Sample
 from fairlead.control.usage.service import Usage, _value
 from fairlead.control.usage.spans import Granularity, bucket_start_ms
-from fairlead.control.usage.types import INSTALLATION, Resolution
+from fairlead.control.usage.types import INSTALLATION, Level, Resolution
 from fairlead.core.ids import AccountId, KeyId, UserId
 from fairlead.store import migrate
 from fairlead.store.database import DATABASE_FILE, Database, open_database
 from fairlead.store.records import pack
 from fairlead.store.tables.generations import generations
-from fairlead.store.tables.usage import MEASURES
+from fairlead.store.tables.usage import MEASURES, usage_days
 from tests.control.usage.synthetic import BEGIN_S, DAY_S, made, samples
 from tests.control.usage.test_rollup import settled
 from tests.postgres_server import PostgresDatabases
@@ -204,6 +204,35 @@ def test_a_chart_shows_the_biggest_and_the_rest_is_what_is_left(
         )
         assert left == sum(others)
     assert chart.rest.keys() == {group[0] for group in whole}
+
+
+def test_a_chart_goes_by_its_groups_where_undivided_sums_lack_what_an_older_server_settled(
+    database: Database,
+):
+    """One of the version before that still runs adds to the sums alone that it knows."""
+    fill(database)
+    table = usage_days
+    undivided = (table.c.account_id == ACCOUNT) & (table.c.level == Level.PROVIDER_ALONE)
+    with database.begin() as connection:
+        days = connection.scalars(
+            sa.select(table.c.start_ms).where(undivided).distinct().order_by(table.c.start_ms)
+        ).all()
+        connection.execute(sa.delete(table).where(undivided, table.c.start_ms == days[0]))
+        connection.execute(
+            sa.update(table).where(undivided, table.c.start_ms == days[1]).values(requests=0)
+        )
+    start_ms, end_ms = BEGIN_S * 1000, (BEGIN_S + DAYS * DAY_S) * 1000
+    chart = usage_of(database).charted(
+        ACCOUNT, Dimension.API_KEY, start_ms=start_ms, end_ms=end_ms, granularity=Granularity.DAY,
+        measures=["requests"], biggest=100,
+    )  # fmt: skip
+    of_day: dict[int, int] = {}
+    for (day_ms, _), (requests,) in chart.sums.items():
+        of_day[day_ms] = of_day.get(day_ms, 0) + requests
+    whole = expected(ACCOUNT, start_ms, end_ms, Granularity.DAY, [], [])
+    requests = MEASURES.index("requests")
+    assert of_day == {day_ms: sums[requests] for (day_ms,), sums in whole.items()}
+    assert chart.rest == {day_ms: [0] for day_ms in of_day}
 
 
 def test_apps_have_the_usage_of_their_calls(filled: Database):

@@ -121,7 +121,8 @@ class Usage:
     ) -> Chart:
         """As `sums` by one dimension, of as many groups as one can tell apart in a chart.
 
-        biggest: how many, by the first of the measures. However many groups there are, not many rows come back.
+        measures: that are never negative. biggest: how many, by the first of them. However many groups there
+        are, not many rows come back.
         """
         with self._read() as connection:
 
@@ -151,10 +152,15 @@ class Usage:
             chosen, _ = sums(measures, granularity, (dimension,), more) if values else ({}, True)
             undivided, _ = sums(measures, granularity, ())
             rest = {start_ms: counted for (start_ms,), counted in undivided.items()}
+        nothing = [0] * len(measures)
         for (bucket_ms, _), counted in chosen.items():
-            rest[bucket_ms] = list(map(sub, rest[bucket_ms], counted))
+            rest[bucket_ms] = list(map(sub, rest.get(bucket_ms, nothing), counted))
         return Chart(
-            values, {(at_ms, one): counted for (at_ms, one), counted in chosen.items()}, rest
+            values,
+            {(at_ms, one): counted for (at_ms, one), counted in chosen.items()},
+            # Less than nothing would be left where a server of the version before, which knows fewer levels,
+            # has added to the groups alone (revision 0017).
+            {at_ms: [max(0, one) for one in left] for at_ms, left in rest.items()},
         )
 
     def analysed(self, account: AccountId, question: Question) -> Analysis:
