@@ -207,6 +207,9 @@ test("models are found by words of their name, those that can be called first", 
   const several = [choice("openai/o1-pro", true), choice("openai/o1", true), choice("acme/o1", false)];
   assert.deepEqual(matching(several, "o1").map((one) => one.id), ["openai/o1", "openai/o1-pro", "acme/o1"]);
   assert.deepEqual(matching(all, "mini openai").map((one) => one.id), ["openai/o3-mini"]);
+  const written = [choice("openai/gpt-4o-mini", true), choice("openai/gpt-4o", true), choice("openai/gpt-4-turbo-1106", true)];
+  assert.deepEqual(matching(written, "GPT4o").map((one) => one.id), ["openai/gpt-4o", "openai/gpt-4o-mini"]);
+  assert.deepEqual(matching(written, "o1"), []);
   assert.equal(matching(all, "").length, 3);
 });
 
