@@ -94,7 +94,13 @@ def test_calls_go_to_the_chosen_workspace_and_an_answer_is_flagged(
         expect(page.get_by_role("article").locator("[data-prose] p")).to_be_visible()
         page.get_by_label("Workspace").select_option(label="Lab")
         expect(page.get_by_text("Stopped. What came till then is paid.")).to_be_visible()
-        open_chat(page, "/chat?model=sandbox/echo")
+        choice = page.get_by_label("Workspace")
+        lab = choice.locator("option", has_text="Lab").get_attribute("value") or "is offered"
+        open_chat(page, "/chat?model=sandbox/echo&workspace=default")
+        expect(choice).not_to_have_value(lab)
+        choice.select_option(lab)
+        open_chat(page, page.url)
+        expect(choice).to_have_value(lab)
         with page.expect_request("/chat/completions") as request:
             ask(page, "Where am I?")
         assert request.value.headers["x-workspace"] == page.get_by_label("Workspace").input_value()

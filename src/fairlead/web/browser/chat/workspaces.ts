@@ -44,6 +44,9 @@ export function workspaceSwitch(root: HTMLElement, switched: () => void): () => 
   }
   select.addEventListener("change", () => {
     keep();
+    const here = new URL(location.href);
+    here.searchParams.delete("workspace"); // or loading the page again chooses that one again
+    history.replaceState(null, "", here);
     switched();
     announce(`Calls are made in ${select.selectedOptions[0]?.text ?? "it"} now.`);
   });
