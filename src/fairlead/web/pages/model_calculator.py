@@ -160,7 +160,7 @@ def _problems(numbers: Mapping[str, int | None]) -> dict[str, str]:
     for name in () if problems else _OF_THE_PROMPT:
         left -= numbers.get(name) or 0
         if left < 0:
-            return {name: "Not more than there are prompt tokens."}
+            return {name: "Not more than there are input tokens."}
     return problems
 
 
