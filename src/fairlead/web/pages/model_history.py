@@ -44,7 +44,6 @@ WINDOWS: Final = (
 )
 ACTIVITY_DAYS: Final = (("30", "30 days"), ("90", "90 days"), ("365", "One year"))
 DRAWN_MAX: Final = 5  # endpoints in one chart; more lines cannot be told apart
-# How good a day was: from this uptime on, the word for it.
 _MS_PER_S: Final = 1000
 
 

@@ -134,7 +134,7 @@ class Question:
 @dataclass(frozen=True, slots=True)
 class Line:
     """A row of a ranking. path: "": nothing is there to see. detail: below the name.
-    growth_tone: success, falling or ""."""
+    growth_tone: success or ""."""
 
     place: int
     name: str
@@ -242,11 +242,7 @@ def _line(question: Question, ranked: Ranked, snapshot: Snapshot) -> Line:
         share=min(1.0, ranked.share),
         before=shown.compact(ranked.tokens_before),
         growth=_growth(growth),
-        growth_tone=""
-        if growth is None or abs(growth) < 0.005
-        else "success"
-        if growth > 0
-        else "falling",
+        growth_tone="success" if growth is not None and growth >= 0.005 else "",
     )
 
 
