@@ -26,11 +26,16 @@ def head() -> str | None:
 
 def migrate_to(database: Database, revision: str) -> None:
     with database.begin() as connection:
-        if database.path is None:
-            postgresql.begin_upgrade(connection)
-        config = _config()
-        config.attributes["connection"] = connection
-        command.upgrade(config, revision)
+        migrate_within(database, connection, revision)
+
+
+def migrate_within(database: Database, connection: sa.Connection, revision: str) -> None:
+    """The same in a transaction of yours."""
+    if database.path is None:
+        postgresql.begin_upgrade(connection)
+    config = _config()
+    config.attributes["connection"] = connection
+    command.upgrade(config, revision)
 
 
 def differences(database: Database) -> list[object]:

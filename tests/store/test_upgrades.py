@@ -21,7 +21,8 @@ import sqlalchemy as sa
 from fairlead.store import migrate
 from fairlead.store.database import Database, open_database
 from fairlead.store.migrate import Current, DatabaseUnknown, Old
-from tests.store.revisions import differences, migrate_to, revisions
+from tests.postgres_server import PostgresDatabases
+from tests.store.revisions import differences, migrate_to, migrate_within, revisions
 
 PATIENCE_S = 30.0
 RELEASED = ("0001", "0002", "0003", "0004")
@@ -143,6 +144,21 @@ def test_the_version_before_does_not_notice_that_the_schema_changes_under_it(
         found = set(connection.exec_driver_sql("SELECT id FROM generations").scalars())
     assert set(written) <= found
     assert differences(database) == []
+
+
+def test_nobody_is_kept_from_sums_while_the_steps_that_read_everything_go_on(
+    postgres_databases: PostgresDatabases,
+):
+    """What an upgrade has locked it holds to its end, and reading all calls takes minutes."""
+    with postgres_databases.empty() as url, closing(open_database(url)) as database:
+        migrate_to(database, "0016")
+        with database.begin() as connection:
+            migrate_within(database, connection, "0017")
+            locked = connection.exec_driver_sql(
+                "SELECT relation::regclass::text FROM pg_locks"
+                " WHERE pid = pg_backend_pid() AND mode = 'AccessExclusiveLock' AND relation IS NOT NULL"
+            )
+            assert "usage_series" not in set(locked.scalars())
 
 
 def test_every_program_but_the_newest_refuses_to_start_on_the_newest_schema(

@@ -98,8 +98,6 @@ def upgrade() -> None:
         for level in levels:
             add_up(connection, table, level)
     op.drop_table("usage_counted_in")
-    # Which apps ever called for an account: there is a series of each now.
-    op.drop_index("ix_usage_series_apps", table_name="usage_series")
 
 
 def series(connection: sa.Connection) -> Iterator[list[sa.RowMapping]]:

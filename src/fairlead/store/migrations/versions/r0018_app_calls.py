@@ -54,6 +54,9 @@ def upgrade() -> None:
     if apps:
         for rows in settled(connection):
             add(connection, rows, apps)
+    # Which apps ever called for an account: there is a series of each since the revision before. Last, for
+    # until the upgrade ends PostgreSQL lets nobody else at the table.
+    op.drop_index("ix_usage_series_apps", table_name="usage_series")
 
 
 def settled(connection: sa.Connection) -> Iterator[Sequence[sa.Row[Any]]]:
