@@ -168,9 +168,8 @@ def _scrub(
         if (scrubbed := _scrubbed(record)) is not None
     ]
     queries.replace_records(connection, changed)
-    if (
-        changed
-    ):  # those that came after the account was deleted have brought their sessions and apps again
+    if changed:
+        # Those that came after the account was deleted have brought their sessions and apps again.
         queries.forget_groups(connection, account)
     return len(changed)
 
