@@ -103,6 +103,25 @@ def test_who_comes_to_buy_finds_an_amount(ada: Visit) -> None:
     assert 'class="problem"' not in page.text
 
 
+@pytest.mark.parametrize(
+    ("rules", "amount"),
+    [({"purchase_cents_min": 5_000}, "50"), ({"purchase_cents_max": 1_250}, "12.50")],
+)
+def test_the_amount_that_is_offered_can_be_bought(
+    stage: Stage, rules: dict[str, int], amount: str
+) -> None:
+    before = stage.app
+    stage.app = Shop(stage, **rules).app
+    try:
+        for path in ("/credits", "/credits/buy"):
+            page = Visit(stage, stage.ada).get(path)
+            assert page.status_code == 200
+            assert f'name="amount" value="{amount}"' in page.text
+            assert "Go on to pay" in page.text
+    finally:
+        stage.app = before
+
+
 @pytest.mark.parametrize("amount", ["", "0", "4.99", "10000.01", "-5", "many", "5.001", HOSTILE])
 def test_what_cannot_be_bought_is_said(ada: Visit, amount: str) -> None:
     page = ada.post("/credits/buy", amount=amount, method="card", key="k")

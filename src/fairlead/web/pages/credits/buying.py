@@ -5,24 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
-from types import MappingProxyType
 from typing import Final
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from fairlead.control.billing.types import Method
+from fairlead.control.billing.types import NANO_PER_CENT, Method
 from fairlead.control.people.types import SignedIn
 from fairlead.core.errors import RequestInvalid
 from fairlead.web.pages.credits.desk import CreditsDesk, method
 from fairlead.web.pages.credits.view import BuyForm, QuoteView, buy_form, quote_view
-from fairlead.web.pages.form_fields import cents
+from fairlead.web.pages.form_fields import cents, typed_dollars
 from fairlead.web.pages.site import is_fragment_request
 
 __all__ = ["buying_pages", "proposed"]
 
-_PROPOSED: Final[Mapping[str, str]] = MappingProxyType({"amount": "20"})  # dollars
+_PROPOSED_CENTS: Final = 2_000  # or the nearest amount that is sold
 
 
 def buying_pages(desk: CreditsDesk) -> list[Route]:
@@ -43,7 +42,7 @@ class _Pages:
         member = await self._desk.admin(request)
         typed: Mapping[str, str] = request.query_params
         if not typed and not is_fragment_request(request):
-            typed = _PROPOSED
+            typed = _proposal(self._desk)
         form, quote = await _quote(self._desk, member, typed)
         return await self._page(request, member, form, quote)
 
@@ -82,7 +81,14 @@ class _Pages:
 
 async def proposed(desk: CreditsDesk, member: SignedIn) -> tuple[BuyForm, QuoteView | None]:
     """Before anything is typed."""
-    return await _quote(desk, member, _PROPOSED)
+    return await _quote(desk, member, _proposal(desk))
+
+
+def _proposal(desk: CreditsDesk) -> Mapping[str, str]:
+    """As it could have been typed."""
+    terms = desk.edge.billing.terms
+    amount = min(max(_PROPOSED_CENTS, terms.purchase_cents_min), terms.purchase_cents_max)
+    return {"amount": typed_dollars(amount * NANO_PER_CENT)}
 
 
 async def _quote(
