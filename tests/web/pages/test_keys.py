@@ -227,6 +227,8 @@ def test_a_workspace_beyond_those_that_are_offered_is_reached_from_its_page(
     page = ada.get("/settings/byok/new?provider=openai&workspace=room-100").text
     assert f'<option value="{room}" selected>Room 100</option>' in page
     assert "These are the first." in page
+    # It would be a key for all of them.
+    assert ada.get("/settings/byok/new?provider=openai&workspace=room-101").status_code == 404
 
 
 def test_members_choose_among_workspaces_that_they_work_in(stage: Stage) -> None:

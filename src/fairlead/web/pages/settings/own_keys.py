@@ -165,6 +165,8 @@ class _OwnKeys:
         is_global = wanted == _ALL_WORKSPACES
         choice = await self._desk.workspace(member, None if is_global else wanted)
         workspace = None if is_global else choice.chosen
+        if workspace is None and not is_global and problem is None:
+            raise NotFound("You have no such workspace.")
         return await self._desk.page(
             request,
             "own_key_new",
