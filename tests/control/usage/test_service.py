@@ -171,7 +171,7 @@ def test_of_the_installation_too(filled: Database, days, granularity, dimensions
     filters=[Filter(Dimension.API_KEY, Operator.NEQ, ("key-3",))],
     has_room=False,
 )
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=25)
 def test_a_chart_shows_the_biggest_and_the_rest_is_what_is_left(
     filled: Database, span, granularity, dimension, biggest, filters, has_room
 ):
