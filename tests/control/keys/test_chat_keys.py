@@ -129,6 +129,20 @@ def test_it_goes_with_its_workspace_and_with_who_is_removed_from_it(
     assert [key.workspace for key in keys.page(account)] == [default_workspace(account)]
 
 
+def test_who_is_removed_while_it_is_being_made_gets_none(
+    chat: ChatKeys,
+    keys: Keys,
+    workspaces: Workspaces,
+    ada: Ada,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    answers = iter([True, False])
+    monkeypatch.setattr(workspaces, "works_in", lambda *_: next(answers))
+    with pytest.raises(WorkspaceUnknown):
+        opened(chat, ada)
+    assert keys.page(ada.account) == []
+
+
 def test_it_goes_with_who_leaves_unless_it_was_disabled(
     database: Database, chat: ChatKeys, keys: Keys, made: dict[str, Any], ada: Ada
 ):

@@ -15,13 +15,15 @@ from dataclasses import replace
 from hashlib import blake2b
 from typing import Final
 
+import sqlalchemy as sa
+
 from fairlead.control.accounts.rules import default_workspace
 from fairlead.control.audit.service import Audit
 from fairlead.control.audit.types import Actor
 from fairlead.control.keys import queries, rules
 from fairlead.control.keys.types import ApiKey
 from fairlead.control.workspaces.service import Workspaces
-from fairlead.control.workspaces.types import WorkspaceUnknown
+from fairlead.control.workspaces.types import Workspace, WorkspaceUnknown
 from fairlead.core.ids import ID_ENTROPY_BYTES, AccountId, UserId
 from fairlead.store.database import Database
 
@@ -64,13 +66,13 @@ class ChatKeys:
         """
         digest = chat_digest(account, user, workspace)
         with self._database.read() as connection:
-            place = self._workspaces.find_within(connection, account, workspace)
-            if place.id != workspace or not self._workspaces.works_in(connection, place, user):
-                raise WorkspaceUnknown(f"you work in no workspace {workspace[:80]!r}")
+            self._place(connection, account, user, workspace)
             found = queries.by_digest(connection, account, digest)
         if found is not None and found.deleted_ms is None:
             return
         with self._database.begin() as connection:
+            # Again: who was removed meanwhile gets none.
+            place = self._place(connection, account, user, workspace)
             # Of two windows that are opened at once, one makes it.
             self._database.lock(connection, f"chat key {account} {user} {place.id}")
             found = queries.by_digest(connection, account, digest)
@@ -106,3 +108,11 @@ class ChatKeys:
                     name=NAME,
                     label=rules.CHAT_LABEL,
                 )
+
+    def _place(
+        self, connection: sa.Connection, account: AccountId, user: UserId, workspace: str
+    ) -> Workspace:
+        place = self._workspaces.find_within(connection, account, workspace)
+        if place.id != workspace or not self._workspaces.works_in(connection, place, user):
+            raise WorkspaceUnknown(f"you work in no workspace {workspace[:80]!r}")
+        return place
