@@ -32,6 +32,7 @@ from fairlead.core.money import NanoUSD, usd
 from fairlead.web.answers import answer, timestamp, timestamp_or_none
 from fairlead.web.billing import BillingEdge
 from fairlead.web.operations import Asked, Operation, Who
+from fairlead.web.pdf_export import pdf_answer
 from fairlead.web.reading import nano_dollars
 
 __all__ = ["billing_operations"]
@@ -183,9 +184,8 @@ class _Endpoints:
 
     async def receipt(self, asked: Asked) -> Response:
         account, name = asked.requester.account, PurchaseId(asked.segment("id"))
-        return _pdf(
-            await self._edge.pdf(partial(self._edge.documents.receipt, account, name)), name
-        )
+        find = partial(self._edge.documents.receipt, account, name)
+        return pdf_answer(name, await self._edge.pdf(find))
 
     async def set_top_up(self, asked: Asked) -> Response:
         wanted = await asked.body(_TopUp)
@@ -245,7 +245,7 @@ class _Endpoints:
     async def document(self, asked: Asked) -> Response:
         account, number = asked.requester.account, _number(asked.segment("number"))
         find = partial(self._edge.documents.find, account, number)
-        return _pdf(await self._edge.pdf(find), f"document-{number}")
+        return pdf_answer(f"document-{number}", await self._edge.pdf(find))
 
     async def pay_invoice(self, asked: Asked) -> Response:
         number = _number(asked.segment("number"))
@@ -288,18 +288,6 @@ def _number(text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) < len(str(_NUMBER_MAX))):
         raise NotFound("There is no document of that number.")
     return int(text)
-
-
-def _pdf(content: bytes, name: str) -> Response:
-    return Response(
-        content,
-        media_type="application/pdf",
-        headers={
-            "content-disposition": f'attachment; filename="{name}.pdf"',
-            "cache-control": "private, no-store",
-            "x-content-type-options": "nosniff",
-        },
-    )
 
 
 def _quote(quote: Quote) -> dict[str, object]:

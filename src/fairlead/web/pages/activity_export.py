@@ -21,6 +21,7 @@ from fairlead.web.pages.activity_view import MEASURES, Asked, Stretch, totals_of
 from fairlead.web.pages.charts import distinct
 from fairlead.web.pages.generation_view import provider_name
 from fairlead.web.pages.shown import count, dollars, iso, moment
+from fairlead.web.pdf_export import pdf_answer
 
 __all__ = [
     "CALLS_AT_ONCE",
@@ -212,15 +213,7 @@ def summary_pdf(
     )
     pen.gap()
     _table(pen, f"By {time.unit.lower()} (UTC)", time.unit, _buckets(sums, time))
-    return Response(
-        pen.finished(),
-        media_type="application/pdf",
-        headers={
-            "content-disposition": f'attachment; filename="activity-{asked.period}.pdf"',
-            "cache-control": "no-store",
-            "x-content-type-options": "nosniff",
-        },
-    )
+    return pdf_answer(f"activity-{asked.period}", pen.finished())
 
 
 def _table(pen: Pen, title: str, unit: str, rows: Sequence[tuple[str, Sequence[int]]]) -> None:

@@ -27,7 +27,7 @@ from fairlead.web.pages.form_fields import actor_of
 from fairlead.web.pages.site import Site
 from fairlead.web.reading import is_keepable
 
-__all__ = ["CreditsDesk", "hosted", "is_prepaid", "method", "number", "pdf", "purchase_id"]
+__all__ = ["CreditsDesk", "hosted", "is_prepaid", "method", "number", "purchase_id"]
 
 _NUMBER_DIGITS: Final = 15
 _NAME_CHARACTERS_MAX: Final = 100
@@ -133,18 +133,6 @@ def purchase_id(text: str) -> PurchaseId:
     if not text.isascii() or not text.replace("-", "").isalnum():
         raise NotFound("There is no such purchase.")
     return PurchaseId(text)
-
-
-def pdf(content: bytes, name: str) -> Response:
-    return Response(
-        content,
-        media_type="application/pdf",
-        headers={
-            "content-disposition": f'attachment; filename="{name}.pdf"',
-            "cache-control": "no-store",
-            "x-content-type-options": "nosniff",
-        },
-    )
 
 
 def _checked(member: SignedIn) -> SignedIn:

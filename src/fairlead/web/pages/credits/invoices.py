@@ -12,8 +12,9 @@ from starlette.routing import Route
 
 from fairlead.control.people.types import SignedIn
 from fairlead.core.errors import RequestInvalid
-from fairlead.web.pages.credits.desk import CreditsDesk, method, number, pdf
+from fairlead.web.pages.credits.desk import CreditsDesk, method, number
 from fairlead.web.pages.credits.view import DetailsForm, buy_form, details_of, document_row
+from fairlead.web.pdf_export import pdf_answer
 
 __all__ = ["invoice_pages"]
 
@@ -72,7 +73,7 @@ class _Pages:
         member = await self._desk.admin(request)
         wanted = number(request.path_params["number"])
         find = partial(self._edge.documents.find, member.account.id, wanted)
-        return pdf(await self._edge.pdf(find), f"document-{wanted}")
+        return pdf_answer(f"document-{wanted}", await self._edge.pdf(find))
 
     async def pay(self, request: Request) -> Response:
         member, posted = await self._desk.posted(request)

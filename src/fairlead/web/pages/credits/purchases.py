@@ -21,8 +21,9 @@ from fairlead.control.billing.types import (
 from fairlead.control.people.types import SignedIn
 from fairlead.core.errors import Conflict
 from fairlead.core.ids import AccountId
-from fairlead.web.pages.credits.desk import CreditsDesk, pdf, purchase_id
+from fairlead.web.pages.credits.desk import CreditsDesk, purchase_id
 from fairlead.web.pages.credits.view import purchase_row, refund_row
+from fairlead.web.pdf_export import pdf_answer
 from fairlead.web.reading import sentence
 
 __all__ = ["purchase_pages"]
@@ -80,7 +81,7 @@ class _Pages:
         member = await self._desk.admin(request)
         name = _named(request)
         find = partial(self._edge.documents.receipt, member.account.id, name)
-        return pdf(await self._edge.pdf(find), f"receipt-{name}")
+        return pdf_answer(f"receipt-{name}", await self._edge.pdf(find))
 
     async def _paid_back(self, give: Callable[[], Refund]) -> None:
         """Right after a call, processes have set some of the credit aside. A refusal asks for it back, so
