@@ -23,9 +23,8 @@ from fairlead.store.tables.keys import api_keys
 
 __all__ = ["Way", "edge_ms", "records", "way"]
 
-KEYS_MAX: Final = (
-    100  # whose calls are brought in order; of somebody with more, all of the account's are asked
-)
+# Whose calls are brought in order; of somebody with more, all of the account's are asked.
+KEYS_MAX: Final = 100
 
 _Condition = sa.ColumnElement[bool]
 

@@ -33,9 +33,8 @@ LOOK_EVERY_S: Final = 3600.0
 USED_WITHIN_MS: Final = 30 * 86_400_000
 READ_AT_ONCE: Final = 400  # accounts; SQLite takes 999 parameters in its oldest versions
 MODELS_MAX: Final = 400  # those that end first
-KEPT_MS: Final = (
-    365 * 86_400_000
-)  # that an account was told; an end that is put off is no news within a year
+# That an account was told: an end that is put off is no news within a year.
+KEPT_MS: Final = 365 * 86_400_000
 SWEPT_AT_ONCE: Final = 5000
 
 
